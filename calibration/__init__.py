@@ -1,0 +1,34 @@
+"""Calibration images and activation range observers for the int8 quantization of VGG networks.
+
+:func:`open_source` finds the images, :class:`CalibrationImages` picks and delivers them as uint8
+RGB, and :func:`make_observer` gives an observer for each activation. NumPy and Pillow are all that
+is needed.
+"""
+
+from calibration.errors import CalibrationDataError, UnreadableImageError
+from calibration.fingerprint import array_digest, fingerprint
+from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
+from calibration.preprocessing import decode, prepare
+from calibration.sampling import CalibrationImages, UnreadableImage
+from calibration.sources import SYNTHETIC, ImageSource, SourceImage, open_source
+from calibration.synthetic import synthetic_image
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "OBSERVERS",
+    "SYNTHETIC",
+    "CalibrationDataError",
+    "CalibrationImages",
+    "ImageSource",
+    "RangeObserver",
+    "SourceImage",
+    "UnreadableImage",
+    "UnreadableImageError",
+    "array_digest",
+    "decode",
+    "fingerprint",
+    "make_observer",
+    "open_source",
+    "prepare",
+    "synthetic_image",
+]

@@ -1,0 +1,33 @@
+"""What is raised when calibration data or settings cannot be used.
+
+    ValueError
+    └── CalibrationDataError
+        └── UnreadableImageError   one image; others of the same source may be readable
+
+A message is one line: the value, what was expected, and how to fix it.
+"""
+
+from __future__ import annotations
+
+
+class CalibrationDataError(ValueError):
+    """Calibration images, settings or observed values cannot be used."""
+
+
+class UnreadableImageError(CalibrationDataError):
+    """One image cannot be decoded.
+
+    Attributes:
+        label: Which image: its path, or "#12".
+        reason: What is wrong with it, in one line without the label.
+    """
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"image {label!r} is not readable: {reason}; replace or remove it")
+        self.label = label
+        self.reason = reason
+
+
+def one_line(error: BaseException) -> str:
+    """The message of ``error`` on one line, or the name of its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,175 @@
+"""Which images of a source a calibration sees, and in which order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from calibration.errors import CalibrationDataError, UnreadableImageError
+from calibration.fingerprint import fingerprint
+from calibration.seeding import generator
+from calibration.sources import ImageSource, SourceImage
+
+MAX_UNREADABLE_FRACTION = 0.05
+READ_AHEAD = 4
+"""Images that are decoded in the background while the consumer is busy."""
+
+_NAMED_IN_ERRORS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableImage:
+    """An image that was skipped.
+
+    Attributes:
+        label: Which image, as in :class:`~calibration.sources.SourceImage`.
+        reason: What is wrong with it, in one line.
+    """
+
+    label: str
+    reason: str
+
+
+class CalibrationImages:
+    """``count`` readable images of a source in a seeded random order.
+
+    An unreadable image is recorded and replaced by the next of the order. One is always
+    tolerated, more only up to ``max_unreadable_fraction`` of ``count``.
+
+    Iterating again starts anew and gives the same images, provided that the files have not
+    changed. :attr:`unreadable`, :attr:`digests` and :attr:`fingerprint` tell of the latest
+    iteration; only one should be under way at a time. A background thread decodes ahead; it
+    ends when the iteration ends, is abandoned or closed.
+
+    Args:
+        source: Where the images are.
+        count: Images to deliver, at least 1.
+        seed: Of the order, 0 or more.
+        max_unreadable_fraction: 0...1.
+
+    Raises:
+        CalibrationDataError: A number is out of range, or the source has too few images.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        count: int,
+        *,
+        seed: int,
+        max_unreadable_fraction: float = MAX_UNREADABLE_FRACTION,
+    ) -> None:
+        _check(source, count, max_unreadable_fraction)
+        self.source = source
+        self.count = count
+        self.max_unreadable = max(1, int(max_unreadable_fraction * count))
+        self._order: list[int] = generator(seed).permutation(len(source)).tolist()
+        self._unreadable: list[UnreadableImage] = []
+        self._digests: list[str] = []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[SourceImage]:
+        """Yields the images.
+
+        Raises:
+            CalibrationDataError: Too many are unreadable, or not enough are left.
+        """
+        self._unreadable, self._digests = [], []
+        order = iter(self._order)
+        pending: deque[Future[SourceImage]] = deque()
+        with _reader(pending) as pool:
+            while (missing := self.count - len(self._digests)) > 0:
+                wanted = min(READ_AHEAD, missing) - len(pending)
+                pending.extend(
+                    pool.submit(self.source.read, index) for index in islice(order, wanted)
+                )
+                if not pending:
+                    raise self._too_few_left()
+                if (image := self._receive(pending.popleft())) is not None:
+                    self._digests.append(image.digest)
+                    yield image
+
+    @property
+    def unreadable(self) -> tuple[UnreadableImage, ...]:
+        """The images skipped so far, in order."""
+        return tuple(self._unreadable)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Digests of the images delivered so far, in order."""
+        return tuple(self._digests)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex sha256 that tells this set and order of images from others.
+
+        Raises:
+            RuntimeError: The images have not all been delivered yet.
+        """
+        if len(self._digests) != self.count:
+            raise RuntimeError(f"{len(self._digests)} of {self.count} images were iterated over")
+        return fingerprint(self._digests)
+
+    def _receive(self, future: Future[SourceImage]) -> SourceImage | None:
+        try:
+            return future.result()
+        except UnreadableImageError as error:
+            self._unreadable.append(UnreadableImage(error.label, error.reason))
+            if len(self._unreadable) > self.max_unreadable:
+                raise self._too_many_unreadable() from error
+            return None
+
+    def _too_many_unreadable(self) -> CalibrationDataError:
+        return CalibrationDataError(
+            f"calibration data {self.source.name!r} has {len(self._unreadable)} unreadable images "
+            f"where {self.max_unreadable} of {self.count} are tolerated: "
+            f"{self._first_unreadable()}; replace or remove them"
+        )
+
+    def _too_few_left(self) -> CalibrationDataError:
+        readable = len(self._digests)
+        fix = f"pass --calibration-samples {readable} or add images" if readable else "add images"
+        return CalibrationDataError(
+            f"calibration data {self.source.name!r} has {readable} readable images where "
+            f"{self.count} were asked for; unreadable: {self._first_unreadable()}; {fix}"
+        )
+
+    def _first_unreadable(self) -> str:
+        named = self._unreadable[:_NAMED_IN_ERRORS]
+        texts = [f"{image.label!r} ({image.reason})" for image in named]
+        if rest := len(self._unreadable) - len(named):
+            texts.append(f"and {rest} more")
+        return ", ".join(texts)
+
+
+@contextmanager
+def _reader(pending: deque[Future[SourceImage]]) -> Iterator[ThreadPoolExecutor]:
+    """One reading thread, which on leaving drops what is pending and is waited for."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
+    try:
+        yield pool
+    finally:
+        pending.clear()
+        pool.shutdown(cancel_futures=True)
+
+
+def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> None:
+    if count < 1:
+        raise CalibrationDataError(
+            f"{count} calibration samples: pass --calibration-samples 1 or more"
+        )
+    if not 0 <= max_unreadable_fraction <= 1:
+        raise CalibrationDataError(
+            f"fraction of unreadable images {max_unreadable_fraction}: pass a number from 0 to 1"
+        )
+    if len(source) < count:
+        raise CalibrationDataError(
+            f"calibration data {source.name!r} has {len(source)} images where {count} were asked "
+            f"for: pass --calibration-samples {len(source)} or add images"
+        )

@@ -1,0 +1,227 @@
+"""Where calibration images come from: a folder, an .npz file, or a random generator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from calibration.errors import CalibrationDataError, one_line
+from calibration.fingerprint import array_digest
+from calibration.npz import open_npz
+from calibration.preprocessing import decode_bytes, prepare, read_bytes
+from calibration.seeding import generator
+from calibration.synthetic import synthetic_image
+
+SYNTHETIC = "synthetic"
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+NPZ_EXTENSION = ".npz"
+
+_ACCEPTED = f"pass a folder of images, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceImage:
+    """One image, ready for the network.
+
+    Attributes:
+        label: Path relative to the folder, with slashes, or "#12" for the image of that index.
+        digest: Hex sha256 of the file's bytes; of shape and bytes where there is no file.
+        pixels: Shape (size, size, 3), uint8 RGB.
+    """
+
+    label: str
+    digest: str
+    pixels: NDArray[np.uint8]
+
+
+class ImageSource(Protocol):
+    """Images by their index, in an order that depends on the data only."""
+
+    @property
+    def name(self) -> str:
+        """What a report calls it, such as "photos", "images.npz" or "synthetic"."""
+
+    def __len__(self) -> int:
+        """Number of images, readable or not."""
+
+    def read(self, index: int) -> SourceImage:
+        """The image of that index. May be called from another thread.
+
+        Raises:
+            UnreadableImageError: That image cannot be read.
+        """
+
+
+def open_source(data: str, *, size: int, seed: int, samples: int) -> ImageSource:
+    """The source that ``data`` names.
+
+    Args:
+        data: A folder, an .npz file, or the word "synthetic"; a folder that is itself called
+            synthetic is meant by "./synthetic".
+        size: Side of the images in pixels, at least 1.
+        seed: Of synthetic images, 0 or more.
+        samples: Number of synthetic images.
+
+    Raises:
+        CalibrationDataError: Nothing is there, no images are in it, or it is something else.
+    """
+    if data == SYNTHETIC:
+        generator(seed)  # refuses a wrong seed now rather than at the first image
+        return SyntheticImages(size, seed, samples)
+    path = Path(data)
+    try:
+        if data and path.is_dir():
+            return FolderImages(_given_name(path), path, size, _image_paths(path))
+        if path.is_file() and path.suffix.lower() == NPZ_EXTENSION:
+            return NpzImages(path.name, size, open_npz(path))
+        missing = not data or not path.exists()
+    except OSError as error:
+        raise CalibrationDataError(
+            f"calibration data {data!r} is not accessible: {one_line(error)}; {_ACCEPTED}"
+        ) from error
+    problem = "does not exist" if missing else f"is neither a folder nor an {NPZ_EXTENSION} file"
+    raise CalibrationDataError(f"calibration data {data!r} {problem}: {_ACCEPTED}")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderImages:
+    """The image files below a folder, sorted by their relative path.
+
+    Attributes:
+        name: The folder's name.
+        root: The folder.
+        size: Side of the images in pixels.
+        paths: The files relative to ``root``, with slashes.
+    """
+
+    name: str
+    root: Path
+    size: int
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> SourceImage:
+        """Reads and prepares one file.
+
+        Raises:
+            UnreadableImageError: It is gone, not accessible, damaged, or not an image.
+        """
+        label = _printable(self.paths[index])
+        data = read_bytes(self.root / self.paths[index], label=label)
+        pixels = prepare(decode_bytes(data, label=label), self.size)
+        return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NpzImages:
+    """The images of an .npz file, resized and cropped where their size is another.
+
+    Attributes:
+        name: The file's name.
+        size: Side of the images in pixels.
+        images: Shape (N, H, W, 3), uint8 RGB.
+    """
+
+    name: str
+    size: int
+    images: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, index: int) -> SourceImage:
+        """Prepares one image; its digest is of the pixels as they are in the file."""
+        original = np.array(self.images[index])
+        fits = original.shape[:2] == (self.size, self.size)
+        pixels = original if fits else prepare(Image.fromarray(original), self.size)
+        return SourceImage(f"#{index}", array_digest(original), pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticImages:
+    """Generated images.
+
+    Attributes:
+        size: Side of the images in pixels.
+        seed: 0 or more.
+        count: Number of images.
+    """
+
+    size: int
+    seed: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """The word that asks for this source."""
+        return SYNTHETIC
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: int) -> SourceImage:
+        """Generates one image."""
+        pixels = synthetic_image(self.seed, index, self.size)
+        return SourceImage(f"#{index}", array_digest(pixels), pixels)
+
+
+def _given_name(folder: Path) -> str:
+    name = folder.name if folder.name != ".." else ""
+    return name or folder.resolve().name or str(folder)
+
+
+def _printable(path: str) -> str:
+    """The path with bytes that are not UTF-8 spelled out, so that it can be printed anywhere."""
+    return path.encode(errors="backslashreplace").decode()
+
+
+def _image_paths(root: Path) -> tuple[str, ...]:
+    files = list(_files(root))
+    images = sorted(
+        path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS
+    )
+    if not images:
+        wanted = " ".join(EXTENSIONS)
+        raise CalibrationDataError(
+            f"calibration data {str(root)!r} has no image among its {len(files)} files: expected "
+            f"{wanted}; pass another folder, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
+        )
+    return tuple(images)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Visible files below ``root``; linked folders are followed, each folder is entered once."""
+    entered = {_identity(root)}
+    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):
+        below = []
+        for name in sorted(folders):
+            identity = _identity(Path(folder, name))
+            if not name.startswith(".") and identity not in entered:
+                entered.add(identity)
+                below.append(name)
+        folders[:] = below
+        visible = (Path(folder, name) for name in names if not name.startswith("."))
+        # A link to nothing counts as a file, to be reported as unreadable; a pipe does not.
+        yield from (path for path in visible if path.is_file() or not path.exists())
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise CalibrationDataError(
+        f"calibration data folder {str(error.filename)!r} cannot be listed: {error.strerror}; make "
+        f"it readable or pass another folder"
+    ) from error

@@ -1,0 +1,220 @@
+"""What a model file is: its format, precision, network, weights and calibration.
+
+The same object is kept inside the file and beside it as ``<file>.json``. A file cannot carry its
+own digest, so ``size_bytes`` and ``sha256`` are null inside and filled in beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from vggexport.errors import ArtifactError, InputError
+from vggexport.spec import Precision, VGGSpec
+
+SCHEMA = 1
+METADATA_KEY = "vggexport.artifact"
+"""Name under which formats with key-value metadata keep the artifact's JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRecord:
+    """Where the weights came from.
+
+    Attributes:
+        source: "random:0", "imagenet" or the file's name.
+        sha256: Of the file's bytes; of random weights' tensors in order of use.
+        trained: False when any of them are random.
+        layout: "native", "keras" or "torchvision", as it was read.
+        initialized: Names of the tensors that the source lacked and ``seed`` filled.
+        seed: Of the tensors that were filled; null where none was.
+    """
+
+    source: str
+    sha256: str
+    trained: bool
+    layout: str
+    initialized: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys and further ones."""
+        return {
+            "source": self.source,
+            "sha256": self.sha256,
+            "trained": self.trained,
+            "layout": self.layout,
+            "initialized": list(self.initialized),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`; a missing key raises KeyError."""
+        return cls(
+            source=str(data["source"]),
+            sha256=str(data["sha256"]),
+            trained=bool(data["trained"]),
+            layout=str(data["layout"]),
+            initialized=tuple(data["initialized"]),
+            seed=data["seed"],
+        )
+
+    def same_tensors(self, other: WeightsRecord) -> bool:
+        """Whether both are the same values; names of files do not matter."""
+        return (self.sha256, self.layout, self.initialized, self.seed) == (
+            other.sha256,
+            other.layout,
+            other.initialized,
+            other.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """What the activation ranges were taken from.
+
+    Attributes:
+        source: "synthetic" or the name of the folder or file.
+        samples: Number of images.
+        method: "minmax", "percentile", "entropy" or "mse".
+        fingerprint: SHA-256 over the images' digests, in order.
+        image_digests: SHA-256 of each image, in order: an evaluation can tell which it has seen.
+    """
+
+    source: str
+    samples: int
+    method: str
+    fingerprint: str
+    image_digests: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys and further ones."""
+        return {
+            "source": self.source,
+            "samples": self.samples,
+            "method": self.method,
+            "fingerprint": self.fingerprint,
+            "image_digests": list(self.image_digests),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`; a missing key raises KeyError."""
+        return cls(
+            source=str(data["source"]),
+            samples=int(data["samples"]),
+            method=str(data["method"]),
+            fingerprint=str(data["fingerprint"]),
+            image_digests=tuple(data["image_digests"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One model file or directory.
+
+    Attributes:
+        path: Where it is.
+        format: "onnx", "tflite" or "savedmodel".
+        precision: How weights are stored and computed with.
+        spec: The network.
+        weights: Where its weights came from.
+        calibration: What its activation ranges came from, or None for float files.
+        input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
+        batch: Images at a time, or None for any number.
+        labels: A name a class, or nothing.
+        tools: Versions of the packages that made it.
+        size_bytes: Size of the file; None inside the file itself.
+        sha256: Digest of the file; None inside the file itself.
+    """
+
+    path: str
+    format: str
+    precision: Precision
+    spec: VGGSpec
+    weights: WeightsRecord
+    calibration: CalibrationRecord | None = None
+    input_dtype: str = "float32"
+    batch: int | None = None
+    labels: tuple[str, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's ``artifact`` object."""
+        return {
+            "path": self.path,
+            "format": self.format,
+            "precision": self.precision.value,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "spec": self.spec.to_json(),
+            "weights": self.weights.to_json(),
+            "calibration": self.calibration and self.calibration.to_json(),
+            "input_dtype": self.input_dtype,
+            "batch": self.batch or "dynamic",
+            "labels": list(self.labels) or None,
+            "tools": dict(self.tools),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`.
+
+        Raises:
+            ArtifactError: A key is missing or a value is of the wrong kind.
+        """
+        try:
+            calibration = data["calibration"]
+            return cls(
+                path=str(data["path"]),
+                format=str(data["format"]),
+                precision=Precision(data["precision"]),
+                spec=VGGSpec.from_json(data["spec"]),
+                weights=WeightsRecord.from_json(data["weights"]),
+                calibration=calibration and CalibrationRecord.from_json(calibration),
+                input_dtype=str(data["input_dtype"]),
+                batch=None if data["batch"] == "dynamic" else int(data["batch"]),
+                labels=tuple(data["labels"] or ()),
+                tools=dict(data["tools"]),
+                size_bytes=data["size_bytes"],
+                sha256=data["sha256"],
+            )
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise ArtifactError(f"artifact description is not readable: {error!r}") from error
+
+    def embedded(self) -> str:
+        """The JSON that goes into the file: no path, no size, no digest, bytes that repeat."""
+        bare = replace(self, path=Path(self.path).name, size_bytes=None, sha256=None)
+        return json.dumps(bare.to_json(), sort_keys=True)
+
+    def located(self, file: Path, path: Path | None = None) -> Self:
+        """The same with path, size and digest of the written file.
+
+        Args:
+            file: The file, wherever it is now.
+            path: Where it is going to be, if that is elsewhere.
+        """
+        return replace(
+            self,
+            path=str(path or file),
+            size_bytes=file.stat().st_size,
+            sha256=file_sha256(file),
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the artifact object of a model file is kept beside it."""
+    return path.with_name(f"{path.name}.json")

@@ -1,0 +1,43 @@
+"""What every exporter offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vggexport.artifact import Artifact
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """One file to write.
+
+    Attributes:
+        artifact: What it is to be; its JSON goes into the file.
+        weights: Native-layout tensors, read one at a time.
+        ranges: Activation ranges, for integer precisions only.
+        taps: Layers whose output can be read from the file beside the probabilities.
+        opset: ONNX operator set version, or None for the exporter's default.
+    """
+
+    artifact: Artifact
+    weights: Weights
+    ranges: ActivationRanges | None = None
+    taps: tuple[str, ...] = ()
+    opset: int | None = None
+
+
+class Exporter(Protocol):
+    """Writes one format."""
+
+    def export(self, request: ExportRequest, path: Path) -> None:
+        """Writes the file.
+
+        Raises:
+            InputError: The request does not fit the format.
+            OSError: The file system's errors, as they are.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""The ONNX exporter: architecture, precision, weights and metadata into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.errors import InputError
+from vggexport.exporters.interface import ExportRequest
+from vggexport.exporters.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
+from vggexport.exporters.onnx.binding import bind_float, bind_int8
+from vggexport.exporters.onnx.model_file import write_model
+from vggexport.exporters.onnx.variants import use_float16, use_int8, use_uint8_input
+from vggexport.spec import Precision
+
+
+class OnnxExporter:
+    """Writes ``.onnx`` files."""
+
+    def export(self, request: ExportRequest, path: Path) -> None:
+        """Writes one file, with a pass over the weights and one of them in memory at a time.
+
+        Raises:
+            InputError: The opset is out of range, int8 has no ranges, or the file would be too
+                large for protobuf.
+            OSError: The file system's errors, as they are.
+        """
+        opset = request.opset or DEFAULT_OPSET
+        if not MIN_OPSET <= opset <= MAX_OPSET:
+            raise InputError(f"opset {opset} is not one of {MIN_OPSET} to {MAX_OPSET}")
+        artifact = request.artifact
+        model = trace(artifact.spec, opset=opset, batch=artifact.batch)
+        arrays = _rewrite(model.graph, request)
+        _describe(model, artifact)
+        # The weights are still inputs here, typed and shaped, so the check costs kilobytes.
+        onnx.checker.check_model(model, full_check=True)
+        model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, request.taps))
+        with path.open("wb") as file:
+            write_model(file, model, arrays)
+
+
+def _rewrite(
+    graph: onnx.GraphProto, request: ExportRequest
+) -> Iterable[tuple[str, np.ndarray]]:
+    """Brings the graph to the precision and input type; returns what its symbols become."""
+    spec, weights = request.artifact.spec, request.weights
+    if request.artifact.input_dtype == "uint8":
+        use_uint8_input(graph)
+    match request.artifact.precision:
+        case Precision.FLOAT32:
+            return bind_float(spec, weights, np.float32)
+        case Precision.FLOAT16:
+            use_float16(graph)
+            return bind_float(spec, weights, np.float16)
+        case Precision.INT8:
+            if request.ranges is None:
+                raise InputError("int8 needs activation ranges: calibrate, or pass --ranges")
+            activations = request.ranges.quantization()
+            use_int8(graph, spec, activations)
+            return bind_int8(spec, weights, activations)
+
+
+def _describe(model: onnx.ModelProto, artifact: Artifact) -> None:
+    model.producer_version = artifact.tools.get("vggexport", "")
+    model.doc_string = (
+        f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. Input: "
+        f"RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
+    )
+    onnx.helper.set_model_props(model, {METADATA_KEY: artifact.embedded()})

@@ -1,0 +1,144 @@
+"""Rewrites of the traced graph: input type and precision.
+
+Each takes the float32 architecture and changes it in place, before any weight is bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from vggexport.exporters.onnx.architecture import NCHW_NAME
+from vggexport.exporters.onnx.model_file import symbols
+from vggexport.quantization.int8 import ActivationQuantization
+from vggexport.spec import INPUT_NAME, LOGITS_NAME, MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
+
+SCALES_SUFFIX = "/scales"
+QUANTIZED_SUFFIX = "/quantized"
+DEQUANTIZED_SUFFIX = "/dequantized"
+
+
+def use_uint8_input(graph: onnx.GraphProto) -> None:
+    """Takes the images as uint8 and casts them to float32 first."""
+    images = next(value for value in graph.input if value.name == INPUT_NAME)
+    images.type.tensor_type.elem_type = TensorProto.UINT8
+    _cast(graph, INPUT_NAME, f"{INPUT_NAME}/float32", TensorProto.FLOAT)
+
+
+def use_float16(graph: onnx.GraphProto) -> None:
+    """Stores weights and computes in float16 between the mean subtraction and the softmax.
+
+    Pixels minus mean in float16 would lose a bit of the images, and a float16 softmax the
+    small probabilities; both cost nothing in float32.
+    """
+    for value in graph.input:
+        if value.name != INPUT_NAME:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    _cast(graph, NCHW_NAME, f"{NCHW_NAME}/float16", TensorProto.FLOAT16)
+    _cast(graph, LOGITS_NAME, f"{LOGITS_NAME}/float32", TensorProto.FLOAT)
+
+
+def use_int8(
+    graph: onnx.GraphProto, spec: VGGSpec, activations: Mapping[str, ActivationQuantization]
+) -> None:
+    """Puts QuantizeLinear and DequantizeLinear (QDQ) around every convolution and Gemm.
+
+    The logits stay float: quantizing them gives the best classes one value when the calibration
+    images were less certain than the images to come.
+
+    Args:
+        graph: The float32 architecture.
+        spec: Its network.
+        activations: Parameters of the mean subtraction and of each hidden layer with weights, by
+            layer name. Pooling and flattening carry those of their input.
+    """
+    quantization = _activations_by_tensor(spec, activations)
+    layers = {layer.name: layer for layer in spec.weighted_layers}
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.name in layers:
+            graph.node.extend(_dequantize_weights(graph, node, layers[node.name]))
+        _rewire(node, {name: f"{name}{DEQUANTIZED_SUFFIX}" for name in quantization})
+        graph.node.append(node)
+        if (output := node.output[0]) in quantization:
+            graph.node.extend(_quantize_activation(graph, output, quantization[output]))
+
+
+def _activations_by_tensor(
+    spec: VGGSpec, activations: Mapping[str, ActivationQuantization]
+) -> dict[str, ActivationQuantization]:
+    """Parameters of every tensor that an integer operator reads."""
+    current = activations[MEAN_SUBTRACTION_NAME]
+    by_tensor = {NCHW_NAME: current}
+    for layer in spec.layers:
+        if layer.tensors and layer.name != LOGITS_NAME:
+            current = activations[layer.name]
+        elif layer.kind not in {LayerKind.MAX_POOLING, LayerKind.FLATTEN}:
+            continue
+        by_tensor[layer.name] = current
+    return by_tensor
+
+
+def _quantize_activation(
+    graph: onnx.GraphProto, name: str, parameters: ActivationQuantization
+) -> list[onnx.NodeProto]:
+    scale, zero_point = f"{name}/scale", f"{name}/zero_point"
+    graph.initializer.append(numpy_helper.from_array(np.float32(parameters.scale), scale))
+    graph.initializer.append(numpy_helper.from_array(np.int8(parameters.zero_point), zero_point))
+    quantized, dequantized = f"{name}{QUANTIZED_SUFFIX}", f"{name}{DEQUANTIZED_SUFFIX}"
+    return [
+        helper.make_node("QuantizeLinear", [name, scale, zero_point], [quantized], quantized),
+        helper.make_node(
+            "DequantizeLinear", [quantized, scale, zero_point], [dequantized], dequantized
+        ),
+    ]
+
+
+def _dequantize_weights(
+    graph: onnx.GraphProto, node: onnx.NodeProto, layer: Layer
+) -> list[onnx.NodeProto]:
+    """Makes the layer's symbols int8 and int32 with scales, and converts them for its operator."""
+    inputs = {value.name: value for value in graph.input}
+    outputs = layer.kernel.shape[-1]
+    kernel_axis = 0 if layer.kind is LayerKind.CONVOLUTION else 1
+    nodes = []
+    for tensor, integer, axis in (
+        (layer.kernel, TensorProto.INT8, kernel_axis),
+        (layer.bias, TensorProto.INT32, 0),
+    ):
+        scales, dequantized = f"{tensor.name}{SCALES_SUFFIX}", f"{tensor.name}{DEQUANTIZED_SUFFIX}"
+        inputs[tensor.name].type.tensor_type.elem_type = integer
+        graph.input.append(helper.make_tensor_value_info(scales, TensorProto.FLOAT, [outputs]))
+        parameters = [tensor.name, scales]
+        if integer == TensorProto.INT8:  # optional by ONNX, but ONNX Runtime fuses no Gemm without
+            zero_points = f"{tensor.name}/zero_points"
+            parameters.append(zero_points)
+            graph.initializer.append(
+                numpy_helper.from_array(np.zeros(outputs, np.int8), zero_points)
+            )
+        nodes.append(
+            helper.make_node(
+                "DequantizeLinear", parameters, [dequantized], dequantized, axis=axis
+            )
+        )
+        _rewire(node, {tensor.name: dequantized})
+    return nodes
+
+
+def _cast(graph: onnx.GraphProto, name: str, cast_name: str, data_type: int) -> None:
+    """Lets all consumers of a tensor read it in another type."""
+    for node in graph.node:
+        _rewire(node, {name: cast_name})
+    position = next(
+        (i + 1 for i, node in enumerate(graph.node) if name in node.output), 0
+    )
+    graph.node.insert(position, helper.make_node("Cast", [name], [cast_name], cast_name, to=data_type))
+
+
+def _rewire(node: onnx.NodeProto, renamed: Mapping[str, str]) -> None:
+    for index, name in enumerate(node.input):
+        node.input[index] = renamed.get(name, name)

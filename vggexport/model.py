@@ -1,0 +1,124 @@
+"""The Keras model: the one definition of the network that every exporter traces.
+
+Two forms are made from it. :func:`build_model` gives an ordinary Keras model with variables;
+:func:`build_architecture` gives the same layers without a single weight allocated, for tracing
+with the weights as symbols and for running layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vggexport.errors import Unavailable
+from vggexport.spec import INPUT_NAME, LayerKind, VGGSpec
+from vggexport.spec import Layer as LayerSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+if keras.backend.backend() != "tensorflow":
+    raise Unavailable(
+        f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow for vggexport"
+    )
+
+tf.config.list_logical_devices()  # starts the runtime with the import, whose messages go together
+
+L2_PENALTY = 5e-4
+"""Weight decay on every kernel (section 3.1: "the L2 penalty multiplier set to 5e-4")."""
+
+DROPOUT = 0.5
+"""Dropout ratio after the first two fully connected layers (section 3.1)."""
+
+
+@keras.saving.register_keras_serializable("vggexport")
+class MeanSubtraction(keras.layers.Layer):  # type: ignore[misc]
+    """Subtracts one number a channel: float32 RGB 0...255, NHWC in and out."""
+
+    def __init__(self, mean_rgb: tuple[float, float, float], **options: Any) -> None:
+        super().__init__(**options)
+        self.mean_rgb = tuple(mean_rgb)
+
+    def call(self, images: Any) -> Any:
+        """Images minus the mean, before any padding."""
+        return images - keras.ops.convert_to_tensor(self.mean_rgb, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to make the layer again."""
+        return {**super().get_config(), "mean_rgb": self.mean_rgb}
+
+
+def _make_layers(layer: LayerSpec, spec: VGGSpec) -> list[keras.layers.Layer]:
+    """The Keras layers of one layer of the walk; their first bears its name."""
+    options: dict[str, Any] = {
+        "name": layer.name,
+        "kernel_regularizer": keras.regularizers.L2(L2_PENALTY),
+        "kernel_initializer": "he_normal",
+    }
+    units = layer.output_shape[-1]
+    match layer.kind:
+        case LayerKind.MEAN_SUBTRACTION:
+            return [MeanSubtraction(spec.mean_rgb, name=layer.name)]
+        case LayerKind.CONVOLUTION:
+            return [
+                keras.layers.Conv2D(
+                    units, layer.kernel_size, padding="same", activation="relu", **options
+                )
+            ]
+        case LayerKind.MAX_POOLING:
+            return [keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, name=layer.name)]
+        case LayerKind.FLATTEN:
+            return [keras.layers.Flatten(name=layer.name)]
+        case LayerKind.FULLY_CONNECTED if layer is spec.weighted_layers[-1]:
+            return [keras.layers.Dense(units, **options)]
+        case LayerKind.FULLY_CONNECTED:
+            return [
+                keras.layers.Dense(units, activation="relu", **options),
+                keras.layers.Dropout(DROPOUT, name=f"{layer.name}_dropout"),
+            ]
+        case LayerKind.SOFTMAX:
+            return [keras.layers.Softmax(name=layer.name)]
+
+
+def _connect(spec: VGGSpec) -> keras.Model:
+    images = keras.Input((spec.input_size, spec.input_size, 3), dtype="float32", name=INPUT_NAME)
+    outputs = images
+    for layer in spec.layers:
+        for keras_layer in _make_layers(layer, spec):
+            outputs = keras_layer(outputs)
+    return keras.Model(images, outputs, name=f"vgg_{spec.configuration.lower()}")
+
+
+def build_model(
+    spec: VGGSpec, weights: Mapping[str, NDArray[np.float32]] | None = None
+) -> keras.Model:
+    """The network as an ordinary Keras model, ready for training.
+
+    Args:
+        spec: The network.
+        weights: Native-layout tensors by the names of ``spec.tensors``; without them He-normal
+            kernels and zero biases.
+
+    Returns:
+        A model from ``images``, float32 (batch, size, size, 3) RGB 0...255, to ``probabilities``,
+        float32 (batch, classes). Its ``losses`` hold the L2 penalty of each kernel.
+    """
+    model = _connect(spec)
+    if weights is not None:
+        for layer in spec.weighted_layers:
+            model.get_layer(layer.name).set_weights([weights[t.name] for t in layer.tensors])
+    return model
+
+
+def build_architecture(spec: VGGSpec) -> keras.Model:
+    """The same model with variables that have shapes and no values.
+
+    Only ``stateless_call`` works on it and on its layers. For VGG-D this saves 553 MB and the time
+    of filling them.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        return _connect(spec)

@@ -1,0 +1,34 @@
+"""Keeps what native libraries print while they start off the terminal.
+
+TensorFlow's C++ start-up writes to file descriptor 2 before any logging level applies. An error
+must be one line on stderr here, so what is written during an import is kept, and shown only if the
+import fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STDERR = 2
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Diverts file descriptor 2; gives back what was written if the body raises."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(STDERR)
+        os.dup2(kept.fileno(), STDERR)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(original, kept.read())
+            raise
+        finally:
+            os.dup2(original, STDERR)
+            os.close(original)

@@ -1,0 +1,145 @@
+"""Numerical parity of two runs of one network: metrics, tolerances and the verdict.
+
+Works on probabilities as arrays, whatever computed them. Signal-to-quantization-noise ratio
+(SQNR) is 10 log10 of reference power over error power, in dB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOP_K = 5
+_SMALLEST = float(np.finfo(np.float32).tiny)  # keeps the logarithm of an underflowed probability
+
+
+@dataclass(frozen=True, slots=True)
+class ParityMetrics:
+    """How far a candidate's probabilities are from the reference's.
+
+    Attributes:
+        max_abs: Largest absolute difference of one probability.
+        rel_l2: L2 norm of the difference over that of the reference.
+        sqnr_db: SQNR of the probabilities; infinite for equal arrays.
+        logit_sqnr_db: SQNR of the logits, taken as log-probabilities minus their mean in each
+            image, which are the logits up to a constant. The steadiest of these figures.
+        cosine: Cosine of the angle between all probabilities as one vector.
+        top1_agreement: Share of images with the same best class.
+        top5_agreement: Share of the reference's five best classes found among the candidate's.
+        finite: False if the candidate holds a NaN or an infinity.
+    """
+
+    max_abs: float
+    rel_l2: float
+    sqnr_db: float
+    logit_sqnr_db: float
+    cosine: float
+    top1_agreement: float
+    top5_agreement: float
+    finite: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys; JSON knows no infinity, so that becomes null."""
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "finite"}
+        return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What a candidate must reach, and why that value.
+
+    Attributes:
+        max_abs: Largest difference of one probability allowed.
+        min_logit_sqnr_db: Smallest SQNR of the logits allowed.
+        reason: Where the values come from.
+    """
+
+    reason: str
+    max_abs: float | None = None
+    min_logit_sqnr_db: float | None = None
+
+    def violations(self, metrics: ParityMetrics) -> tuple[str, ...]:
+        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
+        found = [] if metrics.finite else ["NaN or infinity in the output"]
+        if self.max_abs is not None and not metrics.max_abs <= self.max_abs:
+            found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")
+        smallest = self.min_logit_sqnr_db
+        if smallest is not None and not metrics.logit_sqnr_db >= smallest:
+            found.append(f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below {smallest:g} dB")
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """The limits and their reason."""
+        return {
+            "max_abs": self.max_abs,
+            "min_logit_sqnr_db": self.min_logit_sqnr_db,
+            "reason": self.reason,
+        }
+
+
+def compare(
+    reference: NDArray[np.float32], candidate: NDArray[np.float32]
+) -> ParityMetrics:
+    """Metrics of a candidate's probabilities against a reference's.
+
+    Args:
+        reference: float (images, classes), finite.
+        candidate: The same shape, from the same images.
+
+    Raises:
+        ValueError: The shapes differ, or there is nothing to compare.
+    """
+    if reference.shape != candidate.shape or reference.ndim != len(("images", "classes")):
+        raise ValueError(f"probabilities of shape {reference.shape} against {candidate.shape}")
+    if not reference.size:
+        raise ValueError("no images to compare")
+    expected, actual = reference.astype(np.float64), candidate.astype(np.float64)
+    error = actual - expected
+    top = min(TOP_K, expected.shape[1])
+    return ParityMetrics(
+        max_abs=float(np.abs(error).max()),
+        rel_l2=float(np.linalg.norm(error) / np.linalg.norm(expected)),
+        sqnr_db=sqnr_db(expected, actual),
+        logit_sqnr_db=sqnr_db(centred_logits(expected), centred_logits(actual)),
+        cosine=_cosine(expected, actual),
+        top1_agreement=float(np.mean(expected.argmax(1) == actual.argmax(1))),
+        top5_agreement=_shared_share(_best(expected, top), _best(actual, top)),
+        finite=bool(np.isfinite(actual).all()),
+    )
+
+
+def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
+    """10 log10(sum of reference^2 / sum of (candidate - reference)^2), in dB.
+
+    Infinite where the arrays are equal; NaN where one holds a NaN.
+    """
+    signal = float(np.sum(np.square(reference, dtype=np.float64)))
+    noise = float(np.sum(np.square(np.subtract(candidate, reference, dtype=np.float64))))
+    if noise == 0:
+        return float("inf")
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(signal / noise))
+
+
+def centred_logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """Logits of a softmax up to a constant: log-probabilities minus their mean, an image a row."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    centred: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
+    return centred
+
+
+def _cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+    norms = np.linalg.norm(expected) * np.linalg.norm(actual)
+    return float(np.sum(expected * actual) / norms) if norms else 0.0
+
+
+def _best(probabilities: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+
+
+def _shared_share(expected: NDArray[np.intp], actual: NDArray[np.intp]) -> float:
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(expected, actual, strict=True)]
+    return float(np.mean(shared) / expected.shape[1])

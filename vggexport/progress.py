@@ -1,0 +1,80 @@
+"""Progress of long work, told to whoever shows it, and the seconds of each step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    """Shows what is under way. The command line has a terminal's and a log's."""
+
+    def start(self, step: str) -> None:
+        """A step begins."""
+        ...
+
+    def advance(self, done: int, total: int) -> None:
+        """So much of the current step is done, in its own units."""
+        ...
+
+    def finish(self, seconds: float) -> None:
+        """The current step is over."""
+        ...
+
+    def note(self, message: str) -> None:
+        """One line that the user should see: what was assumed, skipped or filled in."""
+        ...
+
+
+class Silent:
+    """Shows nothing: the default of the Python API."""
+
+    def start(self, step: str) -> None:
+        """Ignores it."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Ignores it."""
+
+    def finish(self, seconds: float) -> None:
+        """Ignores it."""
+
+    def note(self, message: str) -> None:
+        """Ignores it."""
+
+
+class Steps:
+    """Runs steps one after the other and keeps their seconds.
+
+    Attributes:
+        seconds: Wall-clock seconds by step; a step that ran twice has the sum.
+        progress: Who shows them.
+    """
+
+    def __init__(
+        self, progress: Progress, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self._clock = clock
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times the body; its seconds are kept even when it fails."""
+        self.progress.start(name)
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            seconds = self._clock() - begin
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            self.progress.finish(seconds)
+
+    def track(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """Passes the items on and reports how many are done."""
+        for done, item in enumerate(items, start=1):
+            yield item
+            self.progress.advance(done, total)

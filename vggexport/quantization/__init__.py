@@ -1,0 +1,1 @@
+"""int8 arithmetic, activation ranges and the audit: the same for every file format."""

@@ -1,0 +1,65 @@
+"""Is it really int8? An audit of what a runtime computes, operator by operator.
+
+A float island is an operator that computes in floating point where an int8 file should compute in
+integers. It works on operators as any inspector lists them, so it knows no file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
+
+FLOAT_BY_DESIGN = frozenset(
+    {"Sub", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear", "Softmax"}
+)
+"""Operators that an int8 network keeps in float: the mean subtraction in front of the first
+quantization, what moves or converts values, and the softmax on float logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator as the runtime runs it.
+
+    Attributes:
+        name: Its node's name.
+        type: Its operator type in the format's own words, such as "QLinearConv".
+        inputs: Data types of its inputs, weights included; "" for an input left out.
+        outputs: Data types of its outputs.
+        weights_dtype: Data type of its kernel, or None if it has none.
+    """
+
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights_dtype: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "weights_dtype": self.weights_dtype,
+        }
+
+
+def float_islands(operators: Iterable[Operator]) -> tuple[Operator, ...]:
+    """Operators that compute in float and should not.
+
+    Whatever reads its data or its weights in float is one, but for :data:`FLOAT_BY_DESIGN`. A
+    DequantizeLinear of weights is one too: it makes the operator behind it float.
+    """
+    return tuple(operator for operator in operators if _is_island(operator))
+
+
+def _is_island(operator: Operator) -> bool:
+    if operator.type == "DequantizeLinear":
+        return operator.weights_dtype is not None
+    if operator.type in FLOAT_BY_DESIGN:
+        return False
+    return operator.inputs[0] in FLOAT_DTYPES or operator.weights_dtype in FLOAT_DTYPES

@@ -1,0 +1,47 @@
+"""Runs a float network over calibration images and observes the ranges of its activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration import make_observer
+from vggexport.quantization.ranges import observed_layers
+from vggexport.spec import VGGSpec
+
+
+class ReadActivations(Protocol):
+    """Runs a float network and reads layers' outputs, as ``Runner.activations`` does."""
+
+    def __call__(
+        self, images: NDArray[np.uint8], names: Iterable[str]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Outputs by layer name for uint8 (images, size, size, 3)."""
+        ...
+
+
+def observe_ranges(
+    activations: ReadActivations, spec: VGGSpec, images: Iterable[NDArray[np.uint8]], method: str
+) -> dict[str, tuple[float, float]]:
+    """Ranges of every observed layer, in memory that does not grow with the number of images.
+
+    Args:
+        activations: Reads the observed layers of the float network.
+        spec: The network.
+        images: uint8 (size, size, 3), one at a time.
+        method: A name of ``calibration.OBSERVERS``.
+
+    Returns:
+        (low, high) by layer name.
+
+    Raises:
+        calibration.CalibrationDataError: The method is unknown, or an activation is not finite.
+    """
+    observers = {name: make_observer(method) for name in observed_layers(spec)}
+    for image in images:
+        for name, values in activations(image[np.newaxis], observers).items():
+            observers[name].observe(values)
+    return {name: observer.range() for name, observer in observers.items()}

@@ -1,0 +1,116 @@
+"""Affine int8 quantization: real value = scale * (integer - zero point).
+
+Activations are asymmetric, one scale a tensor; kernels are symmetric, one scale an output channel;
+biases are int32 at the product of both scales, so that a layer accumulates in one scale. The
+scheme is the one of Jacob et al., arXiv 1712.05877, with signed integers as in the LiteRT
+quantization specification; ONNX and TFLite files carry the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ACTIVATION_MIN, ACTIVATION_MAX = -128, 127
+KERNEL_MAX = 127
+"""Kernels use -127...127: symmetric, and no -128 whose product could overflow 16-bit pairs."""
+
+BIAS_MAX = 2**31 - 1
+
+_CHUNK_ROWS = 1024  # rows of a kernel quantized at a time: bounds the float temporaries
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationQuantization:
+    """Scale and zero point of one int8 activation tensor.
+
+    Attributes:
+        scale: Real width of one step, a float32 value > 0.
+        zero_point: The integer that stands for 0.0, -128...127.
+    """
+
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def from_range(cls, low: float, high: float) -> ActivationQuantization:
+        """The parameters that map ``low``...``high`` onto -128...127, zero being exact.
+
+        Args:
+            low: Smallest value, widened to 0 if above it.
+            high: Largest value, widened to 0 if below it.
+
+        Returns:
+            For an empty range (all values zero) a scale of 1.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        if low == high:
+            return cls(1.0, ACTIVATION_MIN)
+        scale = float(np.float32((high - low) / (ACTIVATION_MAX - ACTIVATION_MIN)))
+        zero_point = round(ACTIVATION_MIN - low / scale)
+        return cls(scale, min(max(zero_point, ACTIVATION_MIN), ACTIVATION_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedLayer:
+    """Integers and scales of one convolution or fully connected layer.
+
+    Attributes:
+        kernel: int8, shape as the float kernel, outputs last.
+        kernel_scales: float32 (outputs,).
+        bias: int32 (outputs,).
+        bias_scales: float32 (outputs,): input scale times kernel scale.
+    """
+
+    kernel: NDArray[np.int8]
+    kernel_scales: NDArray[np.float32]
+    bias: NDArray[np.int32]
+    bias_scales: NDArray[np.float32]
+
+
+def quantize_layer(
+    kernel: NDArray[np.float32], bias: NDArray[np.float32], input_scale: float
+) -> QuantizedLayer:
+    """Rounds a layer's weights to the nearest integers.
+
+    Args:
+        kernel: float32, outputs on the last axis.
+        bias: float32 (outputs,).
+        input_scale: Scale of the layer's input activation.
+    """
+    scales = _kernel_scales(kernel, bias, input_scale)
+    bias_scales = (np.float32(input_scale) * scales).astype(np.float32)
+    rounded = np.rint(bias.astype(np.float64) / bias_scales)
+    return QuantizedLayer(
+        _round_kernel(kernel, scales),
+        scales,
+        np.clip(rounded, -BIAS_MAX, BIAS_MAX).astype(np.int32),
+        bias_scales,
+    )
+
+
+def _kernel_scales(
+    kernel: NDArray[np.float32], bias: NDArray[np.float32], input_scale: float
+) -> NDArray[np.float32]:
+    """Largest magnitude of each output channel on 127, wide enough that its bias fits int32."""
+    rows = kernel.reshape(-1, kernel.shape[-1])
+    magnitude = np.maximum(rows.max(axis=0), -rows.min(axis=0)).astype(np.float64)
+    for_bias = np.abs(bias.astype(np.float64)) / (input_scale * BIAS_MAX)
+    scales = np.maximum(magnitude / KERNEL_MAX, for_bias).astype(np.float32)
+    smallest = np.finfo(np.float32).tiny
+    return np.where(scales < smallest, np.float32(1.0), scales).astype(np.float32)
+
+
+def _round_kernel(
+    kernel: NDArray[np.float32], scales: NDArray[np.float32]
+) -> NDArray[np.int8]:
+    rows = kernel.reshape(-1, kernel.shape[-1])
+    quantized = np.empty(rows.shape, np.int8)
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        chunk = rows[start : start + _CHUNK_ROWS] / scales
+        np.rint(chunk, out=chunk)
+        np.clip(chunk, -KERNEL_MAX, KERNEL_MAX, out=chunk)
+        quantized[start : start + _CHUNK_ROWS] = chunk
+    return quantized.reshape(kernel.shape)

@@ -1,0 +1,144 @@
+"""Activation ranges: taken once by calibration, kept in a file, used by every int8 format.
+
+The file is JSON, so that a person can read it and nothing can be executed from it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from vggexport.artifact import CalibrationRecord, WeightsRecord
+from vggexport.errors import CalibrationError, InputError
+from vggexport.quantization.int8 import ActivationQuantization
+from vggexport.spec import MEAN_SUBTRACTION_NAME, VGGSpec
+
+SCHEMA = 1
+KIND = "vggexport activation ranges"
+PIXEL_MAX = 255.0
+
+
+def observed_layers(spec: VGGSpec) -> tuple[str, ...]:
+    """Names of the layers whose output needs a range: the hidden ones with weights.
+
+    Pooling and flattening carry the range of their input, the range of the mean subtraction is
+    known, and logits stay float.
+    """
+    return tuple(layer.name for layer in spec.weighted_layers[:-1])
+
+
+def input_range(spec: VGGSpec) -> tuple[float, float]:
+    """Smallest and largest value that pixels 0...255 minus the mean can have."""
+    return -max(spec.mean_rgb), PIXEL_MAX - min(spec.mean_rgb)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRanges:
+    """Smallest and largest value of each observed layer's output.
+
+    Attributes:
+        spec: The network they belong to.
+        weights: The weights they belong to.
+        calibration: The images and the method that they were taken with.
+        ranges: (low, high) by layer name, for every one of :func:`observed_layers`; finite, and
+            low <= 0 <= high.
+    """
+
+    spec: VGGSpec
+    weights: WeightsRecord
+    calibration: CalibrationRecord
+    ranges: Mapping[str, tuple[float, float]]
+
+    def quantization(self) -> dict[str, ActivationQuantization]:
+        """int8 parameters of the mean subtraction and of every observed layer, by layer name."""
+        ranges = {MEAN_SUBTRACTION_NAME: input_range(self.spec), **self.ranges}
+        return {
+            name: ActivationQuantization.from_range(low, high)
+            for name, (low, high) in ranges.items()
+        }
+
+    def check_belongs(self, spec: VGGSpec, weights: WeightsRecord) -> None:
+        """Refuses to serve another network.
+
+        Raises:
+            CalibrationError: The spec or the weights differ; names the first difference.
+        """
+        mine, theirs = self.spec.to_json(), spec.to_json()
+        for key, value in theirs.items():
+            if mine[key] != value:
+                raise CalibrationError(
+                    f"the ranges belong to another network: {key} is {mine[key]} there and {value} "
+                    "here; run vggexport calibrate for this one"
+                )
+        if not self.weights.same_tensors(weights):
+            raise CalibrationError(
+                f"the ranges belong to other weights: {self.weights.source} with SHA-256 "
+                f"{self.weights.sha256} there, {weights.source} with {weights.sha256} here; run "
+                "vggexport calibrate for these"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {
+            "schema": SCHEMA,
+            "kind": KIND,
+            "spec": self.spec.to_json(),
+            "weights": self.weights.to_json(),
+            "calibration": self.calibration.to_json(),
+            "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Reads :meth:`to_json`.
+
+        Raises:
+            CalibrationError: It is something else, or a range is missing, not finite or reversed.
+        """
+        try:
+            if (data["kind"], data["schema"]) != (KIND, SCHEMA):
+                raise CalibrationError(f"kind {data['kind']!r}, schema {data['schema']!r}")
+            spec = VGGSpec.from_json(data["spec"])
+            return cls(
+                spec,
+                WeightsRecord.from_json(data["weights"]),
+                CalibrationRecord.from_json(data["calibration"]),
+                {name: _bounds(name, data["ranges"][name]) for name in observed_layers(spec)},
+            )
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise CalibrationError(f"not a ranges file of vggexport calibrate: {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Writes the file."""
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads the file that ``vggexport calibrate`` wrote.
+
+        Raises:
+            CalibrationError: It cannot be read, or is something else.
+        """
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise CalibrationError(
+                f"cannot read ranges file {path}: {error.strerror}"
+            ) from error
+        except ValueError as error:
+            raise CalibrationError(
+                f"{path} is not a ranges file of vggexport calibrate: not JSON ({error})"
+            ) from error
+        except CalibrationError as error:
+            raise CalibrationError(f"{path}: {error}") from error
+
+
+def _bounds(name: str, value: Any) -> tuple[float, float]:
+    low, high = (float(bound) for bound in value)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= 0.0 <= high):
+        raise ValueError(f"range {low}...{high} of {name} is not finite with zero inside")
+    return low, high

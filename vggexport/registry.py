@@ -1,0 +1,51 @@
+"""Registries are data: a name and a "module:attribute" string, imported when it is asked for.
+
+Strings keep TensorFlow, ONNX Runtime and their like out of start-up, and out of the imports that
+the layer contracts follow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from vggexport.errors import InputError, Unavailable
+from vggexport.native_output import silenced_stderr
+
+_EXTRAS: Mapping[str, str] = {
+    "tensorflow": "cpu",
+    "keras": "cpu",
+    "tf2onnx": "cpu",
+    "h5py": "cpu",
+    "onnx": "runtime",
+    "onnxruntime": "runtime",
+    "safetensors": "runtime",
+}
+"""The smallest extra that brings a package."""
+
+
+def load(registry: Mapping[str, str], name: str) -> Any:
+    """The attribute that ``registry`` names for ``name``.
+
+    Raises:
+        InputError: The registry has no such name.
+        Unavailable: A package that it needs is not installed.
+    """
+    if name not in registry:
+        raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
+    module, _, attribute = registry[name].partition(":")
+    # TensorFlow reads this once, at its import. oneDNN keeps reordered copies of weights (200 MB for
+    # VGG-D), and what runs here runs once.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        with silenced_stderr():
+            return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise Unavailable(
+            f"{package} is not installed: pip install 'vggexport[{_EXTRAS[package]}]'"
+        ) from error

@@ -1,0 +1,196 @@
+"""What the commands find out, as frozen values. Verdicts and exit codes are derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vggexport.artifact import Artifact, CalibrationRecord
+from vggexport.parity import ParityMetrics, Tolerance
+from vggexport.quantization.audit import Operator, float_islands
+from vggexport.spec import VGGSpec
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReport:
+    """The network as a table."""
+
+    spec: VGGSpec
+
+    def to_json(self) -> dict[str, Any]:
+        """Layers and totals."""
+        layers = [
+            {
+                "name": layer.name,
+                "kind": layer.kind.value,
+                "kernel_size": layer.kernel_size,
+                "stride": layer.stride,
+                "output_shape": list(layer.output_shape),
+                "parameters": layer.parameters,
+                "macs": layer.macs,
+                "receptive_field": layer.receptive_field,
+            }
+            for layer in self.spec.layers
+        ]
+        return {
+            "schema": SCHEMA,
+            "spec": self.spec.to_json(),
+            "layers": layers,
+            "parameters": self.spec.parameters,
+            "macs": self.spec.macs,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """A file just written, run against its reference.
+
+    Attributes:
+        reference: What it was held to.
+        images: On how many images.
+        metrics: How far it is.
+        tolerance: How far it may be.
+        islands: Float islands of an int8 file.
+    """
+
+    reference: str
+    images: int
+    metrics: ParityMetrics
+    tolerance: Tolerance
+    islands: tuple[Operator, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong, a clause each; empty for a pass."""
+        found = self.tolerance.violations(self.metrics)
+        if self.islands:
+            names = ", ".join(operator.name for operator in self.islands)
+            found += (f"computed in float: {names}",)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, with the verdict."""
+        return {
+            "reference": self.reference,
+            "images": self.images,
+            "metrics": self.metrics.to_json(),
+            "tolerance": self.tolerance.to_json(),
+            "float_islands": [operator.name for operator in self.islands],
+            "failures": list(self.failures),
+            "passed": not self.failures,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """One file built.
+
+    Attributes:
+        artifact: What was written; refused by its check, it is described but not kept.
+        seconds: Wall-clock seconds by step.
+        peak_rss_bytes: Largest resident memory of the process so far.
+        check: The check of what was written, or None if it was switched off.
+    """
+
+    artifact: Artifact
+    seconds: Mapping[str, float]
+    peak_rss_bytes: int
+    check: CheckReport | None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What the check found, a clause each."""
+        return self.check.failures if self.check else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys, with the check and the verdict."""
+        return {
+            "schema": SCHEMA,
+            "artifact": self.artifact.to_json(),
+            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "check": self.check and self.check.to_json(),
+            "passed": not self.failures,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """Activation ranges taken and saved."""
+
+    path: str
+    calibration: CalibrationRecord
+    ranges: Mapping[str, tuple[float, float]]
+    unreadable: tuple[str, ...]
+    seconds: Mapping[str, float]
+    peak_rss_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "schema": SCHEMA,
+            "path": self.path,
+            "calibration": self.calibration.to_json(),
+            "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
+            "unreadable": list(self.unreadable),
+            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
+            "peak_rss_bytes": self.peak_rss_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDescription:
+    """An input or output of a model: its name, data type and shape, free dimensions by name."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a model file holds and how its runtime runs it.
+
+    Attributes:
+        artifact: What the file says of itself, or None for a file that is not ours.
+        inputs: The model's inputs.
+        outputs: The model's outputs.
+        operators: What the runtime runs, in order.
+        parameters: Number of trained values.
+        size_bytes: Size of the file.
+        opset: ONNX operator set version, or None for other formats.
+    """
+
+    artifact: Artifact | None
+    inputs: tuple[TensorDescription, ...]
+    outputs: tuple[TensorDescription, ...]
+    operators: tuple[Operator, ...]
+    parameters: int
+    size_bytes: int
+    opset: int | None = None
+
+    @property
+    def islands(self) -> tuple[Operator, ...]:
+        """Operators that compute in float where an int8 file should not."""
+        return float_islands(self.operators)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return {
+            "schema": SCHEMA,
+            "artifact": self.artifact and self.artifact.to_json(),
+            "inputs": [tensor.to_json() for tensor in self.inputs],
+            "outputs": [tensor.to_json() for tensor in self.outputs],
+            "operators": [operator.to_json() for operator in self.operators],
+            "float_islands": [operator.name for operator in self.islands],
+            "parameters": self.parameters,
+            "size_bytes": self.size_bytes,
+            "opset": self.opset,
+        }

@@ -1,0 +1,50 @@
+"""What every runner offers: a network that can be run, whatever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+"""(images, size, size, 3), RGB 0...255."""
+
+
+class Runner(Protocol):
+    """A context manager around one network in one runtime.
+
+    Attributes:
+        runtime: Name and version of what computes.
+        provider: What it computes on, as the runtime reports it.
+        threads: Threads it may use; 0 where the runtime chooses.
+    """
+
+    runtime: str
+    provider: str
+    threads: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def predict(self, images: Images) -> NDArray[np.float32]:
+        """Probabilities, (images, classes), in an array that the runner owns no longer."""
+        ...
+
+    def activations(
+        self, images: Images, names: Iterable[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs of layers by their names.
+
+        Those of convolutions and poolings are (images, channels, height, width) or (images, height,
+        width, channels), as the runtime lays them out.
+        """
+        ...

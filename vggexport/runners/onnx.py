@@ -1,0 +1,113 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from vggexport.errors import ArtifactError
+from vggexport.runners.interface import Images
+from vggexport.spec import INPUT_NAME, OUTPUT_NAME
+
+CPU_PROVIDER = "CPUExecutionProvider"
+_ERRORS_ONLY = 3
+
+RUNTIME_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoadCanceled,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+"""What ONNX Runtime raises about a file or an input; they share no base class of their own."""
+
+
+def session_options(threads: int) -> Any:
+    """Options of a quiet session; 0 threads lets ONNX Runtime take one a core."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    return options
+
+
+def open_session(path: Path, options: Any) -> Any:
+    """A CPU session on a model file.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot read the file.
+    """
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=[CPU_PROVIDER])
+    except RUNTIME_ERRORS as error:
+        raise ArtifactError(
+            f"{path} is not a model that ONNX Runtime reads: {_one_line(error)}"
+        ) from error
+
+
+class OnnxRunner:
+    """An ``.onnx`` file in ONNX Runtime on the CPU.
+
+    Args:
+        path: The file.
+        threads: Threads inside an operator; 0 for one a core.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot read the file, or it is not one of ours.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        self.provider = CPU_PROVIDER
+        self.threads = threads
+        self._path = path
+        self._session: Any = None
+        self._input_dtype: type[np.generic] = np.float32
+
+    def __enter__(self) -> Self:
+        self._session = open_session(self._path, session_options(self.threads))
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if [i.name for i in inputs] != [INPUT_NAME] or outputs[0].name != OUTPUT_NAME:
+            raise ArtifactError(
+                f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
+            )
+        self._input_dtype = np.uint8 if "uint8" in inputs[0].type else np.float32
+        self.provider = self._session.get_providers()[0]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session = None
+
+    def predict(self, images: Images) -> NDArray[np.float32]:
+        """Probabilities, float32 (images, classes)."""
+        return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
+
+    def activations(
+        self, images: Images, names: Iterable[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, as far as the file has them; NCHW before the flattening.
+
+        A file has ``probabilities``, and the layers that it was exported with taps for.
+        """
+        wanted = list(names)
+        values = self._session.run(wanted, {INPUT_NAME: images.astype(self._input_dtype)})
+        return dict(zip(wanted, values, strict=True))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

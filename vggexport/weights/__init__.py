@@ -1,0 +1,12 @@
+"""Weights from every source and layout, as one lazy mapping in the native layout.
+
+:func:`open_weights` is the way in. Importing this package imports none of the libraries that read
+files; each is imported when a file of its kind is opened.
+"""
+
+from vggexport.weights.mapping import Weights
+from vggexport.weights.options import DownloadProgress
+from vggexport.weights.request import SpecRequest
+from vggexport.weights.sources import open_weights
+
+__all__ = ["DownloadProgress", "SpecRequest", "Weights", "open_weights"]

@@ -1,0 +1,145 @@
+"""Weights from a file: which reader its name asks for, whether its content agrees, then the fit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from vggexport.errors import WeightsError
+from vggexport.weights.binding import Fit, require_fit
+from vggexport.weights.content import Content, content_of
+from vggexport.weights.layouts import choose_layout
+from vggexport.weights.mapping import Weights
+from vggexport.weights.options import Options
+from vggexport.weights.pin import check_pin
+from vggexport.weights.random import random_tensors
+from vggexport.weights.stored import Archive, StoredTensor, reading
+
+
+class Reader(Protocol):
+    """Lists the tensors of one kind of file; the values are read later, one by one."""
+
+    def __call__(self, path: Path) -> Archive:
+        """Opens ``path``, or raises WeightsError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """One kind of file.
+
+    Attributes:
+        reader: "module:function", a ``Reader``.
+        contents: What the file may be by its first bytes.
+        layout: What "auto" takes unless the names are torchvision's.
+    """
+
+    reader: str
+    contents: tuple[Content, ...]
+    layout: str = "native"
+
+
+_KERAS = FileFormat(
+    "vggexport.weights.keras_h5:read_keras", (Content.HDF5, Content.KERAS), layout="keras"
+)
+FORMATS = {
+    ".npz": FileFormat("vggexport.weights.npz:read_npz", (Content.NPZ,)),
+    ".safetensors": FileFormat(
+        "vggexport.weights.safetensors_file:read_safetensors", (Content.SAFETENSORS,)
+    ),
+    ".h5": _KERAS,
+    ".keras": _KERAS,
+}
+"""Every file format by its suffix; ``.weights.h5`` ends in ``.h5``."""
+
+PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".pickle", ".bin", ".ckpt")
+_CONVERSION = (
+    "pickles can run code and are never opened. Convert it where you trust it: "
+    'safetensors.torch.save_file(model.state_dict(), "vgg16.safetensors")'
+)
+
+
+def open_file(path: Path, options: Options, source: str) -> Weights:
+    """Weights from ``path``.
+
+    Args:
+        path: The file; its suffix is in ``FORMATS``.
+        options: What was asked for.
+        source: What the artifact records.
+
+    Raises:
+        WeightsError: The file is missing, of another kind, damaged, or does not fit the network.
+        Unavailable: The package that reads it is not installed.
+    """
+    file_format = _format_of(path)
+    _check_content(path, file_format)
+    digest = cache(partial(file_sha256, path))  # pinned and recorded, read once
+    if options.pin is not None:
+        check_pin(options.pin, digest(), str(path))
+    archive = _reader(file_format)(path)
+    layout = choose_layout(options.layout, archive, file_format.layout)
+    fit = require_fit(
+        archive, options.request, layout, str(path), init_missing=options.init_missing
+    )
+    return Weights(
+        fit.spec,
+        fit.tensors | _filling(fit, options.seed),
+        source=source,
+        layout=layout.name,
+        trained=not fit.missing,
+        initialized=tuple(fit.missing),
+        digest=digest,
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        WeightsError: It cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _filling(fit: Fit, seed: int) -> dict[str, StoredTensor]:
+    drawn = random_tensors(fit.spec, seed)
+    return {name: drawn[name] for name in fit.missing}
+
+
+def _format_of(path: Path) -> FileFormat:
+    suffix = path.suffix.lower()
+    if suffix in FORMATS:
+        return FORMATS[suffix]
+    if suffix in PICKLE_SUFFIXES:
+        raise WeightsError(f"{path}: {_CONVERSION}")
+    raise WeightsError(
+        f"weights {str(path)!r}: expected random[:SEED], imagenet, or a file that ends in "
+        f"{', '.join(FORMATS)}"
+    )
+
+
+def _check_content(path: Path, file_format: FileFormat) -> None:
+    if path.is_dir():
+        raise WeightsError(f"{path} is a directory: name a file in it")
+    if not path.exists():
+        raise WeightsError(f"{path} does not exist")
+    with reading(path):
+        if path.stat().st_size == 0:
+            raise WeightsError(f"{path} is empty: fetch or export it again")
+    content = content_of(path)
+    if content in file_format.contents:
+        return
+    if content in (Content.PICKLE, Content.TORCH):
+        raise WeightsError(f"{path} is {content}: {_CONVERSION}")
+    fitting = [suffix for suffix, other in FORMATS.items() if content in other.contents]
+    advice = f": rename it to end in {fitting[0]}" if fitting else ""
+    raise WeightsError(f"{path} is {content}, expected {file_format.contents[0]}{advice}")
+
+
+def _reader(file_format: FileFormat) -> Reader:
+    module, _, function = file_format.reader.partition(":")
+    return cast("Reader", getattr(import_module(module), function))

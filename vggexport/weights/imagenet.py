@@ -1,0 +1,57 @@
+"""``imagenet``: the VGG16 weights that Keras publishes, for configuration D of the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+
+from vggexport.errors import WeightsError
+from vggexport.spec import VGGSpec
+from vggexport.weights.download import RemoteFile, fetch
+from vggexport.weights.files import open_file
+from vggexport.weights.mapping import Weights
+from vggexport.weights.options import Options
+
+CONFIGURATION = "D"
+
+KERAS_VGG16 = RemoteFile(
+    url=(
+        "https://storage.googleapis.com/tensorflow/keras-applications/"
+        "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+    ),
+    size=553_467_096,
+    md5="64373286793e3c8b2b4e3219cbf3544b",
+)
+"""Address and digest as in ``keras.applications.vgg16`` (WEIGHTS_PATH and its file_hash)."""
+
+
+def open_imagenet(options: Options) -> Weights:
+    """Weights for ``imagenet``, downloaded once into the user's cache.
+
+    Raises:
+        WeightsError: The network is not configuration D, or the file is not what was published.
+        Unavailable: The file cannot be downloaded here.
+        Unfinished: The download broke off.
+    """
+    if options.argument is not None:
+        raise WeightsError(f"imagenet:{options.argument}: imagenet takes nothing after it")
+    _check_configuration(options)
+    path = fetch(KERAS_VGG16, cache_dir(), options.progress)
+    return open_file(path, options, "imagenet")
+
+
+def cache_dir() -> Path:
+    """Where downloads are kept."""
+    return Path(platformdirs.user_cache_dir("vggexport"))
+
+
+def _check_configuration(options: Options) -> None:
+    request = options.request
+    published = VGGSpec.named(CONFIGURATION).blocks
+    blocks = request.blocks if isinstance(request, VGGSpec) else None
+    if request.configuration != CONFIGURATION or blocks not in (None, published):
+        raise WeightsError(
+            f"imagenet weights are of configuration {CONFIGURATION}, not {request.configuration}: "
+            f"choose --config {CONFIGURATION}, or name a weights file"
+        )

@@ -1,0 +1,112 @@
+"""The one mapping that every source ends in: native name -> float32 array, read when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from vggexport.errors import WeightsError
+from vggexport.spec import VGGSpec
+from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
+
+CHECK_VALUES = 1 << 22
+"""Values looked at together for NaN and infinity: little memory beside a 411 MB kernel."""
+
+
+class Weights(Mapping[str, Float32Array]):
+    """The weights of one network, in the native layout.
+
+    Names and shapes are those of ``spec.tensors``, in the order of use: kernels of convolutions
+    HWIO on RGB, fully connected kernels (inputs, outputs) with fc1's inputs flattened HWC. Indexing
+    reads and converts that tensor alone and keeps nothing: the caller holds the only copy.
+    ``weights[name]`` raises ``KeyError`` for a name that the network has not, and ``WeightsError``
+    where the values are unreadable, of another shape, or not finite.
+
+    Attributes:
+        spec: The network; its ``mean_rgb`` is the one that these weights need (see ``layouts``).
+        source: As the artifact records it: "random:0", "imagenet", or the file's name.
+        layout: The layout of the source: "native", "keras" or "torchvision".
+        trained: Whether every tensor comes from a file: False for random weights, and where
+            missing tensors were filled.
+        initialized: Names of the tensors that were filled with random weights.
+    """
+
+    def __init__(
+        self,
+        spec: VGGSpec,
+        tensors: Mapping[str, StoredTensor],
+        *,
+        source: str,
+        layout: str,
+        trained: bool = True,
+        initialized: tuple[str, ...] = (),
+        digest: Callable[[], str] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.source = source
+        self.layout = layout
+        self.trained = trained
+        self.initialized = initialized
+        self._tensors = tensors
+        self._digest = digest or self._digest_of_values
+
+    def __getitem__(self, name: str) -> Float32Array:
+        expected = self.spec.tensors[name]
+        array = _as_float32(self._tensors[name].read(), f"{self.source}: {name}")
+        if array.shape != expected.shape:
+            raise WeightsError(
+                f"{self.source}: {name} has shape {array.shape}, expected {expected.shape}"
+            )
+        _check_finite(array, f"{self.source}: {name}")
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spec.tensors)
+
+    def __len__(self) -> int:
+        return len(self.spec.tensors)
+
+    @property
+    def mean_rgb(self) -> tuple[float, float, float]:
+        """What the network subtracts from RGB 0...255, before any padding."""
+        return self.spec.mean_rgb
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the weights file; without a file, of all tensors' bytes in order of use.
+
+        Raises:
+            WeightsError: The file cannot be read.
+        """
+        return self._digest()
+
+    def _digest_of_values(self) -> str:
+        digest = hashlib.sha256()
+        for array in self.values():
+            digest.update(array.astype("<f4", copy=False).data)
+        return digest.hexdigest()
+
+
+def _as_float32(array: AnyArray, label: str) -> Float32Array:
+    if not np.issubdtype(array.dtype, np.floating):
+        raise WeightsError(
+            f"{label} holds {array.dtype}: store weights as float32 (float16 and float64 also do)"
+        )
+    with np.errstate(over="ignore"):  # becomes infinite, which is reported
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _check_finite(array: Float32Array, label: str) -> None:
+    flat = array.reshape(-1)
+    bad = sum(
+        chunk.size - int(np.count_nonzero(np.isfinite(chunk)))
+        for chunk in (flat[i : i + CHECK_VALUES] for i in range(0, flat.size, CHECK_VALUES))
+    )
+    if bad:
+        raise WeightsError(
+            f"{label} has {bad} of {array.size} values that are NaN or infinite: "
+            "the file is from a training that diverged, or damaged"
+        )

@@ -1,0 +1,73 @@
+"""The one way in: from what ``--weights`` says to the weights."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from vggexport.spec import VGGSpec
+from vggexport.weights.files import open_file
+from vggexport.weights.layouts import AUTO, check_layout
+from vggexport.weights.mapping import Weights
+from vggexport.weights.options import DownloadProgress, Options
+from vggexport.weights.pin import parse_pin
+from vggexport.weights.request import SpecRequest
+
+
+class Opener(Protocol):
+    """Makes or fetches the weights that one word stands for."""
+
+    def __call__(self, options: Options) -> Weights:
+        """Opens them, or raises WeightsError, Unavailable or Unfinished."""
+
+
+WORDS = {
+    "random": "vggexport.weights.random:open_random",
+    "imagenet": "vggexport.weights.imagenet:open_imagenet",
+}
+"""Sources that are no file, each an ``Opener`` as "module:function"."""
+
+
+def open_weights(
+    source: str,
+    request: VGGSpec | SpecRequest,
+    *,
+    layout: str = AUTO,
+    init_missing: bool = False,
+    seed: int = 0,
+    sha256: str | None = None,
+    progress: DownloadProgress | None = None,
+) -> Weights:
+    """Opens weights; values are read when the mapping is indexed.
+
+    Args:
+        source: ``random[:SEED]``, ``imagenet``, or the path of a file.
+        request: The network, or what of it is fixed: the file's shapes tell the rest.
+        layout: "auto", "native", "keras" or "torchvision".
+        init_missing: Fill layers that a file lacks with random weights.
+        seed: Seed of those, and of ``random`` without one.
+        sha256: Refuse anything with another SHA-256 (see ``Weights.sha256``).
+        progress: Told how far a download is.
+
+    Raises:
+        WeightsError: The source is missing, damaged, not the pinned one, or does not fit.
+        InputError: ``request`` or ``layout`` is not possible.
+        Unavailable: A package is not installed, or the download is not to be had.
+        Unfinished: The download broke off.
+    """
+    check_layout(layout)
+    pin = None if sha256 is None else parse_pin(sha256)
+    word, colon, argument = source.partition(":")
+    options = Options(
+        argument if colon else None, request, layout, init_missing, seed, pin, progress
+    )
+    if word not in WORDS:
+        path = Path(source)
+        return open_file(path, options, path.name)
+    return _opener(WORDS[word])(options)
+
+
+def _opener(place: str) -> Opener:
+    module, _, function = place.partition(":")
+    return cast("Opener", getattr(import_module(module), function))
