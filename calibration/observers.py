@@ -95,7 +95,7 @@ class PercentileObserver(HistogramObserver):
 
     def __init__(self, percentile: float = DEFAULT_PERCENTILE) -> None:
         super().__init__()
-        if not 50 < percentile <= 100:  # noqa: PLR2004 - the bounds are what the text says
+        if not 50 < percentile <= 100:
             raise CalibrationDataError(
                 f"percentile {percentile}: pass a number above 50 and up to 100"
             )

@@ -68,7 +68,9 @@ class Tolerance:
             found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")
         smallest = self.min_logit_sqnr_db
         if smallest is not None and not metrics.logit_sqnr_db >= smallest:
-            found.append(f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below {smallest:g} dB")
+            found.append(
+                f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below {smallest:g} dB"
+            )
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,9 +82,7 @@ class Tolerance:
         }
 
 
-def compare(
-    reference: NDArray[np.float32], candidate: NDArray[np.float32]
-) -> ParityMetrics:
+def compare(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> ParityMetrics:
     """Metrics of a candidate's probabilities against a reference's.
 
     Args:

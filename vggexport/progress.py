@@ -54,9 +54,7 @@ class Steps:
         progress: Who shows them.
     """
 
-    def __init__(
-        self, progress: Progress, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.perf_counter) -> None:
         self.progress = progress
         self.seconds: dict[str, float] = {}
         self._clock = clock

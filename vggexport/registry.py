@@ -36,8 +36,8 @@ def load(registry: Mapping[str, str], name: str) -> Any:
     if name not in registry:
         raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
     module, _, attribute = registry[name].partition(":")
-    # TensorFlow reads this once, at its import. oneDNN keeps reordered copies of weights (200 MB for
-    # VGG-D), and what runs here runs once.
+    # TensorFlow reads this once, at its import. oneDNN keeps reordered copies of weights, 200 MB
+    # for VGG-D, and what runs here runs once.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         with silenced_stderr():

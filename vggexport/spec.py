@@ -17,7 +17,7 @@ from typing import Any, Self
 from vggexport.errors import InputError
 
 MEAN_RGB = (123.68, 116.779, 103.939)
-"""Mean of each channel over the ImageNet training set, subtracted from RGB 0...255 (section 2.1)."""
+"""Mean of each channel over the ImageNet training set, in 0...255 (section 2.1)."""
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "probabilities"
@@ -40,7 +40,7 @@ TABLE_1: Mapping[str, str] = {
     "E": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256 conv3-256 conv3-256"
     " | conv3-512 conv3-512 conv3-512 conv3-512 | conv3-512 conv3-512 conv3-512 conv3-512",
 }
-"""Columns A to E of table 1 in its own notation, "conv<kernel>-<filters>"; "|" is the max pooling."""
+"""Columns A to E of table 1 in its own notation: "conv<kernel>-<filters>", "|" for max pooling."""
 
 DEFAULT_CONFIGURATION = "D"
 DEFAULT_CLASSES = 1000
@@ -223,9 +223,7 @@ class VGGSpec:
     def _walk(self) -> Iterator[Layer]:
         size, channels = self.input_size, CHANNELS
         field, jump = 1, 1  # receptive field, and input pixels between neighbouring outputs
-        yield Layer(
-            MEAN_SUBTRACTION_NAME, LayerKind.MEAN_SUBTRACTION, (size, size, channels)
-        )
+        yield Layer(MEAN_SUBTRACTION_NAME, LayerKind.MEAN_SUBTRACTION, (size, size, channels))
         for block_number, block in enumerate(self.blocks, start=1):
             for number, convolution in enumerate(block, start=1):
                 field += (convolution.kernel_size - 1) * jump

@@ -19,7 +19,14 @@ from vggexport.quantization.audit import Operator
 from vggexport.reports.results import Inspection, TensorDescription
 from vggexport.runners.onnx import open_session, session_options
 
-_KERNEL_INPUTS = {"Conv": 1, "FusedConv": 1, "QLinearConv": 3, "Gemm": 1, "FusedGemm": 1, "QGemm": 3}
+_KERNEL_INPUTS = {
+    "Conv": 1,
+    "FusedConv": 1,
+    "QLinearConv": 3,
+    "Gemm": 1,
+    "FusedGemm": 1,
+    "QGemm": 3,
+}
 """Which input of an operator is its kernel."""
 
 _OUTPUT_TYPE_INPUTS = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
+INTEGER_DTYPES = frozenset({"int8", "uint8", "int4", "uint4"})
 
 FLOAT_BY_DESIGN = frozenset(
     {"Sub", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear", "Softmax"}

@@ -103,9 +103,7 @@ def _kernel_scales(
     return np.where(scales < smallest, np.float32(1.0), scales).astype(np.float32)
 
 
-def _round_kernel(
-    kernel: NDArray[np.float32], scales: NDArray[np.float32]
-) -> NDArray[np.int8]:
+def _round_kernel(kernel: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.int8]:
     rows = kernel.reshape(-1, kernel.shape[-1])
     quantized = np.empty(rows.shape, np.int8)
     for start in range(0, len(rows), _CHUNK_ROWS):

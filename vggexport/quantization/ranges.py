@@ -126,9 +126,7 @@ class ActivationRanges:
         try:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
-            raise CalibrationError(
-                f"cannot read ranges file {path}: {error.strerror}"
-            ) from error
+            raise CalibrationError(f"cannot read ranges file {path}: {error.strerror}") from error
         except ValueError as error:
             raise CalibrationError(
                 f"{path} is not a ranges file of vggexport calibrate: not JSON ({error})"

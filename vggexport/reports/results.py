@@ -8,7 +8,7 @@ from typing import Any
 
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.parity import ParityMetrics, Tolerance
-from vggexport.quantization.audit import Operator, float_islands
+from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.spec import VGGSpec
 
 SCHEMA = 1
@@ -180,6 +180,15 @@ class Inspection:
     def islands(self) -> tuple[Operator, ...]:
         """Operators that compute in float where an int8 file should not."""
         return float_islands(self.operators)
+
+    def not_integer(self) -> tuple[str, ...]:
+        """What speaks against calling it int8, a clause each; empty if nothing does."""
+        found = [
+            f"{operator.name} ({operator.type}) computes in float" for operator in self.islands
+        ]
+        if not any(operator.weights_dtype in INTEGER_DTYPES for operator in self.operators):
+            found.append("no operator has int8 weights")
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""

@@ -39,9 +39,7 @@ class Runner(Protocol):
         """Probabilities, (images, classes), in an array that the runner owns no longer."""
         ...
 
-    def activations(
-        self, images: Images, names: Iterable[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers by their names.
 
         Those of convolutions and poolings are (images, channels, height, width) or (images, height,

@@ -54,9 +54,7 @@ class KerasRunner:
         """Probabilities, float32 (images, classes)."""
         return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
-    def activations(
-        self, images: Images, names: Iterable[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers by their names, NHWC before the flattening."""
         wanted = frozenset(names)
         values = tf.convert_to_tensor(images, tf.float32)

@@ -97,9 +97,7 @@ class OnnxRunner:
         """Probabilities, float32 (images, classes)."""
         return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
-    def activations(
-        self, images: Images, names: Iterable[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name, as far as the file has them; NCHW before the flattening.
 
         A file has ``probabilities``, and the layers that it was exported with taps for.

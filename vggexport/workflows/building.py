@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,12 @@ from vggexport.workflows.calibrating import (
 from vggexport.workflows.checking import check_file, keras_reference
 from vggexport.workflows.network import Network, NetworkOptions, open_network
 
-CHECK_IMAGES = 4
+CHECK_IMAGES: Mapping[Precision, int] = {
+    Precision.FLOAT32: 4,  # the Keras network holds the activations of all of them at once
+    Precision.FLOAT16: 4,
+    Precision.INT8: 8,
+}
+"""Images that a file just written is checked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def _plan_images(
         calibration_options,
         network.spec.input_size,
         calibrated=calibration_options.samples if calibrates else 0,
-        checked=CHECK_IMAGES if options.check else 0,
+        checked=CHECK_IMAGES[options.precision] if options.check else 0,
     )
 
 
@@ -146,7 +152,7 @@ def _run_float32(
     folder: Path,
     steps: Steps,
 ) -> tuple[ActivationRanges | None, NDArray[np.float32] | None]:
-    """Takes from the float32 network what int8 needs of it: ranges, and a reference to check with."""
+    """Takes from the float32 network what int8 needs: ranges, and a reference to check with."""
     if plan is None:
         return ranges, None
     with float32_runner(network, folder, steps) as runner:

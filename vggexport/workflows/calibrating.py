@@ -144,9 +144,7 @@ def calibrate(
     output = output or Path(f"vgg_{network_options.configuration.lower()}_ranges.json")
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)
-        plan = ImagePlan(
-            options, network.spec.input_size, calibrated=options.samples, checked=0
-        )
+        plan = ImagePlan(options, network.spec.input_size, calibrated=options.samples, checked=0)
         with float32_runner(network, folder, steps) as runner:
             ranges = take_ranges(network, runner, plan, steps)
         written = folder / output.name

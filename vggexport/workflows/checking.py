@@ -12,7 +12,7 @@ from vggexport import registry
 from vggexport.artifact import Artifact
 from vggexport.inspectors import INSPECTORS
 from vggexport.parity import Tolerance, compare
-from vggexport.quantization.audit import float_islands
+from vggexport.quantization.audit import Operator, float_islands
 from vggexport.reports.results import CheckReport
 from vggexport.runners import RUNNERS
 from vggexport.runners.interface import Runner
@@ -63,7 +63,7 @@ def check_file(
     runner: Runner = registry.load(RUNNERS, artifact.format)(path)
     with runner:
         candidate = np.concatenate([runner.predict(batch) for batch in _batches(images, artifact)])
-    islands = ()
+    islands: tuple[Operator, ...] = ()
     if artifact.precision is Precision.INT8:
         islands = float_islands(registry.load(INSPECTORS, path.suffix)(path).operators)
     return CheckReport(

@@ -68,7 +68,9 @@ class TracedLayer:
     nodes: tuple[onnx.NodeProto, ...]
 
 
-def trace(spec: VGGSpec, *, opset: int = DEFAULT_OPSET, batch: int | None = None) -> onnx.ModelProto:
+def trace(
+    spec: VGGSpec, *, opset: int = DEFAULT_OPSET, batch: int | None = None
+) -> onnx.ModelProto:
     """The network as an ONNX model of some kilobytes, its weights as further graph inputs.
 
     Args:
@@ -159,9 +161,7 @@ def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
         raise UnexpectedGraphError(f"operators behind the last layer: {rest}")
 
 
-def _data_path(
-    graph: onnx.GraphProto, sources: dict[str, onnx.NodeProto]
-) -> list[onnx.NodeProto]:
+def _data_path(graph: onnx.GraphProto, sources: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
     """The operators from the images to the output, in order."""
     path: list[onnx.NodeProto] = []
     name = graph.output[0].name
@@ -194,7 +194,7 @@ def _check_weights(
 def _traced_mean(traced: TracedLayer, graph: onnx.GraphProto, spec: VGGSpec) -> np.ndarray:
     """The constant that the traced Sub subtracts, float32 (3,)."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    mean = numpy_helper.to_array(constants[traced.nodes[0].input[1]]).reshape(-1)
+    mean: np.ndarray = numpy_helper.to_array(constants[traced.nodes[0].input[1]]).reshape(-1)
     if not np.array_equal(mean, np.asarray(spec.mean_rgb, np.float32)):
         raise UnexpectedGraphError(f"mean {mean} was traced, {spec.mean_rgb} is the spec's")
     return mean
@@ -228,9 +228,7 @@ def _layer_nodes(traced: TracedLayer, source: str) -> Iterator[onnx.NodeProto]:
         yield helper.make_node("Relu", [output], [layer.name], f"{layer.name}/relu")
 
 
-def _renamed(
-    node: onnx.NodeProto, name: str, inputs: list[str], output: str
-) -> onnx.NodeProto:
+def _renamed(node: onnx.NodeProto, name: str, inputs: list[str], output: str) -> onnx.NodeProto:
     """The converter's operator, its attributes kept, between other tensors."""
     clean = onnx.NodeProto(op_type=node.op_type, name=name, input=inputs, output=[output])
     clean.attribute.extend(node.attribute)

@@ -1,4 +1,4 @@
-"""What each symbol of the traced graph becomes: real weights in the layout and precision asked for."""
+"""What each symbol of the traced graph becomes: real weights, their layout and precision right."""
 
 from __future__ import annotations
 

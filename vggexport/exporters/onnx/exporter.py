@@ -43,9 +43,7 @@ class OnnxExporter:
             write_model(file, model, arrays)
 
 
-def _rewrite(
-    graph: onnx.GraphProto, request: ExportRequest
-) -> Iterable[tuple[str, np.ndarray]]:
+def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
     """Brings the graph to the precision and input type; returns what its symbols become."""
     spec, weights = request.artifact.spec, request.weights
     if request.artifact.input_dtype == "uint8":

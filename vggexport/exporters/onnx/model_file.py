@@ -86,9 +86,7 @@ def _without_symbols(model: onnx.ModelProto) -> tuple[bytes, bytes]:
     return head.SerializeToString(), graph.SerializeToString()
 
 
-def _take(
-    unbound: dict[str, onnx.TensorProto], name: str, array: np.ndarray
-) -> onnx.TensorProto:
+def _take(unbound: dict[str, onnx.TensorProto], name: str, array: np.ndarray) -> onnx.TensorProto:
     if name not in unbound:
         raise BindingError(f"{name} is no symbol of the graph, or is bound twice")
     tensor = unbound.pop(name)

@@ -12,7 +12,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from vggexport.exporters.onnx.architecture import NCHW_NAME
-from vggexport.exporters.onnx.model_file import symbols
 from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.spec import INPUT_NAME, LOGITS_NAME, MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
 
@@ -121,9 +120,7 @@ def _dequantize_weights(
                 numpy_helper.from_array(np.zeros(outputs, np.int8), zero_points)
             )
         nodes.append(
-            helper.make_node(
-                "DequantizeLinear", parameters, [dequantized], dequantized, axis=axis
-            )
+            helper.make_node("DequantizeLinear", parameters, [dequantized], dequantized, axis=axis)
         )
         _rewire(node, {tensor.name: dequantized})
     return nodes
@@ -133,10 +130,10 @@ def _cast(graph: onnx.GraphProto, name: str, cast_name: str, data_type: int) -> 
     """Lets all consumers of a tensor read it in another type."""
     for node in graph.node:
         _rewire(node, {name: cast_name})
-    position = next(
-        (i + 1 for i, node in enumerate(graph.node) if name in node.output), 0
+    position = next((i + 1 for i, node in enumerate(graph.node) if name in node.output), 0)
+    graph.node.insert(
+        position, helper.make_node("Cast", [name], [cast_name], cast_name, to=data_type)
     )
-    graph.node.insert(position, helper.make_node("Cast", [name], [cast_name], cast_name, to=data_type))
 
 
 def _rewire(node: onnx.NodeProto, renamed: Mapping[str, str]) -> None:

@@ -1,0 +1,51 @@
+# `make demo` and `make test` each set up everything on a machine with Python 3.11 and make.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CODE := vggexport calibration tests benchmarks
+
+.PHONY: demo test check lint format typecheck gpu-check clean
+.DEFAULT_GOAL := help
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
+	@touch $@
+
+demo: $(VENV)/.run ## the main job on the embedded default: random weights, synthetic calibration
+	$(BIN)/vggexport onnx --quantize --force -o demo_int8.onnx
+	$(BIN)/vggexport inspect demo_int8.onnx --require int8
+
+test: $(VENV)/.dev ## every test, the full-size network included
+	$(BIN)/python -m pytest
+
+check: lint typecheck test ## what CI runs
+
+lint: $(VENV)/.dev ## style, and the layers of the architecture
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## rewrites the code in its style
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+typecheck: $(VENV)/.dev ## strict types
+	$(BIN)/mypy
+
+gpu-check: $(VENV)/.dev ## on a machine with a GPU and '.[gpu]': what needs one
+	$(BIN)/python benchmarks/gpu_check.py
+
+clean: ## the environment, caches and what the demo wrote
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	rm -f demo_int8.onnx demo_int8.onnx.json

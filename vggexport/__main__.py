@@ -1,0 +1,5 @@
+"""``python -m vggexport``."""
+
+from vggexport.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""``vggexport calibrate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vggexport.cli.options import (
+    calibration_options,
+    common_options,
+    network_options,
+    output_options,
+)
+
+
+@click.command()
+@network_options
+@output_options("vgg_d_ranges.json")
+@calibration_options
+@common_options
+def calibrate(as_json: bool, **options: Any) -> None:  # noqa: FBT001
+    """Take activation ranges from images, for --ranges of the int8 exports."""
+    from vggexport import workflows
+    from vggexport.cli import parsed, terminal
+    from vggexport.reports import text
+
+    report = workflows.calibrate(
+        parsed.network(options),
+        parsed.calibrating(options),
+        options["output"],
+        force=options["force"],
+        progress=terminal.make_progress(),
+    )
+    terminal.show(text.calibration(report), report, as_json=as_json)

@@ -1,0 +1,81 @@
+"""Option defaults from ``vggexport.toml``, or from ``[tool.vggexport]`` in ``pyproject.toml``.
+
+A value on the top level is the default of every command that has the option; a table named like a
+command holds that command's own::
+
+    weights = "vgg16.safetensors"
+
+    [onnx]
+    precision = "int8"
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = Path("vggexport.toml")
+PYPROJECT = Path("pyproject.toml")
+
+
+def read_configuration(commands: Mapping[str, click.Command]) -> dict[str, dict[str, Any]]:
+    """Defaults by command and parameter, in the form of Click's ``default_map``.
+
+    Raises:
+        click.ClickException: The file is not TOML, or names an option that no command has.
+    """
+    path, table = _find()
+    if path is None:
+        return {}
+    known = {name: _parameters(command) for name, command in commands.items()}
+    everywhere = {key: value for key, value in table.items() if key not in known}
+    for key in everywhere:
+        _check_known(path, key, set(known).union(*known.values()))
+    defaults = {}
+    for name, parameters in known.items():
+        own = table.get(name, {})
+        if not isinstance(own, dict):
+            raise click.ClickException(f"{path}: {name} is a command, so it must be a table")
+        for key in own:
+            _check_known(path, f"{name}.{key}", {f"{name}.{p}" for p in parameters})
+        merged = _normalized(everywhere) | _normalized(own)
+        defaults[name] = {key: value for key, value in merged.items() if key in parameters}
+    return defaults
+
+
+def _find() -> tuple[Path | None, dict[str, Any]]:
+    if FILE.is_file():
+        return FILE, _read(FILE)
+    if PYPROJECT.is_file():
+        table = _read(PYPROJECT).get("tool", {}).get("vggexport", {})
+        return (PYPROJECT, table) if table else (None, {})
+    return None, {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.ClickException(f"{path} cannot be read as TOML: {error}") from error
+
+
+def _parameters(command: click.Command) -> set[str]:
+    return {parameter.name for parameter in command.params if parameter.name}
+
+
+def _normalized(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys may be written as the options are, ``fc-units``, or as Python names."""
+    return {key.replace("-", "_"): value for key, value in table.items()}
+
+
+def _check_known(path: Path, key: str, known: set[str]) -> None:
+    name = key.replace("-", "_")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise click.ClickException(f"{path}: no command has an option {key}{hint}")

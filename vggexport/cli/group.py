@@ -1,0 +1,149 @@
+"""The main group: commands by name, errors to one line and an exit code, the configuration file."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from vggexport import __version__
+from vggexport.cli.configuration import read_configuration
+from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
+
+COMMANDS: Mapping[str, str] = {
+    "summary": "vggexport.cli.summary:summary",
+    "onnx": "vggexport.cli.onnx:onnx",
+    "calibrate": "vggexport.cli.calibrate:calibrate",
+    "inspect": "vggexport.cli.inspect:inspect",
+}
+"""Every command, in the order of use; imported when it is called or listed."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are looked up.
+
+    It also answers for errors: one line on stderr and the exit code of the error's class, a
+    traceback only with ``-v``.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command, or says which name is nearest.
+
+        Raises:
+            click.UsageError: There is no such command.
+        """
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {name!r}: {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Runs the command line and exits the process."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra.pop("standalone_mode", None)
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            status = super().main(
+                arguments, prog_name or "vggexport", standalone_mode=False, **extra
+            )
+        except BaseException as error:  # noqa: BLE001  every way out of the process ends here
+            status = _report(error, verbose=_is_verbose(arguments))
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """A CI system that cancels a job sends SIGTERM: leave as on Ctrl-C, cleaning up."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _is_verbose(arguments: Sequence[str]) -> bool:
+    return "-v" in arguments or "--verbose" in arguments
+
+
+def _report(error: BaseException, *, verbose: bool) -> int:
+    """Prints one line for an error and returns its exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else Unfinished.exit_code
+    if isinstance(error, BrokenPipeError):  # the reader of stdout left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Unfinished.exit_code
+    if verbose:
+        traceback.print_exception(error)
+    message, code = _describe(error)
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _describe(error: BaseException) -> tuple[str, int]:
+    match error:
+        case VggExportError():
+            return str(error), error.exit_code
+        case click.UsageError(ctx=click.Context() as ctx):
+            return f"{error.format_message()} (see {ctx.command_path} --help)", error.exit_code
+        case click.ClickException():
+            return error.format_message(), InputError.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            return "interrupted: nothing was written under the output's name", Unfinished.exit_code
+        case MemoryError():
+            return f"out of memory: {error}".rstrip(": "), Unfinished.exit_code
+        case _:
+            kind = type(error).__name__
+            return f"unexpected {kind}: {error}; run again with -v for where", Unfinished.exit_code
+
+
+def fail_check(failures: Sequence[str], consequence: str) -> None:
+    """Exits 1 with one line if a report has failures.
+
+    Raises:
+        CheckFailed: There are some.
+    """
+    if failures:
+        raise CheckFailed(f"{'; '.join(failures)}: {consequence}")
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "auto_envvar_prefix": "VGGEXPORT",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, prog_name="vggexport")
+@click.option("-v", "--verbose", is_flag=True, help="Show a traceback with an error.")
+@click.pass_context
+def main(ctx: click.Context, verbose: bool) -> None:  # noqa: FBT001
+    """Exports VGG networks to ONNX with int8, and checks what it wrote.
+
+    Every option can also come from the environment (VGGEXPORT_ONNX_WEIGHTS=...) and from
+    vggexport.toml or [tool.vggexport] in pyproject.toml in the working directory.
+    """
+    group = ctx.command
+    if isinstance(group, LazyGroup) and ctx.invoked_subcommand:
+        commands = {name: group.get_command(ctx, name) for name in COMMANDS}
+        ctx.default_map = read_configuration({name: c for name, c in commands.items() if c})

@@ -1,0 +1,31 @@
+"""``vggexport inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vggexport.cli.group import fail_check
+from vggexport.cli.options import common_options, file_path
+from vggexport.spec import Precision
+
+
+@click.command()
+@click.argument("artifact", type=file_path())
+@click.option(
+    "--require",
+    type=click.Choice([Precision.INT8.value]),
+    help="Exit 1 unless everything is computed in this precision (float islands fail).",
+)
+@common_options
+def inspect(artifact: Path, require: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show a model file's metadata, inputs and outputs, and what its runtime computes."""
+    from vggexport import workflows
+    from vggexport.cli import terminal
+    from vggexport.reports import text
+
+    report = workflows.inspect(artifact)
+    terminal.show(text.inspection(report), report, as_json=as_json)
+    if require:
+        fail_check(report.not_integer(), f"{artifact.name} is not all {require}")

@@ -1,0 +1,182 @@
+"""Options that several commands share, as decorators, and what they are parsed into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vggexport.spec import (
+    DEFAULT_CLASSES,
+    DEFAULT_CONFIGURATION,
+    DEFAULT_FC_UNITS,
+    DEFAULT_INPUT_SIZE,
+    TABLE_1,
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+METHODS = ("minmax", "percentile", "entropy", "mse")
+LAYOUTS = ("auto", "native", "keras", "torchvision")
+DYNAMIC = "dynamic"
+"""Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
+
+
+class Batch(click.ParamType[int | None]):
+    """A number of images, or "dynamic" (None) for any."""
+
+    name = "N|dynamic"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Parses one value."""
+        if value is None or value == DYNAMIC:
+            return None
+        if str(value).isdecimal() and int(value) > 0:
+            return int(value)
+        return self.fail(f"{value!r} is neither a number from 1 nor {DYNAMIC!r}", param, ctx)
+
+
+def file_path(**options: Any) -> Any:
+    """A path, as ``pathlib.Path``."""
+    return click.Path(path_type=Path, **options)
+
+
+def _apply(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def architecture_options(command: Command) -> Command:
+    """``--config --classes --fc-units --input-size``."""
+    return _apply(
+        command,
+        click.option(
+            "--config",
+            type=click.Choice(tuple(TABLE_1), case_sensitive=False),
+            default=DEFAULT_CONFIGURATION,
+            show_default=True,
+            metavar=f"[{'|'.join(TABLE_1)}]",
+            help="Column of the paper's table 1.",
+        ),
+        click.option(
+            "--classes",
+            type=click.IntRange(min=2),
+            help=f"Outputs of the last layer.  [default: from the weights, or {DEFAULT_CLASSES}]",
+        ),
+        click.option(
+            "--fc-units",
+            type=click.IntRange(min=1),
+            help="Outputs of each hidden fully connected layer.  "
+            f"[default: from the weights, or {DEFAULT_FC_UNITS}]",
+        ),
+        click.option(
+            "--input-size",
+            type=click.IntRange(min=1),
+            help="Side of the square input in pixels.  "
+            f"[default: from the weights, or {DEFAULT_INPUT_SIZE}]",
+        ),
+    )
+
+
+def network_options(command: Command) -> Command:
+    """The options of every command that builds a network."""
+    return _apply(
+        command,
+        click.option(
+            "--weights",
+            default="random:0",
+            show_default=True,
+            metavar="SOURCE",
+            help="random[:SEED], imagenet (the VGG16 file that Keras publishes), or a file: .npz, "
+            ".safetensors, Keras .h5, .weights.h5, .keras.",
+        ),
+        click.option(
+            "--weights-layout",
+            type=click.Choice(LAYOUTS),
+            default="auto",
+            show_default=True,
+            help="Layout of the weights file; auto says which it took.",
+        ),
+        click.option("--weights-sha256", metavar="HEX", help="Refuse any other weights file."),
+        click.option(
+            "--init-missing",
+            is_flag=True,
+            help="Fill layers that the file lacks with seeded random weights.",
+        ),
+        architecture_options,
+        click.option(
+            "--labels",
+            type=file_path(dir_okay=False),
+            help="One class name a line; they travel in the artifact.",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Of initialisation and of the choice of images.",
+        ),
+    )
+
+
+def calibration_options(command: Command) -> Command:
+    """``--calibration-data --calibration-samples --calibration-method``."""
+    return _apply(
+        command,
+        click.option(
+            "--calibration-data",
+            default="synthetic",
+            show_default=True,
+            metavar="SOURCE",
+            help="A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
+        ),
+        click.option(
+            "--calibration-samples",
+            type=click.IntRange(min=1),
+            default=128,
+            show_default=True,
+            help="Number of images.",
+        ),
+        click.option(
+            "--calibration-method",
+            type=click.Choice(METHODS),
+            default=METHODS[0],
+            show_default=True,
+            help="How ranges are taken from activations.",
+        ),
+    )
+
+
+def output_options(default: str) -> Callable[[Command], Command]:
+    """``-o/--output`` and ``--force``."""
+
+    def decorate(command: Command) -> Command:
+        return _apply(
+            command,
+            click.option(
+                "-o", "--output", type=file_path(), help=f"Where to.  [default: {default}]"
+            ),
+            click.option("--force", is_flag=True, help="Replace an existing output."),
+        )
+
+    return decorate
+
+
+def common_options(command: Command) -> Command:
+    """``--json`` and ``-v``."""
+    return _apply(
+        command,
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            help="Show a traceback with an error.",
+        ),
+    )

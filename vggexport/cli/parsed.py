@@ -1,0 +1,38 @@
+"""From parsed options to the values that workflows take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vggexport.weights import SpecRequest
+from vggexport.workflows import CalibrationOptions, NetworkOptions
+
+
+def spec_request(options: dict[str, Any]) -> SpecRequest:
+    """What ``architecture_options`` say."""
+    return SpecRequest(
+        options["config"], options["classes"], options["fc_units"], options["input_size"]
+    )
+
+
+def network(options: dict[str, Any]) -> NetworkOptions:
+    """What ``network_options`` say."""
+    return NetworkOptions(
+        weights=options["weights"],
+        layout=options["weights_layout"],
+        init_missing=options["init_missing"],
+        sha256=options["weights_sha256"],
+        request=spec_request(options),
+        labels=options["labels"],
+        seed=options["seed"],
+    )
+
+
+def calibrating(options: dict[str, Any]) -> CalibrationOptions:
+    """What ``calibration_options`` say, with the seed of ``network_options``."""
+    return CalibrationOptions(
+        data=options["calibration_data"],
+        samples=options["calibration_samples"],
+        method=options["calibration_method"],
+        seed=options["seed"],
+    )

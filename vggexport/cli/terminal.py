@@ -1,0 +1,100 @@
+"""Progress and results on a terminal: bars and notes to stderr, reports to stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+
+from vggexport.progress import Progress
+
+
+def make_progress() -> Progress:
+    """Bars on a terminal; a line a step in a log, in CI, or into a file."""
+    if sys.stderr.isatty() and not os.environ.get("CI"):
+        return TerminalProgress()
+    return LogProgress()
+
+
+class LogProgress:
+    """A line for each finished step."""
+
+    def __init__(self) -> None:
+        self._step = ""
+
+    def start(self, step: str) -> None:
+        """Remembers the step's name."""
+        self._step = step
+
+    def advance(self, done: int, total: int) -> None:
+        """Says nothing: a log is not rewritten."""
+
+    def finish(self, seconds: float) -> None:
+        """One line with the seconds."""
+        print(f"{self._step}: {seconds:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+
+    def note(self, message: str) -> None:
+        """One line."""
+        print(f"note: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+class TerminalProgress:
+    """A bar with time left for a step that counts, a clock for one that does not."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bars: RichProgress | None = None
+        self._task = TaskID(0)
+        self._step = ""
+
+    def start(self, step: str) -> None:
+        """Shows the step, its length unknown so far."""
+        self._step = step
+        self._bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bars.add_task(step, total=None)
+        self._bars.start()
+
+    def advance(self, done: int, total: int) -> None:
+        """Moves the bar."""
+        if self._bars:
+            self._bars.update(self._task, completed=done, total=total)
+
+    def finish(self, seconds: float) -> None:
+        """Puts one line in the bar's place."""
+        if self._bars:
+            self._bars.stop()
+            self._bars = None
+        self._console.print(f"[green]✓[/green] {self._step} [dim]{seconds:.1f} s[/dim]")
+
+    def note(self, message: str) -> None:
+        """One line."""
+        self._console.print(f"note: {message}", style="yellow", markup=False, highlight=False)
+
+
+def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
+    """Writes a result to stdout: one JSON document, or text for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
+        return
+    width = None if sys.stdout.isatty() else 110
+    Console(width=width, highlight=False, soft_wrap=False).print(rendered)
