@@ -40,7 +40,7 @@ TABLE_1: Mapping[str, str] = {
     "E": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256 conv3-256 conv3-256"
     " | conv3-512 conv3-512 conv3-512 conv3-512 | conv3-512 conv3-512 conv3-512 conv3-512",
 }
-"""Columns A to E of table 1 in its own notation: "conv<kernel>-<filters>", "|" for max pooling."""
+"""Columns A to E of table 1 in its notation: "conv<kernel>-<filters>", "|" for max pooling."""
 
 DEFAULT_CONFIGURATION = "D"
 DEFAULT_CLASSES = 1000
