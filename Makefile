@@ -43,9 +43,12 @@ format: $(VENV)/.dev ## rewrites the code in its style
 typecheck: $(VENV)/.dev ## strict types
 	$(BIN)/mypy
 
-gpu-check: $(VENV)/.dev ## on a machine with a GPU and '.[gpu]': what needs one
-	$(BIN)/python benchmarks/gpu_check.py
+# An environment of its own: onnxruntime and onnxruntime-gpu install the same module.
+gpu-check: ## on a machine with a CUDA GPU: everything that needs one
+	$(PYTHON) -m venv $(VENV)-gpu
+	$(VENV)-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu]'
+	$(VENV)-gpu/bin/python -m benchmarks.gpu_check
 
 clean: ## the environment, caches and what the demo wrote
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	rm -rf $(VENV) $(VENV)-gpu .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
 	rm -f demo_int8.onnx demo_int8.onnx.json

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, Unavailable
 from vggexport.runners.interface import Images
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME
 
@@ -41,48 +41,64 @@ def session_options(threads: int) -> Any:
     return options
 
 
-def open_session(path: Path, options: Any) -> Any:
-    """A CPU session on a model file.
+def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
+    """A session on a model file.
+
+    ONNX Runtime falls back to the CPU with a log line only, so what it really took is compared with
+    what was asked for.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file.
+        Unavailable: The execution provider is not to be had here.
     """
+    if provider not in (offered := onnxruntime.get_available_providers()):
+        raise Unavailable(
+            f"execution provider {provider} is not in this onnxruntime, which offers "
+            f"{', '.join(offered)}: for CUDA, pip install 'vggexport[gpu]'"
+        )
     try:
-        return onnxruntime.InferenceSession(path, options, providers=[CPU_PROVIDER])
+        session = onnxruntime.InferenceSession(path, options, providers=[provider])
     except RUNTIME_ERRORS as error:
         raise ArtifactError(
             f"{path} is not a model that ONNX Runtime reads: {_one_line(error)}"
         ) from error
+    if provider not in (taken := session.get_providers()):
+        raise Unavailable(
+            f"execution provider {provider} did not start and ONNX Runtime fell back to "
+            f"{', '.join(taken)}: check the driver and the provider's libraries"
+        )
+    return session
 
 
 class OnnxRunner:
-    """An ``.onnx`` file in ONNX Runtime on the CPU.
+    """An ``.onnx`` file in ONNX Runtime.
 
     Args:
         path: The file.
         threads: Threads inside an operator; 0 for one a core.
+        provider: Execution provider, by ONNX Runtime's name.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file, or it is not one of ours.
+        Unavailable: The execution provider is not to be had here.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, provider: str = CPU_PROVIDER) -> None:
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
-        self.provider = CPU_PROVIDER
+        self.provider = provider
         self.threads = threads
         self._path = path
         self._session: Any = None
         self._input_dtype: type[np.generic] = np.float32
 
     def __enter__(self) -> Self:
-        self._session = open_session(self._path, session_options(self.threads))
+        self._session = open_session(self._path, session_options(self.threads), self.provider)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if [i.name for i in inputs] != [INPUT_NAME] or outputs[0].name != OUTPUT_NAME:
             raise ArtifactError(
                 f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
             )
         self._input_dtype = np.uint8 if "uint8" in inputs[0].type else np.float32
-        self.provider = self._session.get_providers()[0]
         return self
 
     def __exit__(
@@ -103,7 +119,12 @@ class OnnxRunner:
         A file has ``probabilities``, and the layers that it was exported with taps for.
         """
         wanted = list(names)
-        values = self._session.run(wanted, {INPUT_NAME: images.astype(self._input_dtype)})
+        try:
+            values = self._session.run(wanted, {INPUT_NAME: images.astype(self._input_dtype)})
+        except RUNTIME_ERRORS as error:
+            raise ArtifactError(
+                f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
+            ) from error
         return dict(zip(wanted, values, strict=True))
 
 
