@@ -172,7 +172,7 @@ def test_percentile_that_would_clip_all_but_zeros_keeps_the_extremes():
 
 
 def test_the_default_percentile():
-    assert make_observer("percentile").percentile == 99.99
+    assert make_observer("percentile").percentile == 99.999
 
 
 @pytest.mark.parametrize("percentile", [50, 100.1, -1, float("nan")])

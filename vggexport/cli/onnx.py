@@ -50,6 +50,12 @@ from vggexport.spec import Precision
     show_default=True,
     help="Run the file against its reference.",
 )
+@click.option(
+    "--min-logit-sqnr",
+    type=float,
+    metavar="DB",
+    help="What the check demands.  [default: 80 float32, 45 float16, 12 int8]",
+)
 @common_options
 @click.pass_context
 def onnx(ctx: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001
@@ -70,13 +76,18 @@ def onnx(ctx: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa:
         opset=options["opset"],
         ranges=options["ranges"],
         check=options["check"],
+        min_logit_sqnr_db=options["min_logit_sqnr"],
         force=options["force"],
     )
     report = workflows.build_onnx(
         parsed.network(options), parsed.calibrating(options), onnx_options, terminal.make_progress()
     )
     terminal.show(text.build(report), report, as_json=as_json)
-    fail_check(report.failures, f"{Path(report.artifact.path).name} was not kept")
+    fail_check(
+        report.failures,
+        f"{Path(report.artifact.path).name} was not kept; find the cause, or accept less with "
+        "--min-logit-sqnr or --no-check",
+    )
 
 
 def _precision(ctx: click.Context, options: dict[str, Any]) -> Precision:

@@ -16,6 +16,7 @@ from vggexport.errors import InputError
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import Exporter, ExportRequest
 from vggexport.output import output_folder, publish, write_json
+from vggexport.parity import Tolerance
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.reports.results import BuildReport, CheckReport
@@ -26,7 +27,7 @@ from vggexport.workflows.calibrating import (
     float32_runner,
     take_ranges,
 )
-from vggexport.workflows.checking import check_file, keras_reference
+from vggexport.workflows.checking import check_file, keras_reference, tolerance_for
 from vggexport.workflows.network import Network, NetworkOptions, open_network
 
 CHECK_IMAGES: Mapping[Precision, int] = {
@@ -49,6 +50,7 @@ class OnnxOptions:
         opset: ONNX operator set version, or None for the default.
         ranges: A file of ``calibrate`` to use instead of calibrating.
         check: Run what was written against its reference.
+        min_logit_sqnr_db: What the check demands, or None for the precision's own tolerance.
         force: Replace an existing output.
     """
 
@@ -59,6 +61,7 @@ class OnnxOptions:
     opset: int | None = None
     ranges: Path | None = None
     check: bool = True
+    min_logit_sqnr_db: float | None = None
     force: bool = False
 
 
@@ -102,7 +105,8 @@ def build_onnx(
         check = None
         if plan and options.check:
             with steps.step("check"):
-                check = _check(network, written, artifact, plan, reference)
+                tolerance = tolerance_for(options.precision, options.min_logit_sqnr_db)
+                check = _check(network, written, artifact, plan, reference, tolerance)
         artifact = artifact.located(written, output)
         if check is None or not check.failures:
             publish(written, output)
@@ -181,10 +185,11 @@ def _check(
     artifact: Artifact,
     plan: ImagePlan,
     reference: NDArray[np.float32] | None,
+    tolerance: Tolerance,
 ) -> CheckReport:
     """int8 is held to the float32 file, float files to the Keras network."""
     images = plan.check_images()
+    name = "float32 ONNX file"
     if reference is None:
-        probabilities = keras_reference(network, images)
-        return check_file(written, artifact, images, probabilities, reference_name="Keras network")
-    return check_file(written, artifact, images, reference, reference_name="float32 ONNX file")
+        name, reference = "Keras network", keras_reference(network, images)
+    return check_file(written, artifact, images, reference, tolerance, reference_name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +22,32 @@ from vggexport.workflows.network import Network
 
 TOLERANCES: Mapping[Precision, Tolerance] = {
     Precision.FLOAT32: Tolerance(
-        "both compute in float32 and differ by the order of summation alone",
+        "both compute in float32 and differ by the order of summation alone: measured 2e-6 and "
+        "96 dB at most; one wrong tensor costs more than 60 dB",
         max_abs=1e-5,
         min_logit_sqnr_db=80.0,
     ),
     Precision.FLOAT16: Tolerance(
-        "11-bit significands through 16 layers",
+        "11-bit significands through 16 layers: measured 58 dB and more; 8-bit ones would have "
+        "about 40",
         min_logit_sqnr_db=45.0,
     ),
     Precision.INT8: Tolerance(
-        "8-bit weights and activations; losing one bit costs 6 dB",
-        min_logit_sqnr_db=20.0,
+        "8-bit weights and activations: the worst of 2,000 sets of 8 unseen photographs measured "
+        "16 dB over all calibration methods; quantized logits measure below 0",
+        min_logit_sqnr_db=12.0,
     ),
 }
+"""What a file just written must reach."""
+
+
+def tolerance_for(precision: Precision, min_logit_sqnr_db: float | None) -> Tolerance:
+    """The precision's tolerance, or the same with the SQNR that the user demands."""
+    if min_logit_sqnr_db is None:
+        return TOLERANCES[precision]
+    return replace(
+        TOLERANCES[precision], min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for"
+    )
 
 
 def keras_reference(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -48,6 +62,7 @@ def check_file(
     artifact: Artifact,
     images: NDArray[np.uint8],
     reference: NDArray[np.float32],
+    tolerance: Tolerance,
     *,
     reference_name: str,
 ) -> CheckReport:
@@ -58,6 +73,7 @@ def check_file(
         artifact: What it is to be.
         images: uint8 (images, size, size, 3).
         reference: Probabilities for them, (images, classes).
+        tolerance: How far it may be.
         reference_name: What gave those.
     """
     runner: Runner = registry.load(RUNNERS, artifact.format)(path)
@@ -70,7 +86,7 @@ def check_file(
         reference_name,
         len(images),
         compare(reference, candidate[: len(images)]),
-        TOLERANCES[artifact.precision],
+        tolerance,
         islands,
     )
 

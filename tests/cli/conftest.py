@@ -1,0 +1,170 @@
+"""The command line in this process, so that TensorFlow is imported once; images; small networks."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vggexport import spec
+from vggexport.cli import main
+from vggexport.parity import Tolerance
+from vggexport.spec import Precision, VGGSpec
+from vggexport.workflows import checking
+
+SMALLEST = ("--config", "A", "--input-size", "32", "--fc-units", "16", "--classes", "5")
+"""The smallest network that table 1 allows: 9 million parameters, all in the convolutions."""
+
+TINY = ("--config", "A", "--input-size", "16", "--fc-units", "16", "--classes", "5")
+"""With the fixture ``tiny_table``: some thousand parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run of the command line ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout: anything beside it is an error."""
+        return json.loads(self.stdout)
+
+    @property
+    def error(self) -> str:
+        """The one error line, which is the last on stderr; there is no traceback."""
+        lines = self.stderr.splitlines()
+        errors = [line for line in lines if line.startswith("Error:")]
+        assert errors == lines[-1:]
+        assert "Traceback" not in self.stderr
+        return errors[0]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def clean_environment() -> Iterator[None]:
+    """No variable of the machine that the command line or its output depends on."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("VGGEXPORT_") or name in {"CI", "NO_COLOR", "FORCE_COLOR"}:
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch) -> Path:
+    """Every test works in a folder of its own: configuration is read, outputs go there."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def invoke(*arguments: object) -> Outcome:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with (
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            pytest.raises(SystemExit) as leaving,
+        ):
+            main([str(argument) for argument in arguments])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert type(leaving.value.code) is int
+    return Outcome(leaving.value.code, stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Outcome]:
+    """``run("onnx", "--json")`` in this process, the signal handler put back afterwards."""
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def smallest() -> tuple[str, ...]:
+    return SMALLEST
+
+
+@pytest.fixture
+def tiny(monkeypatch) -> tuple[str, ...]:
+    """Options of a network of some thousand parameters, put in the place of configuration A."""
+    monkeypatch.setitem(spec.TABLE_1, "A", "conv3-4 conv1-6 | conv3-8")
+    return TINY
+
+
+@pytest.fixture
+def tiny_arrays(tiny) -> dict[str, np.ndarray]:
+    """Weights for it."""
+    random = np.random.default_rng(0)
+    network = VGGSpec.named("A", classes=5, fc_units=16, input_size=16)
+    return {
+        name: (random.standard_normal(tensor.shape) / 10).astype(np.float32)
+        for name, tensor in network.tensors.items()
+    }
+
+
+@pytest.fixture
+def any_parity_will_do(monkeypatch):
+    """Lets every int8 file pass its check, float islands excepted.
+
+    A random network of some thousand weights, calibrated on a few images, is no better than 13 to
+    30 dB; for tests of something else than how good the ranges are.
+    """
+    monkeypatch.setitem(checking.TOLERANCES, Precision.INT8, Tolerance("not looked at here"))
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One build of the smallest network: where it went, and how the command ended."""
+
+    output: Path
+    outcome: Outcome
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> dict[str, Build]:
+    """float32, float16 and int8 of the smallest network, each built once with ``--json``."""
+    folder = tmp_path_factory.mktemp("built")
+    builds = {}
+    for precision in ("float32", "float16", "int8"):
+        output = folder / f"vgg_{precision}.onnx"
+        with contextlib.chdir(folder):
+            outcome = invoke(
+                *("onnx", *SMALLEST, "--precision", precision, "-o", output, "--json"),
+                *("--calibration-samples", 8),
+            )
+        builds[precision] = Build(output, outcome)
+    return builds
+
+
+@pytest.fixture(scope="session")
+def make_images() -> Callable[..., Path]:
+    """Fills a folder with PNG images of noise, all different, some of them a level deeper."""
+
+    def make(folder: Path, count: int, *, side: int = 20) -> Path:
+        (folder / "deeper").mkdir(parents=True)
+        random = np.random.default_rng(1)
+        for number in range(count):
+            place = folder / "deeper" if number % 2 else folder
+            pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / f"image{number:02}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def listing(workplace) -> Callable[[], list[str]]:
+    """Everything in the working folder, hidden names included."""
+    return lambda: sorted(p.relative_to(workplace).as_posix() for p in workplace.rglob("*"))

@@ -1,0 +1,171 @@
+"""A tiny network with weights, images, ranges and files, and once more in plain numpy."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vggexport import registry
+from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.exporters import EXPORTERS
+from vggexport.exporters.interface import ExportRequest
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.spec import Precision, VGGSpec, parse_blocks
+
+TINY = VGGSpec(
+    "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=16, input_size=16
+)
+PIXEL_SCALE = 60.0
+"""About the standard deviation of pixels: dividing by it leaves the softmax unsaturated."""
+
+
+@pytest.fixture(scope="session")
+def tiny() -> VGGSpec:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def make_weights() -> Callable[[VGGSpec], dict[str, np.ndarray]]:
+    """Seeded weights of any network, read-only; no two values are equal, biases included."""
+
+    def make(spec: VGGSpec) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(0)
+        weights = {}
+        for layer in spec.weighted_layers:
+            kernel = random.standard_normal(layer.kernel.shape)
+            kernel *= np.sqrt(2 / np.prod(layer.kernel.shape[:-1]))
+            if layer is spec.weighted_layers[0]:
+                kernel /= PIXEL_SCALE
+            bias = random.standard_normal(layer.bias.shape) / 4
+            weights[layer.kernel.name] = kernel.astype(np.float32)
+            weights[layer.bias.name] = bias.astype(np.float32)
+        for array in weights.values():
+            array.flags.writeable = False
+        return weights
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny, make_weights) -> dict[str, np.ndarray]:
+    return make_weights(tiny)
+
+
+@pytest.fixture(scope="session")
+def images(tiny) -> np.ndarray:
+    size = tiny.input_size
+    pixels = np.random.default_rng(1).integers(0, 256, (6, size, size, 3), dtype=np.uint8)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    side = kernel.shape[0]
+    margin = side // 2
+    padded = np.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    return np.einsum("nyxchw,hwco->nyxo", windows, kernel.astype(np.float64)) + bias
+
+
+def _pool(x: np.ndarray) -> np.ndarray:
+    even_rows, even_columns = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
+    corners = [x[:, row:even_rows:2, column:even_columns:2] for row in (0, 1) for column in (0, 1)]
+    return np.maximum.reduce(corners)
+
+
+def _numpy_network(
+    spec: VGGSpec,
+    weights: Mapping[str, np.ndarray],
+    images: np.ndarray,
+    after: Callable[[str, np.ndarray], np.ndarray] = lambda _name, values: values,
+) -> dict[str, np.ndarray]:
+    x = after("mean_subtraction", images.astype(np.float64) - np.array(spec.mean_rgb))
+    outputs = {"mean_subtraction": x}
+    for block, convolutions in enumerate(spec.blocks, start=1):
+        for number in range(1, len(convolutions) + 1):
+            name = f"block{block}_conv{number}"
+            x = _convolve(x, weights[f"{name}/kernel"], weights[f"{name}/bias"])
+            outputs[name] = x = after(name, np.maximum(x, 0))
+        outputs[f"block{block}_pool"] = x = _pool(x)
+    outputs["flatten"] = x = x.reshape(len(x), -1)
+    for name in ("fc1", "fc2", "predictions"):
+        x = x @ weights[f"{name}/kernel"].astype(np.float64) + weights[f"{name}/bias"]
+        outputs[name] = x = x if name == "predictions" else after(name, np.maximum(x, 0))
+    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
+    outputs["probabilities"] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return outputs
+
+
+@pytest.fixture(scope="session")
+def numpy_network():
+    """(spec, weights, images, after=identity) -> every layer's output by name, NHWC, float64.
+
+    ``after(name, values)`` may change the mean subtraction's and each hidden weighted layer's.
+    """
+    return _numpy_network
+
+
+@pytest.fixture(scope="session")
+def weights_record() -> WeightsRecord:
+    return WeightsRecord("tiny.npz", "ab" * 32, trained=True, layout="native")
+
+
+@pytest.fixture(scope="session")
+def calibration_record() -> CalibrationRecord:
+    return CalibrationRecord("photos", 2, "minmax", "cd" * 32, ("01" * 32, "02" * 32))
+
+
+@pytest.fixture(scope="session")
+def ranges(tiny, tiny_weights, images, weights_record, calibration_record) -> ActivationRanges:
+    """Min-max over the images, by the numpy network."""
+    outputs = _numpy_network(tiny, tiny_weights, images)
+    names = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
+    bounds = {name: (0.0, float(outputs[name].max())) for name in names}
+    return ActivationRanges(tiny, weights_record, calibration_record, bounds)
+
+
+@pytest.fixture(scope="session")
+def make_request(tiny, tiny_weights, ranges, weights_record):
+    """(precision, input_dtype, batch, opset, taps) -> the request for one file of ``tiny``."""
+
+    def make(
+        precision: str = "float32",
+        input_dtype: str = "float32",
+        batch: int | None = None,
+        opset: int | None = None,
+        taps: tuple[str, ...] = (),
+    ) -> ExportRequest:
+        artifact = Artifact(
+            "tiny.onnx",
+            "onnx",
+            Precision(precision),
+            tiny,
+            weights_record,
+            ranges.calibration if precision == "int8" else None,
+            input_dtype=input_dtype,
+            batch=batch,
+            labels=("ant", "bee", "cat", "dog", "eel"),
+            tools={"vggexport": "1.2.3"},
+        )
+        return ExportRequest(
+            artifact, tiny_weights, ranges if precision == "int8" else None, taps, opset
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def export(make_request, tmp_path_factory) -> Callable[..., Path]:
+    """The file of a request by :func:`make_request`'s arguments; made once, not to be changed."""
+    folder, numbers = tmp_path_factory.mktemp("exported"), count()
+
+    @cache
+    def write(*arguments, **options) -> Path:
+        path = folder / f"{next(numbers)}.onnx"
+        registry.load(EXPORTERS, "onnx")().export(make_request(*arguments, **options), path)
+        return path
+
+    return write

@@ -1,0 +1,160 @@
+"""Metrics against figures worked out by hand, and verdicts."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from vggexport.parity import Tolerance, centred_logits, compare, sqnr_db
+
+REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+CANDIDATE = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]])
+# Errors -0.1, 0.1, 0 and 0, 0.3, -0.3: squares 0.02 + 0.18 = 0.2. Reference squares
+# 0.49 + 0.04 + 0.01 + 0.01 + 0.09 + 0.36 = 1; candidate squares 0.46 + 0.46 = 0.92; their product
+# 0.42 + 0.06 + 0.01 + 0.01 + 0.18 + 0.18 = 0.86.
+EXACT = 1e-12
+"""Relative: float64 arithmetic on a dozen numbers."""
+
+
+def test_metrics_equal_those_worked_out_by_hand():
+    metrics = compare(REFERENCE, CANDIDATE)
+    assert metrics.max_abs == pytest.approx(0.3, rel=EXACT)
+    assert metrics.rel_l2 == pytest.approx(math.sqrt(0.2), rel=EXACT)
+    assert metrics.sqnr_db == pytest.approx(10 * math.log10(1 / 0.2), rel=EXACT)
+    assert metrics.cosine == pytest.approx(0.86 / math.sqrt(0.92), rel=EXACT)
+    assert metrics.top1_agreement == 0.5
+    assert metrics.top5_agreement == 1.0  # three classes: all of them are among the best
+    assert metrics.finite
+
+
+def test_sqnr_of_logits_equals_the_one_worked_out_by_hand():
+    reference, candidate = np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]])
+    third = np.array([[0.9, 0.1]])
+    # Logits are (-log r, log r) / 2 with r the ratio of both: r = 1/4 against 1/9.
+    expected = 10 * math.log10((math.log(4) / math.log(9 / 4)) ** 2)
+    assert compare(candidate, third).logit_sqnr_db == pytest.approx(expected, rel=EXACT)
+    assert compare(reference, candidate).logit_sqnr_db == -math.inf  # no signal, only noise
+
+
+def test_logits_are_recovered_up_to_a_constant():
+    logits = np.array([[3.0, -1.0, 1.0], [0.5, 0.0, 100.0]])
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    centred = logits - logits.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(centred_logits(softmax[:1]), centred[:1], rtol=1e-12)
+    # An underflowed probability counts as the smallest float32, not as an infinite logit.
+    assert np.isfinite(centred_logits(np.array([[1.0, 0.0]]))).all()
+
+
+def test_top5_agreement_counts_shared_classes_whatever_their_order():
+    reference = np.array([[0.3, 0.25, 0.2, 0.15, 0.1, 0.0, 0.0]])
+    reversed_best = np.array([[0.1, 0.15, 0.2, 0.25, 0.3, 0.0, 0.0]])
+    two_others = np.array([[0.3, 0.25, 0.2, 0.0, 0.0, 0.15, 0.1]])
+    assert compare(reference, reversed_best).top5_agreement == 1.0
+    assert compare(reference, reversed_best).top1_agreement == 0.0
+    assert compare(reference, two_others).top5_agreement == pytest.approx(3 / 5)
+
+
+def test_top5_agreement_with_fewer_than_five_classes():
+    assert compare(REFERENCE, CANDIDATE[:, ::-1]).top5_agreement == 1.0
+
+
+def test_equal_arrays_have_infinite_sqnr_which_json_calls_null():
+    metrics = compare(REFERENCE, REFERENCE.copy())
+    assert (metrics.max_abs, metrics.rel_l2) == (0.0, 0.0)
+    assert metrics.sqnr_db == metrics.logit_sqnr_db == math.inf
+    assert metrics.cosine == pytest.approx(1.0, rel=EXACT)
+    data = json.loads(json.dumps(metrics.to_json(), allow_nan=False))
+    assert (data["sqnr_db"], data["logit_sqnr_db"], data["max_abs"]) == (None, None, 0.0)
+    assert Tolerance("equal", max_abs=0.0, min_logit_sqnr_db=1000.0).violations(metrics) == ()
+
+
+def test_json_has_the_keys_of_the_contract():
+    assert set(compare(REFERENCE, CANDIDATE).to_json()) == {
+        "max_abs",
+        "rel_l2",
+        "sqnr_db",
+        "logit_sqnr_db",
+        "cosine",
+        "top1_agreement",
+        "top5_agreement",
+    }
+
+
+def test_float32_arrays_are_compared_in_float64():
+    reference = np.full((1, 1000), 1e-3, np.float32)
+    candidate = reference.copy()
+    candidate[0, 0] += np.float32(1e-6)
+    difference = float(candidate[0, 0]) - float(reference[0, 0])
+    assert compare(reference, candidate).max_abs == difference
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "tolerance",
+    [
+        Tolerance("no limits"),
+        Tolerance("limits", max_abs=1e9, min_logit_sqnr_db=-1e9),
+    ],
+)
+def test_nan_and_infinity_never_pass(value, tolerance):
+    candidate = CANDIDATE.copy()
+    candidate[1, 2] = value
+    metrics = compare(REFERENCE, candidate)
+    assert not metrics.finite
+    assert tolerance.violations(metrics)[0] == "NaN or infinity in the output"
+    assert metrics.to_json()["max_abs"] is None
+
+
+def test_nan_violates_every_limit():
+    candidate = np.full_like(CANDIDATE, np.nan)
+    limits = Tolerance("limits", max_abs=1e9, min_logit_sqnr_db=-1e9)
+    assert len(limits.violations(compare(REFERENCE, candidate))) == 3
+
+
+def test_violations_name_the_value_and_the_limit():
+    metrics = compare(REFERENCE, CANDIDATE)
+    tolerance = Tolerance("strict", max_abs=0.05, min_logit_sqnr_db=30.0)
+    assert tolerance.violations(metrics) == (
+        "max abs 0.3 is above 0.05",
+        f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below 30 dB",
+    )
+
+
+def test_a_limit_that_is_just_reached_passes():
+    metrics = compare(REFERENCE, CANDIDATE)
+    exact = Tolerance("exact", max_abs=metrics.max_abs, min_logit_sqnr_db=metrics.logit_sqnr_db)
+    assert exact.violations(metrics) == ()
+    assert Tolerance("unset").violations(metrics) == ()
+
+
+def test_a_tolerance_is_told_with_its_reason():
+    assert Tolerance("because", max_abs=0.5).to_json() == {
+        "max_abs": 0.5,
+        "min_logit_sqnr_db": None,
+        "reason": "because",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate"),
+    [
+        (np.ones((2, 3)), np.ones((2, 4))),
+        (np.ones((2, 3)), np.ones((1, 3))),  # would broadcast
+        (np.ones(3), np.ones(3)),
+        (np.ones((0, 3)), np.ones((0, 3))),
+    ],
+)
+def test_shapes_that_cannot_be_compared_are_refused(reference, candidate):
+    with pytest.raises(ValueError, match=r"of shape|no images"):
+        compare(reference, candidate)
+
+
+def test_sqnr_of_any_arrays():
+    signal = np.array([3.0, 4.0])
+    assert sqnr_db(signal, signal * 1.1) == pytest.approx(20.0, rel=1e-9)  # 1.1 is not exact
+    assert sqnr_db(np.zeros(2), np.zeros(2)) == math.inf
+    assert sqnr_db(np.zeros(2), np.ones(2)) == -math.inf
+    assert math.isnan(sqnr_db(signal, np.array([np.nan, 4.0])))
+    # Sums of squares beyond float32's range.
+    assert sqnr_db(np.float32([1e30]), np.float32([1.1e30])) == pytest.approx(20.0, rel=1e-5)
