@@ -35,7 +35,7 @@ class UnreadableImage:
 
 
 class CalibrationImages:
-    """``count`` readable images of a source in a seeded random order.
+    """``count`` readable images of a source in a seeded random order, and some to spare.
 
     An unreadable image is recorded and replaced by the next of the order. One is always
     tolerated, more only up to ``max_unreadable_fraction`` of ``count``.
@@ -48,6 +48,7 @@ class CalibrationImages:
     Args:
         source: Where the images are.
         count: Images to deliver, at least 1.
+        spare: Images to deliver after those, as far as the source has readable ones.
         seed: Of the order, 0 or more.
         max_unreadable_fraction: 0...1.
 
@@ -61,11 +62,13 @@ class CalibrationImages:
         count: int,
         *,
         seed: int,
+        spare: int = 0,
         max_unreadable_fraction: float = MAX_UNREADABLE_FRACTION,
     ) -> None:
         _check(source, count, max_unreadable_fraction)
         self.source = source
         self.count = count
+        self.spare = spare
         self.max_unreadable = max(1, int(max_unreadable_fraction * count))
         self._order: list[int] = generator(seed).permutation(len(source)).tolist()
         self._unreadable: list[UnreadableImage] = []
@@ -84,11 +87,13 @@ class CalibrationImages:
         order = iter(self._order)
         pending: deque[Future[SourceImage]] = deque()
         with _reader(pending) as pool:
-            while (missing := self.count - len(self._digests)) > 0:
+            while (missing := self.count + self.spare - len(self._digests)) > 0:
                 wanted = min(READ_AHEAD, missing) - len(pending)
                 pending.extend(
                     pool.submit(self.source.read, index) for index in islice(order, wanted)
                 )
+                if not pending and len(self._digests) >= self.count:
+                    return
                 if not pending:
                     raise self._too_few_left()
                 if (image := self._receive(pending.popleft())) is not None:
@@ -107,14 +112,14 @@ class CalibrationImages:
 
     @property
     def fingerprint(self) -> str:
-        """Hex sha256 that tells this set and order of images from others.
+        """Hex sha256 that tells the first ``count`` images and their order from others.
 
         Raises:
             RuntimeError: The images have not all been delivered yet.
         """
-        if len(self._digests) != self.count:
+        if len(self._digests) < self.count:
             raise RuntimeError(f"{len(self._digests)} of {self.count} images were iterated over")
-        return fingerprint(self._digests)
+        return fingerprint(self._digests[: self.count])
 
     def _receive(self, future: Future[SourceImage]) -> SourceImage | None:
         try:

@@ -20,6 +20,9 @@ class Recorder:
     def finish(self, seconds):
         self.calls.append(("finish", seconds))
 
+    def fail(self, seconds):
+        self.calls.append(("fail", seconds))
+
     def note(self, message):
         self.calls.append(("note", message))
 
@@ -62,7 +65,7 @@ def test_a_step_that_fails_keeps_its_seconds_and_its_error(recorder):
     with pytest.raises(ValueError, match="broken"), steps.step("export"):
         raise ValueError("broken")
     assert steps.seconds == {"export": 3.0}
-    assert recorder.calls == [("start", "export"), ("finish", 3.0)]
+    assert recorder.calls == [("start", "export"), ("fail", 3.0)]
 
 
 def test_tracking_passes_items_on_and_counts_those_that_are_done(recorder):

@@ -118,7 +118,7 @@ def build_architecture(spec: VGGSpec) -> keras.Model:
     """The same model with variables that have shapes and no values.
 
     Only ``stateless_call`` works on it and on its layers. For VGG-D this saves 553 MB and the time
-    of filling them.
+    of filling them, until Keras builds another model in the same process: it then fills them in.
     """
     with keras.StatelessScope(initialize_variables=False):
         return _connect(spec)

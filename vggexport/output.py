@@ -22,7 +22,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def output_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
+def output_folder(target: Path, *companions: Path, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside ``target`` for everything that is on its way there.
 
     Entered before the work begins, so that a place that cannot be written costs no work. Left with
@@ -30,16 +30,18 @@ def output_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
 
     Args:
         target: The file that is to be written.
-        force: Replace it if it exists.
+        companions: Files that are to be written beside it.
+        force: Replace them if they exist.
 
     Raises:
-        OutputError: It exists and ``force`` is not set, or its folder cannot be written.
+        OutputError: One exists and ``force`` is not set, or the folder cannot be written.
         Unfinished: The disk is full.
     """
-    if target.is_dir():
-        raise OutputError(f"output {target} is a directory: name a file in it with -o")
-    if target.exists() and not force:
-        raise OutputError(f"output {target} exists: pass --force to replace it, or -o another")
+    for path in (target, *companions):
+        if path.is_dir():
+            raise OutputError(f"output {path} is a directory: name a file with -o")
+        if path.exists() and not force:
+            raise OutputError(f"output {path} exists: pass --force to replace it, or -o another")
     folder = _make_folder(target)
     try:
         yield folder
@@ -51,11 +53,25 @@ def output_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(written: Path, target: Path) -> None:
-    """Gives a whole file its name, after its bytes have reached the disk."""
-    with written.open("rb") as file:
-        os.fsync(file.fileno())
-    written.replace(target)
+def publish(folder: Path, *targets: Path) -> None:
+    """Gives whole files their names.
+
+    All bytes reach the disk before the first name changes hands.
+
+    Args:
+        folder: Where the files are, under the names of their targets.
+        targets: Where they go, the most important first.
+    """
+    for target in targets:
+        with (folder / target.name).open("rb") as file:
+            os.fsync(file.fileno())
+    for target in targets:
+        (folder / target.name).replace(target)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Writes a small JSON file."""
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _make_folder(target: Path) -> Path:
@@ -76,13 +92,3 @@ def _full_message(target: Path, error: OSError) -> str:
         f"no room for {target}: {error.strerror}, {free:,} bytes are free in its folder; make room "
         "or write elsewhere with -o"
     )
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Writes a small JSON file, whole or not at all."""
-    written = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        written.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        publish(written, path)
-    finally:
-        written.unlink(missing_ok=True)

@@ -25,6 +25,10 @@ class Progress(Protocol):
         """The current step is over."""
         ...
 
+    def fail(self, seconds: float) -> None:
+        """The current step broke off; the error is told elsewhere."""
+        ...
+
     def note(self, message: str) -> None:
         """One line that the user should see: what was assumed, skipped or filled in."""
         ...
@@ -40,6 +44,9 @@ class Silent:
         """Ignores it."""
 
     def finish(self, seconds: float) -> None:
+        """Ignores it."""
+
+    def fail(self, seconds: float) -> None:
         """Ignores it."""
 
     def note(self, message: str) -> None:
@@ -66,10 +73,15 @@ class Steps:
         begin = self._clock()
         try:
             yield
-        finally:
-            seconds = self._clock() - begin
-            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-            self.progress.finish(seconds)
+        except BaseException:
+            self.progress.fail(self._add(name, begin))
+            raise
+        self.progress.finish(self._add(name, begin))
+
+    def _add(self, name: str, begin: float) -> float:
+        seconds = self._clock() - begin
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        return seconds
 
     def track(self, items: Iterable[Item], total: int) -> Iterator[Item]:
         """Passes the items on and reports how many are done."""

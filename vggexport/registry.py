@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from vggexport.errors import InputError, Unavailable
@@ -49,3 +51,12 @@ def load(registry: Mapping[str, str], name: str) -> Any:
         raise Unavailable(
             f"{package} is not installed: pip install 'vggexport[{_EXTRAS[package]}]'"
         ) from error
+    except ImportError as error:  # a native library that the package needs
+        raise Unavailable(f"{_package_at_fault(error)} cannot be imported here: {error}") from error
+
+
+def _package_at_fault(error: ImportError) -> str:
+    """The package of ours that was being imported when it failed."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    parts = [part.removesuffix(".py") for file in files for part in file.parts]
+    return next((part for part in parts if part in _EXTRAS), "a package")

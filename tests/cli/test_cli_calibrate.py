@@ -14,7 +14,8 @@ pytestmark = pytest.mark.usefixtures("any_parity_will_do")
 @pytest.fixture
 def photos(workplace, make_images):
     make_images(workplace / "photos", 16)
-    return ("--calibration-data", "photos", "--calibration-samples", 8)
+    options = ("--calibration-data", "photos", "--calibration-samples", 8)
+    return (*options, "--calibration-method", "minmax")
 
 
 def quantize(run, tiny, folder, *options):
@@ -129,7 +130,9 @@ def test_a_corrupt_image_is_skipped_and_named(run, tiny, photos, workplace):
 
 
 @pytest.mark.parametrize("options", [["--quantize"], []], ids=["int8", "float32"])
-def test_a_corrupt_image_costs_a_check_image_and_no_more(run, tiny, workplace, make_images, options):
+def test_a_corrupt_image_costs_a_check_image_and_no_more(
+    run, tiny, workplace, make_images, options
+):
     """Ten images, one of them corrupt: enough for the eight asked for, and for some checks."""
     make_images(workplace / "few", 10 if options else 4)
     next((workplace / "few").glob("*.png")).write_bytes(b"no image")

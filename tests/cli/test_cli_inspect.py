@@ -6,6 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import calibration
+
 CONTRACT = {
     *("schema", "artifact", "inputs", "outputs", "operators", "float_islands", "parameters"),
     "size_bytes",
@@ -54,7 +56,8 @@ def test_the_text(run, built):
     assert ["float", "islands", "none"] in lines
     assert ["parameters", f"{PARAMETERS:,}"] in lines
     assert ["input", "images", "float32", "batchx32x32x3"] in lines
-    assert ["calibration", "8", "images", "of", "synthetic,", "minmax"] in lines
+    method = calibration.DEFAULT_METHOD
+    assert ["calibration", "8", "images", "of", "synthetic,", method] in lines
     assert ["block1_conv1", "QLinearConv", "uint8", "int8", "uint8"] in lines
 
 

@@ -150,7 +150,8 @@ def test_a_broken_step(run, tiny, monkeypatch, workplace, old, listing, step, ca
 
 
 @pytest.mark.parametrize(
-    "step", ["vggexport.workflows.calibrating.take_ranges", "vggexport.workflows.calibrating.publish"]
+    "step",
+    ["vggexport.workflows.calibrating.take_ranges", "vggexport.workflows.calibrating.publish"],
 )
 @pytest.mark.parametrize("case", ERRORS)
 def test_a_broken_calibration(run, tiny, monkeypatch, listing, step, case):
@@ -197,12 +198,7 @@ def test_a_file_system_that_takes_no_more(workplace, smallest, listing, options)
 
 
 @pytest.fixture(
-    params=[
-        ["summary"],
-        ["summary", "--json"],  # longer than the buffer of stdout
-        ["inspect", "vgg.onnx", "--json"],  # shorter: written when the process ends
-    ],
-    ids=" ".join,
+    params=[["summary"], ["summary", "--json"], ["inspect", "vgg.onnx", "--json"]], ids=" ".join
 )
 def reporting(request, run, tiny):
     """A command with a report."""

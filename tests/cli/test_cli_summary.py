@@ -58,7 +58,15 @@ def test_the_text_names_layers_and_totals(run):
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "VGG-D: 138,357,544 parameters, 15.47 GMAC" in outcome.stdout
     row = next(line for line in outcome.stdout.splitlines() if line.startswith("block5_conv3"))
-    assert row.split() == ["block5_conv3", "3x3", "1", "14x14x512", "2,359,808", "462,422,016", "196"]
+    assert row.split() == [
+        "block5_conv3",
+        "3x3",
+        "1",
+        "14x14x512",
+        "2,359,808",
+        "462,422,016",
+        "196",
+    ]
 
 
 def test_too_small_an_input(run):

@@ -19,7 +19,7 @@ from vggexport.cli.options import (
 @output_options("vgg_d_ranges.json")
 @calibration_options
 @common_options
-def calibrate(as_json: bool, **options: Any) -> None:  # noqa: FBT001
+def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Take activation ranges from images, for --ranges of the int8 exports."""
     from vggexport import workflows
     from vggexport.cli import parsed, terminal
@@ -32,4 +32,4 @@ def calibrate(as_json: bool, **options: Any) -> None:  # noqa: FBT001
         force=options["force"],
         progress=terminal.make_progress(),
     )
-    terminal.show(text.calibration(report), report, as_json=as_json)
+    terminal.show(text.calibration(report), report, as_json=json)

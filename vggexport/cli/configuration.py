@@ -34,8 +34,10 @@ def read_configuration(commands: Mapping[str, click.Command]) -> dict[str, dict[
         return {}
     known = {name: _parameters(command) for name, command in commands.items()}
     everywhere = {key: value for key, value in table.items() if key not in known}
-    for key in everywhere:
+    for key, value in everywhere.items():
         _check_known(path, key, set(known).union(*known.values()))
+        if isinstance(value, dict):
+            raise click.ClickException(f"{path}: {key} is an option, so it cannot be a table")
     defaults = {}
     for name, parameters in known.items():
         own = table.get(name, {})
@@ -52,9 +54,18 @@ def _find() -> tuple[Path | None, dict[str, Any]]:
     if FILE.is_file():
         return FILE, _read(FILE)
     if PYPROJECT.is_file():
-        table = _read(PYPROJECT).get("tool", {}).get("vggexport", {})
+        table = _table(PYPROJECT, _read(PYPROJECT), "tool", "vggexport")
         return (PYPROJECT, table) if table else (None, {})
     return None, {}
+
+
+def _table(path: Path, document: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The table at a place in the document; empty if there is none."""
+    for key in keys:
+        document = document.get(key, {})
+        if not isinstance(document, dict):
+            raise click.ClickException(f"{path}: {key} must be a table")
+    return document
 
 
 def _read(path: Path) -> dict[str, Any]:

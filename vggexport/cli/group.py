@@ -15,6 +15,7 @@ import click
 
 from vggexport import __version__
 from vggexport.cli.configuration import read_configuration
+from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
 
 COMMANDS: Mapping[str, str] = {
@@ -31,7 +32,12 @@ class LazyGroup(click.Group):
 
     It also answers for errors: one line on stderr and the exit code of the error's class, a
     traceback only with ``-v``.
+
+    Attributes:
+        verbose: Whether ``-v`` was given, on the command line or elsewhere.
     """
+
+    verbose = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, in the order of use."""
@@ -60,6 +66,23 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"no command {name!r}: {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command, seeing to what Click would answer in its own way.
+
+        Raises:
+            Unfinished: Interrupted.
+            click.exceptions.Exit: The reader of stdout left, as ``| head`` does.
+        """
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except KeyboardInterrupt as error:
+            raise Unfinished("interrupted: nothing was written under the output's name") from error
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(Unfinished.exit_code)
+        return result
+
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
@@ -67,12 +90,13 @@ class LazyGroup(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
         signal.signal(signal.SIGTERM, _terminate)
+        self.verbose = False
         try:
             status = super().main(
                 arguments, prog_name or "vggexport", standalone_mode=False, **extra
             )
         except BaseException as error:  # noqa: BLE001  every way out of the process ends here
-            status = _report(error, verbose=_is_verbose(arguments))
+            status = _report(error, verbose=self.verbose or _is_verbose(arguments))
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -89,9 +113,9 @@ def _report(error: BaseException, *, verbose: bool) -> int:
     """Prints one line for an error and returns its exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else Unfinished.exit_code
-    if isinstance(error, BrokenPipeError):  # the reader of stdout left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Unfinished.exit_code
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return InputError.exit_code
     if verbose:
         traceback.print_exception(error)
     message, code = _describe(error)
@@ -108,7 +132,7 @@ def _describe(error: BaseException) -> tuple[str, int]:
         case click.ClickException():
             return error.format_message(), InputError.exit_code
         case KeyboardInterrupt() | click.Abort():
-            return "interrupted: nothing was written under the output's name", Unfinished.exit_code
+            return "interrupted", Unfinished.exit_code
         case MemoryError():
             return f"out of memory: {error}".rstrip(": "), Unfinished.exit_code
         case _:
@@ -135,9 +159,9 @@ def fail_check(failures: Sequence[str], consequence: str) -> None:
     },
 )
 @click.version_option(__version__, prog_name="vggexport")
-@click.option("-v", "--verbose", is_flag=True, help="Show a traceback with an error.")
+@verbose_option
 @click.pass_context
-def main(ctx: click.Context, verbose: bool) -> None:  # noqa: FBT001
+def main(ctx: click.Context) -> None:
     """Exports VGG networks to ONNX with int8, and checks what it wrote.
 
     Every option can also come from the environment (VGGEXPORT_ONNX_WEIGHTS=...) and from

@@ -19,13 +19,13 @@ from vggexport.spec import Precision
     help="Exit 1 unless everything is computed in this precision (float islands fail).",
 )
 @common_options
-def inspect(artifact: Path, require: str | None, as_json: bool) -> None:  # noqa: FBT001
+def inspect(artifact: Path, require: str | None, json: bool) -> None:  # noqa: FBT001
     """Show a model file's metadata, inputs and outputs, and what its runtime computes."""
     from vggexport import workflows
     from vggexport.cli import terminal
     from vggexport.reports import text
 
     report = workflows.inspect(artifact)
-    terminal.show(text.inspection(report), report, as_json=as_json)
+    terminal.show(text.inspection(report), report, as_json=json)
     if require:
         fail_check(report.not_integer(), f"{artifact.name} is not all {require}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
@@ -18,6 +19,13 @@ from vggexport.cli.options import (
     output_options,
 )
 from vggexport.spec import Precision
+
+_SOURCES = (
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
+"""From the configuration file to the command line."""
 
 
 @click.command()
@@ -58,7 +66,7 @@ from vggexport.spec import Precision
 )
 @common_options
 @click.pass_context
-def onnx(ctx: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001
+def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write an ONNX file, and check what was written.
 
     Float files are checked against the Keras network, int8 against the float32 file. A file that
@@ -82,7 +90,7 @@ def onnx(ctx: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa:
     report = workflows.build_onnx(
         parsed.network(options), parsed.calibrating(options), onnx_options, terminal.make_progress()
     )
-    terminal.show(text.build(report), report, as_json=as_json)
+    terminal.show(text.build(report), report, as_json=json)
     fail_check(
         report.failures,
         f"{Path(report.artifact.path).name} was not kept; find the cause, or accept less with "
@@ -91,12 +99,19 @@ def onnx(ctx: click.Context, /, as_json: bool, **options: Any) -> None:  # noqa:
 
 
 def _precision(ctx: click.Context, options: dict[str, Any]) -> Precision:
+    """What both options say together; said in different places, the nearer one wins."""
     precision = Precision(options["precision"])
-    if not options["quantize"]:
+    if not options["quantize"] or precision is Precision.INT8:
         return precision
-    given = ctx.get_parameter_source("precision") is click.core.ParameterSource.COMMANDLINE
-    if given and precision is not Precision.INT8:
+    quantize_from, precision_from = (_nearness(ctx, name) for name in ("quantize", "precision"))
+    if quantize_from == precision_from:
         raise click.UsageError(
             f"--quantize means --precision int8, and --precision {precision.value} was given", ctx
         )
-    return Precision.INT8
+    return Precision.INT8 if quantize_from > precision_from else precision
+
+
+def _nearness(ctx: click.Context, name: str) -> int:
+    """Where an option's value came from: the higher, the nearer to the user."""
+    source = ctx.get_parameter_source(name)
+    return [None, *_SOURCES].index(source if source in _SOURCES else None)

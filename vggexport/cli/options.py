@@ -167,16 +167,28 @@ def output_options(default: str) -> Callable[[Command], Command]:
     return decorate
 
 
+def verbose_option(command: Command) -> Command:
+    """``-v``, on the main group and on each command."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+        group: Any = ctx.find_root().command
+        group.verbose = group.verbose or value
+
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+        help="Show a traceback with an error.",
+    )(command)
+
+
 def common_options(command: Command) -> Command:
     """``--json`` and ``-v``."""
     return _apply(
         command,
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-        click.option(
-            "-v",
-            "--verbose",
-            is_flag=True,
-            expose_value=False,
-            help="Show a traceback with an error.",
-        ),
+        click.option("--json", is_flag=True, help="Print one JSON document."),
+        verbose_option,
     )

@@ -45,6 +45,9 @@ class LogProgress:
         """One line with the seconds."""
         print(f"{self._step}: {seconds:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
 
+    def fail(self, seconds: float) -> None:
+        """Says nothing: the error line follows."""
+
     def note(self, message: str) -> None:
         """One line."""
         print(f"note: {message}", file=sys.stderr, flush=True)  # noqa: T201
@@ -81,14 +84,21 @@ class TerminalProgress:
 
     def finish(self, seconds: float) -> None:
         """Puts one line in the bar's place."""
-        if self._bars:
-            self._bars.stop()
-            self._bars = None
+        self._stop()
         self._console.print(f"[green]✓[/green] {self._step} [dim]{seconds:.1f} s[/dim]")
+
+    def fail(self, seconds: float) -> None:
+        """Takes the bar away; the error line follows."""
+        self._stop()
 
     def note(self, message: str) -> None:
         """One line."""
         self._console.print(f"note: {message}", style="yellow", markup=False, highlight=False)
+
+    def _stop(self) -> None:
+        if self._bars:
+            self._bars.stop()
+            self._bars = None
 
 
 def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
@@ -97,4 +107,4 @@ def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
         return
     width = None if sys.stdout.isatty() else 110
-    Console(width=width, highlight=False, soft_wrap=False).print(rendered)
+    Console(width=width, highlight=False, markup=False).print(rendered)

@@ -90,7 +90,7 @@ def _artifact(model: Any, path: Path) -> Artifact | None:
         return None
     try:
         described = Artifact.from_json(json.loads(properties[METADATA_KEY]))
-    except ValueError as error:
+    except (ValueError, ArtifactError) as error:
         raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
     return described.located(path)
 
@@ -116,7 +116,7 @@ def _output_dtype(node: Any, dtypes: dict[str, str]) -> str:
     if node.op_type == "Cast":
         return _dtype_name(next(a.i for a in node.attribute if a.name == "to"))
     if node.op_type not in _OUTPUT_TYPE_INPUTS:
-        return dtypes[node.input[0]]
+        return dtypes.get(node.input[0], "") if node.input else ""
     position, default = _OUTPUT_TYPE_INPUTS[node.op_type]
     given = len(node.input) > position and node.input[position]
     return dtypes[node.input[position]] if given else default

@@ -63,4 +63,5 @@ def _is_island(operator: Operator) -> bool:
         return operator.weights_dtype is not None
     if operator.type in FLOAT_BY_DESIGN:
         return False
-    return operator.inputs[0] in FLOAT_DTYPES or operator.weights_dtype in FLOAT_DTYPES
+    reads = operator.inputs[0] if operator.inputs else None
+    return reads in FLOAT_DTYPES or operator.weights_dtype in FLOAT_DTYPES

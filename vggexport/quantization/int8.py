@@ -48,7 +48,8 @@ class ActivationQuantization:
         low, high = min(low, 0.0), max(high, 0.0)
         if low == high:
             return cls(1.0, ACTIVATION_MIN)
-        scale = float(np.float32((high - low) / (ACTIVATION_MAX - ACTIVATION_MIN)))
+        step = np.float32((high - low) / (ACTIVATION_MAX - ACTIVATION_MIN))
+        scale = float(max(step, np.finfo(np.float32).tiny))
         zero_point = round(ACTIVATION_MIN - low / scale)
         return cls(scale, min(max(zero_point, ACTIVATION_MIN), ACTIVATION_MAX))
 

@@ -113,7 +113,7 @@ def inspection(report: Inspection) -> RenderableType:
         table.add_row(
             operator.name,
             operator.type,
-            operator.inputs[0],
+            operator.inputs[0] if operator.inputs else "",
             operator.weights_dtype or "",
             " ".join(operator.outputs),
             style="bold" if operator in islands else "",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vggexport import registry
 from vggexport.artifact import Artifact, sidecar_path
 from vggexport.environment import peak_rss_bytes
-from vggexport.errors import InputError
+from vggexport.errors import InputError, OutputError
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import Exporter, ExportRequest
 from vggexport.output import output_folder, publish, write_json
@@ -25,10 +25,13 @@ from vggexport.workflows.calibrating import (
     CalibrationOptions,
     ImagePlan,
     float32_runner,
+    note_synthetic,
     take_ranges,
 )
 from vggexport.workflows.checking import check_file, keras_reference, tolerance_for
 from vggexport.workflows.network import Network, NetworkOptions, open_network
+
+SUFFIX = ".onnx"
 
 CHECK_IMAGES: Mapping[Precision, int] = {
     Precision.FLOAT32: 4,  # the Keras network holds the activations of all of them at once
@@ -88,13 +91,17 @@ def build_onnx(
     """
     steps = Steps(progress or Silent())
     output = options.output or _default_output(network_options, options.precision)
-    with output_folder(output, force=options.force) as folder:
+    if output.suffix != SUFFIX:
+        raise OutputError(f"output {output} does not end in {SUFFIX}: name the file so with -o")
+    sidecar = sidecar_path(output)
+    with output_folder(output, sidecar, force=options.force) as folder:
         network = open_network(network_options, steps)
         ranges = _load_ranges(network, options)
         plan = _plan_images(network, calibration_options, options, ranges)
         reference = None
         if options.precision is Precision.INT8:
             ranges, reference = _run_float32(network, plan, ranges, folder, steps)
+            note_synthetic(ranges, steps)
         written = folder / output.name
         artifact = _artifact(network, output, options, ranges)
         with steps.step("export"):
@@ -109,14 +116,14 @@ def build_onnx(
                 check = _check(network, written, artifact, plan, reference, tolerance)
         artifact = artifact.located(written, output)
         if check is None or not check.failures:
-            publish(written, output)
-            write_json(sidecar_path(output), artifact.to_json())
+            write_json(folder / sidecar.name, artifact.to_json())
+            publish(folder, output, sidecar)
     return BuildReport(artifact, steps.seconds, peak_rss_bytes(), check)
 
 
 def _default_output(network_options: NetworkOptions, precision: Precision) -> Path:
     suffix = "" if precision is Precision.FLOAT32 else f"_{precision.value}"
-    return Path(f"vgg_{network_options.configuration.lower()}{suffix}.onnx")
+    return Path(f"vgg_{network_options.configuration.lower()}{suffix}{SUFFIX}")
 
 
 def _load_ranges(network: Network, options: OnnxOptions) -> ActivationRanges | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ from vggexport.spec import Precision
 from vggexport.workflows.network import Network, NetworkOptions, open_network
 
 DEFAULT_SAMPLES = 128
+
+SPARE_SYNTHETIC = 8
+"""Synthetic images beyond the calibration's, for checks. Always as many: the choice of images must
+not depend on whether a check follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,13 @@ class ImagePlan:
         self.method = options.method
         with translated():
             source = calibration.open_source(
-                options.data, size=size, seed=options.seed, samples=calibrated + checked
+                options.data, size=size, seed=options.seed, samples=calibrated + SPARE_SYNTHETIC
             )
-            total = max(calibrated, min(len(source), calibrated + checked))
-            self._images = calibration.CalibrationImages(source, total, seed=options.seed)
+            self._images = calibration.CalibrationImages(
+                source, calibrated or min(checked, 1), spare=checked, seed=options.seed
+            )
         self._source = source.name
-        self._first_check = max(total - checked, 0)
-        self._checks: list[NDArray[np.uint8]] = []
+        self._checks: deque[NDArray[np.uint8]] = deque(maxlen=checked)
         self._stream = self._deliver()
 
     def calibration_images(self) -> Iterator[NDArray[np.uint8]]:
@@ -105,9 +110,8 @@ class ImagePlan:
 
     def _deliver(self) -> Iterator[NDArray[np.uint8]]:
         with translated():
-            for index, image in enumerate(self._images):
-                if index >= self._first_check:
-                    self._checks.append(image.pixels)
+            for image in self._images:
+                self._checks.append(image.pixels)
                 yield image.pixels
 
 
@@ -147,9 +151,9 @@ def calibrate(
         plan = ImagePlan(options, network.spec.input_size, calibrated=options.samples, checked=0)
         with float32_runner(network, folder, steps) as runner:
             ranges = take_ranges(network, runner, plan, steps)
-        written = folder / output.name
-        ranges.save(written)
-        publish(written, output)
+        note_synthetic(ranges, steps)
+        ranges.save(folder / output.name)
+        publish(folder, output)
     return CalibrationReport(
         str(output),
         ranges.calibration,
@@ -194,7 +198,10 @@ def take_ranges(
         ranges = observe_ranges(runner.activations, network.spec, images, plan.method)
     for image in plan.unreadable:
         steps.progress.note(f"skipped unreadable image {image}")
-    record = plan.record()
-    if record.source == calibration.SYNTHETIC:
+    return ActivationRanges(network.spec, network.record, plan.record(), ranges)
+
+
+def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
+    """Says so where ranges come from images that the tool made."""
+    if ranges and ranges.calibration.source == calibration.SYNTHETIC:
         steps.progress.note("calibrated on synthetic images: for pipelines and latency only")
-    return ActivationRanges(network.spec, network.record, record, ranges)

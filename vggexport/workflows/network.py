@@ -131,7 +131,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
             each class.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"labels file {path} cannot be read as UTF-8 text: {error}") from error
     labels = tuple(line.strip() for line in lines)

@@ -29,7 +29,7 @@ class OnnxExporter:
                 large for protobuf.
             OSError: The file system's errors, as they are.
         """
-        opset = request.opset or DEFAULT_OPSET
+        opset = DEFAULT_OPSET if request.opset is None else request.opset
         if not MIN_OPSET <= opset <= MAX_OPSET:
             raise InputError(f"opset {opset} is not one of {MIN_OPSET} to {MAX_OPSET}")
         artifact = request.artifact
