@@ -22,10 +22,9 @@ def names(folder):
 
 def test_a_file_appears_when_it_is_published(target):
     with output_folder(target) as folder:
-        written = folder / "model.onnx"
-        written.write_bytes(b"new")
+        (folder / "model.onnx").write_bytes(b"new")
         assert not target.exists()
-        publish(written, target)
+        publish(folder, target)
         assert target.read_bytes() == b"new"
     assert names(target.parent) == ["model.onnx"]
 
@@ -76,7 +75,7 @@ def test_an_existing_file_is_replaced_at_the_end_alone(target):
     with output_folder(target, force=True) as folder:
         (folder / "model.onnx").write_bytes(b"new")
         assert target.read_bytes() == b"old"
-        publish(folder / "model.onnx", target)
+        publish(folder, target)
     assert target.read_bytes() == b"new"
 
 
@@ -136,7 +135,8 @@ def test_a_full_disk_when_the_folder_is_made(target, monkeypatch):
 def test_the_bytes_reach_the_disk_before_the_name(target, tmp_path, monkeypatch):
     """Else a power cut leaves an empty file under the right name."""
     written = tmp_path / "written"
-    written.write_bytes(b"new")
+    written.mkdir()
+    (written / target.name).write_bytes(b"new")
     seen = []
     monkeypatch.setattr(output.os, "fsync", lambda _descriptor: seen.append(target.exists()))
     publish(written, target)
@@ -150,7 +150,7 @@ def test_a_published_file_has_the_permissions_of_the_umask(target):
     try:
         with output_folder(target) as folder:
             (folder / "model.onnx").write_bytes(b"new")
-            publish(folder / "model.onnx", target)
+            publish(folder, target)
     finally:
         os.umask(before)
     assert target.stat().st_mode & 0o777 == 0o644

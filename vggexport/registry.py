@@ -57,6 +57,6 @@ def load(registry: Mapping[str, str], name: str) -> Any:
 
 def _package_at_fault(error: ImportError) -> str:
     """The package of ours that was being imported when it failed."""
-    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    parts = [part.removesuffix(".py") for file in files for part in file.parts]
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    parts = (part.removesuffix(".py") for frame in frames for part in Path(frame.filename).parts)
     return next((part for part in parts if part in _EXTRAS), "a package")

@@ -107,7 +107,8 @@ def test_methods_differ(run, tiny, photos):
         return tuple(high for _, high in document["ranges"].values())
 
     found = {method: ranges(method) for method in ("minmax", "percentile", "entropy", "mse")}
-    assert len(set(found.values())) == 4
+    # So few values that 99.999 % of them may be all.
+    assert len({found[method] for method in ("minmax", "entropy", "mse")}) == 3
     assert all(found["minmax"][i] >= found["percentile"][i] for i in range(len(LAYERS)))
 
 

@@ -107,4 +107,11 @@ def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
         return
     width = None if sys.stdout.isatty() else 110
-    Console(width=width, highlight=False, markup=False).print(rendered)
+    _Output(width=width, highlight=False).print(rendered)
+
+
+class _Output(Console):
+    """A console that leaves a reader who left to the main group; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError

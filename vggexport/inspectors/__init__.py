@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-INSPECTORS: Mapping[str, str] = {".onnx": "vggexport.inspectors.onnx:inspect_onnx"}
-"""By the suffix of the file."""
+INSPECTORS: Mapping[str, str] = {"onnx": "vggexport.inspectors.onnx:inspect_onnx"}
+
+FORMATS: Mapping[str, str] = {".onnx": "onnx"}
+"""Formats by the suffix of a file."""

@@ -37,6 +37,13 @@ _OUTPUT_TYPE_INPUTS = {
 }
 """Which input has the output's data type (a zero point or a scale), and the type without it."""
 
+_OUTPUT_TYPES = {
+    "DynamicQuantizeLinear": ["uint8", "float32", "uint8"],
+    "MatMulInteger": ["int32"],
+    "ConvInteger": ["int32"],
+}
+"""Operators whose output types are always the same."""
+
 
 def inspect_onnx(path: Path) -> Inspection:
     """Reads a file's metadata and lists the operators that ONNX Runtime runs for it.
@@ -107,8 +114,8 @@ def _dtypes(model: Any) -> dict[str, str]:
     dtypes = {tensor.name: _dtype_name(tensor.data_type) for tensor in graph.initializer}
     dtypes.update({v.name: _dtype_name(v.type.tensor_type.elem_type) for v in graph.input})
     for node in graph.node:
-        dtype = _output_dtype(node, dtypes)
-        dtypes.update(dict.fromkeys(node.output, dtype))
+        types = _OUTPUT_TYPES.get(node.op_type) or [_output_dtype(node, dtypes)] * len(node.output)
+        dtypes.update(zip(node.output, types, strict=False))
     return dtypes
 
 
@@ -141,4 +148,6 @@ def _parameters(model: Any, artifact: Artifact | None) -> int:
 
 
 def _dtype_name(data_type: int) -> str:
+    if data_type == onnx.TensorProto.UNDEFINED:
+        return ""
     return str(helper.tensor_dtype_to_np_dtype(data_type))

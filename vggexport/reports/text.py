@@ -25,14 +25,14 @@ def summary(report: SummaryReport) -> RenderableType:
     spec = report.spec
     table = _table("layer", "kernel", "stride", "output", "parameters", "MACs", "receptive field")
     for layer in spec.layers:
-        table.add_row(*_layer_cells(layer))
+        table.add_row(*map(Text, _layer_cells(layer)))
     mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
-    return Group(
-        table,
+    totals = (
         f"VGG-{spec.configuration}: {spec.parameters:,} parameters, {spec.macs / _GIGA:.2f} GMAC "
         f"an image, {spec.parameters * 4 / _MEGA:.1f} MB in float32",
         f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})",
     )
+    return Group(table, *map(Text, totals))
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def calibration(report: CalibrationReport) -> RenderableType:
     """The ranges and where they were saved."""
     table = _table("layer", "low", "high")
     for name, (low, high) in report.ranges.items():
-        table.add_row(name, f"{low:.4g}", f"{high:.4g}")
+        table.add_row(Text(name), f"{low:.4g}", f"{high:.4g}")
     record = report.calibration
     lines = {
         "ranges": report.path,
@@ -111,8 +111,8 @@ def inspection(report: Inspection) -> RenderableType:
     islands = set(report.islands)
     for operator in report.operators:
         table.add_row(
-            operator.name,
-            operator.type,
+            Text(operator.name),
+            Text(operator.type),
             operator.inputs[0] if operator.inputs else "",
             operator.weights_dtype or "",
             " ".join(operator.outputs),
@@ -158,5 +158,5 @@ def _grid(lines: dict[str, str]) -> Table:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in lines.items():
-        grid.add_row(name, Text(value))
+        grid.add_row(Text(name), Text(value))
     return grid

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vggexport import registry
 from vggexport.artifact import Artifact, sidecar_path
 from vggexport.environment import peak_rss_bytes
-from vggexport.errors import InputError, OutputError
+from vggexport.errors import InputError
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import Exporter, ExportRequest
 from vggexport.output import output_folder, publish, write_json
@@ -26,12 +26,11 @@ from vggexport.workflows.calibrating import (
     ImagePlan,
     float32_runner,
     note_synthetic,
+    note_unreadable,
     take_ranges,
 )
 from vggexport.workflows.checking import check_file, keras_reference, tolerance_for
 from vggexport.workflows.network import Network, NetworkOptions, open_network
-
-SUFFIX = ".onnx"
 
 CHECK_IMAGES: Mapping[Precision, int] = {
     Precision.FLOAT32: 4,  # the Keras network holds the activations of all of them at once
@@ -91,8 +90,6 @@ def build_onnx(
     """
     steps = Steps(progress or Silent())
     output = options.output or _default_output(network_options, options.precision)
-    if output.suffix != SUFFIX:
-        raise OutputError(f"output {output} does not end in {SUFFIX}: name the file so with -o")
     sidecar = sidecar_path(output)
     with output_folder(output, sidecar, force=options.force) as folder:
         network = open_network(network_options, steps)
@@ -114,6 +111,7 @@ def build_onnx(
             with steps.step("check"):
                 tolerance = tolerance_for(options.precision, options.min_logit_sqnr_db)
                 check = _check(network, written, artifact, plan, reference, tolerance)
+        note_unreadable(plan, steps)
         artifact = artifact.located(written, output)
         if check is None or not check.failures:
             write_json(folder / sidecar.name, artifact.to_json())
@@ -123,7 +121,7 @@ def build_onnx(
 
 def _default_output(network_options: NetworkOptions, precision: Precision) -> Path:
     suffix = "" if precision is Precision.FLOAT32 else f"_{precision.value}"
-    return Path(f"vgg_{network_options.configuration.lower()}{suffix}{SUFFIX}")
+    return Path(f"vgg_{network_options.configuration.lower()}{suffix}.onnx")
 
 
 def _load_ranges(network: Network, options: OnnxOptions) -> ActivationRanges | None:

@@ -152,6 +152,7 @@ def calibrate(
         with float32_runner(network, folder, steps) as runner:
             ranges = take_ranges(network, runner, plan, steps)
         note_synthetic(ranges, steps)
+        note_unreadable(plan, steps)
         ranges.save(folder / output.name)
         publish(folder, output)
     return CalibrationReport(
@@ -196,8 +197,6 @@ def take_ranges(
     images = steps.track(plan.calibration_images(), plan.calibrated)
     with steps.step("calibrate"), translated():
         ranges = observe_ranges(runner.activations, network.spec, images, plan.method)
-    for image in plan.unreadable:
-        steps.progress.note(f"skipped unreadable image {image}")
     return ActivationRanges(network.spec, network.record, plan.record(), ranges)
 
 
@@ -205,3 +204,9 @@ def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
     """Says so where ranges come from images that the tool made."""
     if ranges and ranges.calibration.source == calibration.SYNTHETIC:
         steps.progress.note("calibrated on synthetic images: for pipelines and latency only")
+
+
+def note_unreadable(plan: ImagePlan | None, steps: Steps) -> None:
+    """Names the images that were skipped."""
+    for image in plan.unreadable if plan else ():
+        steps.progress.note(f"skipped unreadable image {image}")

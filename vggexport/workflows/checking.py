@@ -81,7 +81,7 @@ def check_file(
         candidate = np.concatenate([runner.predict(batch) for batch in _batches(images, artifact)])
     islands: tuple[Operator, ...] = ()
     if artifact.precision is Precision.INT8:
-        islands = float_islands(registry.load(INSPECTORS, path.suffix)(path).operators)
+        islands = float_islands(registry.load(INSPECTORS, artifact.format)(path).operators)
     return CheckReport(
         reference_name,
         len(images),

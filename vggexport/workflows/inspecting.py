@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vggexport import registry
 from vggexport.errors import ArtifactError
-from vggexport.inspectors import INSPECTORS
+from vggexport.inspectors import FORMATS, INSPECTORS
 from vggexport.reports.results import Inspection
 
 
@@ -19,9 +19,9 @@ def inspect(path: Path) -> Inspection:
     """
     if not path.exists():
         raise ArtifactError(f"{path} does not exist")
-    if path.suffix not in INSPECTORS:
+    if path.suffix not in FORMATS:
         raise ArtifactError(
-            f"{path} is of no known format: expected a file that ends in {', '.join(INSPECTORS)}"
+            f"{path} is of no known format: expected a file that ends in {', '.join(FORMATS)}"
         )
-    inspection: Inspection = registry.load(INSPECTORS, path.suffix)(path)
+    inspection: Inspection = registry.load(INSPECTORS, FORMATS[path.suffix])(path)
     return inspection
