@@ -173,17 +173,3 @@ def test_json_that_cannot_be_written_leaves_the_old(tmp_path):
         write_json(path, {"value": object()})
     assert path.read_text() == "old"
     assert names(tmp_path) == ["model.onnx.json"]
-
-
-def test_json_on_a_full_disk_leaves_the_old(tmp_path, monkeypatch):
-    path = tmp_path / "model.onnx.json"
-    path.write_text("old")
-
-    def fail(_descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(output.os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_json(path, {})
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["model.onnx.json"]

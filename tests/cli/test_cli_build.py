@@ -128,8 +128,17 @@ def test_a_float_graph_has_few_kinds_of_operators(built, precision):
 def test_as_a_process_stdout_is_the_json_and_stderr_is_ours(smallest, workplace):
     """At the level of file descriptors, where native libraries write."""
     process = subprocess.run(
-        [sys.executable, "-m", "vggexport", "onnx", *smallest]
-        + ["--quantize", "--json", "--calibration-samples", "8"],
+        [
+            sys.executable,
+            "-m",
+            "vggexport",
+            "onnx",
+            *smallest,
+            "--quantize",
+            "--json",
+            "--calibration-samples",
+            "8",
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -92,7 +92,7 @@ WRONG_WEIGHTS = {
     "empty": (lambda _: b"", "is empty"),
     "text": (lambda _: b"Not Found", "expected a NumPy .npz archive"),
     "html": (lambda _: b"<!DOCTYPE html><html></html>", "is an HTML page"),
-    "pickle": (lambda a: pickle.dumps(a), "pickles can run code"),
+    "pickle": (pickle.dumps, "pickles can run code"),
     "objects": (
         lambda a: npz(a | {"fc1/bias": np.array([{}] * 16, dtype=object)}),
         "fc1/bias holds Python objects",

@@ -29,7 +29,6 @@ ISLANDS = [
     Operator("p", "MaxPool", ("float32",), ("float32",)),
     Operator("f", "Flatten", ("float64",), ("float64",)),
     Operator("r", "Relu", ("float32",), ("float32",)),
-    Operator("w", "DequantizeLinear", ("int8", "float32", "int8"), ("float32",), "int8"),
 ]
 
 

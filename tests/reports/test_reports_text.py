@@ -80,8 +80,10 @@ def test_build():
         f"sha256       {'cd' * 32}",
         "weights      random:0 (not trained)",
         "calibration  128 images of photos, mse, fingerprint 0123456789ab",
-        "check        passed on 8 images against the float32 ONNX file: max abs 1.2e-03, SQNR of "
-        "the logits 25.0 dB,",
+        (
+            "check        passed on 8 images against the float32 ONNX file: max abs 1.2e-03, "
+            "SQNR of the logits 25.0 dB,"
+        ),
         "             best class the same on 7",
         "cost         1.8 s (weights 0.2 s, export 1.6 s), peak 1.50 GiB",
         "next         vggexport inspect out/[x].onnx --require int8",

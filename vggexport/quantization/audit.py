@@ -52,15 +52,12 @@ class Operator:
 def float_islands(operators: Iterable[Operator]) -> tuple[Operator, ...]:
     """Operators that compute in float and should not.
 
-    Whatever reads its data or its weights in float is one, but for :data:`FLOAT_BY_DESIGN`. A
-    DequantizeLinear of weights is one too: it makes the operator behind it float.
+    Whatever reads its data or its weights in float is one, but for :data:`FLOAT_BY_DESIGN`.
     """
     return tuple(operator for operator in operators if _is_island(operator))
 
 
 def _is_island(operator: Operator) -> bool:
-    if operator.type == "DequantizeLinear":
-        return operator.weights_dtype is not None
     if operator.type in FLOAT_BY_DESIGN:
         return False
     reads = operator.inputs[0] if operator.inputs else None

@@ -29,10 +29,10 @@ def summary(report: SummaryReport) -> RenderableType:
     mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
     totals = (
         f"VGG-{spec.configuration}: {spec.parameters:,} parameters, {spec.macs / _GIGA:.2f} GMAC "
-        f"an image, {spec.parameters * 4 / _MEGA:.1f} MB in float32",
-        f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})",
+        f"an image, {spec.parameters * 4 / _MEGA:.1f} MB in float32\n"
+        f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})"
     )
-    return Group(table, *map(Text, totals))
+    return Group(table, Text(totals))
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:

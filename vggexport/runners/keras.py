@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from vggexport.errors import ArtifactError
 from vggexport.model import build_architecture
 from vggexport.runners.interface import Images
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME, VGGSpec
@@ -65,6 +66,8 @@ class KerasRunner:
             values = self._call(layer, values)
             if layer.name in wanted:
                 found[layer.name] = np.array(values)
+        if unknown := wanted - found.keys():
+            raise ArtifactError(f"the Keras network has no layer {', '.join(sorted(unknown))}")
         return found
 
     def _call(self, layer: keras.layers.Layer, values: tf.Tensor) -> tf.Tensor:

@@ -119,6 +119,10 @@ class OnnxRunner:
         A file has ``probabilities``, and the layers that it was exported with taps for.
         """
         wanted = list(names)
+        if not wanted:
+            return {}  # ONNX Runtime would take it for all
+        if self._input_dtype is np.uint8:
+            images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
         try:
             values = self._session.run(wanted, {INPUT_NAME: images.astype(self._input_dtype)})
         except RUNTIME_ERRORS as error:
