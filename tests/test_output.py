@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,9 @@ def test_json_that_cannot_be_written_leaves_the_old(tmp_path):
         write_json(path, {"value": object()})
     assert path.read_text() == "old"
     assert names(tmp_path) == ["model.onnx.json"]
+
+
+def test_what_is_no_file_is_refused_even_with_force():
+    """A rename would put a file in the place of the device."""
+    with pytest.raises(OutputError, match="is a device or a pipe"):
+        output_folder(Path("/dev/null"), force=True).__enter__()

@@ -40,6 +40,8 @@ def output_folder(target: Path, *companions: Path, force: bool = False) -> Itera
     for path in (target, *companions):
         if path.is_dir():
             raise OutputError(f"output {path} is a directory: name a file with -o")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"output {path} is a device or a pipe: name a file with -o")
         if path.exists() and not force:
             raise OutputError(f"output {path} exists: pass --force to replace it, or -o another")
     folder = _make_folder(target)

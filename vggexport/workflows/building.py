@@ -97,7 +97,7 @@ def build_onnx(
         plan = _plan_images(network, calibration_options, options, ranges)
         reference = None
         if options.precision is Precision.INT8:
-            ranges, reference = _run_float32(network, plan, ranges, folder, steps)
+            ranges, reference = _run_float32(network, plan, ranges, folder, steps, options.opset)
             note_synthetic(ranges, steps)
         written = folder / output.name
         artifact = _artifact(network, output, options, ranges)
@@ -160,11 +160,12 @@ def _run_float32(
     ranges: ActivationRanges | None,
     folder: Path,
     steps: Steps,
+    opset: int | None,
 ) -> tuple[ActivationRanges | None, NDArray[np.float32] | None]:
     """Takes from the float32 network what int8 needs: ranges, and a reference to check with."""
     if plan is None:
         return ranges, None
-    with float32_runner(network, folder, steps) as runner:
+    with float32_runner(network, folder, steps, opset=opset) as runner:
         if plan.calibrated:
             ranges = take_ranges(network, runner, plan, steps)
         reference = runner.predict(plan.check_images()) if plan.checked else None

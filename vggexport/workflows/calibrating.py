@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -166,21 +166,30 @@ def calibrate(
 
 
 @contextmanager
-def float32_runner(network: Network, folder: Path, steps: Steps) -> Iterator[Runner]:
+def float32_runner(
+    network: Network, folder: Path, steps: Steps, *, opset: int | None = None
+) -> Iterator[Runner]:
     """The float32 network in ONNX Runtime, its observed layers readable, on a file in ``folder``.
 
     The file goes when the runner is closed.
+
+    Args:
+        network: What to run.
+        folder: Where the file may be.
+        steps: Who counts the seconds.
+        opset: As for the file that is asked for: an opset out of range then fails at once.
     """
     path = folder / "float32.onnx"
     exporter: Exporter = registry.load(EXPORTERS, "onnx")()
     artifact = network.artifact(path, "onnx", Precision.FLOAT32)
+    request = ExportRequest(
+        artifact, network.weights, taps=observed_layers(network.spec), opset=opset
+    )
     try:
-        with steps.step("float32"):
-            exporter.export(
-                ExportRequest(artifact, network.weights, taps=observed_layers(network.spec)), path
-            )
-            runner = registry.load(RUNNERS, "onnx")(path).__enter__()
-        with runner:
+        with ExitStack() as opened:
+            with steps.step("float32"):
+                exporter.export(request, path)
+                runner: Runner = opened.enter_context(registry.load(RUNNERS, "onnx")(path))
             yield runner
     finally:
         path.unlink(missing_ok=True)
