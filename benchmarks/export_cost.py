@@ -75,6 +75,8 @@ def compare(ours: Cost, theirs: Cost) -> None:
     print(f"tf2onnx.convert --saved-model      {theirs}")
     faster = theirs.seconds / ours.seconds
     leaner = theirs.peak_rss_bytes / ours.peak_rss_bytes
+    if theirs.exit_code:
+        print("it was killed before it was done, out of memory: the ratios are lower bounds")
     print(f"ratio, ours being the median run: {faster:.1f} times faster, {leaner:.1f} times leaner")
 
 
