@@ -28,6 +28,12 @@ _EXTRAS: Mapping[str, str] = {
 """The smallest extra that brings a package."""
 
 
+def resolve(place: str) -> Any:
+    """The attribute at a "module:attribute" place, its module imported now."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def load(registry: Mapping[str, str], name: str) -> Any:
     """The attribute that ``registry`` names for ``name``.
 
@@ -37,13 +43,12 @@ def load(registry: Mapping[str, str], name: str) -> Any:
     """
     if name not in registry:
         raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
-    module, _, attribute = registry[name].partition(":")
     # TensorFlow reads this once, at its import. oneDNN keeps reordered copies of weights, 200 MB
     # for VGG-D, and what runs here runs once.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         with silenced_stderr():
-            return getattr(importlib.import_module(module), attribute)
+            return resolve(registry[name])
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from vggexport import __version__
 from vggexport.cli.configuration import read_configuration
 from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
+from vggexport.registry import resolve
 
 COMMANDS: Mapping[str, str] = {
     "summary": "vggexport.cli.summary:summary",
@@ -47,8 +47,7 @@ class LazyGroup(click.Group):
         """The command of that name, imported now, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = resolve(COMMANDS[cmd_name])
         return command
 
     def resolve_command(

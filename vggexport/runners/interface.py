@@ -9,6 +9,8 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.spec import OUTPUT_NAME
+
 Images = NDArray[np.uint8] | NDArray[np.float32]
 """(images, size, size, 3), RGB 0...255."""
 
@@ -36,8 +38,8 @@ class Runner(Protocol):
     ) -> None: ...
 
     def predict(self, images: Images) -> NDArray[np.float32]:
-        """Probabilities, (images, classes), in an array that the runner owns no longer."""
-        ...
+        """Probabilities, float32 (images, classes), in an array that is the caller's."""
+        return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers by their names.

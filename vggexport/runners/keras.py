@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError
 from vggexport.model import build_architecture
-from vggexport.runners.interface import Images
-from vggexport.spec import INPUT_NAME, OUTPUT_NAME, VGGSpec
+from vggexport.runners.interface import Images, Runner
+from vggexport.spec import INPUT_NAME, VGGSpec
 
 _ALIGNMENT_BYTES = 64
 """TensorFlow takes over a buffer as it is only on this boundary, and aborts on any other."""
 
 
-class KerasRunner:
+class KerasRunner(Runner):
     """The model of ``vggexport.model`` on TensorFlow's CPU kernels.
 
     Each layer is called statelessly with arrays from the mapping, so that no more than one layer's
@@ -50,10 +50,6 @@ class KerasRunner:
         trace: TracebackType | None,
     ) -> None:
         self._model = None
-
-    def predict(self, images: Images) -> NDArray[np.float32]:
-        """Probabilities, float32 (images, classes)."""
-        return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers by their names, NHWC before the flattening."""

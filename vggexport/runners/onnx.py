@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.errors import ArtifactError, Unavailable
-from vggexport.runners.interface import Images
+from vggexport.runners.interface import Images, Runner
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -70,7 +70,7 @@ def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
     return session
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """An ``.onnx`` file in ONNX Runtime.
 
     Args:
@@ -108,10 +108,6 @@ class OnnxRunner:
         trace: TracebackType | None,
     ) -> None:
         self._session = None
-
-    def predict(self, images: Images) -> NDArray[np.float32]:
-        """Probabilities, float32 (images, classes)."""
-        return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name, as far as the file has them; NCHW before the flattening.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from vggexport.errors import WeightsError
+from vggexport.registry import resolve
 from vggexport.weights.binding import Fit, require_fit
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.layouts import choose_layout
@@ -79,7 +79,8 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     digest = cache(partial(file_sha256, path))  # pinned and recorded, read once
     if options.pin is not None:
         check_pin(options.pin, digest(), str(path))
-    archive = _reader(file_format)(path)
+    reader: Reader = resolve(file_format.reader)
+    archive = reader(path)
     layout = choose_layout(options.layout, archive, file_format.layout)
     fit = require_fit(
         archive, options.request, layout, str(path), init_missing=options.init_missing
@@ -138,8 +139,3 @@ def _check_content(path: Path, file_format: FileFormat) -> None:
     fitting = [suffix for suffix, other in FORMATS.items() if content in other.contents]
     advice = f": rename it to end in {fitting[0]}" if fitting else ""
     raise WeightsError(f"{path} is {content}, expected {file_format.contents[0]}{advice}")
-
-
-def _reader(file_format: FileFormat) -> Reader:
-    module, _, function = file_format.reader.partition(":")
-    return cast("Reader", getattr(import_module(module), function))

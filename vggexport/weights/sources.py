@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
+from vggexport.registry import resolve
 from vggexport.spec import VGGSpec
 from vggexport.weights.files import open_file
 from vggexport.weights.layouts import AUTO, check_layout
@@ -65,9 +65,5 @@ def open_weights(
     if word not in WORDS:
         path = Path(source)
         return open_file(path, options, path.name)
-    return _opener(WORDS[word])(options)
-
-
-def _opener(place: str) -> Opener:
-    module, _, function = place.partition(":")
-    return cast("Opener", getattr(import_module(module), function))
+    opener: Opener = resolve(WORDS[word])
+    return opener(options)
