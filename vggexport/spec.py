@@ -26,8 +26,6 @@ MEAN_SUBTRACTION_NAME = "mean_subtraction"
 
 CHANNELS = 3
 POOL_SIZE = 2
-BLOCKS = 5
-MIN_INPUT_SIZE = POOL_SIZE**BLOCKS
 
 TABLE_1: Mapping[str, str] = {
     "A": "conv3-64 | conv3-128 | conv3-256 conv3-256 | conv3-512 conv3-512 | conv3-512 conv3-512",

@@ -49,7 +49,7 @@ RECTIFIED_SECOND_MOMENT = 0.5
 POOLED_SECOND_MOMENT = 0.63
 """The same after ReLU and 2x2 max pooling: neighbours are alike, so the maximum adds little.
 
-Measured on 16 photographs at 224x224 behind the poolings of D.
+Measured on 16 photographs at 224x224 behind the first two poolings of D: 0.63 and 0.66.
 """
 
 POOLED_VARIANCE = 0.445
