@@ -11,7 +11,7 @@ from vggexport.artifact import (
     Artifact,
     CalibrationRecord,
     WeightsRecord,
-    file_sha256,
+    sha256,
     sidecar_path,
 )
 from vggexport.errors import ArtifactError
@@ -96,7 +96,7 @@ def test_digest_of_a_file_longer_than_a_read_buffer(tmp_path):
     data = bytes(range(256)) * 4096
     path = tmp_path / "long"
     path.write_bytes(data)
-    assert file_sha256(path) == hashlib.sha256(data).hexdigest()
+    assert sha256(path) == hashlib.sha256(data).hexdigest()
 
 
 def test_the_sidecar_keeps_the_whole_name():

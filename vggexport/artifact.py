@@ -127,10 +127,11 @@ class Artifact:
         calibration: What its activation ranges came from, or None for float files.
         input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
         batch: Images at a time, or None for any number.
+        full_integer: uint8 in and out and no float operator: int8 for NPUs.
         labels: A name a class, or nothing.
         tools: Versions of the packages that made it.
-        size_bytes: Size of the file; None inside the file itself.
-        sha256: Digest of the file; None inside the file itself.
+        size_bytes: Size of the file, or of all files of a directory; None inside the file itself.
+        sha256: Digest of the file or directory (:func:`sha256`); None inside the file itself.
     """
 
     path: str
@@ -141,6 +142,7 @@ class Artifact:
     calibration: CalibrationRecord | None = None
     input_dtype: str = "float32"
     batch: int | None = None
+    full_integer: bool = False
     labels: tuple[str, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
@@ -159,6 +161,7 @@ class Artifact:
             "calibration": self.calibration and self.calibration.to_json(),
             "input_dtype": self.input_dtype,
             "batch": self.batch or "dynamic",
+            "full_integer": self.full_integer,
             "labels": list(self.labels) or None,
             "tools": dict(self.tools),
         }
@@ -181,6 +184,7 @@ class Artifact:
                 calibration=calibration and CalibrationRecord.from_json(calibration),
                 input_dtype=str(data["input_dtype"]),
                 batch=None if data["batch"] == "dynamic" else int(data["batch"]),
+                full_integer=bool(data["full_integer"]),
                 labels=tuple(data["labels"] or ()),
                 tools=dict(data["tools"]),
                 size_bytes=data["size_bytes"],
@@ -198,23 +202,42 @@ class Artifact:
         """The same with path, size and digest of the written file.
 
         Args:
-            file: The file, wherever it is now.
+            file: The file or directory, wherever it is now.
             path: Where it is going to be, if that is elsewhere.
         """
         return replace(
             self,
             path=str(path or file),
-            size_bytes=file.stat().st_size,
-            sha256=file_sha256(file),
+            size_bytes=sum(part.stat().st_size for part in files_of(file)),
+            sha256=sha256(file),
         )
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or all files in a directory, sorted by their path in it."""
+    if not path.is_dir():
+        return [path]
+    files = (part for part in path.rglob("*") if part.is_file())
+    return sorted(files, key=lambda part: part.relative_to(path).as_posix())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes or of a directory's listing, in hexadecimal.
+
+    The listing is what ``sha256sum`` prints for the files in order of their paths, so a shell says
+    the same: ``find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum``.
+    """
+    if not path.is_dir():
+        return _file_sha256(path)
+    lines = (f"{_file_sha256(p)}  {p.relative_to(path).as_posix()}\n" for p in files_of(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the artifact object of a model file is kept beside it."""
+    """Where the artifact object of a model file or directory is kept beside it."""
     return path.with_name(f"{path.name}.json")

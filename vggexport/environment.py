@@ -6,7 +6,9 @@ import resource
 import sys
 from importlib import metadata
 
-RECORDED_PACKAGES = ("vggexport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
+RECORDED_PACKAGES = (
+    "vggexport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy",
+)  # fmt: skip
 """Packages whose versions can change what is in an artifact."""
 
 

@@ -8,13 +8,15 @@ with the weights as symbols and for running layer by layer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vggexport.errors import Unavailable
+from vggexport.errors import InputError, Unavailable
+from vggexport.native_output import silenced_stderr
 from vggexport.spec import INPUT_NAME, LayerKind, VGGSpec
 from vggexport.spec import Layer as LayerSpec
 
@@ -26,13 +28,34 @@ if keras.backend.backend() != "tensorflow":
         f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow for vggexport"
     )
 
-tf.config.list_logical_devices()  # starts the runtime with the import, whose messages go together
-
 L2_PENALTY = 5e-4
 """Weight decay on every kernel (section 3.1: "the L2 penalty multiplier set to 5e-4")."""
 
 DROPOUT = 0.5
 """Dropout ratio after the first two fully connected layers (section 3.1)."""
+
+
+def start_tensorflow(threads: int = 0) -> None:
+    """Starts TensorFlow's runtime, without what it prints.
+
+    Args:
+        threads: For one operator, and of operators at a time; 0 for what it has, or one a core.
+
+    Raises:
+        InputError: The runtime was started with another number: it cannot be changed in a process.
+    """
+    try:
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        running = tf.config.threading.get_intra_op_parallelism_threads() or "one a core"
+        raise InputError(
+            f"TensorFlow runs on {running} threads in this process, so it cannot run on {threads}: "
+            "use the same number, or another process"
+        ) from error
+    with silenced_stderr():
+        tf.config.list_logical_devices()
 
 
 @keras.saving.register_keras_serializable("vggexport")
@@ -85,6 +108,7 @@ def _make_layers(layer: LayerSpec, spec: VGGSpec) -> list[keras.layers.Layer]:
 
 
 def _connect(spec: VGGSpec) -> keras.Model:
+    start_tensorflow()
     images = keras.Input((spec.input_size, spec.input_size, 3), dtype="float32", name=INPUT_NAME)
     outputs = images
     for layer in spec.layers:
@@ -114,8 +138,9 @@ def build_model(
     return model
 
 
+@cache
 def build_architecture(spec: VGGSpec) -> keras.Model:
-    """The same model with variables that have shapes and no values.
+    """The same model with variables that have shapes and no values; made once for a spec.
 
     Only ``stateless_call`` works on it and on its layers. For VGG-D this saves 553 MB and the time
     of filling them, until Keras builds another model in the same process: it then fills them in.

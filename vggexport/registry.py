@@ -21,6 +21,8 @@ _EXTRAS: Mapping[str, str] = {
     "keras": "cpu",
     "tf2onnx": "cpu",
     "h5py": "cpu",
+    "flatbuffers": "runtime",
+    "ai_edge_litert": "runtime",
     "onnx": "runtime",
     "onnxruntime": "runtime",
     "safetensors": "runtime",

@@ -21,7 +21,7 @@ class Runner(Protocol):
     Attributes:
         runtime: Name and version of what computes.
         provider: What it computes on, as the runtime reports it.
-        threads: Threads it may use; 0 where the runtime chooses.
+        threads: Threads that it was given; 0 where the runtime chooses.
     """
 
     runtime: str
@@ -42,9 +42,17 @@ class Runner(Protocol):
         return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """Outputs of layers by their names.
+        """Outputs of layers by the names of the spec, whatever the runtime calls and stores them.
 
-        Those of convolutions and poolings are (images, channels, height, width) or (images, height,
-        width, channels), as the runtime lays them out.
+        Args:
+            images: As for :meth:`predict`.
+            names: Layers.
+
+        Returns:
+            float32, dequantized where the runtime computes in integers. NHWC in front of the
+            flattening, which is in HWC order.
+
+        Raises:
+            ArtifactError: The network has no such layer, or the file does not let it be read.
         """
         ...

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError
-from vggexport.model import build_architecture
+from vggexport.model import build_architecture, start_tensorflow
 from vggexport.runners.interface import Images, Runner
 from vggexport.spec import INPUT_NAME, VGGSpec
 
@@ -29,17 +29,21 @@ class KerasRunner(Runner):
     Args:
         spec: The network.
         weights: Native-layout tensors by the names of ``spec.tensors``.
+        threads: Threads to use; 0 for what TensorFlow has in this process.
     """
 
-    def __init__(self, spec: VGGSpec, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    def __init__(
+        self, spec: VGGSpec, weights: Mapping[str, NDArray[np.float32]], *, threads: int = 0
+    ) -> None:
         self.runtime = f"keras {keras.__version__} on tensorflow {tf.__version__}"
         self.provider = "CPU"
-        self.threads = 0
+        self.threads = threads
         self._spec = spec
         self._weights = weights
         self._model: Any = None
 
     def __enter__(self) -> Self:
+        start_tensorflow(self.threads)
         self._model = build_architecture(self._spec)
         return self
 

@@ -67,6 +67,7 @@ class Network:
         calibration: CalibrationRecord | None = None,
         input_dtype: str = "float32",
         batch: int | None = None,
+        full_integer: bool = False,
     ) -> Artifact:
         """The artifact object of a file of this network."""
         return Artifact(
@@ -76,10 +77,11 @@ class Network:
             self.spec,
             self.record,
             calibration,
-            input_dtype,
-            batch,
-            self.labels,
-            package_versions(),
+            input_dtype=input_dtype,
+            batch=batch,
+            full_integer=full_integer,
+            labels=self.labels,
+            tools=package_versions(),
         )
 
 

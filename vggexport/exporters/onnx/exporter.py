@@ -60,6 +60,8 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
             activations = request.ranges.quantization()
             use_int8(graph, spec, activations)
             return bind_int8(spec, weights, activations)
+        case precision:
+            raise InputError(f"there is no ONNX file in {precision.value}")
 
 
 def _describe(model: onnx.ModelProto, artifact: Artifact) -> None:
