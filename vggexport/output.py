@@ -22,28 +22,30 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def output_folder(target: Path, *companions: Path, force: bool = False) -> Iterator[Path]:
+def output_folder(
+    target: Path, *companions: Path, force: bool = False, directory_marker: str | None = None
+) -> Iterator[Path]:
     """A temporary folder beside ``target`` for everything that is on its way there.
 
     Entered before the work begins, so that a place that cannot be written costs no work. Left with
     nothing behind, however the work ended; a killed process leaves a hidden folder.
 
     Args:
-        target: The file that is to be written.
+        target: The file or directory that is to be written.
         companions: Files that are to be written beside it.
         force: Replace them if they exist.
+        directory_marker: Name of a file that every directory like the target holds; None where the
+            target is a file. A directory without it is of another kind and never replaced.
 
     Raises:
-        OutputError: One exists and ``force`` is not set, or the folder cannot be written.
+        OutputError: One exists and ``force`` is not set or it is of another kind, or the folder
+            cannot be written.
         Unfinished: The disk is full.
     """
-    for path in (target, *companions):
-        if path.is_dir():
-            raise OutputError(f"output {path} is a directory: name a file with -o")
-        if path.exists() and not path.is_file():
-            raise OutputError(f"output {path} is a device or a pipe: name a file with -o")
-        if path.exists() and not force:
-            raise OutputError(f"output {path} exists: pass --force to replace it, or -o another")
+    if directory_marker is not None:
+        _check_directory(target, directory_marker, force=force)
+    for path in companions if directory_marker is not None else (target, *companions):
+        _check_file(path, force=force)
     folder = _make_folder(target)
     try:
         yield folder
@@ -56,24 +58,75 @@ def output_folder(target: Path, *companions: Path, force: bool = False) -> Itera
 
 
 def publish(folder: Path, *targets: Path) -> None:
-    """Gives whole files their names.
+    """Gives whole files and directories their names.
 
     All bytes reach the disk before the first name changes hands.
 
     Args:
-        folder: Where the files are, under the names of their targets.
+        folder: Where they are, under the names of their targets.
         targets: Where they go, the most important first.
     """
     for target in targets:
-        with (folder / target.name).open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(folder / target.name)
     for target in targets:
-        (folder / target.name).replace(target)
+        if (folder / target.name).is_dir():
+            _replace_directory(folder, target)
+        else:
+            (folder / target.name).replace(target)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a small JSON file."""
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_file(path: Path, *, force: bool) -> None:
+    """Refuses a place where no file may go."""
+    if path.is_dir():
+        raise OutputError(f"output {path} is a directory: name a file with -o")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"output {path} is a device or a pipe: name a file with -o")
+    _check_free(path, force=force)
+
+
+def _check_directory(path: Path, marker: str, *, force: bool) -> None:
+    """Refuses a place where no directory may go: one replaced takes all with it that is in it."""
+    if path.name in {"", ".."}:
+        raise OutputError(f"output {path} has no name of its own: name a directory with -o")
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"output {path} is not a directory: name a directory with -o")
+    _check_free(path, force=force)
+    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise OutputError(
+            f"output {path} is a directory without {marker}, which is not replaced: remove it, or "
+            "name another with -o"
+        )
+
+
+def _check_free(path: Path, *, force: bool) -> None:
+    if path.exists() and not force:
+        raise OutputError(f"output {path} exists: pass --force to replace it, or -o another")
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file's bytes, or those of all files in a directory, are on the disk."""
+    for file in [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
+def _replace_directory(folder: Path, target: Path) -> None:
+    """Renames a directory, the old one first: no name goes over a directory that holds anything."""
+    if not (target.exists() or target.is_symlink()):
+        (folder / target.name).rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(dir=folder)) / target.name
+    target.rename(aside)
+    try:
+        (folder / target.name).rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
 
 
 def _make_folder(target: Path) -> Path:
@@ -94,3 +147,23 @@ def _full_message(target: Path, error: OSError) -> str:
         f"no room for {target}: {error.strerror}, {free:,} bytes are free in its folder; make room "
         "or write elsewhere with -o"
     )
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[Path]:
+    """A folder for several outputs: made if it is missing, and gone again if nothing came into it.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {path}: {error.strerror}; name another with -o"
+        ) from error
+    try:
+        yield path
+    finally:
+        if not any(path.iterdir()):
+            path.rmdir()

@@ -56,20 +56,32 @@ class Silent:
 class Steps:
     """Runs steps one after the other and keeps their seconds.
 
+    Args:
+        progress: Who shows them.
+        of: What they belong to, shown behind their names where several things are made.
+        clock: Gives seconds; injected by tests.
+
     Attributes:
         seconds: Wall-clock seconds by step; a step that ran twice has the sum.
         progress: Who shows them.
     """
 
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        *,
+        of: str = "",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.progress = progress
+        self._of = of
         self.seconds: dict[str, float] = {}
         self._clock = clock
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Times the body; its seconds are kept even when it fails."""
-        self.progress.start(name)
+        self.progress.start(f"{name} {self._of}".rstrip())
         begin = self._clock()
         try:
             yield

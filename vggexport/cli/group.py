@@ -20,7 +20,10 @@ from vggexport.registry import resolve
 
 COMMANDS: Mapping[str, str] = {
     "summary": "vggexport.cli.summary:summary",
+    "savedmodel": "vggexport.cli.savedmodel:savedmodel",
     "onnx": "vggexport.cli.onnx:onnx",
+    "tflite": "vggexport.cli.tflite:tflite",
+    "export": "vggexport.cli.export:export",
     "calibrate": "vggexport.cli.calibrate:calibrate",
     "inspect": "vggexport.cli.inspect:inspect",
 }
@@ -161,7 +164,7 @@ def fail_check(failures: Sequence[str], consequence: str) -> None:
 @verbose_option
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Exports VGG networks to ONNX with int8, and checks what it wrote.
+    """Exports VGG networks to SavedModel, ONNX and TFLite with int8, and checks what it wrote.
 
     Every option can also come from the environment (VGGEXPORT_ONNX_WEIGHTS=...) and from
     vggexport.toml or [tool.vggexport] in pyproject.toml in the working directory.

@@ -45,7 +45,28 @@ def file_path(**options: Any) -> Any:
     return click.Path(path_type=Path, **options)
 
 
-def _apply(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names from a fixed set, separated by commas, each once."""
+
+    name = "NAME,..."
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parses one value: text, or a list of the configuration file."""
+        parts = value.split(",") if isinstance(value, str) else value
+        names = tuple(dict.fromkeys(str(part).strip() for part in parts))
+        for name in names:
+            if name not in self.known:
+                self.fail(f"{name!r} is not one of {', '.join(self.known)}", param, ctx)
+        return names
+
+
+def compose(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+    """Applies decorators so that their options are listed in this order."""
     for decorator in reversed(decorators):
         command = decorator(command)
     return command
@@ -53,7 +74,7 @@ def _apply(command: Command, *decorators: Callable[[Command], Command]) -> Comma
 
 def architecture_options(command: Command) -> Command:
     """``--config --classes --fc-units --input-size``."""
-    return _apply(
+    return compose(
         command,
         click.option(
             "--config",
@@ -85,7 +106,7 @@ def architecture_options(command: Command) -> Command:
 
 def network_options(command: Command) -> Command:
     """The options of every command that builds a network."""
-    return _apply(
+    return compose(
         command,
         click.option(
             "--weights",
@@ -126,7 +147,7 @@ def network_options(command: Command) -> Command:
 
 def calibration_options(command: Command) -> Command:
     """``--calibration-data --calibration-samples --calibration-method``."""
-    return _apply(
+    return compose(
         command,
         click.option(
             "--calibration-data",
@@ -152,11 +173,46 @@ def calibration_options(command: Command) -> Command:
     )
 
 
+def input_dtype_option(command: Command) -> Command:
+    """``--input-dtype``."""
+    return click.option(
+        "--input-dtype",
+        type=click.Choice(["float32", "uint8"]),
+        default="float32",
+        show_default=True,
+        help="Raw RGB 0...255 either way, NHWC.",
+    )(command)
+
+
+def check_options(command: Command) -> Command:
+    """``--ranges --check --min-logit-sqnr``: how files are quantized and checked."""
+    return compose(
+        command,
+        click.option(
+            "--ranges",
+            type=file_path(),
+            help="Ranges of vggexport calibrate, instead of calibrating.",
+        ),
+        click.option(
+            "--check/--no-check",
+            default=True,
+            show_default=True,
+            help="Run each file against its reference.",
+        ),
+        click.option(
+            "--min-logit-sqnr",
+            type=float,
+            metavar="DB",
+            help="What the check demands.  [default: 80 float32, 45 float16, 12 int8]",
+        ),
+    )
+
+
 def output_options(default: str) -> Callable[[Command], Command]:
     """``-o/--output`` and ``--force``."""
 
     def decorate(command: Command) -> Command:
-        return _apply(
+        return compose(
             command,
             click.option(
                 "-o", "--output", type=file_path(), help=f"Where to.  [default: {default}]"
@@ -187,7 +243,7 @@ def verbose_option(command: Command) -> Command:
 
 def common_options(command: Command) -> Command:
     """``--json`` and ``-v``."""
-    return _apply(
+    return compose(
         command,
         click.option("--json", is_flag=True, help="Print one JSON document."),
         verbose_option,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vggexport.weights import SpecRequest
-from vggexport.workflows import CalibrationOptions, NetworkOptions
+from vggexport.workflows import BuildOptions, CalibrationOptions, NetworkOptions
 
 
 def spec_request(options: dict[str, Any]) -> SpecRequest:
@@ -35,4 +35,14 @@ def calibrating(options: dict[str, Any]) -> CalibrationOptions:
         samples=options["calibration_samples"],
         method=options["calibration_method"],
         seed=options["seed"],
+    )
+
+
+def building(options: dict[str, Any]) -> BuildOptions:
+    """What ``check_options`` and ``--force`` say."""
+    return BuildOptions(
+        ranges=options["ranges"],
+        check=options["check"],
+        min_logit_sqnr_db=options["min_logit_sqnr"],
+        force=options["force"],
     )

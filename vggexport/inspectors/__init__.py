@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-INSPECTORS: Mapping[str, str] = {"onnx": "vggexport.inspectors.onnx:inspect_onnx"}
-
-FORMATS: Mapping[str, str] = {".onnx": "onnx"}
-"""Formats by the suffix of a file."""
+INSPECTORS: Mapping[str, str] = {
+    "onnx": "vggexport.inspectors.onnx:inspect_onnx",
+    "savedmodel": "vggexport.inspectors.saved_model:inspect_saved_model",
+    "tflite": "vggexport.inspectors.tflite:inspect_tflite",
+}

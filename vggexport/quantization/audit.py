@@ -13,11 +13,15 @@ from typing import Any
 FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 INTEGER_DTYPES = frozenset({"int8", "uint8", "int4", "uint4"})
 
-FLOAT_BY_DESIGN = frozenset(
-    {"Sub", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear", "Softmax"}
-)
+FLOAT_BY_DESIGN = frozenset({
+    *("Sub", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear", "Softmax"),  # ONNX
+    *("SUB", "CAST", "QUANTIZE", "DEQUANTIZE", "SOFTMAX"),  # TFLite
+})  # fmt: skip
 """Operators that an int8 network keeps in float: the mean subtraction in front of the first
 quantization, what moves or converts values, and the softmax on float logits."""
+
+BLOCKWISE_DTYPES = frozenset({"int4", "uint4"})
+"""Weights that runtimes multiply in integers though data comes in float, block by block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,23 @@ class Operator:
 def float_islands(operators: Iterable[Operator]) -> tuple[Operator, ...]:
     """Operators that compute in float and should not.
 
-    Whatever reads its data or its weights in float is one, but for :data:`FLOAT_BY_DESIGN`.
+    Whatever reads its data or its weights in float is one, but for :data:`FLOAT_BY_DESIGN` and for
+    weights of :data:`BLOCKWISE_DTYPES`.
     """
     return tuple(operator for operator in operators if _is_island(operator))
 
 
+def float_operators(operators: Iterable[Operator]) -> tuple[Operator, ...]:
+    """Operators that touch floats at all: none may be there for a processor that has none."""
+    return tuple(
+        operator
+        for operator in operators
+        if FLOAT_DTYPES.intersection((*operator.inputs, *operator.outputs))
+    )
+
+
 def _is_island(operator: Operator) -> bool:
-    if operator.type in FLOAT_BY_DESIGN:
+    if operator.type in FLOAT_BY_DESIGN or operator.weights_dtype in BLOCKWISE_DTYPES:
         return False
     reads = operator.inputs[0] if operator.inputs else None
     return reads in FLOAT_DTYPES or operator.weights_dtype in FLOAT_DTYPES

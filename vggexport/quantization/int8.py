@@ -92,16 +92,39 @@ def quantize_layer(
     )
 
 
+def quantize_kernel(
+    kernel: NDArray[np.float32],
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rounds a kernel alone, for activations that are quantized as they come.
+
+    Args:
+        kernel: float32, outputs on the last axis.
+
+    Returns:
+        int8 in the kernel's shape, and float32 scales (outputs,).
+    """
+    scales = _usable(_magnitudes(kernel) / KERNEL_MAX)
+    return _round_kernel(kernel, scales), scales
+
+
 def _kernel_scales(
     kernel: NDArray[np.float32], bias: NDArray[np.float32], input_scale: float
 ) -> NDArray[np.float32]:
     """Largest magnitude of each output channel on 127, wide enough that its bias fits int32."""
-    rows = kernel.reshape(-1, kernel.shape[-1])
-    magnitude = np.maximum(rows.max(axis=0), -rows.min(axis=0)).astype(np.float64)
     for_bias = np.abs(bias.astype(np.float64)) / (input_scale * BIAS_MAX)
-    scales = np.maximum(magnitude / KERNEL_MAX, for_bias).astype(np.float32)
-    smallest = np.finfo(np.float32).tiny
-    return np.where(scales < smallest, np.float32(1.0), scales).astype(np.float32)
+    return _usable(np.maximum(_magnitudes(kernel) / KERNEL_MAX, for_bias))
+
+
+def _magnitudes(kernel: NDArray[np.float32]) -> NDArray[np.float64]:
+    rows = kernel.reshape(-1, kernel.shape[-1])
+    magnitudes: NDArray[np.float64] = np.maximum(rows.max(axis=0), -rows.min(axis=0)).astype(float)
+    return magnitudes
+
+
+def _usable(scales: NDArray[np.float64]) -> NDArray[np.float32]:
+    """float32 scales, 1 for channels of zeros."""
+    narrowed = scales.astype(np.float32)
+    return np.where(narrowed < np.finfo(np.float32).tiny, np.float32(1.0), narrowed)
 
 
 def _round_kernel(kernel: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.int8]:

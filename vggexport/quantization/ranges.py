@@ -23,12 +23,12 @@ PIXEL_MAX = 255.0
 
 
 def observed_layers(spec: VGGSpec) -> tuple[str, ...]:
-    """Names of the layers whose output needs a range: the hidden ones with weights.
+    """Names of the layers whose output needs a range: the ones with weights.
 
-    Pooling and flattening carry the range of their input, the range of the mean subtraction is
-    known, and logits stay float.
+    Pooling and flattening carry the range of their input, and the range of the mean subtraction is
+    known. The range of the logits serves files without any float operator alone.
     """
-    return tuple(layer.name for layer in spec.weighted_layers[:-1])
+    return tuple(layer.name for layer in spec.weighted_layers)
 
 
 def input_range(spec: VGGSpec) -> tuple[float, float]:

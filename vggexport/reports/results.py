@@ -118,6 +118,62 @@ class BuildReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportReport:
+    """Several files built together.
+
+    Attributes:
+        files: One report a file; their seconds are those of the common steps and of their own.
+        common_seconds: Wall-clock seconds by step of what was done once for all.
+        peak_rss_bytes: Largest resident memory of the process so far.
+    """
+
+    files: tuple[BuildReport, ...]
+    common_seconds: Mapping[str, float]
+    peak_rss_bytes: int
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What the checks found, a clause for each file that failed."""
+        return tuple(
+            f"{file.artifact.path}: {', '.join(file.failures)}"
+            for file in self.files
+            if file.failures
+        )
+
+    @property
+    def kept(self) -> tuple[BuildReport, ...]:
+        """The files that passed."""
+        return tuple(file for file in self.files if not file.failures)
+
+    def own_seconds(self, file: BuildReport) -> float:
+        """Seconds of the steps that were for this file alone."""
+        return sum(s for step, s in file.seconds.items() if step not in self.common_seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The files as the build commands give them, and what was done once."""
+        own = [
+            {
+                "artifact": file.artifact.to_json(),
+                "seconds": {
+                    step: round(seconds, 3)
+                    for step, seconds in file.seconds.items()
+                    if step not in self.common_seconds
+                },
+                "check": file.check and file.check.to_json(),
+                "passed": not file.failures,
+            }
+            for file in self.files
+        ]
+        return {
+            "schema": SCHEMA,
+            "files": own,
+            "seconds": {step: round(seconds, 3) for step, seconds in self.common_seconds.items()},
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "passed": not self.failures,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationReport:
     """Activation ranges taken and saved."""
 

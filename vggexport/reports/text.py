@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,7 @@ from vggexport.reports.results import (
     BuildReport,
     CalibrationReport,
     CheckReport,
+    ExportReport,
     Inspection,
     SummaryReport,
 )
@@ -85,8 +87,31 @@ def _check(check: CheckReport) -> str:
 
 
 def _next_command(report: BuildReport) -> str:
-    require = " --require int8" if report.artifact.precision is Precision.INT8 else ""
+    is_integer = report.artifact.precision.needs_ranges
+    require = f" --require {Precision.INT8.value}" if is_integer else ""
     return f"vggexport inspect {report.artifact.path}{require}"
+
+
+def export(report: ExportReport) -> RenderableType:
+    """What was built, a line a file, and what to run next."""
+    table = _table("file", "precision", "size", "seconds", "check", "logit SQNR")
+    for file in report.files:
+        artifact, check = file.artifact, file.check
+        table.add_row(
+            Text(artifact.path),
+            artifact.precision.value,
+            f"{(artifact.size_bytes or 0) / _MEGA:.1f} MB",
+            f"{report.own_seconds(file):.1f}",
+            ("FAILED, not kept" if file.failures else "passed") if check else "none",
+            f"{check.metrics.logit_sqnr_db:.1f} dB" if check else "",
+            style="bold" if file.failures else "",
+        )
+    seconds = dict(report.common_seconds)
+    seconds["files"] = sum(map(report.own_seconds, report.files))
+    lines = {"cost": _cost(seconds, report.peak_rss_bytes)}
+    if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
+        lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"
+    return Group(table, _grid(lines))
 
 
 def calibration(report: CalibrationReport) -> RenderableType:
@@ -100,7 +125,8 @@ def calibration(report: CalibrationReport) -> RenderableType:
         "images": f"{record.samples} of {record.source}, {record.method}",
         "fingerprint": record.fingerprint,
         "cost": _cost(report.seconds, report.peak_rss_bytes),
-        "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)",
+        "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)\n"
+        f"vggexport tflite --quantize --ranges {report.path}",
     }
     return Group(table, _grid(lines))
 

@@ -7,4 +7,6 @@ from collections.abc import Mapping
 RUNNERS: Mapping[str, str] = {
     "keras": "vggexport.runners.keras:KerasRunner",
     "onnx": "vggexport.runners.onnx:OnnxRunner",
+    "savedmodel": "vggexport.runners.saved_model:SavedModelRunner",
+    "tflite": "vggexport.runners.tflite:TfliteRunner",
 }

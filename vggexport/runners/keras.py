@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,12 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError
-from vggexport.model import build_architecture, start_tensorflow
+from vggexport.model import build_architecture, call_layer, start_tensorflow, tensor_from
 from vggexport.runners.interface import Images, Runner
 from vggexport.spec import INPUT_NAME, VGGSpec
-
-_ALIGNMENT_BYTES = 64
-"""TensorFlow takes over a buffer as it is only on this boundary, and aborts on any other."""
 
 
 class KerasRunner(Runner):
@@ -56,36 +53,35 @@ class KerasRunner(Runner):
         self._model = None
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """Outputs of layers by their names, NHWC before the flattening."""
-        wanted = frozenset(names)
+        """Outputs of layers by the names of the spec, in the order asked for.
+
+        Nothing is computed, and no weight read, behind the last of them.
+
+        Raises:
+            ArtifactError: The network has no such layer.
+        """
+        wanted = list(names)
+        layers = [layer.name for layer in self._spec.layers]
+        if unknown := [name for name in wanted if name not in layers]:
+            raise ArtifactError(
+                f"the Keras network has no layer {', '.join(unknown)}: it has {', '.join(layers)}"
+            )
+        outputs = self._outputs(images)
+        found: dict[str, NDArray[np.float32]] = {}
+        while not found.keys() >= set(wanted):
+            name, values = next(outputs)
+            if name in wanted:
+                found[name] = np.array(values)
+        return {name: found[name] for name in wanted}
+
+    def _outputs(self, images: Images) -> Iterator[tuple[str, tf.Tensor]]:
+        """Every Keras layer's name and output, dropout's too, computed as they are taken."""
         values = tf.convert_to_tensor(images, tf.float32)
-        found = {}
         for layer in self._model.layers:
-            if layer.name == INPUT_NAME:
-                continue
-            values = self._call(layer, values)
-            if layer.name in wanted:
-                found[layer.name] = np.array(values)
-        if unknown := wanted - found.keys():
-            raise ArtifactError(f"the Keras network has no layer {', '.join(sorted(unknown))}")
-        return found
+            if layer.name != INPUT_NAME:
+                values = self._call(layer, values)
+                yield layer.name, values
 
     def _call(self, layer: keras.layers.Layer, values: tf.Tensor) -> tf.Tensor:
-        variables = [_tensor(self._weights[v.path]) for v in layer.trainable_variables]
-        seeds = [tf.zeros(v.shape, v.dtype) for v in layer.non_trainable_variables]  # dropout's
-        with keras.StatelessScope(initialize_variables=False):
-            outputs, _ = layer.stateless_call(variables, seeds, values)
-        return outputs
-
-
-def _tensor(array: NDArray[np.float32]) -> tf.Tensor:
-    """A float32 tensor on memory of its own, which goes with it.
-
-    ``tf.convert_to_tensor`` holds a second copy while it makes the first (822 MB for fc1).
-    """
-    items = _ALIGNMENT_BYTES // array.itemsize
-    buffer = np.empty(array.size + items, np.float32)
-    offset = (-buffer.ctypes.data % _ALIGNMENT_BYTES) // array.itemsize
-    aligned = buffer[offset : offset + array.size].reshape(array.shape)
-    np.copyto(aligned, array)
-    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
+        weights = [tensor_from(self._weights[v.path]) for v in layer.trainable_variables]
+        return call_layer(layer, weights, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -83,11 +83,31 @@ class Weights(Mapping[str, Float32Array]):
         """
         return self._digest()
 
+    def in_memory(self) -> Weights:
+        """The same weights, all read now; indexing then gives arrays that must not be changed."""
+        tensors = {}
+        for name, array in self.items():
+            array.flags.writeable = False
+            tensors[name] = StoredTensor(array.shape, partial(_same, array))
+        return Weights(
+            self.spec,
+            tensors,
+            source=self.source,
+            layout=self.layout,
+            trained=self.trained,
+            initialized=self.initialized,
+            digest=self._digest,
+        )
+
     def _digest_of_values(self) -> str:
         digest = hashlib.sha256()
         for array in self.values():
             digest.update(array.astype("<f4", copy=False).data)
         return digest.hexdigest()
+
+
+def _same(array: Float32Array) -> Float32Array:
+    return array
 
 
 def _as_float32(array: AnyArray, label: str) -> Float32Array:

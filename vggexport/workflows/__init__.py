@@ -3,17 +3,21 @@
 Formats and runtimes are looked up by name, so importing this package imports none of them.
 """
 
-from vggexport.workflows.building import OnnxOptions, build_onnx
+from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
+from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
 
 __all__ = [
+    "BuildOptions",
     "CalibrationOptions",
+    "ExportOptions",
+    "FileOptions",
     "NetworkOptions",
-    "OnnxOptions",
-    "build_onnx",
+    "build",
     "calibrate",
+    "export",
     "inspect",
     "summarize",
 ]

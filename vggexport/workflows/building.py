@@ -1,8 +1,9 @@
-"""Building one model file: weights, ranges, export, check."""
+"""Building model files: weights, ranges, export, check."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport import registry
-from vggexport.artifact import Artifact, sidecar_path
+from vggexport.artifact import SUFFIXES, Artifact, sidecar_path
 from vggexport.environment import peak_rss_bytes
 from vggexport.errors import InputError
-from vggexport.exporters import EXPORTERS
+from vggexport.exporters import EXPORTERS, PRECISIONS
 from vggexport.exporters.interface import Exporter, ExportRequest
-from vggexport.output import output_folder, publish, write_json
-from vggexport.parity import Tolerance
+from vggexport.output import made_folder, output_folder, publish, write_json
 from vggexport.progress import Progress, Silent, Steps
+from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.reports.results import BuildReport, CheckReport
 from vggexport.spec import Precision
@@ -35,50 +36,73 @@ from vggexport.workflows.network import Network, NetworkOptions, open_network
 CHECK_IMAGES: Mapping[Precision, int] = {
     Precision.FLOAT32: 4,  # the Keras network holds the activations of all of them at once
     Precision.FLOAT16: 4,
+    Precision.DYNAMIC_INT8: 4,
     Precision.INT8: 8,
+    Precision.INT8_W4: 8,
 }
 """Images that a file just written is checked on."""
 
+SERVING_VERSION = "1"
+"""Directory inside NAME/ in which TensorFlow Serving finds the model."""
+
 
 @dataclass(frozen=True, slots=True)
-class OnnxOptions:
-    """One ONNX file.
+class FileOptions:
+    """One model file, or directory.
 
     Attributes:
-        output: Where to, or None for ``vgg_d[_PRECISION].onnx`` in the working directory.
+        format: "onnx", "tflite" or "savedmodel".
+        output: Where to, or None for ``vgg_d[_PRECISION].onnx`` and the like in the working
+            directory.
         precision: Of the weights and the computation.
         input_dtype: "float32" or "uint8".
         batch: Images at a time, or None for any number.
+        full_integer: uint8 in and out and no float operator; int8 TFLite only.
         opset: ONNX operator set version, or None for the default.
-        ranges: A file of ``calibrate`` to use instead of calibrating.
-        check: Run what was written against its reference.
-        min_logit_sqnr_db: What the check demands, or None for the precision's own tolerance.
-        force: Replace an existing output.
+        serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
 
+    format: str
     output: Path | None = None
     precision: Precision = Precision.FLOAT32
     input_dtype: str = "float32"
     batch: int | None = None
+    full_integer: bool = False
     opset: int | None = None
+    serving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How files are built.
+
+    Attributes:
+        ranges: A file of ``calibrate`` to use instead of calibrating.
+        check: Run what was written against its reference.
+        min_logit_sqnr_db: What the check demands, or None for the precision's own tolerance.
+        force: Replace existing outputs.
+    """
+
     ranges: Path | None = None
     check: bool = True
     min_logit_sqnr_db: float | None = None
     force: bool = False
 
 
-def build_onnx(
+def build(
     network_options: NetworkOptions,
     calibration_options: CalibrationOptions,
-    options: OnnxOptions,
+    file: FileOptions,
+    options: BuildOptions | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
-    """Writes an ONNX file, with its artifact object beside it, and checks it.
+    """Writes a model file, with its artifact object beside it, and checks it.
 
     Args:
         network_options: Which network, with which weights.
         calibration_options: Which images; int8 takes its ranges from them, checks their images.
-        options: Which file.
+        file: Which file.
+        options: How.
         progress: Who shows how far it is.
 
     Returns:
@@ -89,48 +113,208 @@ def build_onnx(
         VggExportError: The work cannot be begun or finished; no file is left.
     """
     steps = Steps(progress or Silent())
-    output = options.output or _default_output(network_options, options.precision)
-    sidecar = sidecar_path(output)
-    with output_folder(output, sidecar, force=options.force) as folder:
+    files = {_output(network_options, file): file}
+    with prepared(network_options, calibration_options, files, options, steps) as job:
+        (report,) = (job.build(output) for output in files)
+    return report
+
+
+@contextmanager
+def prepared(
+    network_options: NetworkOptions,
+    calibration_options: CalibrationOptions,
+    files: Mapping[Path, FileOptions],
+    options: BuildOptions | None,
+    steps: Steps,
+    *,
+    hold_weights: bool = False,
+) -> Iterator[Job]:
+    """Makes ready what the files need together: places, weights, ranges, reference.
+
+    Args:
+        network_options: Which network, with which weights.
+        calibration_options: Which images.
+        files: What to build, by where to.
+        options: How.
+        steps: Who counts the seconds of the common steps.
+        hold_weights: Read the weights once and keep them in memory.
+
+    Raises:
+        VggExportError: The work cannot be begun.
+    """
+    options = options or BuildOptions()
+    for file in files.values():
+        _check_supported(file)
+    with ExitStack() as entered:
+        folders = {
+            output: entered.enter_context(_folder(output, file, force=options.force))
+            for output, file in files.items()
+        }
         network = open_network(network_options, steps)
-        ranges = _load_ranges(network, options)
-        plan = _plan_images(network, calibration_options, options, ranges)
-        reference = None
-        if options.precision is Precision.INT8:
-            ranges, reference = _run_float32(network, plan, ranges, folder, steps, options.opset)
-            note_synthetic(ranges, steps)
-        written = folder / output.name
-        artifact = _artifact(network, output, options, ranges)
-        with steps.step("export"):
-            exporter: Exporter = registry.load(EXPORTERS, artifact.format)()
-            exporter.export(
-                ExportRequest(artifact, network.weights, ranges, opset=options.opset), written
-            )
-        check = None
-        if plan and options.check:
-            with steps.step("check"):
-                tolerance = tolerance_for(options.precision, options.min_logit_sqnr_db)
-                check = _check(network, written, artifact, plan, reference, tolerance)
+        _check_fits(network, files.values())
+        if hold_weights:
+            with steps.step("read"):
+                network = network.in_memory()
+        ranges = _load_ranges(network, options, files.values())
+        plan = _plan_images(network, calibration_options, options, files.values(), ranges)
+        job = Job(network, files, folders, options, steps, plan, ranges)
+        job.run_float32()
+        yield job
         note_unreadable(plan, steps)
+
+
+class Job:
+    """Files of one network, built one after the other from what they share.
+
+    Args:
+        network: The network.
+        files: What to build, by where to.
+        folders: Temporary folders, by where to.
+        options: How.
+        steps: Who counts the seconds.
+        plan: Images for calibration and checks, or None where none are needed.
+        ranges: Activation ranges, where they are there already.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        files: Mapping[Path, FileOptions],
+        folders: Mapping[Path, Path],
+        options: BuildOptions,
+        steps: Steps,
+        plan: ImagePlan | None,
+        ranges: ActivationRanges | None,
+    ) -> None:
+        self._network = network
+        self._files = files
+        self._folders = folders
+        self._options = options
+        self._steps = steps
+        self._plan = plan
+        self._ranges = ranges
+        self._references: dict[str, NDArray[np.float32]] = {}
+
+    def run_float32(self) -> None:
+        """Takes from the float32 network what integer files need: ranges, and a reference."""
+        quantized = [file for file in self._files.values() if file.precision.needs_ranges]
+        if not quantized or self._plan is None:
+            return
+        folder = next(iter(self._folders.values()))
+        opset = next((file.opset for file in quantized if file.opset is not None), None)
+        with float32_runner(self._network, folder, self._steps, opset=opset) as runner:
+            if self._plan.calibrated:
+                self._ranges = take_ranges(self._network, runner, self._plan, self._steps)
+            if self._options.check:
+                reference = runner.predict(self._check_images(Precision.INT8))
+                self._references["float32 ONNX file"] = reference
+        note_synthetic(self._ranges, self._steps)
+
+    def build(self, output: Path) -> BuildReport:
+        """Writes, checks and publishes one of the files."""
+        file, folder = self._files[output], self._folders[output]
+        of = output.name if len(self._files) > 1 else ""
+        steps = Steps(self._steps.progress, of=of)
+        written = folder / output.name
+        artifact = self._artifact(output, file)
+        with steps.step("export"):
+            exporter: Exporter = registry.load(EXPORTERS, file.format)()
+            exporter.export(self._request(artifact, file), written)
+        check = None
+        if self._options.check:
+            with steps.step("check"):
+                check = self._check(written, artifact)
         artifact = artifact.located(written, output)
         if check is None or not check.failures:
+            sidecar = sidecar_path(output)
             write_json(folder / sidecar.name, artifact.to_json())
             publish(folder, output, sidecar)
-    return BuildReport(artifact, steps.seconds, peak_rss_bytes(), check)
+        seconds = self._steps.seconds | steps.seconds
+        return BuildReport(artifact, seconds, peak_rss_bytes(), check)
+
+    def _artifact(self, output: Path, file: FileOptions) -> Artifact:
+        quantized = file.precision.needs_ranges and self._ranges
+        return self._network.artifact(
+            output,
+            file.format,
+            file.precision,
+            calibration=quantized.calibration if quantized else None,
+            input_dtype=file.input_dtype,
+            batch=file.batch,
+            full_integer=file.full_integer,
+        )
+
+    def _request(self, artifact: Artifact, file: FileOptions) -> ExportRequest:
+        ranges = self._ranges if file.precision.needs_ranges else None
+        return ExportRequest(artifact, self._network.weights, ranges, opset=file.opset)
+
+    def _check(self, written: Path, artifact: Artifact) -> CheckReport:
+        """Calibrated files are held to the float32 file, all others to the Keras network."""
+        images = self._check_images(artifact.precision)
+        name = "float32 ONNX file" if artifact.precision.needs_ranges else "Keras network"
+        if name not in self._references:
+            self._references[name] = keras_reference(self._network, images)
+        tolerance = tolerance_for(artifact, self._options.min_logit_sqnr_db)
+        reference = self._references[name]
+        return check_file(written, artifact, images, reference, tolerance, reference_name=name)
+
+    def _check_images(self, precision: Precision) -> NDArray[np.uint8]:
+        assert self._plan is not None  # noqa: S101  there is one whenever files are checked
+        return self._plan.check_images()[: CHECK_IMAGES[precision]]
 
 
-def _default_output(network_options: NetworkOptions, precision: Precision) -> Path:
-    suffix = "" if precision is Precision.FLOAT32 else f"_{precision.value}"
-    return Path(f"vgg_{network_options.configuration.lower()}{suffix}.onnx")
+def default_name(configuration: str, file: FileOptions) -> str:
+    """The name of a file that none was given for."""
+    parts = [f"vgg_{configuration.lower()}"]
+    if file.precision is not Precision.FLOAT32:
+        parts.append(file.precision.value)
+    if file.full_integer:
+        parts.append("full_integer")
+    return "_".join(parts) + SUFFIXES[file.format]
 
 
-def _load_ranges(network: Network, options: OnnxOptions) -> ActivationRanges | None:
+def _output(network_options: NetworkOptions, file: FileOptions) -> Path:
+    output = file.output or Path(default_name(network_options.configuration, file))
+    return output / SERVING_VERSION if file.serving else output
+
+
+@contextmanager
+def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
+    """A temporary folder for a file on its way to its place."""
+    marker = "saved_model.pb" if file.format == "savedmodel" else None
+    with ExitStack() as entered:
+        if file.serving:
+            entered.enter_context(made_folder(output.parent))
+        yield entered.enter_context(
+            output_folder(output, sidecar_path(output), force=force, directory_marker=marker)
+        )
+
+
+def _check_supported(file: FileOptions) -> None:
+    if file.precision not in PRECISIONS[file.format]:
+        offered = ", ".join(precision.value for precision in PRECISIONS[file.format])
+        raise InputError(
+            f"there is no {file.format} in {file.precision.value}: choose from {offered}"
+        )
+    if file.full_integer and (file.format, file.precision) != ("tflite", Precision.INT8):
+        raise InputError(f"--full-integer is for int8 TFLite, not for {file.precision.value}")
+    if file.full_integer and file.input_dtype != "uint8":
+        raise InputError(f"--full-integer takes uint8 images, not {file.input_dtype}")
+
+
+def _check_fits(network: Network, files: Collection[FileOptions]) -> None:
+    if any(file.precision is Precision.INT8_W4 for file in files):
+        check_divides(network.spec)
+
+
+def _load_ranges(
+    network: Network, options: BuildOptions, files: Collection[FileOptions]
+) -> ActivationRanges | None:
     if options.ranges is None:
         return None
-    if options.precision is not Precision.INT8:
-        raise InputError(
-            f"--ranges {options.ranges} has no use in {options.precision.value}: add --quantize"
-        )
+    if not any(file.precision.needs_ranges for file in files):
+        precisions = ", ".join(file.precision.value for file in files)
+        raise InputError(f"--ranges {options.ranges} has no use in {precisions}: add --quantize")
     ranges = ActivationRanges.load(options.ranges)
     ranges.check_belongs(network.spec, network.record)
     return ranges
@@ -139,63 +323,18 @@ def _load_ranges(network: Network, options: OnnxOptions) -> ActivationRanges | N
 def _plan_images(
     network: Network,
     calibration_options: CalibrationOptions,
-    options: OnnxOptions,
+    options: BuildOptions,
+    files: Collection[FileOptions],
     ranges: ActivationRanges | None,
 ) -> ImagePlan | None:
-    """The images that the job needs, their source opened; None if it needs none."""
-    calibrates = options.precision is Precision.INT8 and ranges is None
+    """The images that the files need, their source opened; None if they need none."""
+    calibrates = ranges is None and any(file.precision.needs_ranges for file in files)
     if not (calibrates or options.check):
         return None
+    checked = max(CHECK_IMAGES[file.precision] for file in files)
     return ImagePlan(
         calibration_options,
         network.spec.input_size,
         calibrated=calibration_options.samples if calibrates else 0,
-        checked=CHECK_IMAGES[options.precision] if options.check else 0,
+        checked=checked if options.check else 0,
     )
-
-
-def _run_float32(
-    network: Network,
-    plan: ImagePlan | None,
-    ranges: ActivationRanges | None,
-    folder: Path,
-    steps: Steps,
-    opset: int | None,
-) -> tuple[ActivationRanges | None, NDArray[np.float32] | None]:
-    """Takes from the float32 network what int8 needs: ranges, and a reference to check with."""
-    if plan is None:
-        return ranges, None
-    with float32_runner(network, folder, steps, opset=opset) as runner:
-        if plan.calibrated:
-            ranges = take_ranges(network, runner, plan, steps)
-        reference = runner.predict(plan.check_images()) if plan.checked else None
-    return ranges, reference
-
-
-def _artifact(
-    network: Network, output: Path, options: OnnxOptions, ranges: ActivationRanges | None
-) -> Artifact:
-    return network.artifact(
-        output,
-        "onnx",
-        options.precision,
-        calibration=ranges.calibration if ranges else None,
-        input_dtype=options.input_dtype,
-        batch=options.batch,
-    )
-
-
-def _check(
-    network: Network,
-    written: Path,
-    artifact: Artifact,
-    plan: ImagePlan,
-    reference: NDArray[np.float32] | None,
-    tolerance: Tolerance,
-) -> CheckReport:
-    """int8 is held to the float32 file, float files to the Keras network."""
-    images = plan.check_images()
-    name = "float32 ONNX file"
-    if reference is None:
-        name, reference = "Keras network", keras_reference(network, images)
-    return check_file(written, artifact, images, reference, tolerance, reference_name=name)

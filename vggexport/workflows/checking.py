@@ -13,7 +13,7 @@ from vggexport import registry
 from vggexport.artifact import Artifact
 from vggexport.inspectors import INSPECTORS
 from vggexport.parity import Tolerance, compare
-from vggexport.quantization.audit import Operator, float_islands
+from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.reports.results import CheckReport
 from vggexport.runners import RUNNERS
 from vggexport.runners.interface import Runner
@@ -31,6 +31,8 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         "11-bit significands through 16 layers: measured 58 dB and more",
         min_logit_sqnr_db=45.0,
     ),
+    Precision.DYNAMIC_INT8: Tolerance("TODO", min_logit_sqnr_db=12.0),
+    Precision.INT8_W4: Tolerance("TODO", min_logit_sqnr_db=9.0),
     Precision.INT8: Tolerance(
         "8-bit weights and activations: the worst of 2,000 sets of 8 unseen photographs measured "
         "16 dB over all calibration methods; files with quantized logits measured -2 dB",
@@ -39,14 +41,16 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
 }
 """What a file just written must reach."""
 
+FULL_INTEGER = Tolerance("", max_abs=None)
+"""The same for int8 without any float operator, whose probabilities are whole 256ths."""
 
-def tolerance_for(precision: Precision, min_logit_sqnr_db: float | None) -> Tolerance:
+
+def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:
     """The precision's tolerance, or the same with the SQNR that the user demands."""
+    tolerance = FULL_INTEGER if artifact.full_integer else TOLERANCES[artifact.precision]
     if min_logit_sqnr_db is None:
-        return TOLERANCES[precision]
-    return replace(
-        TOLERANCES[precision], min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for"
-    )
+        return tolerance
+    return replace(tolerance, min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for")
 
 
 def keras_reference(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -78,16 +82,21 @@ def check_file(
     runner: Runner = registry.load(RUNNERS, artifact.format)(path)
     with runner:
         candidate = np.concatenate([runner.predict(batch) for batch in _batches(images, artifact)])
-    islands: tuple[Operator, ...] = ()
-    if artifact.precision is Precision.INT8:
-        islands = float_islands(registry.load(INSPECTORS, artifact.format)(path).operators)
     return CheckReport(
         reference_name,
         len(images),
         compare(reference, candidate[: len(images)]),
         tolerance,
-        islands,
+        _islands(path, artifact),
     )
+
+
+def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
+    """What computes in float and should not, in files that are to compute in integers."""
+    if not artifact.precision.needs_ranges:
+        return ()
+    operators = registry.load(INSPECTORS, artifact.format)(path).operators
+    return float_operators(operators) if artifact.full_integer else float_islands(operators)
 
 
 def _batches(images: NDArray[np.uint8], artifact: Artifact) -> list[NDArray[np.uint8]]:

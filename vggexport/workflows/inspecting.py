@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vggexport import registry
-from vggexport.errors import ArtifactError
-from vggexport.inspectors import FORMATS, INSPECTORS
+from vggexport.artifact import format_of
+from vggexport.inspectors import INSPECTORS
 from vggexport.reports.results import Inspection
 
 
@@ -17,11 +17,5 @@ def inspect(path: Path) -> Inspection:
         ArtifactError: The file is missing, damaged, or of no known format.
         Unavailable: A package that reads the format is not installed.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path} does not exist")
-    if path.suffix not in FORMATS:
-        raise ArtifactError(
-            f"{path} is of no known format: expected a file that ends in {', '.join(FORMATS)}"
-        )
-    inspection: Inspection = registry.load(INSPECTORS, FORMATS[path.suffix])(path)
+    inspection: Inspection = registry.load(INSPECTORS, format_of(path))(path)
     return inspection

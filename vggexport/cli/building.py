@@ -1,0 +1,134 @@
+"""What the commands that write one file share: options, and from them to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from vggexport.artifact import SUFFIXES
+from vggexport.cli.group import fail_check
+from vggexport.cli.options import (
+    Batch,
+    calibration_options,
+    check_options,
+    common_options,
+    compose,
+    input_dtype_option,
+    network_options,
+    output_options,
+)
+from vggexport.exporters import PRECISIONS
+from vggexport.spec import Precision
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SOURCES = (
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
+"""From the configuration file to the command line."""
+
+
+def file_options(file_format: str, *, batch: str) -> Callable[[Command], Command]:
+    """The options of a command that writes one file.
+
+    Args:
+        file_format: Which format.
+        batch: Default of ``--batch``.
+    """
+    precisions = PRECISIONS[file_format]
+    suffix = SUFFIXES[file_format]
+    named = f"vgg_d[_PRECISION]{suffix}" if len(precisions) > 1 else f"vgg_d{suffix}"
+
+    def decorate(command: Command) -> Command:
+        quantization = (_quantize_option, calibration_options) if len(precisions) > 1 else ()
+        return compose(
+            command,
+            network_options,
+            output_options(named),
+            click.option(
+                "--batch", type=Batch(), default=batch, show_default=True, help="Images at a time."
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice([precision.value for precision in precisions]),
+                default=Precision.FLOAT32.value,
+                show_default=True,
+                help="Of the weights and the computation.",
+            ),
+            input_dtype_option,
+            *(quantization or (calibration_options,)),
+            check_options,
+            common_options,
+        )
+
+    return decorate
+
+
+def _quantize_option(command: Command) -> Command:
+    return click.option("--quantize", is_flag=True, help="Short for --precision int8.")(command)
+
+
+def build(
+    ctx: click.Context, file_format: str, options: dict[str, Any], *, as_json: bool, **extra: Any
+) -> None:
+    """Builds the file that the options ask for, shows the report, and fails if its check did.
+
+    Args:
+        ctx: The command's.
+        file_format: Which format.
+        options: As Click parsed them.
+        as_json: Show the report as JSON.
+        extra: Further fields of ``workflows.FileOptions``, or other values for them.
+    """
+    from vggexport import workflows
+    from vggexport.cli import parsed, terminal
+    from vggexport.reports import text
+
+    chosen = {
+        "output": options["output"],
+        "precision": precision(ctx, options),
+        "input_dtype": options["input_dtype"],
+        "batch": options["batch"],
+    }
+    report = workflows.build(
+        parsed.network(options),
+        parsed.calibrating(options),
+        workflows.FileOptions(file_format, **chosen | extra),
+        parsed.building(options),
+        terminal.make_progress(),
+    )
+    terminal.show(text.build(report), report, as_json=as_json)
+    fail_check(
+        report.failures,
+        f"{Path(report.artifact.path).name} was not kept; find the cause, or accept less with "
+        "--min-logit-sqnr or --no-check",
+    )
+
+
+def precision(ctx: click.Context, options: dict[str, Any]) -> Precision:
+    """What ``--precision`` and ``--quantize`` say together; in different places the nearer wins.
+
+    Raises:
+        click.UsageError: They were given in one place and differ.
+    """
+    chosen = Precision(options["precision"])
+    if not options.get("quantize") or chosen is Precision.INT8:
+        return chosen
+    quantize_from, precision_from = (nearness(ctx, name) for name in ("quantize", "precision"))
+    if quantize_from == precision_from:
+        raise click.UsageError(
+            f"--quantize means --precision int8, and --precision {chosen.value} was given", ctx
+        )
+    return Precision.INT8 if quantize_from > precision_from else chosen
+
+
+def nearness(ctx: click.Context, name: str) -> int:
+    """Where an option's value came from: 0 for its default, the higher, the nearer to the user."""
+    source = ctx.get_parameter_source(name)
+    return [None, *_SOURCES].index(source if source in _SOURCES else None)

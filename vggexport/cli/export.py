@@ -1,0 +1,76 @@
+"""``vggexport export``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vggexport.cli.group import fail_check
+from vggexport.cli.options import (
+    Batch,
+    Names,
+    calibration_options,
+    check_options,
+    common_options,
+    input_dtype_option,
+    network_options,
+    output_options,
+)
+from vggexport.exporters import EXPORTERS
+from vggexport.spec import Precision
+
+
+@click.command()
+@network_options
+@output_options("vgg_d_export")
+@click.option(
+    "--formats",
+    type=Names(tuple(EXPORTERS)),
+    default="savedmodel,onnx,tflite",
+    show_default=True,
+    help="Which formats.",
+)
+@click.option(
+    "--precisions",
+    type=Names(tuple(precision.value for precision in Precision)),
+    default="float32,int8",
+    show_default=True,
+    help="In which precisions each format is written that has them.",
+)
+@click.option(
+    "--batch", type=Batch(), help="Images at a time.  [default: dynamic; 1 in TFLite files]"
+)
+@input_dtype_option
+@calibration_options
+@check_options
+@common_options
+def export(json: bool, **options: Any) -> None:  # noqa: FBT001
+    """Write several formats and precisions into one folder, and check each file.
+
+    Weights are read once, and calibration runs once for all. A file that fails its check is not
+    kept, the others are, and the exit code is 1.
+    """
+    from vggexport import workflows
+    from vggexport.cli import parsed, terminal
+    from vggexport.reports import text
+
+    export_options = workflows.ExportOptions(
+        formats=options["formats"],
+        precisions=tuple(map(Precision, options["precisions"])),
+        folder=options["output"],
+        input_dtype=options["input_dtype"],
+        batch=options["batch"],
+    )
+    report = workflows.export(
+        parsed.network(options),
+        parsed.calibrating(options),
+        export_options,
+        parsed.building(options),
+        terminal.make_progress(),
+    )
+    terminal.show(text.export(report), report, as_json=json)
+    fail_check(
+        report.failures,
+        "not kept; find the cause, or accept less with --min-logit-sqnr or --no-check",
+    )

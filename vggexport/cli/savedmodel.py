@@ -1,0 +1,25 @@
+"""``vggexport savedmodel``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vggexport.cli import building
+from vggexport.cli.options import DYNAMIC
+
+
+@click.command()
+@building.file_options("savedmodel", batch=DYNAMIC)
+@click.option(
+    "--serving", is_flag=True, help="Lay it out as OUTPUT/1/, as TensorFlow Serving wants it."
+)
+@click.pass_context
+def savedmodel(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
+    """Write a SavedModel directory, and check what was written against the Keras network.
+
+    It has every variable once, and loads wherever TensorFlow is. A directory that fails is not
+    kept, and the exit code is 1.
+    """
+    building.build(ctx, "savedmodel", options, as_json=json, serving=options["serving"])

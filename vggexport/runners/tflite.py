@@ -1,0 +1,146 @@
+"""LiteRT, the runtime of TFLite files, with its XNNPACK kernels."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from vggexport.environment import usable_cores
+from vggexport.errors import ArtifactError
+from vggexport.native_output import silenced_stderr
+from vggexport.runners.interface import Images, Runner
+from vggexport.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
+from vggexport.tflite_file import TfliteFile, TfliteTensor
+
+PROVIDER = "CPU (XNNPACK)"
+
+
+class TfliteRunner(Runner):
+    """A ``.tflite`` file in LiteRT.
+
+    Args:
+        path: The file.
+        threads: Threads to use; 0 for one a core that this process may use.
+
+    Raises:
+        ArtifactError: On entering: LiteRT cannot read the file, or it is not one of ours.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        self.runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
+        self.provider = PROVIDER
+        self.threads = threads
+        self._path = path
+        self._interpreter: Any = None
+        self._layers: dict[str, TfliteTensor] = {}
+        self._readable: dict[str, TfliteTensor] = {}
+
+    def __enter__(self) -> Self:
+        file = TfliteFile(self._path)
+        ends = file.signature
+        if set(ends) != {INPUT_NAME, OUTPUT_NAME}:
+            raise ArtifactError(
+                f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
+            )
+        self._interpreter = self._open(self._path)
+        self._layers = _layers(file)
+        self._readable = {OUTPUT_NAME: ends[OUTPUT_NAME]}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._interpreter = None
+        self._layers, self._readable = {}, {}
+
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Outputs of layers by their names.
+
+        Those that the file does not put out are read from a copy of it that does, on the same
+        kernels; the copy is in a temporary folder while it is read, and in memory afterwards.
+        """
+        wanted = list(names)
+        if missing := [name for name in wanted if name not in self._readable]:
+            self._tap(missing)
+        if not wanted:
+            return {}
+        self._run(images)
+        return {name: self._value(self._readable[name]) for name in wanted}
+
+    def _open(self, path: Path) -> Any:
+        threads = self.threads or usable_cores()
+        try:
+            with silenced_stderr():  # it tells which delegate it took
+                interpreter = Interpreter(str(path), num_threads=threads)
+                interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ArtifactError(f"LiteRT cannot run {self._path}: {_one_line(error)}") from error
+        return interpreter
+
+    def _tap(self, names: list[str]) -> None:
+        """Opens the file anew, these layers among its outputs."""
+        if unknown := [name for name in names if name not in self._layers]:
+            raise ArtifactError(
+                f"{self._path} has no layer {', '.join(unknown)}: it has "
+                f"{', '.join(self._layers) or 'none that can be read'}"
+            )
+        self._readable |= {name: self._layers[name] for name in names}
+        self._interpreter = None  # before the next: both would be in memory
+        with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
+            copy = Path(folder) / "tapped.tflite"
+            TfliteFile(self._path).write_with_outputs(self._readable.values(), copy)
+            self._interpreter = self._open(copy)
+
+    def _run(self, images: Images) -> None:
+        source = self._interpreter.get_input_details()[0]
+        if source["dtype"] == np.uint8:
+            images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
+        try:
+            if source["shape_signature"][0] < 0 and source["shape"][0] != len(images):
+                self._interpreter.resize_tensor_input(source["index"], images.shape)
+                self._interpreter.allocate_tensors()
+            self._interpreter.set_tensor(source["index"], images.astype(source["dtype"]))
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise ArtifactError(
+                f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
+            ) from error
+
+    def _value(self, tensor: TfliteTensor) -> NDArray[np.float32]:
+        """A copy of a tensor's value, dequantized."""
+        value: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
+        if not tensor.scales.size:
+            return value.astype(np.float32, copy=False)
+        integers = value.astype(np.float32) - np.float32(tensor.zero_points[0])
+        return np.multiply(integers, tensor.scales[0], dtype=np.float32)
+
+
+def _layers(file: TfliteFile) -> dict[str, TfliteTensor]:
+    """The tensors that the layers of one of our files compute, by the layers' names.
+
+    Of the mean subtraction that is the int8 one where there is one: the next layer reads it.
+    """
+    artifact = file.artifact()
+    if artifact is None:
+        return {}
+    tensors = {tensor.name: tensor for tensor in file.tensors}
+    names = [layer.name for layer in artifact.spec.layers]
+    found = {name: tensors[name] for name in names if name in tensors}
+    if read := tensors.get(f"{MEAN_SUBTRACTION_NAME}/int8"):
+        found[MEAN_SUBTRACTION_NAME] = read
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

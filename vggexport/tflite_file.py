@@ -1,0 +1,240 @@
+"""Reading a TFLite file without running it, and without trusting it.
+
+LiteRT reads past the end of a file that was cut off, so what is handed in is looked through first:
+every table, and that every buffer lies inside the file.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import shutil
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.errors import ArtifactError
+
+IDENTIFIER = b"TFL3"
+
+_DAMAGE = (
+    AttributeError, IndexError, KeyError, OverflowError, struct.error, TypeError, ValueError,
+)  # fmt: skip
+"""What the generated classes raise where an offset leads out of the file or to something else."""
+
+_DTYPES = {
+    number: name.lower() for name, number in vars(schema.TensorType).items() if name.isupper()
+}
+_OPERATORS = {
+    number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()
+}
+
+_OUTPUTS_SLOT = 8  # SubGraph.outputs, the third field, in a table's vtable
+_OFFSET_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TfliteTensor:
+    """One tensor.
+
+    Attributes:
+        index: Its number, as the interpreter counts.
+        name: Its name.
+        dtype: "float32", "int4" and so on.
+        shape: Its shape, -1 where it is free.
+        scales: float32, of an integer tensor: one, or one for each index of ``axis``; else empty.
+        zero_points: int64, as many.
+        axis: Which axis has a scale each.
+        block_size: Values along the last axis that share a scale of a further tensor; 0 if none.
+        data: Its bytes as uint8 where it is a constant, else empty.
+    """
+
+    index: int
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.int64]
+    axis: int
+    block_size: int
+    data: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class TfliteOperator:
+    """One operator: its type in TFLite's words, its version, and numbers of tensors."""
+
+    type: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class TfliteFile:
+    """A model file, mapped into memory.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ArtifactError: It cannot be read, is no TFLite model, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._bytes = _map(path)
+        if self._bytes[_OFFSET_BYTES : 2 * _OFFSET_BYTES] != IDENTIFIER:
+            raise ArtifactError(f"{path} is not a TFLite model: it does not begin like one")
+        try:
+            self._model = schema.Model.GetRootAs(self._bytes, 0)
+            self._graph = self._model.Subgraphs(0)
+            self._look_through()
+        except _DAMAGE as error:
+            raise ArtifactError(
+                f"{path} is cut off or damaged: not a whole TFLite model"
+            ) from error
+
+    def _look_through(self) -> None:
+        for count in (self._graph.TensorsLength(), self._graph.OperatorsLength()):
+            if count * _OFFSET_BYTES > len(self._bytes):
+                raise ValueError(f"{count} entries in {len(self._bytes)} bytes")
+        names = {tensor.name for tensor in self.tensors}
+        if not (
+            self.operators and self.inputs and self.outputs and names and self.metadata is not None
+        ):
+            raise ValueError("nothing to compute")
+
+    @cached_property
+    def tensors(self) -> tuple[TfliteTensor, ...]:
+        """All tensors, by number."""
+        return tuple(self._tensor(index) for index in range(self._graph.TensorsLength()))
+
+    @cached_property
+    def operators(self) -> tuple[TfliteOperator, ...]:
+        """All operators, in order."""
+        return tuple(self._operators())
+
+    @cached_property
+    def inputs(self) -> tuple[TfliteTensor, ...]:
+        """What the model takes."""
+        return tuple(self.tensors[i] for i in self._graph.InputsAsNumpy())
+
+    @cached_property
+    def outputs(self) -> tuple[TfliteTensor, ...]:
+        """What the model gives."""
+        return tuple(self.tensors[i] for i in self._graph.OutputsAsNumpy())
+
+    @cached_property
+    def signature(self) -> dict[str, TfliteTensor]:
+        """Inputs and outputs of the first signature by name; by the tensors' names without one."""
+        if not self._model.SignatureDefsLength():
+            return {tensor.name: tensor for tensor in (*self.inputs, *self.outputs)}
+        signature = self._model.SignatureDefs(0)
+        pairs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+        pairs += [signature.Outputs(i) for i in range(signature.OutputsLength())]
+        return {pair.Name().decode(): self.tensors[pair.TensorIndex()] for pair in pairs}
+
+    @cached_property
+    def metadata(self) -> dict[str, bytes]:
+        """Metadata buffers by name."""
+        entries = [self._model.Metadata(i) for i in range(self._model.MetadataLength())]
+        return {e.Name().decode(): self._buffer(e.Buffer()).tobytes() for e in entries}
+
+    def artifact(self) -> Artifact | None:
+        """What the file says of itself, without its size and digest; None for a file not ours.
+
+        Raises:
+            ArtifactError: It says so in a way that cannot be read.
+        """
+        if METADATA_KEY not in self.metadata:
+            return None
+        try:
+            return Artifact.from_json(json.loads(self.metadata[METADATA_KEY]))
+        except (ValueError, ArtifactError) as error:
+            raise ArtifactError(
+                f"{self.path}: its vggexport metadata is damaged: {error}"
+            ) from error
+
+    def write_with_outputs(self, tensors: Iterable[TfliteTensor], path: Path) -> None:
+        """Writes a copy whose outputs are other tensors.
+
+        The numbers of the outputs go behind the copied bytes, and the graph's offset to them is set
+        anew; nothing else changes.
+        """
+        shutil.copyfile(self.path, path)
+        numbers = np.asarray([tensor.index for tensor in tensors], "<i4")
+        table = self._graph._tab  # noqa: SLF001  the generated classes do not tell places
+        field = table.Pos + table.Offset(_OUTPUTS_SLOT)
+        with path.open("r+b") as file:
+            end = file.seek(0, 2)
+            file.write(bytes(-end % _OFFSET_BYTES))
+            vector = file.tell()
+            file.write(struct.pack("<I", len(numbers)) + numbers.tobytes())
+            file.seek(field)
+            file.write(struct.pack("<I", vector - field))
+
+    def _tensor(self, index: int) -> TfliteTensor:
+        tensor = self._graph.Tensors(index)
+        signature = tensor.ShapeSignatureAsNumpy()
+        shape = signature if np.size(signature) else tensor.ShapeAsNumpy()
+        quantization = tensor.Quantization()
+        has_scales = quantization is not None and quantization.ScaleLength()
+        return TfliteTensor(
+            index,
+            tensor.Name().decode(),
+            _DTYPES[tensor.Type()],
+            tuple(int(size) for size in np.atleast_1d(shape)) if np.size(shape) else (),
+            quantization.ScaleAsNumpy() if has_scales else np.empty(0, np.float32),
+            quantization.ZeroPointAsNumpy() if has_scales else np.empty(0, np.int64),
+            quantization.QuantizedDimension() if has_scales else 0,
+            _block_size(quantization),
+            self._buffer(tensor.Buffer()),
+        )
+
+    def _buffer(self, index: int) -> NDArray[np.uint8]:
+        buffer = self._model.Buffers(index)
+        if not buffer.DataLength():
+            return np.empty(0, np.uint8)
+        data: NDArray[np.uint8] = buffer.DataAsNumpy()
+        return data
+
+    def _operators(self) -> Iterator[TfliteOperator]:
+        codes = [self._model.OperatorCodes(i) for i in range(self._model.OperatorCodesLength())]
+        for index in range(self._graph.OperatorsLength()):
+            operator = self._graph.Operators(index)
+            code = codes[operator.OpcodeIndex()]
+            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            yield TfliteOperator(
+                _OPERATORS[number],
+                code.Version(),
+                tuple(int(i) for i in operator.InputsAsNumpy()),
+                tuple(int(i) for i in operator.OutputsAsNumpy()),
+            )
+
+
+def _block_size(quantization: Any) -> int:
+    blockwise = schema.QuantizationDetails.BlockwiseQuantization
+    if quantization is None or quantization.DetailsType() != blockwise:
+        return 0
+    details = schema.BlockwiseQuantization()
+    table = quantization.Details()
+    details.Init(table.Bytes, table.Pos)
+    return int(details.BlockSize())
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:
+        raise ArtifactError(f"{path} is empty: not a TFLite model") from error
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
