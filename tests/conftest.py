@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from vggexport import registry
-from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import SUFFIXES, Artifact, CalibrationRecord, WeightsRecord
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import ExportRequest
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.spec import Precision, VGGSpec, parse_blocks
 
 TINY = VGGSpec(
-    "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=16, input_size=16
+    "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=64, input_size=16
 )
 PIXEL_SCALE = 60.0
 """About the standard deviation of pixels: dividing by it leaves the softmax unsaturated."""
@@ -122,14 +122,16 @@ def calibration_record() -> CalibrationRecord:
 def ranges(tiny, tiny_weights, images, weights_record, calibration_record) -> ActivationRanges:
     """Min-max over the images, by the numpy network."""
     outputs = _numpy_network(tiny, tiny_weights, images)
-    names = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
-    bounds = {name: (0.0, float(outputs[name].max())) for name in names}
+    names = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2", "predictions")
+    bounds = {
+        name: (min(0.0, float(outputs[name].min())), float(outputs[name].max())) for name in names
+    }
     return ActivationRanges(tiny, weights_record, calibration_record, bounds)
 
 
 @pytest.fixture(scope="session")
 def make_request(tiny, tiny_weights, ranges, weights_record):
-    """(precision, input_dtype, batch, opset, taps) -> the request for one file of ``tiny``."""
+    """(precision, input_dtype, batch, opset, taps, ...) -> the request for a file of ``tiny``."""
 
     def make(
         precision: str = "float32",
@@ -137,22 +139,24 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
         batch: int | None = None,
         opset: int | None = None,
         taps: tuple[str, ...] = (),
+        format: str = "onnx",  # noqa: A002  the artifact's own name for it
+        full_integer: bool = False,
     ) -> ExportRequest:
+        needs_ranges = Precision(precision).needs_ranges
         artifact = Artifact(
-            "tiny.onnx",
-            "onnx",
+            f"tiny{SUFFIXES[format]}",
+            format,
             Precision(precision),
             tiny,
             weights_record,
-            ranges.calibration if precision == "int8" else None,
+            ranges.calibration if needs_ranges else None,
             input_dtype=input_dtype,
             batch=batch,
+            full_integer=full_integer,
             labels=("ant", "bee", "cat", "dog", "eel"),
             tools={"vggexport": "1.2.3"},
         )
-        return ExportRequest(
-            artifact, tiny_weights, ranges if precision == "int8" else None, taps, opset
-        )
+        return ExportRequest(artifact, tiny_weights, ranges if needs_ranges else None, taps, opset)
 
     return make
 
@@ -164,8 +168,10 @@ def export(make_request, tmp_path_factory) -> Callable[..., Path]:
 
     @cache
     def write(*arguments, **options) -> Path:
-        path = folder / f"{next(numbers)}.onnx"
-        registry.load(EXPORTERS, "onnx")().export(make_request(*arguments, **options), path)
+        request = make_request(*arguments, **options)
+        name = request.artifact.format
+        path = folder / f"{next(numbers)}{SUFFIXES[name]}"
+        registry.load(EXPORTERS, name)().export(request, path)
         return path
 
     return write

@@ -9,7 +9,7 @@ import pytest
 
 from vggexport import model as model_module
 from vggexport.errors import Unavailable
-from vggexport.model import MeanSubtraction, build_architecture, build_model
+from vggexport.model import MeanSubtraction, build_architecture, build_model, tensor_from
 from vggexport.spec import VGGSpec, parse_blocks
 
 # Keras' get_weights and save call numpy.array(variable, copy=False) the old way.
@@ -156,3 +156,22 @@ def test_another_keras_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(Unavailable, match="Keras runs on jax here: set KERAS_BACKEND=tensorflow"):
         runpy.run_path(model_module.__file__)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 3, 3, 4), (5, 7), (128, 16)])
+def test_a_tensor_has_the_arrays_values_on_memory_of_its_own(shape):
+    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    source = array.copy()
+    tensor = tensor_from(source)
+    source[:] = 0
+    assert tuple(tensor.shape) == shape
+    np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+def test_a_tensor_outlives_the_arrays_around_it():
+    arrays = [np.full(1000, number, np.float32) for number in range(50)]
+    tensors = [tensor_from(array) for array in arrays]
+    del arrays
+    junk = [np.full(1000, -1, np.float32) for _ in range(100)]
+    assert [float(tensor[999]) for tensor in tensors] == list(range(50))
+    assert len(junk) == 100

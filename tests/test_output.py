@@ -180,3 +180,141 @@ def test_what_is_no_file_is_refused_even_with_force():
     """A rename would put a file in the place of the device."""
     with pytest.raises(OutputError, match="is a device or a pipe"):
         output_folder(Path("/dev/null"), force=True).__enter__()
+
+
+MARKER = "graph.pb"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where a directory is to go."""
+    return tmp_path / "model"
+
+
+def make_directory(path, content=b"new"):
+    (path / "deeper").mkdir(parents=True)
+    (path / MARKER).write_bytes(content)
+    (path / "deeper" / "weights").write_bytes(content)
+
+
+def content_of(path):
+    return {(path / name).read_bytes() for name in (MARKER, "deeper/weights")}
+
+
+def test_a_directory_and_its_companion_appear_when_they_are_published(place):
+    companion = place.with_name("model.json")
+    with output_folder(place, companion, directory_marker=MARKER) as folder:
+        make_directory(folder / "model")
+        (folder / "model.json").write_bytes(b"{}")
+        assert names(place.parent) == [folder.name]
+        publish(folder, place, companion)
+    assert names(place.parent) == ["model", "model.json"]
+    assert content_of(place) == {b"new"}
+
+
+def test_a_directory_that_is_not_published_goes(place):
+    with output_folder(place, directory_marker=MARKER) as folder:
+        make_directory(folder / "model")
+    assert names(place.parent) == []
+
+
+def test_an_existing_directory_is_refused(place):
+    make_directory(place, b"old")
+    with (
+        pytest.raises(OutputError, match=r"model exists: pass --force"),
+        output_folder(place, directory_marker=MARKER),
+    ):
+        pytest.fail("the body ran")
+    assert content_of(place) == {b"old"}
+
+
+@pytest.mark.parametrize("old", ["directory", "empty", "link"])
+def test_an_existing_directory_is_replaced_at_the_end_alone(place, tmp_path, old):
+    """And whatever is in it goes with it, but nothing behind a link."""
+    if old == "link":
+        make_directory(tmp_path / "elsewhere", b"old")
+        place.symlink_to(tmp_path / "elsewhere")
+    elif old == "empty":
+        place.mkdir()
+    else:
+        make_directory(place, b"old")
+        (place / "surplus").write_bytes(b"old")
+    before = names(place)
+    with output_folder(place, force=True, directory_marker=MARKER) as folder:
+        make_directory(folder / "model")
+        assert names(place) == before
+        publish(folder, place)
+        assert content_of(place) == {b"new"}
+    assert names(place) == ["deeper", MARKER]
+    if old == "link":
+        assert names(tmp_path) == ["elsewhere", "model"]
+        assert content_of(tmp_path / "elsewhere") == {b"old"}
+        assert not place.is_symlink()
+    else:
+        assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_the_old_directory_is_back_when_the_new_one_cannot_have_its_name(place, error, monkeypatch):
+    make_directory(place, b"old")
+    real = Path.rename
+
+    def rename(path, target):
+        if content_of(path) == {b"new"}:
+            raise error
+        return real(path, target)
+
+    def fail():
+        with output_folder(place, force=True, directory_marker=MARKER) as folder:
+            make_directory(folder / "model")
+            publish(folder, place)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(type(error)):
+        fail()
+    assert names(place.parent) == ["model"]
+    assert content_of(place) == {b"old"}
+
+
+def test_all_files_of_a_directory_reach_the_disk_before_its_name(place, tmp_path, monkeypatch):
+    written = tmp_path / "written"
+    make_directory(written / "model")
+    synced = set()
+
+    def fsync(descriptor):
+        assert not place.exists()
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(output.os, "fsync", fsync)
+    publish(written, place)
+    assert synced == {(place / name).stat().st_ino for name in (MARKER, "deeper/weights")}
+
+
+def test_a_file_is_not_replaced_by_a_directory_even_with_force(place):
+    place.write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"model is not a directory: name a directory with -o"):
+        output_folder(place, force=True, directory_marker=MARKER).__enter__()
+    assert place.read_bytes() == b"old"
+
+
+def test_a_directory_of_another_kind_is_not_replaced_even_with_force(place):
+    """``--force -o photos`` must not cost anybody their photos."""
+    place.mkdir()
+    (place / "photo.jpg").write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"a directory without graph\.pb, which is not replaced"):
+        output_folder(place, force=True, directory_marker=MARKER).__enter__()
+    assert names(place) == ["photo.jpg"]
+    assert names(place.parent) == ["model"]
+
+
+@pytest.mark.parametrize("path", [".", "/", "..", "model/.."])
+def test_a_directory_needs_a_name(path):
+    with pytest.raises(OutputError, match="has no name of its own"):
+        output_folder(Path(path), force=True, directory_marker=MARKER).__enter__()
+
+
+def test_a_companion_of_a_directory_is_a_file(place):
+    companion = place.with_name("model.json")
+    companion.mkdir()
+    with pytest.raises(OutputError, match=r"model\.json is a directory: name a file"):
+        output_folder(place, companion, force=True, directory_marker=MARKER).__enter__()

@@ -1,9 +1,13 @@
 """The Keras network, run layer by layer, against the numpy network."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from vggexport.runners.keras import KerasRunner, _tensor
+from vggexport.errors import ArtifactError
+from vggexport.runners.keras import KerasRunner
 from vggexport.spec import VGGSpec, parse_blocks
 
 ROUNDING = 1e-6
@@ -38,18 +42,50 @@ def test_only_what_is_asked_for_is_kept(tiny, tiny_weights, images):
         assert list(runner.activations(images, ["fc1"])) == ["fc1"]
 
 
+class Recorded(dict):
+    """Weights that note which of them are read."""
+
+    def __init__(self, weights) -> None:
+        super().__init__(weights)
+        self.reads = []
+
+    def __getitem__(self, name):
+        self.reads.append(name)
+        return super().__getitem__(name)
+
+
 def test_weights_are_read_layer_by_layer_and_not_before(tiny, tiny_weights, images):
-    reads = []
-
-    class Recorded(dict):
-        def __getitem__(self, name):
-            reads.append(name)
-            return super().__getitem__(name)
-
-    with KerasRunner(tiny, Recorded(tiny_weights)) as runner:
-        assert reads == []
+    weights = Recorded(tiny_weights)
+    with KerasRunner(tiny, weights) as runner:
+        assert weights.reads == []
         runner.predict(images)
-    assert reads == list(tiny.tensors)
+    assert weights.reads == list(tiny.tensors)
+
+
+@pytest.mark.parametrize(
+    ("names", "reads"),
+    [
+        (["block1_pool", "block1_conv1"], 4),  # two kernels and two biases
+        (["mean_subtraction"], 0),
+        ([], 0),
+    ],
+    ids=str,
+)
+def test_nothing_is_computed_behind_the_last_layer(tiny, tiny_weights, images, names, reads):
+    weights = Recorded(tiny_weights)
+    with KerasRunner(tiny, weights) as runner:
+        assert list(runner.activations(images, names)) == names
+    assert weights.reads == list(tiny.tensors)[:reads]
+
+
+def test_a_name_that_is_no_layer_is_refused_before_anything_runs(tiny, tiny_weights, images):
+    weights = Recorded(tiny_weights)
+    with (
+        KerasRunner(tiny, weights) as runner,
+        pytest.raises(ArtifactError, match="has no layer fc1_dropout, fc9: it has mean_subtr"),
+    ):
+        runner.activations(images, ["fc1", "fc1_dropout", "fc9"])
+    assert weights.reads == []
 
 
 def test_running_twice_gives_the_same(tiny, tiny_weights, images):
@@ -112,20 +148,30 @@ def test_other_kernels_an_odd_map_and_another_mean(make_weights, numpy_network):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3, 3, 3, 4), (5, 7), (128, 16)])
-def test_a_tensor_has_the_arrays_values_on_memory_of_its_own(shape):
-    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    source = array.copy()
-    tensor = _tensor(source)
-    source[:] = 0
-    assert tuple(tensor.shape) == shape
-    np.testing.assert_array_equal(tensor.numpy(), array)
+def test_threads_are_the_processs_and_cannot_change_in_it():
+    """In a process of its own: TensorFlow takes the number once."""
+    code = """
+import numpy as np, tensorflow as tf
+from vggexport.errors import InputError
+from vggexport.runners.keras import KerasRunner
+from vggexport.spec import VGGSpec, parse_blocks
 
-
-def test_a_tensor_outlives_the_arrays_around_it():
-    arrays = [np.full(1000, number, np.float32) for number in range(50)]
-    tensors = [_tensor(array) for array in arrays]
-    del arrays
-    junk = [np.full(1000, -1, np.float32) for _ in range(100)]
-    assert [float(tensor[999]) for tensor in tensors] == list(range(50))
-    assert len(junk) == 100
+spec = VGGSpec("tiny", parse_blocks("conv3-2"), classes=2, fc_units=2, input_size=4)
+weights = {name: np.zeros(t.shape, np.float32) for name, t in spec.tensors.items()}
+images = np.zeros((1, 4, 4, 3), np.uint8)
+for threads in (1, 1, 0):
+    with KerasRunner(spec, weights, threads=threads) as runner:
+        print(runner.threads, *runner.predict(images)[0])
+print(tf.config.threading.get_intra_op_parallelism_threads())
+print(tf.config.threading.get_inter_op_parallelism_threads())
+try:
+    KerasRunner(spec, weights, threads=2).__enter__()
+except InputError as error:
+    print(error)
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    *lines, refused = process.stdout.splitlines()
+    assert lines == ["1 0.5 0.5", "1 0.5 0.5", "0 0.5 0.5", "1", "1"]
+    assert refused.startswith("TensorFlow runs on 1 threads in this process, so it cannot run on 2")

@@ -11,7 +11,13 @@ from vggexport.errors import CalibrationError, InputError, OutputError, WeightsE
 from vggexport.parity import Tolerance
 from vggexport.spec import Precision
 from vggexport.weights import SpecRequest
-from vggexport.workflows import CalibrationOptions, OnnxOptions, building, checking
+from vggexport.workflows import (
+    BuildOptions,
+    CalibrationOptions,
+    FileOptions,
+    building,
+    checking,
+)
 from vggexport.workflows.network import read_labels
 
 FEW = CalibrationOptions(samples=4)

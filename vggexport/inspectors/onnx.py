@@ -26,6 +26,7 @@ _KERNEL_INPUTS = {
     "Gemm": 1,
     "FusedGemm": 1,
     "QGemm": 3,
+    "MatMulNBits": 1,
 }
 """Which input of an operator is its kernel."""
 
@@ -136,8 +137,14 @@ def _operator(node: Any, dtypes: dict[str, str]) -> Operator:
         node.op_type,
         tuple(dtypes.get(name, "") for name in node.input),
         tuple(dtypes[name] for name in node.output),
-        None if kernel is None else dtypes[node.input[kernel]],
+        None if kernel is None else _weights_dtype(node, dtypes[node.input[kernel]]),
     )
+
+
+def _weights_dtype(node: Any, stored: str) -> str:
+    """MatMulNBits packs the values of its kernel into bytes."""
+    bits = next((a.i for a in node.attribute if a.name == "bits"), None)
+    return stored if bits is None else f"uint{bits}"
 
 
 def _parameters(model: Any, artifact: Artifact | None) -> int:

@@ -14,11 +14,15 @@ FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 INTEGER_DTYPES = frozenset({"int8", "uint8", "int4", "uint4"})
 
 FLOAT_BY_DESIGN = frozenset({
-    *("Sub", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear", "Softmax"),  # ONNX
-    *("SUB", "CAST", "QUANTIZE", "DEQUANTIZE", "SOFTMAX"),  # TFLite
+    # ONNX
+    *("Sub", "Cast", "Transpose", "Flatten", "QuantizeLinear", "DequantizeLinear"),
+    *("Relu", "Softmax"),
+    # TFLite
+    *("SUB", "CAST", "RESHAPE", "QUANTIZE", "DEQUANTIZE", "SOFTMAX"),
 })  # fmt: skip
 """Operators that an int8 network keeps in float: the mean subtraction in front of the first
-quantization, what moves or converts values, and the softmax on float logits."""
+quantization, what moves, converts or clips values, and the softmax on float logits. A ReLU that
+could not be part of an integer layer stands behind an island with weights."""
 
 BLOCKWISE_DTYPES = frozenset({"int4", "uint4"})
 """Weights that runtimes multiply in integers though data comes in float, block by block."""

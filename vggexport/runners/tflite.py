@@ -123,7 +123,8 @@ class TfliteRunner(Runner):
         if not tensor.scales.size:
             return value.astype(np.float32, copy=False)
         integers = value.astype(np.float32) - np.float32(tensor.zero_points[0])
-        return np.multiply(integers, tensor.scales[0], dtype=np.float32)
+        real: NDArray[np.float32] = integers * tensor.scales[0]
+        return real
 
 
 def _layers(file: TfliteFile) -> dict[str, TfliteTensor]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.exporters.onnx.variants import SCALES_SUFFIX
+from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MIN, pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_layer
 from vggexport.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
 
@@ -26,11 +27,14 @@ def bind_float(
 
 
 def bind_int8(
-    spec: VGGSpec, weights: Weights, activations: Mapping[str, ActivationQuantization]
+    spec: VGGSpec,
+    layers: Sequence[Layer],
+    weights: Weights,
+    activations: Mapping[str, ActivationQuantization],
 ) -> Iterator[tuple[str, np.ndarray]]:
     """int8 kernels, int32 biases and the float32 scales of both, by name, in ONNX layout."""
     input_name = MEAN_SUBTRACTION_NAME
-    for layer in spec.weighted_layers:
+    for layer in layers:
         kernel, bias = (weights[tensor.name] for tensor in layer.tensors)
         quantized = quantize_layer(kernel, bias, activations[input_name].scale)
         del kernel  # the largest has 411 MB
@@ -39,6 +43,20 @@ def bind_int8(
         yield layer.bias.name, quantized.bias
         yield f"{layer.bias.name}{SCALES_SUFFIX}", quantized.bias_scales
         input_name = layer.name
+
+
+def bind_int4_blocks(layers: Sequence[Layer], weights: Weights) -> Iterator[tuple[str, np.ndarray]]:
+    """int4 kernels in blocks, their float32 scales, and float32 biases, by name.
+
+    MatMulNBits takes (outputs, blocks, packed values), of which 0 to 15 stand for -8 to 7.
+    """
+    for layer in layers:
+        integers, scales = quantize_blocks(weights[layer.kernel.name])
+        inputs, outputs = integers.shape
+        packed = pack_int4(integers.T ^ np.int8(INT4_MIN))
+        yield layer.kernel.name, packed.reshape(outputs, inputs // BLOCK_SIZE, BLOCK_SIZE // 2)
+        yield f"{layer.kernel.name}{SCALES_SUFFIX}", scales.T.astype(np.float32)
+        yield layer.bias.name, weights[layer.bias.name]
 
 
 def onnx_layout(spec: VGGSpec, layer: Layer, array: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,17 @@ from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.errors import InputError
 from vggexport.exporters.interface import ExportRequest
 from vggexport.exporters.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
-from vggexport.exporters.onnx.binding import bind_float, bind_int8
+from vggexport.exporters.onnx.binding import bind_float, bind_int4_blocks, bind_int8
 from vggexport.exporters.onnx.model_file import write_model
-from vggexport.exporters.onnx.variants import use_float16, use_int8, use_uint8_input
-from vggexport.spec import Precision
+from vggexport.exporters.onnx.variants import (
+    BLOCKWISE_DOMAIN,
+    use_float16,
+    use_int4_blocks,
+    use_int8,
+    use_uint8_input,
+)
+from vggexport.quantization.int4 import check_divides
+from vggexport.spec import LayerKind, Precision
 
 
 class OnnxExporter:
@@ -35,6 +43,8 @@ class OnnxExporter:
         artifact = request.artifact
         model = trace(artifact.spec, opset=opset, batch=artifact.batch)
         arrays = _rewrite(model.graph, request)
+        if artifact.precision is Precision.INT8_W4:
+            model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
         _describe(model, artifact)
         # The weights are still inputs here, typed and shaped, so the check costs kilobytes.
         onnx.checker.check_model(model, full_check=True)
@@ -54,14 +64,30 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
         case Precision.FLOAT16:
             use_float16(graph)
             return bind_float(spec, weights, np.float16)
-        case Precision.INT8:
-            if request.ranges is None:
-                raise InputError("int8 needs activation ranges: calibrate, or pass --ranges")
-            activations = request.ranges.quantization()
-            use_int8(graph, spec, activations)
-            return bind_int8(spec, weights, activations)
+        case Precision.INT8 | Precision.INT8_W4:
+            return _quantize(graph, request)
         case precision:
             raise InputError(f"there is no ONNX file in {precision.value}")
+
+
+def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
+    precision, spec = request.artifact.precision, request.artifact.spec
+    if request.ranges is None:
+        raise InputError(f"{precision.value} needs activation ranges: calibrate, or pass --ranges")
+    activations = request.ranges.quantization()
+    if precision is Precision.INT8:
+        use_int8(graph, spec.layers, activations)
+        return bind_int8(spec, spec.weighted_layers, request.weights, activations)
+    check_divides(spec)
+    flatten = next(i for i, layer in enumerate(spec.layers) if layer.kind is LayerKind.FLATTEN)
+    use_int8(graph, spec.layers[:flatten], activations)
+    fully_connected = [layer for layer in spec.layers[flatten:] if layer.tensors]
+    use_int4_blocks(graph, fully_connected)
+    convolutions = [layer for layer in spec.layers[:flatten] if layer.tensors]
+    return chain(
+        bind_int8(spec, convolutions, request.weights, activations),
+        bind_int4_blocks(fully_connected, request.weights),
+    )
 
 
 def _describe(model: onnx.ModelProto, artifact: Artifact) -> None:

@@ -1,0 +1,195 @@
+"""What ``vggexport.runners.interface`` promises, of every runner, against the numpy network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from vggexport import registry
+from vggexport.errors import ArtifactError
+from vggexport.parity import sqnr_db
+from vggexport.runners import RUNNERS
+from vggexport.runners.interface import Runner
+
+MIN_SQNR_DB = {
+    # float32 sums of at most 128 products: 2**-24 of the result for each, 123 dB if all add up.
+    "float32": 120,
+    # 11 bits a weight are 71 dB; the errors of six layers add up. 66 dB and more measured.
+    "float16": 55,
+    # 8 bits of activations and weights: 36 dB and more measured. Axes in another order, a layer
+    # beside the right one or a wrong scale give less than 10 dB.
+    "int8": 30,
+}
+"""By precision, of each layer against the numpy network on the float32 weights, with its reason."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of network that a runner runs: ``format`` is the runner's name."""
+
+    format: str
+    precision: str = "float32"
+    input_dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return f"{self.format}-{self.precision}-{self.input_dtype}"
+
+
+def keras_runner(case: Case, fixture: Callable) -> Runner:
+    return registry.load(RUNNERS, case.format)(fixture("tiny"), fixture("tiny_weights"))
+
+
+def onnx_runner(case: Case, fixture: Callable) -> Runner:
+    path = fixture("export")(case.precision, case.input_dtype)
+    return registry.load(RUNNERS, case.format)(path)
+
+
+BUILDERS = {"keras": keras_runner, "onnx": onnx_runner}
+"""Makes a case's runner on the tiny network, from the case and the value of a fixture by name."""
+
+CASES = {
+    "keras": [Case("keras")],
+    "onnx": [
+        Case("onnx", precision, input_dtype)
+        for precision in ("float32", "float16", "int8")
+        for input_dtype in ("float32", "uint8")
+    ],
+}
+
+PENDING = {"savedmodel", "tflite"}
+"""Formats that have yet to get a builder and cases here."""
+
+
+@pytest.fixture(params=[case for name in RUNNERS for case in CASES.get(name, ())], ids=str)
+def case(request) -> Case:
+    return request.param
+
+
+@pytest.fixture
+def runner(case, request) -> Runner:
+    """Not entered yet."""
+    return BUILDERS[case.format](case, request.getfixturevalue)
+
+
+@pytest.fixture(scope="module")
+def expected(tiny, tiny_weights, images, numpy_network) -> dict[str, np.ndarray]:
+    return numpy_network(tiny, tiny_weights, images)
+
+
+@pytest.fixture(scope="module")
+def names(tiny) -> list[str]:
+    return [layer.name for layer in tiny.layers]
+
+
+def test_every_runner_is_held_to_the_contract():
+    assert set(RUNNERS) - PENDING == set(CASES) == set(BUILDERS)
+
+
+def test_probabilities_have_a_row_an_image(runner, images, tiny):
+    with runner:
+        for count in (1, 6):
+            probabilities = runner.predict(images[:count])
+            assert (probabilities.dtype, probabilities.shape) == (np.float32, (count, 5))
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-6)
+
+
+def test_pixels_of_either_type_give_the_same(runner, images):
+    with runner:
+        np.testing.assert_array_equal(
+            runner.predict(images), runner.predict(images.astype(np.float32))
+        )
+
+
+def test_every_layer_has_its_values_in_the_layout_of_the_spec(
+    case, runner, images, tiny, names, expected
+):
+    with runner:
+        found = runner.activations(images, names)
+    assert list(found) == names
+    for name, values in found.items():
+        assert (values.dtype, values.shape) == (np.float32, (6, *tiny.layer(name).output_shape))
+        assert sqnr_db(expected[name], values) > MIN_SQNR_DB[case.precision], name
+
+
+def test_what_is_flattened_is_the_last_pooling_row_by_row(runner, images):
+    with runner:
+        found = runner.activations(images, ["flatten", "block2_pool"])
+    np.testing.assert_array_equal(found["flatten"], found["block2_pool"].reshape(6, -1))
+
+
+def test_the_order_is_that_of_the_names_from_any_iterable(runner, images, names):
+    backwards = names[::-1]
+    with runner:
+        assert list(runner.activations(images, iter(backwards))) == backwards
+
+
+def test_a_layer_is_the_same_whatever_is_read_beside_it(runner, images, names):
+    with runner:
+        one_by_one = {name: runner.activations(images, [name])[name] for name in names}
+        together = runner.activations(images, names)
+    for name in names:
+        np.testing.assert_array_equal(one_by_one[name], together[name], err_msg=name)
+
+
+def test_reading_layers_does_not_change_what_is_computed(runner, images, names):
+    with runner:
+        before = runner.predict(images)
+        read = runner.activations(images, names)["probabilities"]
+        after = runner.predict(images)
+    np.testing.assert_array_equal(read, before)
+    np.testing.assert_array_equal(after, before)
+
+
+def test_no_names_give_nothing(runner, images):
+    with runner:
+        assert runner.activations(images, []) == {}
+        assert runner.activations(images, iter(())) == {}
+
+
+@pytest.mark.parametrize(
+    "unknown", ["fc9", "fc1_dropout", "images", "fc1/kernel", "mean_subtraction/nchw", "fc1/tap"]
+)
+def test_what_is_no_layer_of_the_spec_is_refused_in_one_line(runner, images, unknown):
+    with runner:
+        with pytest.raises(ArtifactError, match=unknown) as raised:
+            runner.activations(images, ["probabilities", unknown])
+        assert "\n" not in str(raised.value)
+        assert runner.predict(images).shape == (6, 5)
+
+
+def test_what_is_returned_is_the_callers(runner, images, names):
+    pixels = images.astype(np.float32)
+    with runner:
+        found = {"predicted": runner.predict(pixels)} | runner.activations(pixels, names)
+        kept = {name: values.copy() for name, values in found.items()}
+        pixels[:] = 255 - pixels
+        runner.activations(pixels, names)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, kept[name], err_msg=name)
+        values[:] = -1  # it can be written, and no other array changes by it
+        for other in found.keys() - {name}:
+            assert not np.shares_memory(values, found[other])
+
+
+def test_the_images_are_left_as_they_are(runner, images, names):
+    pixels = images.astype(np.float32)
+    with runner:
+        runner.activations(pixels, names)
+    np.testing.assert_array_equal(pixels, images)
+
+
+def test_it_can_be_entered_again(runner, images, names):
+    with runner:
+        first = runner.activations(images, names)
+    with runner:
+        again = runner.activations(images, names)
+        np.testing.assert_array_equal(runner.predict(images), first["probabilities"])
+    for name in names:
+        np.testing.assert_array_equal(again[name], first[name])
+
+
+def test_it_says_what_runs(runner):
+    assert runner.runtime.split()[1][0].isdecimal()  # a name and its version
+    assert "CPU" in runner.provider
+    assert runner.threads == 0
