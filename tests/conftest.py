@@ -32,7 +32,7 @@ def make_weights() -> Callable[[VGGSpec], dict[str, np.ndarray]]:
     """Seeded weights of any network, read-only; no two values are equal, biases included."""
 
     def make(spec: VGGSpec) -> dict[str, np.ndarray]:
-        random = np.random.default_rng(0)
+        random = np.random.default_rng(36)  # the best class is not the same for all images
         weights = {}
         for layer in spec.weighted_layers:
             kernel = random.standard_normal(layer.kernel.shape)

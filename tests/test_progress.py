@@ -33,7 +33,7 @@ def recorder() -> Recorder:
 
 
 def steps_at(recorder, *times: float) -> Steps:
-    return Steps(recorder, iter(times).__next__)
+    return Steps(recorder, clock=iter(times).__next__)
 
 
 def test_seconds_are_kept_by_step_and_told(recorder):

@@ -39,6 +39,7 @@ _OPERATORS = {
 
 _OUTPUTS_SLOT = 8  # SubGraph.outputs, the third field, in a table's vtable
 _OFFSET_BYTES = 4
+_LEFT_OUT = -1  # stands for an optional input that an operator does not get
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,12 @@ class TfliteFile:
         for count in (self._graph.TensorsLength(), self._graph.OperatorsLength()):
             if count * _OFFSET_BYTES > len(self._bytes):
                 raise ValueError(f"{count} entries in {len(self._bytes)} bytes")
-        names = {tensor.name for tensor in self.tensors}
-        if not (
-            self.operators and self.inputs and self.outputs and names and self.metadata is not None
-        ):
+        for operator in self.operators:
+            for index in (*operator.outputs, *(i for i in operator.inputs if i != _LEFT_OUT)):
+                self._known(index)
+        if not (self.operators and self.inputs and self.outputs):
             raise ValueError("nothing to compute")
+        _ = self.signature, self.metadata
 
     @cached_property
     def tensors(self) -> tuple[TfliteTensor, ...]:
@@ -125,12 +127,12 @@ class TfliteFile:
     @cached_property
     def inputs(self) -> tuple[TfliteTensor, ...]:
         """What the model takes."""
-        return tuple(self.tensors[i] for i in self._graph.InputsAsNumpy())
+        return tuple(self._known(i) for i in self._graph.InputsAsNumpy())
 
     @cached_property
     def outputs(self) -> tuple[TfliteTensor, ...]:
         """What the model gives."""
-        return tuple(self.tensors[i] for i in self._graph.OutputsAsNumpy())
+        return tuple(self._known(i) for i in self._graph.OutputsAsNumpy())
 
     @cached_property
     def signature(self) -> dict[str, TfliteTensor]:
@@ -140,7 +142,7 @@ class TfliteFile:
         signature = self._model.SignatureDefs(0)
         pairs = [signature.Inputs(i) for i in range(signature.InputsLength())]
         pairs += [signature.Outputs(i) for i in range(signature.OutputsLength())]
-        return {pair.Name().decode(): self.tensors[pair.TensorIndex()] for pair in pairs}
+        return {pair.Name().decode(): self._known(pair.TensorIndex()) for pair in pairs}
 
     @cached_property
     def metadata(self) -> dict[str, bytes]:
@@ -180,6 +182,11 @@ class TfliteFile:
             file.write(struct.pack("<I", len(numbers)) + numbers.tobytes())
             file.seek(field)
             file.write(struct.pack("<I", vector - field))
+
+    def _known(self, index: int) -> TfliteTensor:
+        if not 0 <= index < len(self.tensors):
+            raise IndexError(f"there is no tensor {index}")
+        return self.tensors[index]
 
     def _tensor(self, index: int) -> TfliteTensor:
         tensor = self._graph.Tensors(index)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-LAYERS = ["block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2"]
+LAYERS = ["block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2", "predictions"]
 
 
 pytestmark = pytest.mark.usefixtures("any_parity_will_do")
@@ -38,9 +38,11 @@ def test_a_ranges_file(run, tiny, photos, workplace):
     assert calibration["method"] == "minmax"
     assert len(calibration["image_digests"]) == 8
     assert list(document["ranges"]) == LAYERS
+    assert json.loads((workplace / "vgg_a_ranges.json").read_text())["ranges"] == document["ranges"]
+    logits = document["ranges"].pop("predictions")
+    assert logits[0] <= 0 <= logits[1]
     assert all(low == 0 < high for low, high in document["ranges"].values())
     saved = json.loads((workplace / "vgg_a_ranges.json").read_text())
-    assert saved["ranges"] == document["ranges"]
     assert saved["calibration"] == calibration
     assert document["seconds"].keys() == {"weights", "float32", "calibrate"}
     assert document["peak_rss_bytes"] > 0

@@ -155,8 +155,8 @@ def test_weights_are_inputs_in_onnx_layout_and_no_constants(tiny):
     assert list(shapes) == ["images", *tiny.tensors]
     assert shapes["block1_conv1/kernel"] == (4, 3, 3, 3)
     assert shapes["block1_conv2/kernel"] == (6, 4, 1, 1)
-    assert shapes["fc1/kernel"] == (128, 16)
-    assert shapes["fc1/bias"] == (16,)
+    assert shapes["fc1/kernel"] == (128, 64)
+    assert shapes["fc1/bias"] == (64,)
     assert [tensor.name for tensor in graph.initializer] == ["mean_subtraction/mean_rgb"]
 
 

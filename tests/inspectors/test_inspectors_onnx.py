@@ -166,7 +166,7 @@ def test_a_kernel_left_in_float_is_an_island(export, saved):
     model = onnx.load(export("int8"))
     graph = model.graph
     dequantize = node_named(model, "fc2/kernel/dequantized")
-    kernel = numpy_helper.from_array(np.ones((16, 16), np.float32), dequantize.output[0])
+    kernel = numpy_helper.from_array(np.ones((64, 64), np.float32), dequantize.output[0])
     graph.initializer.append(kernel)
     graph.node.remove(dequantize)
     inspection = inspect_onnx(saved(model))

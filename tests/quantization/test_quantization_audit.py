@@ -3,7 +3,7 @@
 import pytest
 
 from vggexport.parity import Tolerance, compare
-from vggexport.quantization.audit import Operator, float_islands
+from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.reports.results import CheckReport, Inspection
 
 INTEGER = [
@@ -19,6 +19,12 @@ BY_DESIGN = [
     Operator("q", "QuantizeLinear", ("float32", "float32", "uint8"), ("uint8",)),
     Operator("d", "DequantizeLinear", ("uint8", "float32", "uint8"), ("float32",)),
     Operator("z", "Softmax", ("float32",), ("float32",)),
+    Operator("f", "Flatten", ("float32",), ("float32",)),
+    Operator("r", "Relu", ("float32",), ("float32",)),
+    Operator("m", "MatMulNBits", ("float32", "uint8", "float32"), ("float32",), "uint4"),
+    Operator("s", "SUB", ("float32", "float32"), ("float32",)),
+    Operator("q", "QUANTIZE", ("float32",), ("int8",)),
+    Operator("b", "FULLY_CONNECTED", ("float32", "int4", "float32"), ("float32",), "int4"),
 ]
 ISLANDS = [
     Operator("c", "Conv", ("float32", "float32"), ("float32",), "float32"),
@@ -27,8 +33,8 @@ ISLANDS = [
     Operator("g", "FusedGemm", ("bfloat16", "bfloat16"), ("bfloat16",), "bfloat16"),
     Operator("m", "MatMul", ("uint8", "float32"), ("float32",), "float32"),
     Operator("p", "MaxPool", ("float32",), ("float32",)),
-    Operator("f", "Flatten", ("float64",), ("float64",)),
-    Operator("r", "Relu", ("float32",), ("float32",)),
+    Operator("f", "FULLY_CONNECTED", ("float64", "int8"), ("float64",), "int8"),
+    Operator("r", "CONV_2D", ("float32", "int8"), ("float32",), "int8"),
 ]
 
 
@@ -51,6 +57,14 @@ def test_islands_are_found_among_others_in_order():
     assert float_islands(iter(mixed)) == (ISLANDS[7], ISLANDS[0])
 
 
+def test_whatever_touches_a_float_is_a_float_operator():
+    """For processors that have none: what reads, writes or holds one."""
+    convolution = Operator("x", "CONV_2D", ("int8", "int8", "int32"), ("int8",), "int8")
+    integer = [INTEGER[2], INTEGER[3], convolution]
+    assert float_operators(integer) == ()
+    assert float_operators(INTEGER[:2] + integer + BY_DESIGN) == (*INTEGER[:2], *BY_DESIGN)
+
+
 def test_an_operator_is_told_with_the_contracts_keys():
     assert INTEGER[0].to_json() == {
         "name": "c",
@@ -67,8 +81,9 @@ def inspection(*operators: Operator) -> Inspection:
 
 def test_an_inspection_names_what_speaks_against_int8():
     assert inspection(*INTEGER, *BY_DESIGN).not_integer() == ()
-    assert inspection(*INTEGER, ISLANDS[7]).not_integer() == ("r (Relu) computes in float",)
-    assert inspection(*BY_DESIGN).not_integer() == ("no operator has int8 weights",)
+    assert inspection(*INTEGER, ISLANDS[7]).not_integer() == ("r (CONV_2D) computes in float",)
+    no_weights = [operator for operator in BY_DESIGN if operator.weights_dtype is None]
+    assert inspection(*no_weights).not_integer() == ("no operator has int8 weights",)
     assert inspection(*INTEGER, ISLANDS[7]).to_json()["float_islands"] == ["r"]
 
 

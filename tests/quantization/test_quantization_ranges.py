@@ -33,11 +33,12 @@ def test_a_file_gives_the_same_ranges_again(ranges, tmp_path):
     assert json.loads(path.read_text())["kind"] == "vggexport activation ranges"
 
 
-def test_hidden_layers_with_weights_are_observed_and_no_others(tiny):
-    assert observed_layers(tiny) == ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
+def test_layers_with_weights_are_observed_and_no_others(tiny):
+    hidden = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
+    assert observed_layers(tiny) == (*hidden, "predictions")
     of_d = observed_layers(VGGSpec.named("D"))
-    assert len(of_d) == 15
-    assert of_d[-1] == "fc2"
+    assert len(of_d) == 16
+    assert of_d[-1] == "predictions"
 
 
 def test_the_input_range_is_that_of_pixels_minus_the_mean(tiny):
@@ -140,7 +141,7 @@ def test_they_serve_the_network_they_belong_to(ranges, tiny, weights_record):
     ("change", "message"),
     [
         ({"classes": 6}, "another network: classes is 5 there and 6 here"),
-        ({"fc_units": 17}, "fc_units is 16 there and 17 here"),
+        ({"fc_units": 17}, "fc_units is 64 there and 17 here"),
         ({"input_size": 17}, "input_size is 16 there and 17 here"),
         ({"configuration": "other"}, "configuration is tiny there and other here"),
         ({"mean_rgb": (1.0, 2.0, 3.0)}, "mean_rgb"),

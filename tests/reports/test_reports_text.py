@@ -133,6 +133,7 @@ def test_calibration():
         f"fingerprint  {'0123456789abcdef' * 4}",
         "cost         2.0 s (calibrate 2.0 s), peak 1.00 GiB",
         "next         vggexport onnx --quantize --ranges ranges.json (with the same --weights)",
+        "             vggexport tflite --quantize --ranges ranges.json",
     ]
 
 

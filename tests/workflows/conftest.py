@@ -13,7 +13,7 @@ from vggexport.workflows import NetworkOptions
 @pytest.fixture
 def network() -> NetworkOptions:
     blocks = parse_blocks("conv3-4 conv1-6 | conv3-8")
-    return NetworkOptions(request=VGGSpec("tiny", blocks, classes=5, fc_units=16, input_size=16))
+    return NetworkOptions(request=VGGSpec("tiny", blocks, classes=5, fc_units=64, input_size=16))
 
 
 @pytest.fixture

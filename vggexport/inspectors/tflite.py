@@ -41,14 +41,20 @@ def _describe(tensor: TfliteTensor, names: dict[int, str]) -> TensorDescription:
 
 
 def _operator(file: TfliteFile, operator: TfliteOperator) -> Operator:
-    kernel = _KERNEL_INPUTS.get(operator.type)
+    kernel = _kernel(operator)
     return Operator(
-        file.tensors[operator.outputs[0]].name,
+        file.tensors[operator.outputs[0]].name if operator.outputs else operator.type,
         operator.type,
         tuple(file.tensors[i].dtype if i >= 0 else "" for i in operator.inputs),
         tuple(file.tensors[i].dtype for i in operator.outputs),
-        None if kernel is None else _stored_dtype(file, operator.inputs[kernel]),
+        None if kernel is None else _stored_dtype(file, kernel),
     )
+
+
+def _kernel(operator: TfliteOperator) -> int | None:
+    """Number of an operator's kernel, or None if it has none."""
+    position = _KERNEL_INPUTS.get(operator.type, len(operator.inputs))
+    return next((index for index in operator.inputs[position:] if index >= 0), None)
 
 
 def _stored_dtype(file: TfliteFile, index: int) -> str:

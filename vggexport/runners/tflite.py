@@ -95,19 +95,21 @@ class TfliteRunner(Runner):
                 f"{self._path} has no layer {', '.join(unknown)}: it has "
                 f"{', '.join(self._layers) or 'none that can be read'}"
             )
-        self._readable |= {name: self._layers[name] for name in names}
-        self._interpreter = None  # before the next: both would be in memory
+        readable = self._readable | {name: self._layers[name] for name in names}
         with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
             copy = Path(folder) / "tapped.tflite"
-            TfliteFile(self._path).write_with_outputs(self._readable.values(), copy)
+            TfliteFile(self._path).write_with_outputs(readable.values(), copy)
+            self._interpreter = None  # before the next: both would be in memory
             self._interpreter = self._open(copy)
+        self._readable = readable
 
     def _run(self, images: Images) -> None:
         source = self._interpreter.get_input_details()[0]
+        self._check_shape(images.shape, tuple(map(int, source["shape_signature"])))
         if source["dtype"] == np.uint8:
             images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
         try:
-            if source["shape_signature"][0] < 0 and source["shape"][0] != len(images):
+            if source["shape"][0] != len(images):
                 self._interpreter.resize_tensor_input(source["index"], images.shape)
                 self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(source["index"], images.astype(source["dtype"]))
@@ -116,6 +118,15 @@ class TfliteRunner(Runner):
             raise ArtifactError(
                 f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
             ) from error
+
+    def _check_shape(self, given: tuple[int, ...], declared: tuple[int, ...]) -> None:
+        """LiteRT would take another size of image, and make further images of it to flatten it."""
+        free = declared[0] < 0
+        if len(given) != len(declared) or given[free:] != declared[free:]:
+            shape = ("batch", *declared[1:]) if free else declared
+            raise ArtifactError(
+                f"{self._path} takes images of shape ({', '.join(map(str, shape))}), not {given}"
+            )
 
     def _value(self, tensor: TfliteTensor) -> NDArray[np.float32]:
         """A copy of a tensor's value, dequantized."""

@@ -51,7 +51,7 @@ class Weights(Mapping[str, Float32Array]):
         self.trained = trained
         self.initialized = initialized
         self._tensors = tensors
-        self._digest = digest or self._digest_of_values
+        self._digest = digest
 
     def __getitem__(self, name: str) -> Float32Array:
         expected = self.spec.tensors[name]
@@ -81,7 +81,7 @@ class Weights(Mapping[str, Float32Array]):
         Raises:
             WeightsError: The file cannot be read.
         """
-        return self._digest()
+        return (self._digest or self._digest_of_values)()
 
     def in_memory(self) -> Weights:
         """The same weights, all read now; indexing then gives arrays that must not be changed."""

@@ -150,11 +150,8 @@ def prepared(
             output: entered.enter_context(_folder(output, file, force=options.force))
             for output, file in files.items()
         }
-        network = open_network(network_options, steps)
+        network = open_network(network_options, steps, in_memory=hold_weights)
         _check_fits(network, files.values())
-        if hold_weights:
-            with steps.step("read"):
-                network = network.in_memory()
         ranges = _load_ranges(network, options, files.values())
         plan = _plan_images(network, calibration_options, options, files.values(), ranges)
         job = Job(network, files, folders, options, steps, plan, ranges)

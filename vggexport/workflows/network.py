@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
@@ -58,10 +58,6 @@ class Network:
         """The network's description."""
         return self.weights.spec
 
-    def in_memory(self) -> Network:
-        """The same with its weights read once, and kept: 553 MB for VGG-D."""
-        return replace(self, weights=self.weights.in_memory())
-
     def artifact(
         self,
         path: Path,
@@ -98,8 +94,13 @@ def summarize(request: SpecRequest) -> SummaryReport:
     return SummaryReport(request.with_defaults())
 
 
-def open_network(options: NetworkOptions, steps: Steps) -> Network:
+def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = False) -> Network:
     """Opens the weights, reads the labels, and notes what the user should know of them.
+
+    Args:
+        options: Which network.
+        steps: Who counts the seconds.
+        in_memory: Read all weights now, once, and keep them: 553 MB for VGG-D.
 
     Raises:
         WeightsError: The weights cannot be used.
@@ -116,6 +117,8 @@ def open_network(options: NetworkOptions, steps: Steps) -> Network:
             sha256=options.sha256,
             progress=steps.progress.advance,
         )
+        if in_memory:
+            weights = weights.in_memory()
         labels = read_labels(options.labels, weights.spec.classes) if options.labels else ()
         record = WeightsRecord(
             weights.source,

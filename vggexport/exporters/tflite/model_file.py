@@ -92,6 +92,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
     def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802  overridden
         key = x.dtype.str, x.tobytes()
         if key not in self._written:
+            self.Prep(ALIGNMENT_BYTES, x.nbytes)  # which the generated classes leave out
             self._written[key] = super().CreateNumpyVector(x)
         return self._written[key]
 
