@@ -7,7 +7,6 @@ with the weights as symbols and for running layer by layer.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -58,8 +57,6 @@ def start_tensorflow(threads: int = 0) -> None:
             f"TensorFlow runs on {running} threads in this process, so it cannot run on {threads}: "
             "use the same number, or another process"
         ) from error
-    # Read once, when the first device starts: else all sessions of a process share its threads.
-    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     with silenced_stderr():
         tf.config.list_logical_devices()
 

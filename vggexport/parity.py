@@ -138,6 +138,13 @@ def centred_logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     return centred
 
 
+def softmax(logits: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities of logits, an image a row; computed in float64."""
+    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities.astype(np.float32)
+
+
 def _cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
     norms = np.linalg.norm(expected) * np.linalg.norm(actual)
     return float(np.sum(expected * actual) / norms) if norms else 0.0

@@ -29,6 +29,14 @@ _EXTRAS: Mapping[str, str] = {
 }
 """The smallest extra that brings a package."""
 
+_TENSORFLOW_SETTINGS: Mapping[str, str] = {
+    # oneDNN keeps reordered copies of weights, 200 MB for VGG-D, and what runs here runs once.
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    # Without it all sessions of a process share the threads of the first.
+    "TF_OVERRIDE_GLOBAL_THREADPOOL": "1",
+}
+"""Environment variables that TensorFlow reads once, at its import or when it starts."""
+
 
 def resolve(place: str) -> Any:
     """The attribute at a "module:attribute" place, its module imported now."""
@@ -45,9 +53,8 @@ def load(registry: Mapping[str, str], name: str) -> Any:
     """
     if name not in registry:
         raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
-    # TensorFlow reads this once, at its import. oneDNN keeps reordered copies of weights, 200 MB
-    # for VGG-D, and what runs here runs once.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    for variable, value in _TENSORFLOW_SETTINGS.items():
+        os.environ.setdefault(variable, value)
     try:
         with silenced_stderr():
             return resolve(registry[name])

@@ -190,15 +190,13 @@ class TfliteFile:
 
     def _tensor(self, index: int) -> TfliteTensor:
         tensor = self._graph.Tensors(index)
-        signature = tensor.ShapeSignatureAsNumpy()
-        shape = signature if np.size(signature) else tensor.ShapeAsNumpy()
         quantization = tensor.Quantization()
         has_scales = quantization is not None and quantization.ScaleLength()
         return TfliteTensor(
             index,
             tensor.Name().decode(),
             _DTYPES[tensor.Type()],
-            tuple(int(size) for size in np.atleast_1d(shape)) if np.size(shape) else (),
+            _shape(tensor),
             quantization.ScaleAsNumpy() if has_scales else np.empty(0, np.float32),
             quantization.ZeroPointAsNumpy() if has_scales else np.empty(0, np.int64),
             quantization.QuantizedDimension() if has_scales else 0,
@@ -222,9 +220,21 @@ class TfliteFile:
             yield TfliteOperator(
                 _OPERATORS[number],
                 code.Version(),
-                tuple(int(i) for i in operator.InputsAsNumpy()),
-                tuple(int(i) for i in operator.OutputsAsNumpy()),
+                _numbers(operator.InputsAsNumpy()),
+                _numbers(operator.OutputsAsNumpy()),
             )
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    """With its free sizes, which a signature beside the shape has, if there is one."""
+    if tensor.ShapeSignatureLength():
+        return _numbers(tensor.ShapeSignatureAsNumpy())
+    return _numbers(tensor.ShapeAsNumpy())
+
+
+def _numbers(vector: NDArray[np.int32] | int) -> tuple[int, ...]:
+    """A vector's values; the generated classes give 0 where there is none."""
+    return () if isinstance(vector, int) else tuple(int(number) for number in vector)
 
 
 def _block_size(quantization: Any) -> int:

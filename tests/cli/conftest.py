@@ -121,7 +121,9 @@ def any_parity_will_do(monkeypatch):
     A random network of some thousand weights, calibrated on a few images, is no better than 13 to
     30 dB; for tests of something else than how good the ranges are.
     """
-    monkeypatch.setitem(checking.TOLERANCES, Precision.INT8, Tolerance("not looked at here"))
+    for precision in (Precision.DYNAMIC_INT8, Precision.INT8, Precision.INT8_W4):
+        monkeypatch.setitem(checking.TOLERANCES, precision, Tolerance("not looked at here"))
+    monkeypatch.setattr(checking, "FULL_INTEGER", Tolerance("not looked at here"))
 
 
 @dataclass(frozen=True, slots=True)

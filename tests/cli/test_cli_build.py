@@ -145,7 +145,9 @@ def test_as_a_process_stdout_is_the_json_and_stderr_is_ours(smallest, workplace)
         cwd=workplace,
     )
     assert json.loads(process.stdout)["artifact"]["path"] == "vgg_a_int8.onnx"
-    steps = ("weights: ", "float32: ", "calibrate: ", "export: ", "check: ", "note: ")
+    steps = (
+        *("weights: ", "float32: ", "calibrate: ", "reference: ", "export: ", "check: ", "note: "),
+    )
     assert [line for line in process.stderr.splitlines() if not line.startswith(steps)] == []
 
 

@@ -156,7 +156,11 @@ def test_the_batch_does_not_change_what_the_check_finds(network):
     [
         ("float32", BuildOptions(), ["weights", "export", "check"]),
         ("float32", BuildOptions(check=False), ["weights", "export"]),
-        ("int8", BuildOptions(), ["weights", "float32", "calibrate", "export", "check"]),
+        (
+            "int8",
+            BuildOptions(),
+            ["weights", "float32", "calibrate", "reference", "export", "check"],
+        ),
         ("int8", BuildOptions(check=False), ["weights", "float32", "calibrate", "export"]),
     ],
 )

@@ -91,7 +91,12 @@ def test_weights_are_read_and_images_calibrated_once(network, monkeypatch):
     workflows.export(network, FEW, ALL, progress=progress)
     assert len(drawn) == 6
     assert set(drawn.values()) == {1}
-    assert [s for s in progress.steps if " " not in s] == ["weights", "float32", "calibrate"]
+    assert [s for s in progress.steps if " " not in s] == [
+        "weights",
+        "float32",
+        "calibrate",
+        "reference",
+    ]
     assert sorted(s.partition(" ")[2] for s in progress.steps if s.startswith("export")) == sorted(
         NAMES
     )
@@ -112,9 +117,10 @@ def test_the_files_are_those_of_the_single_commands(network):
 
 def test_seconds_are_those_of_the_common_steps_and_of_each_file(network):
     report = workflows.export(network, FEW, ExportOptions(("tflite",), (Precision.INT8,)))
-    assert list(report.common_seconds) == ["weights", "float32", "calibrate"]
+    common = ["weights", "float32", "calibrate", "reference"]
+    assert list(report.common_seconds) == common
     (file,) = report.files
-    assert list(file.seconds) == ["weights", "float32", "calibrate", "export", "check"]
+    assert list(file.seconds) == [*common, "export", "check"]
     assert report.own_seconds(file) == file.seconds["export"] + file.seconds["check"]
 
 

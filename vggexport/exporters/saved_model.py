@@ -8,6 +8,7 @@ differs from run to run in ``saved_model.pb`` is taken out afterwards.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -60,12 +61,17 @@ class SavedModelExporter:
             raise InputError(
                 f"there is no SavedModel in {artifact.precision.value}: use onnx or tflite"
             )
-        layers = build_architecture(artifact.spec).layers
-        network = tf.Module()
-        network.weights = _variables(artifact.spec, request.weights)
-        _save(network, path, _signatures(artifact, layers, network.weights))
+        _write(artifact, request.weights, path)
+        gc.collect()  # module and functions hold each other, and with them every variable
         _make_reproducible(path)
         _describe(artifact, path)
+
+
+def _write(artifact: Artifact, weights: Weights, path: Path) -> None:
+    network = tf.Module()
+    network.weights = _variables(artifact.spec, weights)
+    layers = build_architecture(artifact.spec).layers
+    _save(network, path, _signatures(artifact, layers, network.weights))
 
 
 def _variables(spec: VGGSpec, weights: Weights) -> Variables:

@@ -35,6 +35,7 @@ _PASSIVE = frozenset({"Identity", "IdentityN", "NoOp", "Pack", "Placeholder", "S
 _VARIABLES = frozenset({"VarHandleOp", "Variable", "VariableV2"})
 
 _FREE_BATCH = "batch"
+_FLOAT32_BYTES = 4
 _RESOURCE = types_pb2.DT_RESOURCE
 
 
@@ -58,6 +59,8 @@ def inspect_saved_model(path: Path) -> Inspection:
     outputs = [tensor.name for tensor in signature.outputs.values()]
     nodes = list(reached(graph.graph_def.node, outputs))
     artifact = _artifact(folder)
+    if artifact is not None:
+        _check_variables(folder, artifact)
     return Inspection(
         artifact=artifact,
         inputs=_describe(signature.inputs),
@@ -78,6 +81,18 @@ def _artifact(folder: Path) -> Artifact | None:
     except (OSError, ValueError, ArtifactError) as error:
         raise ArtifactError(f"{folder}: its {ARTIFACT_FILE} is damaged: {error}") from error
     return described.located(folder)
+
+
+def _check_variables(folder: Path, artifact: Artifact) -> None:
+    """Whether the variables can be there; they are not read."""
+    variables = folder / "variables"
+    stored = sum(part.stat().st_size for part in variables.glob("variables.data-*"))
+    expected = artifact.spec.parameters * _FLOAT32_BYTES
+    if stored < expected or not (variables / "variables.index").is_file():
+        raise ArtifactError(
+            f"{folder} is not whole: its variables have {stored:,} of {expected:,} bytes, or lack "
+            "their index; copy or export it again"
+        )
 
 
 def _describe(tensors: Mapping[str, Any]) -> tuple[TensorDescription, ...]:

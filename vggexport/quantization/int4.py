@@ -90,7 +90,7 @@ def _best_scales(blocks: NDArray[np.float32]) -> NDArray[np.float16]:
     """
     largest = np.abs(blocks).max(axis=1)
     best = np.full(largest.shape, np.inf, np.float32)
-    scales = np.ones(largest.shape, np.float16)
+    scales = _representable(largest / np.float32(INT4_MAX))  # if all errors are out of range
     for reach in REACHES:
         candidate = _representable(largest / np.float32(reach))
         error = _round(blocks, candidate).astype(np.float32)
@@ -105,7 +105,7 @@ def _best_scales(blocks: NDArray[np.float32]) -> NDArray[np.float16]:
 def _representable(scales: NDArray[np.float32]) -> NDArray[np.float16]:
     """float16 scales, positive and finite also for blocks of zeros and for huge weights."""
     limits = np.finfo(np.float16)
-    return np.clip(scales, limits.tiny, limits.max).astype(np.float16)
+    return np.clip(scales, limits.smallest_subnormal, limits.max).astype(np.float16)
 
 
 def _round(blocks: NDArray[np.float32], scales: NDArray[np.float16]) -> NDArray[Any]:

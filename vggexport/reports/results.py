@@ -13,6 +13,10 @@ from vggexport.spec import VGGSpec
 
 SCHEMA = 1
 
+MAX_SOFTMAX_ERROR = 1.5 / 256
+"""Of an integer softmax: its steps are 1/256 and its largest value is 255/256, so that 1/256 is
+always possible; half a step more for its arithmetic."""
+
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
@@ -54,6 +58,8 @@ class CheckReport:
         metrics: How far it is.
         tolerance: How far it may be.
         islands: Float islands of an int8 file.
+        softmax_error: Of a file without float operators: largest difference of a probability from
+            the float softmax of the file's own logits; else None.
     """
 
     reference: str
@@ -61,6 +67,7 @@ class CheckReport:
     metrics: ParityMetrics
     tolerance: Tolerance
     islands: tuple[Operator, ...] = ()
+    softmax_error: float | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -69,6 +76,8 @@ class CheckReport:
         if self.islands:
             names = ", ".join(operator.name for operator in self.islands)
             found += (f"computed in float: {names}",)
+        if self.softmax_error is not None and not self.softmax_error <= MAX_SOFTMAX_ERROR:
+            found += (f"softmax is {self.softmax_error:.2g} off, above {MAX_SOFTMAX_ERROR:.2g}",)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +88,7 @@ class CheckReport:
             "metrics": self.metrics.to_json(),
             "tolerance": self.tolerance.to_json(),
             "float_islands": [operator.name for operator in self.islands],
+            "softmax_error": self.softmax_error,
             "failures": list(self.failures),
             "passed": not self.failures,
         }

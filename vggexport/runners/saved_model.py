@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -51,17 +50,17 @@ _ERRORS = (tf.errors.OpError, ValueError, TypeError, KeyError)
 def saved_model_folder(path: Path) -> Path:
     """The directory of the graph: ``path`` itself, or the newest version in it.
 
-    TensorFlow Serving keeps versions in subdirectories that are named by numbers, and nothing else
-    beside them.
+    TensorFlow Serving keeps versions in subdirectories that are named by numbers, and no other
+    directory beside them.
 
     Raises:
         ArtifactError: ``path`` is no directory.
     """
     try:
-        entries = list(path.iterdir())
+        entries = [entry for entry in path.iterdir() if entry.is_dir()]
     except OSError as error:
         raise ArtifactError(f"{path} is not a SavedModel directory: {error.strerror}") from error
-    if entries and all(entry.name.isdecimal() and entry.is_dir() for entry in entries):
+    if entries and all(entry.name.isdecimal() for entry in entries):
         return max(entries, key=lambda entry: int(entry.name))
     return path
 
@@ -127,7 +126,7 @@ class SavedModelRunner(Runner):
         path: The directory.
         threads: Threads inside an operator and operators at a time; 0 for one a core. They are the
             runner's own where no other part of the process started TensorFlow without
-            ``TF_OVERRIDE_GLOBAL_THREADPOOL``, which :func:`vggexport.model.start_tensorflow` sets.
+            ``TF_OVERRIDE_GLOBAL_THREADPOOL``, which ``vggexport.registry`` sets.
 
     Raises:
         ArtifactError: TensorFlow cannot read the directory, or it is not one of ours.
@@ -264,9 +263,6 @@ def _open_session(graph: Any, saver: Any, variables: Path, threads: int) -> Any:
 
     ``tf.compat.v1.saved_model.load`` does the same, and runs what the file calls its initializer.
     """
-    # Read when TensorFlow starts its first device: without it all devices of a process share the
-    # threads of the first.
-    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     options = tf.compat.v1.ConfigProto(
         device_count={"GPU": 0},
         use_per_session_threads=True,

@@ -130,7 +130,12 @@ class TfliteRunner(Runner):
 
     def _value(self, tensor: TfliteTensor) -> NDArray[np.float32]:
         """A copy of a tensor's value, dequantized."""
-        value: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
+        try:
+            value: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
+        except ValueError as error:  # of a damaged file, in which nothing computes it
+            raise ArtifactError(
+                f"{self._path}: {tensor.name} cannot be read: {_one_line(error)}"
+            ) from error
         if not tensor.scales.size:
             return value.astype(np.float32, copy=False)
         integers = value.astype(np.float32) - np.float32(tensor.zero_points[0])

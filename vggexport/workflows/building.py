@@ -203,7 +203,8 @@ class Job:
             if self._plan.calibrated:
                 self._ranges = take_ranges(self._network, runner, self._plan, self._steps)
             if self._options.check:
-                reference = runner.predict(self._check_images(Precision.INT8))
+                with self._steps.step("reference"):
+                    reference = runner.predict(self._check_images(Precision.INT8))
                 self._references["float32 ONNX file"] = reference
         note_synthetic(self._ranges, self._steps)
 

@@ -320,7 +320,7 @@ def quantized_mean(
         mean: float32 (3,), 0 or more.
 
     Returns:
-        The integers and their parameters; for the paper's mean 0.02 of a pixel's 255 off at most.
+        The integers and their parameters; for the paper's mean 0.03 of a pixel's 255 off at most.
     """
     scales = max(float(mean.max()), 1.0) / np.arange(128, 256)
     errors = np.abs(np.rint(mean / scales[:, None]) * scales[:, None] - mean).max(axis=1)

@@ -49,6 +49,8 @@ def _check(request: ExportRequest) -> None:
         )
     if artifact.full_integer and artifact.precision is not Precision.INT8:
         raise InputError(f"--full-integer is for int8, not for {artifact.precision.value}")
+    if artifact.full_integer and artifact.input_dtype != "uint8":
+        raise InputError(f"--full-integer takes uint8 images, not {artifact.input_dtype}")
     if artifact.precision is Precision.INT8_W4:
         check_divides(artifact.spec)
 

@@ -65,7 +65,7 @@ def write_model(
         OutputError: The file would be larger than a flatbuffer may be.
     """
     head = _Head(graph, description, metadata)
-    _check_size(len(head.data) + sum(t.size_bytes for t in graph.weights.values()))
+    _check_size(len(head.data) + sum(map(_largest_place, graph.weights.values())))
     unbound = graph.weights
     file.write(head.data)
     for value in values:
@@ -127,6 +127,11 @@ class _Head:
 
     def _view(self, position: int, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         return np.frombuffer(self.data, dtype, count, position)
+
+
+def _largest_place(tensor: Tensor) -> int:
+    """Bytes of a weight with its length and the most that may have to go in front."""
+    return tensor.size_bytes + _LENGTH_BYTES + ALIGNMENT_BYTES - 1
 
 
 def _check_size(size_bytes: int) -> None:
