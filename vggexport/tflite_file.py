@@ -55,6 +55,7 @@ class TfliteTensor:
         zero_points: int64, as many.
         axis: Which axis has a scale each.
         block_size: Values along the last axis that share a scale of a further tensor; 0 if none.
+        block_scales: Index of that tensor; -1 if none.
         data: Its bytes as uint8 where it is a constant, else empty.
     """
 
@@ -66,6 +67,7 @@ class TfliteTensor:
     zero_points: NDArray[np.int64]
     axis: int
     block_size: int
+    block_scales: int
     data: NDArray[np.uint8]
 
 
@@ -107,6 +109,8 @@ class TfliteFile:
         for count in (self._graph.TensorsLength(), self._graph.OperatorsLength()):
             if count * _OFFSET_BYTES > len(self._bytes):
                 raise ValueError(f"{count} entries in {len(self._bytes)} bytes")
+        for tensor in self.tensors:
+            self._check_quantization(tensor)
         for operator in self.operators:
             for index in (*operator.outputs, *(i for i in operator.inputs if i != _LEFT_OUT)):
                 self._known(index)
@@ -183,6 +187,19 @@ class TfliteFile:
             file.seek(field)
             file.write(struct.pack("<I", vector - field))
 
+    def _check_quantization(self, tensor: TfliteTensor) -> None:
+        """Refuses parameters on which LiteRT's kernels end the process."""
+        if not (np.isfinite(tensor.scales).all() and (tensor.scales >= 0).all()):
+            raise ValueError(f"scales of {tensor.name}")
+        if tensor.dtype in {"int8", "uint8", "int16"}:
+            limits = np.iinfo(tensor.dtype)
+            if ((tensor.zero_points < limits.min) | (tensor.zero_points > limits.max)).any():
+                raise ValueError(f"zero points of {tensor.name}")
+        if tensor.block_scales >= 0 or tensor.block_size:
+            scales = self._known(tensor.block_scales)
+            if tensor.block_size < 1 or not scales.data.size:
+                raise ValueError(f"blocks of {tensor.name}")
+
     def _known(self, index: int) -> TfliteTensor:
         if not 0 <= index < len(self.tensors):
             raise IndexError(f"there is no tensor {index}")
@@ -200,7 +217,7 @@ class TfliteFile:
             quantization.ScaleAsNumpy() if has_scales else np.empty(0, np.float32),
             quantization.ZeroPointAsNumpy() if has_scales else np.empty(0, np.int64),
             quantization.QuantizedDimension() if has_scales else 0,
-            _block_size(quantization),
+            *_blocks(quantization),
             self._buffer(tensor.Buffer()),
         )
 
@@ -237,14 +254,15 @@ def _numbers(vector: NDArray[np.int32] | int) -> tuple[int, ...]:
     return () if isinstance(vector, int) else tuple(int(number) for number in vector)
 
 
-def _block_size(quantization: Any) -> int:
+def _blocks(quantization: Any) -> tuple[int, int]:
+    """Size of the blocks, and index of the tensor of their scales."""
     blockwise = schema.QuantizationDetails.BlockwiseQuantization
     if quantization is None or quantization.DetailsType() != blockwise:
-        return 0
+        return 0, -1
     details = schema.BlockwiseQuantization()
     table = quantization.Details()
     details.Init(table.Bytes, table.Pos)
-    return int(details.BlockSize())
+    return int(details.BlockSize()), int(details.Scales())
 
 
 def _map(path: Path) -> mmap.mmap:

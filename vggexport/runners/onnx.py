@@ -216,6 +216,9 @@ READINGS: Mapping[Precision, Reading] = {
     Precision.FLOAT32: Reading(),
     Precision.FLOAT16: Reading(),
     Precision.INT8: Reading(frozenset({LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True),
+    Precision.INT8_W4: Reading(
+        frozenset({"fc1", "fc2", LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True
+    ),
 }
 """By precision; of files in any other, only their own outputs are read."""
 
