@@ -118,6 +118,8 @@ def test_blocks_are_seen(export):
     kernel = tensors["fc1/kernel"]
     assert (kernel.dtype, kernel.shape, kernel.block_size) == ("int4", (64, 128), 64)
     assert kernel.data.size == 64 * 128 / 2
+    assert kernel.block_scales == tensors["fc1/kernel/scales"].index
+    assert (tensors["fc1"].block_size, tensors["fc1"].block_scales) == (0, -1)
 
 
 def test_operators_have_types_versions_and_tensors(export):
@@ -321,10 +323,61 @@ def without_metadata(model):
     model.metadata = None
 
 
-def test_the_edits_above_are_what_is_refused(export, edited):
-    """An unchanged file that the generated classes wrote is read."""
-    read_all(edited(export(format="tflite"), lambda _model: None))
-    assert TfliteFile(edited(export(format="tflite"), without_metadata)).artifact() is None
+def parameters(model, name: bytes):
+    return next(t.quantization for t in model.subgraphs[0].tensors if t.name == name)
+
+
+def set_scale(value: float):
+    def edit(model):
+        parameters(model, b"fc1").scale = [value]
+
+    return edit
+
+
+def set_zero_point(value: int):
+    def edit(model):
+        parameters(model, b"fc1").zeroPoint = [value]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        *map(set_scale, (-0.5, float("nan"), float("inf"))),
+        *map(set_zero_point, (-129, 128, 2**40)),
+    ],
+    ids=range(6),
+)
+def test_parameters_that_no_integer_has_are_refused(export, edited, edit):
+    """LiteRT ends the process on some of them."""
+    assert "cut off or damaged" in refused(edited(export("int8", format="tflite"), edit))
+
+
+@pytest.mark.parametrize(
+    ("scales", "size"), [(1000, 64), (-1, 64), (0, 64), (None, 0), (None, -64)], ids=str
+)
+def test_blocks_without_scales_are_refused(export, edited, scales, size):
+    """LiteRT ends the process on them. The first tensor, the images, holds no values."""
+
+    def edit(model):
+        details = parameters(model, b"fc1/kernel").details
+        details.scales = details.scales if scales is None else scales
+        details.blockSize = size
+
+    assert "cut off or damaged" in refused(edited(export("int8-w4", format="tflite"), edit))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_file_of_any_precision_that_was_written_anew_is_read(export, edited, precision):
+    """So the refusals above are of what was changed."""
+    read_all(edited(export(precision, format="tflite"), lambda _model: None))
+
+
+def test_a_file_without_metadata_is_not_ours(export, edited):
+    path = edited(export(format="tflite"), without_metadata)
+    assert TfliteFile(path).artifact() is None
+    assert TfliteFile(path).metadata == {}
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from vggexport.workflows.network import Network
 
 TOLERANCES: Mapping[Precision, Tolerance] = {
     Precision.FLOAT32: Tolerance(
-        "both compute in float32 and differ by the order of summation alone: measured 2e-6 at "
-        "most, and 96 dB at least",
-        max_abs=1e-5,
+        "both compute in float32 and differ by the order of summation alone: 200 photographs near "
+        "the decision boundaries of a trained network measured 1.7e-5 at most (LiteRT, which sums "
+        "in one piece), and 96 dB at least",
+        max_abs=1e-4,
         min_logit_sqnr_db=80.0,
     ),
     Precision.FLOAT16: Tolerance(
