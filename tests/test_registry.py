@@ -40,9 +40,7 @@ def test_a_name_is_imported_when_it_is_asked_for(plugin):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(
-        InputError, match=r"'tvm' is not known: choose .* savedmodel, tflite$"
-    ):
+    with pytest.raises(InputError, match=r"'tvm' is not known: choose .* savedmodel, tflite$"):
         registry.load(RUNNERS, "tvm")
 
 

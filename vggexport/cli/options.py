@@ -203,7 +203,8 @@ def check_options(command: Command) -> Command:
             "--min-logit-sqnr",
             type=float,
             metavar="DB",
-            help="What the check demands.  [default: 80 float32, 45 float16, 12 int8]",
+            help="What the check demands.  [default: 80 float32, 45 float16, 15 dynamic-int8, "
+            "12 int8, 8 int8-w4]",
         ),
     )
 
