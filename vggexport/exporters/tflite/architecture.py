@@ -52,8 +52,9 @@ class Scheme:
         activation: Of what it reads and computes.
         kernel: Of its kernel.
         bias: Of its bias.
-        kernel_version: Version of CONV_2D and FULLY_CONNECTED that has it, or None where there is
-            none.
+        convolution_version: Version of CONV_2D that has it, as TensorFlow's op_version.cc gives it;
+            0 where none is used.
+        fully_connected_version: Of FULLY_CONNECTED.
     """
 
     activation: str
