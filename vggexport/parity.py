@@ -6,6 +6,7 @@ Works on probabilities as arrays, whatever computed them. Signal-to-quantization
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +85,7 @@ class Tolerance:
         }
 
 
-def compare(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> ParityMetrics:
+def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> ParityMetrics:
     """Metrics of a candidate's probabilities against a reference's.
 
     Args:
@@ -94,28 +95,98 @@ def compare(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> P
     Raises:
         ValueError: The shapes differ, or there is nothing to compare.
     """
-    if reference.shape != candidate.shape or reference.ndim != len(("images", "classes")):
-        raise ValueError(f"probabilities of shape {reference.shape} against {candidate.shape}")
-    if not reference.size:
-        raise ValueError("no images to compare")
-    expected, actual = reference.astype(np.float64), candidate.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinity minus infinity is the NaN that never passes
-        return _metrics(expected, actual)
+    comparison = Comparison()
+    comparison.add(reference, candidate)
+    return comparison.metrics()
 
 
-def _metrics(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> ParityMetrics:
-    error = actual - expected
-    top = min(TOP_K, expected.shape[1])
-    return ParityMetrics(
-        max_abs=float(np.abs(error).max()),
-        rel_l2=float(np.linalg.norm(error) / np.linalg.norm(expected)),
-        sqnr_db=sqnr_db(expected, actual),
-        logit_sqnr_db=sqnr_db(centred_logits(expected), centred_logits(actual)),
-        cosine=_cosine(expected, actual),
-        top1_agreement=float(np.mean(expected.argmax(1) == actual.argmax(1))),
-        top5_agreement=_shared_share(_best(expected, top), _best(actual, top)),
-        finite=bool(np.isfinite(actual).all()),
-    )
+class Comparison:
+    """Two runs compared batch by batch, in memory that does not grow with the number of images.
+
+    Attributes:
+        images: Images so far.
+        worst: Position of the image whose logits are furthest off for their size, or None.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.worst: int | None = None
+        self._worst_ratio = -1.0
+        self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0.0)
+        self._max_abs = 0.0
+        self._finite = True
+
+    def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> None:
+        """Takes in one more batch.
+
+        Args:
+            reference: float (images, classes), finite.
+            candidate: The same shape, from the same images.
+
+        Raises:
+            ValueError: The shapes differ.
+        """
+        if reference.shape != candidate.shape or reference.ndim != len(("images", "classes")):
+            raise ValueError(f"probabilities of shape {reference.shape} against {candidate.shape}")
+        if not reference.size:
+            return
+        expected, actual = reference.astype(np.float64), candidate.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # infinity minus infinity is the NaN that never passes
+            self._add(expected, actual)
+
+    def metrics(self) -> ParityMetrics:
+        """What all batches together give.
+
+        Raises:
+            ValueError: There were no images.
+        """
+        if not self.images:
+            raise ValueError("no images to compare")
+        sums = self._sums
+        norms = math.sqrt(sums["signal"] * sums["power"])
+        return ParityMetrics(
+            max_abs=self._max_abs,
+            rel_l2=math.sqrt(sums["noise"] / sums["signal"]),
+            sqnr_db=_decibels(sums["signal"], sums["noise"]),
+            logit_sqnr_db=_decibels(sums["logit_signal"], sums["logit_noise"]),
+            cosine=sums["product"] / norms if norms else 0.0,
+            top1_agreement=sums["top1"] / self.images,
+            top5_agreement=sums["top5"] / self.images,
+            finite=self._finite,
+        )
+
+    def _add(self, expected: NDArray[np.float64], actual: NDArray[np.float64]) -> None:
+        error = actual - expected
+        logits = centred_logits(expected)
+        logit_error = centred_logits(actual) - logits
+        top = min(TOP_K, expected.shape[1])
+        batch = {
+            "signal": np.sum(expected**2),
+            "power": np.sum(actual**2),
+            "noise": np.sum(error**2),
+            "product": np.sum(expected * actual),
+            "logit_signal": np.sum(logits**2),
+            "logit_noise": np.sum(logit_error**2),
+            "top1": np.sum(expected.argmax(1) == actual.argmax(1)),
+            "top5": len(expected) * _shared_share(_best(expected, top), _best(actual, top)),
+        }
+        for name, value in batch.items():
+            self._sums[name] += float(value)
+        self._max_abs = float(np.maximum(self._max_abs, np.abs(error).max()))  # keeps a NaN
+        self._finite &= bool(np.isfinite(actual).all())
+        self._find_worst(logits, logit_error)
+        self.images += len(expected)
+
+    def _find_worst(self, logits: NDArray[np.float64], error: NDArray[np.float64]) -> None:
+        signal = np.maximum(np.sum(logits**2, axis=1), _SMALLEST)
+        ratios = np.nan_to_num(np.sum(error**2, axis=1) / signal, nan=np.inf)
+        position = int(ratios.argmax())
+        if ratios[position] > self._worst_ratio:
+            self._worst_ratio = float(ratios[position])
+            self.worst = self.images + position
+
+
+_SUMS = ("signal", "power", "noise", "product", "logit_signal", "logit_noise", "top1", "top5")
 
 
 def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
@@ -125,10 +196,14 @@ def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
     """
     signal = float(np.sum(np.square(reference, dtype=np.float64)))
     noise = float(np.sum(np.square(np.subtract(candidate, reference, dtype=np.float64))))
+    return _decibels(signal, noise)
+
+
+def _decibels(signal: float, noise: float) -> float:
     if noise == 0:
         return float("inf")
     with np.errstate(divide="ignore"):
-        return float(10 * np.log10(signal / noise))
+        return float(10 * np.log10(np.float64(signal) / noise))
 
 
 def centred_logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
@@ -143,11 +218,6 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float32]:
     exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return probabilities.astype(np.float32)
-
-
-def _cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
-    norms = np.linalg.norm(expected) * np.linalg.norm(actual)
-    return float(np.sum(expected * actual) / norms) if norms else 0.0
 
 
 def _best(probabilities: NDArray[np.float64], count: int) -> NDArray[np.intp]:
