@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "vggexport.cli.export:export",
     "calibrate": "vggexport.cli.calibrate:calibrate",
     "inspect": "vggexport.cli.inspect:inspect",
+    "verify": "vggexport.cli.verify:verify",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 

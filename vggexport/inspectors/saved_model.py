@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,11 +15,11 @@ from vggexport.errors import ArtifactError
 from vggexport.quantization.audit import Operator
 from vggexport.reports.results import Inspection, TensorDescription
 from vggexport.runners.saved_model import (
-    ARTIFACT_FILE,
     SERVING_SIGNATURE,
     called_functions,
     node_name,
     reached,
+    read_artifact,
     read_graph,
     saved_model_folder,
 )
@@ -58,7 +57,8 @@ def inspect_saved_model(path: Path) -> Inspection:
     signature = graph.signature_def[SERVING_SIGNATURE]
     outputs = [tensor.name for tensor in signature.outputs.values()]
     nodes = list(reached(graph.graph_def.node, outputs))
-    artifact = _artifact(folder)
+    described = read_artifact(folder)
+    artifact = described and described.located(folder)
     if artifact is not None:
         _check_variables(folder, artifact)
     return Inspection(
@@ -69,18 +69,6 @@ def inspect_saved_model(path: Path) -> Inspection:
         parameters=_parameters(nodes) if artifact is None else artifact.spec.parameters,
         size_bytes=sum(file.stat().st_size for file in files_of(folder)),
     )
-
-
-def _artifact(folder: Path) -> Artifact | None:
-    """What the directory says of itself, with its size and digest; None if it is not ours."""
-    file = folder / ARTIFACT_FILE
-    if not file.exists():
-        return None
-    try:
-        described = Artifact.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, ArtifactError) as error:
-        raise ArtifactError(f"{folder}: its {ARTIFACT_FILE} is damaged: {error}") from error
-    return described.located(folder)
 
 
 def _check_variables(folder: Path, artifact: Artifact) -> None:

@@ -16,6 +16,7 @@ from vggexport.reports.results import (
     ExportReport,
     Inspection,
     SummaryReport,
+    VerifyReport,
 )
 from vggexport.spec import Layer, Precision
 
@@ -112,6 +113,46 @@ def export(report: ExportReport) -> RenderableType:
     if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
         lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"
     return Group(table, _grid(lines))
+
+
+def verification(report: VerifyReport) -> RenderableType:
+    """Every file against the reference; with layers, their SQNR in order."""
+    table = _table(
+        "file", "precision", "max abs", "SQNR", "logit SQNR", "top-1", "top-5", "verdict", "worst"
+    )
+    for candidate in report.candidates:
+        metrics = candidate.metrics
+        table.add_row(
+            Text(candidate.runner.path),
+            candidate.runner.precision.value,
+            f"{metrics.max_abs:.1e}",
+            f"{metrics.sqnr_db:.1f} dB",
+            f"{metrics.logit_sqnr_db:.1f} dB",
+            f"{metrics.top1_agreement:.2%}",
+            f"{metrics.top5_agreement:.2%}",
+            "FAILED" if candidate.failures else "passed",
+            Text(candidate.worst_image),
+            style="bold" if candidate.failures else "",
+        )
+    reference = report.reference
+    lines = {
+        "reference": f"{reference.path}, {reference.precision.value}, {reference.runtime}",
+        "images": f"{report.images} of {report.source}",
+        "cost": _cost(report.seconds, report.peak_rss_bytes),
+    }
+    parts: list[RenderableType] = [table, _grid(lines)]
+    if any(candidate.layers for candidate in report.candidates):
+        parts.append(_layers(report))
+    return Group(*parts)
+
+
+def _layers(report: VerifyReport) -> Table:
+    """SQNR of each layer, a column a file."""
+    candidates = [candidate for candidate in report.candidates if candidate.layers]
+    table = _table("SQNR of layer", *(c.runner.path for c in candidates))
+    for rows in zip(*(candidate.layers for candidate in candidates), strict=True):
+        table.add_row(Text(rows[0].name), *(f"{row.sqnr_db:.1f} dB" for row in rows))
+    return table
 
 
 def calibration(report: CalibrationReport) -> RenderableType:

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.artifact import Artifact
 from vggexport.spec import OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -22,11 +23,14 @@ class Runner(Protocol):
         runtime: Name and version of what computes.
         provider: What it computes on, as the runtime reports it.
         threads: Threads that it was given; 0 where the runtime chooses.
+        artifact: What the file says of itself, once entered; None for a file that is not ours, and
+            for the Keras network, which is in no file.
     """
 
     runtime: str
     provider: str
     threads: int
+    artifact: Artifact | None
 
     def __enter__(self) -> Self: ...
 

@@ -35,6 +35,7 @@ class KerasRunner(Runner):
         self.runtime = f"keras {keras.__version__} on tensorflow {tf.__version__}"
         self.provider = "CPU"
         self.threads = threads
+        self.artifact = None
         self._spec = spec
         self._weights = weights
         self._model: Any = None

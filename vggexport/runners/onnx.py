@@ -302,6 +302,7 @@ class OnnxRunner(Runner):
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         self.provider = provider
         self.threads = threads
+        self.artifact: Artifact | None = None
         self._path = path
         self._session: Any = None
         self._input_dtype: type[np.generic] = np.float32
@@ -319,7 +320,8 @@ class OnnxRunner(Runner):
             )
         self._input_dtype = np.uint8 if "uint8" in inputs[0].type else np.float32
         self._own = frozenset(output.name for output in outputs)
-        self._reading, self._layers = _readable(_artifact(session, self._path), self._own)
+        self.artifact = _artifact(session, self._path)
+        self._reading, self._layers = _readable(self.artifact, self._own)
         self._session = session
         return self
 

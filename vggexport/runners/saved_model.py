@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.native_output import silenced_stderr
 from vggexport.runners.interface import Images, Runner
@@ -63,6 +65,21 @@ def saved_model_folder(path: Path) -> Path:
     if entries and all(entry.name.isdecimal() for entry in entries):
         return max(entries, key=lambda entry: int(entry.name))
     return path
+
+
+def read_artifact(folder: Path) -> Artifact | None:
+    """What a directory says of itself, without its size and digest; None if it is not ours.
+
+    Raises:
+        ArtifactError: It says so in a way that cannot be read.
+    """
+    file = folder / ARTIFACT_FILE
+    if not file.exists():
+        return None
+    try:
+        return Artifact.from_json(json.loads(file.read_bytes()))
+    except (OSError, ValueError, ArtifactError) as error:
+        raise ArtifactError(f"{folder}: its {ARTIFACT_FILE} is damaged: {error}") from error
 
 
 def read_graph(folder: Path) -> Any:
@@ -136,6 +153,7 @@ class SavedModelRunner(Runner):
         self.runtime = f"tensorflow {tf.__version__}"
         self.provider = "CPU"
         self.threads = threads
+        self.artifact: Artifact | None = None
         self._path = path
         self._session: Any = None
         self._signatures: Mapping[str, Any] = {}
@@ -145,6 +163,7 @@ class SavedModelRunner(Runner):
         graph = read_graph(folder)
         self._signatures = graph.signature_def
         self._check_signatures()
+        self.artifact = read_artifact(folder)
         self._session = self._open(
             self._runnable(graph), graph.saver_def, folder / VARIABLES_PREFIX
         )

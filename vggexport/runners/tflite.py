@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from vggexport.artifact import Artifact
 from vggexport.environment import usable_cores
 from vggexport.errors import ArtifactError
 from vggexport.native_output import silenced_stderr
@@ -38,6 +39,7 @@ class TfliteRunner(Runner):
         self.runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
         self.provider = PROVIDER
         self.threads = threads
+        self.artifact: Artifact | None = None
         self._path = path
         self._interpreter: Any = None
         self._layers: dict[str, TfliteTensor] = {}
@@ -51,7 +53,8 @@ class TfliteRunner(Runner):
                 f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
             )
         self._interpreter = self._open(self._path)
-        self._layers = _layers(file)
+        self.artifact = file.artifact()
+        self._layers = _layers(file, self.artifact)
         self._readable = {OUTPUT_NAME: ends[OUTPUT_NAME]}
         return self
 
@@ -143,12 +146,11 @@ class TfliteRunner(Runner):
         return real
 
 
-def _layers(file: TfliteFile) -> dict[str, TfliteTensor]:
+def _layers(file: TfliteFile, artifact: Artifact | None) -> dict[str, TfliteTensor]:
     """The tensors that the layers of one of our files compute, by the layers' names.
 
     Of the mean subtraction that is the int8 one where there is one: the next layer reads it.
     """
-    artifact = file.artifact()
     if artifact is None:
         return {}
     tensors = {tensor.name: tensor for tensor in file.tensors}

@@ -8,6 +8,7 @@ from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
+from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
     "BuildOptions",
@@ -15,9 +16,11 @@ __all__ = [
     "ExportOptions",
     "FileOptions",
     "NetworkOptions",
+    "VerifyOptions",
     "build",
     "calibrate",
     "export",
     "inspect",
     "summarize",
+    "verify",
 ]

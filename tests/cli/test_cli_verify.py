@@ -1,0 +1,108 @@
+"""``vggexport verify``, as CI jobs run it."""
+
+import json
+import subprocess
+import sys
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+METRICS = {
+    *("max_abs", "rel_l2", "sqnr_db", "logit_sqnr_db", "cosine", "top1_agreement"),
+    "top5_agreement",
+}
+
+pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+
+
+@pytest.fixture
+def files(run, tiny):
+    for command in ("onnx", "tflite"):
+        assert run(command, *tiny).code == 0
+    return "vgg_a.onnx", "vgg_a.tflite"
+
+
+@pytest.fixture
+def broken(files):
+    """The ONNX file with the first kernel's input channels swapped."""
+    model = onnx.load(files[0])
+    kernel = next(t for t in model.graph.initializer if t.name == "block1_conv1/kernel")
+    swapped = numpy_helper.to_array(kernel)[:, ::-1].copy()
+    kernel.CopyFrom(numpy_helper.from_array(swapped, kernel.name))
+    onnx.save(model, "broken.onnx")
+    return "broken.onnx"
+
+
+def test_the_json_has_the_keys_of_the_contract(run, files):
+    outcome = run("verify", *files, "--images", 5, "--layers", "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = outcome.json
+    assert document.keys() >= {"schema", "reference", "images", "candidates", "passed"}
+    assert (document["schema"], document["images"], document["passed"]) == (1, 5, True)
+    assert document["reference"].keys() >= {"path", "runtime", "provider"}
+    assert document["reference"]["path"] == "vgg_a.onnx"
+    (candidate,) = document["candidates"]
+    assert candidate.keys() >= {"path", "runtime", "provider", "precision", "metrics", "tolerance"}
+    assert candidate["metrics"].keys() == METRICS
+    assert candidate["passed"] is True
+    assert candidate["layers"][0].keys() == {"name", "sqnr_db", "max_abs"}
+    assert candidate["runtime"].startswith("ai-edge-litert")
+
+
+def test_a_broken_file_is_exit_1_and_named(run, files, broken):
+    outcome = run("verify", *files, broken, "--images", 5, "--json")
+    assert outcome.code == 1
+    assert outcome.error.startswith("Error: broken.onnx: max abs")
+    assert [c["passed"] for c in outcome.json["candidates"]] == [True, False]
+    text = run("verify", *files, broken, "--images", 5)
+    assert text.code == 1
+    verdicts = [line.split() for line in text.stdout.splitlines() if ".onnx" in line]
+    assert "FAILED" in verdicts[0]
+
+
+def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, workplace):
+    import numpy as np
+
+    np.savez(workplace / "weights.npz", **tiny_arrays)
+    assert run("onnx", *tiny, "--weights", "weights.npz", "-o", "own.onnx").code == 0
+    outcome = run("verify", "weights.npz", "own.onnx", "--images", 4, "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["reference"]["runtime"].startswith("keras")
+    other = run("verify", "weights.npz", files[0], "--images", 4)
+    assert other.code == 1  # the network of other, random weights
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["vgg_a.onnx"], 2, "name two artifacts"),
+        (["vgg_a.onnx", "none.tflite"], 2, "none.tflite does not exist"),
+        (["vgg_a.onnx", "text.onnx"], 2, "text.onnx"),
+        (["vgg_a.onnx", "vgg_a.tflite", "--data", "none"], 2, "none"),
+        (["vgg_a.onnx", "vgg_a.tflite", "--provider", "CUDA"], 3, "execution provider CUDA"),
+        (["vgg_a.onnx", "vgg_a.tflite", "--images", "0"], 2, "--images"),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_bad_input(run, workplace, arguments, code, said):
+    (workplace / "text.onnx").write_text("not a model")
+    outcome = run("verify", *arguments)
+    assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
+
+
+def test_without_tensorflow(files, workplace):
+    """A machine with the runtimes alone: ONNX Runtime and LiteRT against each other."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'tf2onnx'])); "
+        "from vggexport.cli import main; main()"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, "verify", *files, "--images", "3", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workplace,
+    )
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["passed"] is True
