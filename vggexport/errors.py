@@ -63,3 +63,8 @@ class Unfinished(VggExportError):
     """Disk full, out of memory or interrupted."""
 
     exit_code = 4
+
+
+def one_line(error: BaseException) -> str:
+    """What another's error says, its line breaks and indents gone."""
+    return " ".join(str(error).split())

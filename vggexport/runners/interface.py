@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,16 @@ from vggexport.spec import OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 """(images, size, size, 3), RGB 0...255."""
+
+
+def as_input(images: Images, dtype: Any) -> NDArray[Any]:
+    """Images in the type that a network takes.
+
+    Pixels as float32 are whole numbers, or nearly so: they are rounded, not cut off.
+    """
+    if np.dtype(dtype) == np.uint8 and images.dtype != np.uint8:
+        images = np.rint(images)
+    return images.astype(dtype)
 
 
 class Runner(Protocol):

@@ -26,8 +26,8 @@ from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.artifact import METADATA_KEY, Artifact
-from vggexport.errors import ArtifactError, Unavailable
-from vggexport.runners.interface import Images, Runner
+from vggexport.errors import ArtifactError, Unavailable, one_line
+from vggexport.runners.interface import Images, Runner, as_input
 from vggexport.spec import (
     INPUT_NAME,
     LOGITS_NAME,
@@ -105,7 +105,7 @@ def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
         )
     except RUNTIME_ERRORS as error:
         raise ArtifactError(
-            f"{path} is not a model that ONNX Runtime reads: {_one_line(error)}"
+            f"{path} is not a model that ONNX Runtime reads: {one_line(error)}"
         ) from error
     if provider not in (taken := session.get_providers()):
         raise Unavailable(
@@ -386,16 +386,11 @@ class OnnxRunner(Runner):
 
     def _run(self, images: Images, outputs: list[str]) -> dict[str, NDArray[Any]]:
         """Values of the session's outputs by their names."""
-        if self._input_dtype is np.uint8:
-            images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
+        pixels = as_input(images, self._input_dtype)
         try:
-            values = self._session.run(outputs, {INPUT_NAME: images.astype(self._input_dtype)})
+            values = self._session.run(outputs, {INPUT_NAME: pixels})
         except RUNTIME_ERRORS as error:
             raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
+                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
             ) from error
         return dict(zip(outputs, values, strict=True))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -17,9 +17,9 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.artifact import Artifact
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, one_line
 from vggexport.native_output import silenced_stderr
-from vggexport.runners.interface import Images, Runner
+from vggexport.runners.interface import Images, Runner, as_input
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME
 
 GRAPH_FILE = "saved_model.pb"
@@ -192,7 +192,7 @@ class SavedModelRunner(Runner):
             values = self._session.run(fetches, {source.name: pixels})
         except _ERRORS as error:
             raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
+                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
             ) from error
         return dict(zip(wanted, values, strict=True))
 
@@ -217,10 +217,7 @@ class SavedModelRunner(Runner):
             raise ArtifactError(
                 f"{self._path} does not run on images of shape {images.shape}: it takes {shape}"
             )
-        dtype = tf.as_dtype(source.dtype).as_numpy_dtype
-        if dtype is np.uint8 and images.dtype != np.uint8:
-            images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
-        return images.astype(dtype)
+        return as_input(images, tf.as_dtype(source.dtype).as_numpy_dtype)
 
     def _check_signatures(self) -> None:
         serving = self._signatures[SERVING_SIGNATURE]  # a missing one is read as an empty one
@@ -262,7 +259,7 @@ class SavedModelRunner(Runner):
             except _ERRORS as error:  # caught in here: what leaves this block is not silent
                 failure = error
         raise ArtifactError(
-            f"{self._path} is not a SavedModel that TensorFlow reads: {_one_line(failure)}"
+            f"{self._path} is not a SavedModel that TensorFlow reads: {one_line(failure)}"
         ) from failure
 
 
@@ -297,10 +294,3 @@ def _open_session(graph: Any, saver: Any, variables: Path, threads: int) -> Any:
         session.close()
         raise
     return session
-
-
-def _one_line(error: Exception | None) -> str:
-    """What went wrong, without TensorFlow's heading and the node that it went wrong in."""
-    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    message = message.removeprefix("Graph execution error:").partition("[[{{")[0]
-    return " ".join(message.split())

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.environment import usable_cores
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, one_line
 from vggexport.native_output import silenced_stderr
-from vggexport.runners.interface import Images, Runner
+from vggexport.runners.interface import Images, Runner, as_input
 from vggexport.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
 from vggexport.tflite_file import TfliteFile, TfliteTensor
 
@@ -88,7 +88,7 @@ class TfliteRunner(Runner):
                 interpreter = Interpreter(str(path), num_threads=threads)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ArtifactError(f"LiteRT cannot run {self._path}: {_one_line(error)}") from error
+            raise ArtifactError(f"LiteRT cannot run {self._path}: {one_line(error)}") from error
         return interpreter
 
     def _tap(self, names: list[str]) -> None:
@@ -109,17 +109,16 @@ class TfliteRunner(Runner):
     def _run(self, images: Images) -> None:
         source = self._interpreter.get_input_details()[0]
         self._check_shape(images.shape, tuple(map(int, source["shape_signature"])))
-        if source["dtype"] == np.uint8:
-            images = np.rint(images)  # pixels as float32 are whole numbers, or nearly so
+        pixels = as_input(images, source["dtype"])
         try:
             if source["shape"][0] != len(images):
                 self._interpreter.resize_tensor_input(source["index"], images.shape)
                 self._interpreter.allocate_tensors()
-            self._interpreter.set_tensor(source["index"], images.astype(source["dtype"]))
+            self._interpreter.set_tensor(source["index"], pixels)
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {_one_line(error)}"
+                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
             ) from error
 
     def _check_shape(self, given: tuple[int, ...], declared: tuple[int, ...]) -> None:
@@ -137,7 +136,7 @@ class TfliteRunner(Runner):
             value: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
         except ValueError as error:  # of a damaged file, in which nothing computes it
             raise ArtifactError(
-                f"{self._path}: {tensor.name} cannot be read: {_one_line(error)}"
+                f"{self._path}: {tensor.name} cannot be read: {one_line(error)}"
             ) from error
         if not tensor.scales.size:
             return value.astype(np.float32, copy=False)
@@ -159,7 +158,3 @@ def _layers(file: TfliteFile, artifact: Artifact | None) -> dict[str, TfliteTens
     if read := tensors.get(f"{MEAN_SUBTRACTION_NAME}/int8"):
         found[MEAN_SUBTRACTION_NAME] = read
     return found
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
