@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from vggexport.parity import Tolerance, centred_logits, compare, sqnr_db
+from vggexport.parity import Comparison, Tolerance, centred_logits, compare, softmax, sqnr_db
 
 REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 CANDIDATE = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]])
@@ -37,12 +37,19 @@ def test_sqnr_of_logits_equals_the_one_worked_out_by_hand():
     assert compare(reference, candidate).logit_sqnr_db == -math.inf  # no signal, only noise
 
 
+def test_softmax_sums_to_one_whatever_the_size_of_logits():
+    logits = np.array([[1000.0, 1001.0], [-1000.0, -1000.0]])
+    np.testing.assert_allclose(
+        softmax(logits), [[1 / (1 + math.e), math.e / (1 + math.e)], [0.5, 0.5]], rtol=1e-6
+    )
+
+
 def test_logits_are_recovered_up_to_a_constant():
     logits = np.array([[3.0, -1.0, 1.0], [0.5, 0.25, 9.0]])
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     each_images_own = logits - np.array([[1.0], [3.25]])
     np.testing.assert_allclose(centred_logits(softmax), each_images_own, rtol=0, atol=1e-12)
-    # An underflowed probability counts as the smallest float32, not as an infinite logit.
+    # An underflowed probability counts as a small one, not as an infinite logit.
     assert np.isfinite(centred_logits(np.array([[1.0, 0.0]]))).all()
 
 
@@ -108,22 +115,52 @@ def test_nan_and_infinity_never_pass(value, tolerance):
 
 def test_nan_violates_every_limit():
     candidate = np.full_like(CANDIDATE, np.nan)
-    limits = Tolerance("limits", max_abs=1e9, min_logit_sqnr_db=-1e9)
-    assert len(limits.violations(compare(REFERENCE, candidate))) == 3
+    limits = Tolerance("limits", 1e9, -1e9, min_sqnr_db=-1e9)
+    assert len(limits.violations(compare(REFERENCE, candidate))) == 4
+
+
+def test_batches_give_what_all_images_together_give():
+    """The sums are those of a loop; in one batch the order of them differs, by some last bits."""
+    comparison = Comparison()
+    for row in range(2):
+        comparison.add(REFERENCE[row : row + 1], CANDIDATE[row : row + 1])
+    together = compare(REFERENCE, CANDIDATE).to_json()
+    assert comparison.metrics().to_json() == pytest.approx(together, rel=EXACT)
+    # 0.7, 0.2, 0.1 became 0.6, 0.3, 0.1; the second image's two best classes changed places.
+    assert (comparison.images, comparison.worst) == (2, 1)
+
+
+def test_a_nan_is_the_worst_image_and_stays_in_the_figures():
+    comparison = Comparison()
+    broken = CANDIDATE.copy()
+    broken[0, 0] = np.nan
+    for candidate in (broken, CANDIDATE):
+        comparison.add(REFERENCE, candidate)
+    assert comparison.worst == 0
+    assert math.isnan(comparison.metrics().max_abs)
+
+
+def test_no_batches_give_no_metrics():
+    with pytest.raises(ValueError, match="no images"):
+        Comparison().metrics()
 
 
 def test_violations_name_the_value_and_the_limit():
     metrics = compare(REFERENCE, CANDIDATE)
-    tolerance = Tolerance("strict", max_abs=0.05, min_logit_sqnr_db=30.0)
+    tolerance = Tolerance("strict", 0.05, 30.0, min_sqnr_db=7.0, min_top1_agreement=0.51)
     assert tolerance.violations(metrics) == (
         "max abs 0.3 is above 0.05",
         f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below 30 dB",
+        "SQNR of the probabilities 7.0 dB is below 7 dB",
+        "top-1 agreement 50.00% is below 51.00%",
     )
 
 
 def test_a_limit_that_is_just_reached_passes():
     metrics = compare(REFERENCE, CANDIDATE)
-    exact = Tolerance("exact", max_abs=metrics.max_abs, min_logit_sqnr_db=metrics.logit_sqnr_db)
+    exact = Tolerance(
+        "exact", metrics.max_abs, metrics.logit_sqnr_db, metrics.sqnr_db, metrics.top1_agreement
+    )
     assert exact.violations(metrics) == ()
     assert Tolerance("unset").violations(metrics) == ()
 
@@ -132,6 +169,8 @@ def test_a_tolerance_is_told_with_its_reason():
     assert Tolerance("because", max_abs=0.5).to_json() == {
         "max_abs": 0.5,
         "min_logit_sqnr_db": None,
+        "min_sqnr_db": None,
+        "min_top1_agreement": None,
         "reason": "because",
     }
 
