@@ -167,6 +167,26 @@ def test_the_convolutions_of_an_int8_w4_file_have_the_same_numbers(export, onnx_
         np.testing.assert_array_equal(bias.scales, onnx_numbers.bias_scales[layer])
 
 
+def unpacked(packed: np.ndarray) -> np.ndarray:
+    """Two values 0...15 of each byte, the low half first."""
+    return np.stack([packed & 0xF, packed >> 4], axis=-1).reshape(-1).astype(int)
+
+
+@pytest.mark.parametrize("layer", ["fc1", "fc2", "predictions"])
+def test_int4_kernels_of_both_formats_are_the_same_integers_and_scales(export, layer):
+    """MatMulNBits has 8 for zero, TFLite two's complement; both have outputs first."""
+    tensors = {t.name: t for t in TfliteFile(export("int8-w4", format="tflite")).tensors}
+    graph = onnx.load(export("int8-w4")).graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    theirs = unpacked(constants[f"{layer}/kernel"]) - 8
+    ours = (unpacked(tensors[f"{layer}/kernel"].data) ^ 8) - 8
+    np.testing.assert_array_equal(ours, theirs)
+    assert (ours.min(), ours.max()) == (-8, 7)
+    scales = array_of(tensors[f"{layer}/kernel/scales"])
+    np.testing.assert_array_equal(scales, constants[f"{layer}/kernel/scales"])
+    assert scales.shape == (tensors[layer].shape[1], len(ours) // 64 // tensors[layer].shape[1])
+
+
 def last_bit(data: bytes, old: bytes, position: int = 0) -> bytes:
     """The file with the lowest bit of one number changed, which must be in it."""
     start = data.index(old) + position
