@@ -196,6 +196,18 @@ class Artifact:
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise ArtifactError(f"artifact description is not readable: {error!r}") from error
 
+    @classmethod
+    def from_embedded(cls, text: str | bytes, path: Path) -> Self:
+        """Reads :meth:`embedded` as it was found in the file or directory ``path``.
+
+        Raises:
+            ArtifactError: It is not JSON, or not the description of an artifact.
+        """
+        try:
+            return cls.from_json(json.loads(text))
+        except (ValueError, ArtifactError) as error:
+            raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
+
     def embedded(self) -> str:
         """The JSON that goes into the file: no path, no size, no digest, bytes that repeat."""
         bare = replace(self, path=Path(self.path).name, size_bytes=None, sha256=None)

@@ -157,8 +157,8 @@ class Comparison:
         return ParityMetrics(
             max_abs=self._max_abs,
             rel_l2=math.sqrt(sums["noise"] / sums["signal"]),
-            sqnr_db=_decibels(sums["signal"], sums["noise"]),
-            logit_sqnr_db=_decibels(sums["logit_signal"], sums["logit_noise"]),
+            sqnr_db=decibels(sums["signal"], sums["noise"]),
+            logit_sqnr_db=decibels(sums["logit_signal"], sums["logit_noise"]),
             cosine=sums["product"] / norms if norms else 0.0,
             top1_agreement=sums["top1"] / self.images,
             top5_agreement=sums["top5"] / self.images,
@@ -206,10 +206,11 @@ def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
     """
     signal = float(np.sum(np.square(reference, dtype=np.float64)))
     noise = float(np.sum(np.square(np.subtract(candidate, reference, dtype=np.float64))))
-    return _decibels(signal, noise)
+    return decibels(signal, noise)
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """10 log10 of signal power over noise power; infinite without noise."""
     if noise == 0:
         return float("inf")
     with np.errstate(divide="ignore"):

@@ -6,7 +6,6 @@ every table, and that every buffer lies inside the file.
 
 from __future__ import annotations
 
-import json
 import mmap
 import shutil
 import struct
@@ -162,12 +161,7 @@ class TfliteFile:
         """
         if METADATA_KEY not in self.metadata:
             return None
-        try:
-            return Artifact.from_json(json.loads(self.metadata[METADATA_KEY]))
-        except (ValueError, ArtifactError) as error:
-            raise ArtifactError(
-                f"{self.path}: its vggexport metadata is damaged: {error}"
-            ) from error
+        return Artifact.from_embedded(self.metadata[METADATA_KEY], self.path)
 
     def write_with_outputs(self, tensors: Iterable[TfliteTensor], path: Path) -> None:
         """Writes a copy whose outputs are other tensors.

@@ -12,6 +12,7 @@ from vggexport.cli.options import DYNAMIC, LAYOUTS, METHODS
 from vggexport.weights import layouts
 from vggexport.workflows.calibrating import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.workflows.network import DEFAULT_WEIGHTS, NetworkOptions
+from vggexport.workflows.verifying import DEFAULT_IMAGES
 
 HEAVY = ("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL")
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,7 @@ def test_calibration_literals_are_those_of_the_package():
     assert tuple(calibration.OBSERVERS) == METHODS
     assert option("onnx", "calibration_method").default == calibration.DEFAULT_METHOD
     assert option("onnx", "calibration_samples").default == DEFAULT_SAMPLES
+    assert option("verify", "images").default == DEFAULT_IMAGES
     assert option("onnx", "calibration_data").default == calibration.SYNTHETIC
     assert CalibrationOptions().data == calibration.SYNTHETIC
 

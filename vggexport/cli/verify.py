@@ -43,9 +43,7 @@ from vggexport.cli.options import common_options
 )
 @click.option(
     "--provider",
-    default="CPUExecutionProvider",
-    show_default=True,
-    help="Execution provider of ONNX Runtime.",
+    help="Execution provider of ONNX Runtime.  [default: CPUExecutionProvider]",
 )
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
 @click.option("--strict", is_flag=True, help="Refuse images that an artifact was calibrated on.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vggexport.artifact import Artifact
+from vggexport.errors import VggExportError
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.weights import Weights
 
@@ -28,6 +29,10 @@ class ExportRequest:
     ranges: ActivationRanges | None = None
     taps: tuple[str, ...] = ()
     opset: int | None = None
+
+
+class BindingError(VggExportError):
+    """A weight was bound twice, not at all, or to another shape or type: a defect."""
 
 
 class Exporter(Protocol):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import helper
 
@@ -17,7 +15,7 @@ from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.errors import ArtifactError
 from vggexport.quantization.audit import Operator
 from vggexport.reports.results import Inspection, TensorDescription
-from vggexport.runners.onnx import open_session, session_options
+from vggexport.runners.onnx import write_optimized
 
 _KERNEL_INPUTS = {
     "Conv": 1,
@@ -84,10 +82,7 @@ def _optimized(path: Path) -> Any:
     """The graph behind ONNX Runtime's hardware-independent optimizations, types inferred."""
     with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
         written = Path(folder) / "optimized.onnx"
-        options = session_options(threads=1)
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.optimized_model_filepath = str(written)
-        open_session(path, options)
+        write_optimized(path, written)
         return onnx.load(written)
 
 
@@ -96,11 +91,7 @@ def _artifact(model: Any, path: Path) -> Artifact | None:
     properties = {entry.key: entry.value for entry in model.metadata_props}
     if METADATA_KEY not in properties:
         return None
-    try:
-        described = Artifact.from_json(json.loads(properties[METADATA_KEY]))
-    except (ValueError, ArtifactError) as error:
-        raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
-    return described.located(path)
+    return Artifact.from_embedded(properties[METADATA_KEY], path).located(path)
 
 
 def _describe(value: Any) -> TensorDescription:

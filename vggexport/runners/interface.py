@@ -49,7 +49,12 @@ class Runner(Protocol):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the network and its memory; entering again opens it again."""
+        ...
 
     def predict(self, images: Images) -> NDArray[np.float32]:
         """Probabilities, float32 (images, classes), in an array that is the caller's."""

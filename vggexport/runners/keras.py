@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import keras
@@ -45,12 +44,8 @@ class KerasRunner(Runner):
         self._model = build_architecture(self._spec)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets go of the network and its memory."""
         self._model = None
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:

@@ -9,13 +9,11 @@ there: what is read must be what ONNX Runtime computes without being watched, bi
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -276,10 +274,7 @@ def _artifact(session: Any, path: Path) -> Artifact | None:
     properties = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in properties:
         return None
-    try:
-        return Artifact.from_json(json.loads(properties[METADATA_KEY]))
-    except (ValueError, ArtifactError) as error:
-        raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
+    return Artifact.from_embedded(properties[METADATA_KEY], path)
 
 
 class OnnxRunner(Runner):
@@ -325,12 +320,8 @@ class OnnxRunner(Runner):
         self._session = session
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets go of the network and its memory."""
         self._session = None
 
     def _open(self) -> Any:

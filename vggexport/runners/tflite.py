@@ -6,7 +6,6 @@ import importlib.metadata
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -58,12 +57,8 @@ class TfliteRunner(Runner):
         self._readable = {OUTPUT_NAME: ends[OUTPUT_NAME]}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets go of the network and its memory."""
         self._interpreter = None
         self._layers, self._readable = {}, {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from vggexport import registry
 from vggexport.artifact import Artifact, format_of
 from vggexport.environment import peak_rss_bytes
 from vggexport.errors import ArtifactError, CalibrationError, InputError
-from vggexport.parity import Comparison, Tolerance
+from vggexport.parity import Comparison, Tolerance, decibels
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.results import CandidateReport, LayerParity, RunnerRecord, VerifyReport
 from vggexport.runners import RUNNERS
@@ -32,7 +31,6 @@ DEFAULT_IMAGES = 200
 CHUNK = 8
 """Images in memory at a time; one with all its layers, which are 60 MB for VGG-D."""
 
-CPU_PROVIDER = "CPUExecutionProvider"
 KERAS = "keras"
 MODEL_SUFFIXES = (".onnx", ".tflite")
 
@@ -49,7 +47,7 @@ class VerifyOptions:
         images: Number of images, at most.
         seed: Of the choice of images.
         threads: Threads of each runtime; 0 where the runtime chooses.
-        provider: ONNX Runtime's execution provider.
+        provider: ONNX Runtime's execution provider, or None for its CPU's.
         layers: Compare every layer too.
         strict: Refuse images that an artifact's calibration took ranges from.
         limits: Tolerances to use instead of those of the precisions; what is None there is kept.
@@ -61,7 +59,7 @@ class VerifyOptions:
     images: int = DEFAULT_IMAGES
     seed: int = 0
     threads: int = 0
-    provider: str = CPU_PROVIDER
+    provider: str | None = None
     layers: bool = False
     strict: bool = False
     limits: Tolerance | None = None
@@ -146,7 +144,8 @@ def _enter_keras(
 def _enter_file(entered: ExitStack, source: str, options: VerifyOptions) -> _Contestant:
     path = Path(source)
     file_format = format_of(path)
-    extra = {"provider": options.provider} if file_format == "onnx" else {}
+    chosen = file_format == "onnx" and options.provider
+    extra = {"provider": chosen} if chosen else {}
     loaded = registry.load(RUNNERS, file_format)(path, threads=options.threads, **extra)
     runner: Runner = entered.enter_context(loaded)
     if runner.artifact is None:
@@ -273,11 +272,7 @@ class _LayerSums:
         self._max_abs = float(np.maximum(self._max_abs, np.abs(error).max()))
 
     def parity(self, name: str) -> LayerParity:
-        if self._noise == 0:
-            return LayerParity(name, math.inf, self._max_abs)
-        with np.errstate(divide="ignore"):
-            sqnr_db = float(10 * np.log10(np.float64(self._signal) / self._noise))
-        return LayerParity(name, sqnr_db, self._max_abs)
+        return LayerParity(name, decibels(self._signal, self._noise), self._max_abs)
 
 
 def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:

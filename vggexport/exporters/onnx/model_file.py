@@ -17,17 +17,14 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from vggexport.errors import OutputError, VggExportError
+from vggexport.errors import OutputError
+from vggexport.exporters.interface import BindingError
 from vggexport.spec import INPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Largest message that protobuf reads."""
 
 _LENGTH_DELIMITED = 2
-
-
-class BindingError(VggExportError):
-    """A symbol was bound twice, not at all, or to another shape or type: a defect."""
 
 
 def symbols(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

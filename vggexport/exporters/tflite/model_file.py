@@ -17,7 +17,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from vggexport.errors import OutputError, VggExportError
+from vggexport.errors import OutputError
+from vggexport.exporters.interface import BindingError
 from vggexport.exporters.tflite.binding import Value
 from vggexport.exporters.tflite.graph import Graph, Operator, Tensor
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME
@@ -37,10 +38,6 @@ _CHUNK_BYTES = 1 << 24  # what is made contiguous at a time
 _OFFSET = np.dtype("<u4")
 _PLACEHOLDER = np.zeros(1, np.uint8)
 _BUFFER_DATA_SLOT = 4  # of the first field, ``data``, in a table's vtable
-
-
-class BindingError(VggExportError):
-    """A weight was bound twice, not at all, or to another shape or type: a defect."""
 
 
 def write_model(
