@@ -127,6 +127,7 @@ OUTPUT_FAULTS = (
         "applies softmax to probabilities",
         "take the second softmax out",
         _apply_softmax_twice,
+        lossy=True,  # of logits' errors it shows those of the likely classes alone
     ),
     OutputFault(
         "classes-permuted",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vggexport import registry
 from vggexport.artifact import Artifact, format_of
 from vggexport.errors import ArtifactError, InputError
+from vggexport.extractors import EXTRACTORS
 from vggexport.golden import GoldenFile
 from vggexport.progress import Steps
 from vggexport.reports.verification import RunnerRecord
@@ -59,6 +63,18 @@ class Contestant:
     def computes(self) -> bool:
         """Whether it runs any images, rather than giving recorded answers for some."""
         return self.artifact.format != GOLDEN
+
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """Kernels and biases as it computes with them, native, read one at a time.
+
+        Raises:
+            ArtifactError: They cannot be read out of the file.
+        """
+        if self.network:
+            return self.network.weights
+        extract = registry.load(EXTRACTORS, self.artifact.format)
+        extracted: Mapping[str, NDArray[np.float32]] = extract(Path(self.path))
+        return extracted
 
     def record(self, seconds: float) -> RunnerRecord:
         """What a report says of it, and of the seconds that it took."""

@@ -277,7 +277,8 @@ class _Match:
         with steps.step("diagnose"):
             sample = np.stack(self._sample)
             found = diagnose(self._reference, candidate, sample, report.tolerance, steps)
-        return replace(report, diagnosis=found)
+        suspicious = report.suspicious or found.suspicious
+        return replace(report, diagnosis=found, suspicious=suspicious)
 
     def _run(self, contestant: Contestant, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()
