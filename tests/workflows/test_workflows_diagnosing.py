@@ -1,14 +1,21 @@
 """Real files broken in known ways, and what verify says is the matter with them."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
 
+from benchmarks import faulty_files
+from benchmarks.faulty_files import (
+    OUTPUT_BREAKS,
+    PAIR_BREAKS,
+    SWAPPED,
+    changed,
+    exchanged,
+    resize_breaks,
+)
 from vggexport import workflows
 from vggexport.faults.images import image_faults
 from vggexport.faults.outputs import OUTPUT_FAULTS
@@ -26,7 +33,7 @@ from vggexport.workflows import (
 WEIGHTS = "weights.npz"
 FLOAT, INT8 = "whole.onnx", "whole_int8.onnx"
 IMAGES = 8  # as many as the mistakes are tried on
-MEAN = np.array(MEAN_RGB, np.float32)
+IMAGE_BREAKS = faulty_files.IMAGE_BREAKS | resize_breaks(16)
 
 
 @pytest.fixture(scope="session")
@@ -72,166 +79,6 @@ def diagnosed(folder, int8_tolerance, tmp_path, monkeypatch):
         return candidate
 
     return diagnose
-
-
-def initializer(model, name):
-    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
-
-
-def changed(name, function) -> Callable[[onnx.ModelProto], None]:
-    def change(model):
-        tensor = initializer(model, name)
-        array = function(numpy_helper.to_array(tensor))
-        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
-
-    return change
-
-
-def exchanged(one, other) -> Callable[[onnx.ModelProto], None]:
-    """All tensors of two layers, with their scales where they have some."""
-
-    def change(model):
-        names = {tensor.name for tensor in model.graph.initializer}
-        for part in ("kernel", "bias", "kernel/scales", "bias/scales"):
-            pair = [f"{layer}/{part}" for layer in (one, other)]
-            if pair[0] in names:
-                arrays = [numpy_helper.to_array(initializer(model, name)) for name in pair]
-                for name, array in zip(pair, reversed(arrays), strict=True):
-                    changed(name, lambda _, array=array: array)(model)
-
-    return change
-
-
-def in_front(*nodes, **constants) -> Callable[[onnx.ModelProto], None]:
-    """Operators from ``images`` to ``fed``, which the network then reads."""
-
-    def change(model):
-        graph = model.graph
-        for node in graph.node:
-            node.input[:] = ["fed" if name == "images" else name for name in node.input]
-        add_constants(graph, constants)
-        for node in reversed(nodes):
-            graph.node.insert(0, helper.make_node(*node[:-1], **node[-1]))
-
-    return change
-
-
-def behind(*nodes, of="probabilities", **constants) -> Callable[[onnx.ModelProto], None]:
-    """Operators from ``own`` to the tensor ``of``, which is put out or read on."""
-
-    def change(model):
-        graph = model.graph
-        place = next(i for i, node in enumerate(graph.node) if of in node.output)
-        graph.node[place].output[:] = ["own"]
-        add_constants(graph, constants)
-        for offset, node in enumerate(nodes, start=1):
-            graph.node.insert(place + offset, helper.make_node(*node[:-1], **node[-1]))
-
-    return change
-
-
-def add_constants(graph, constants):
-    for name, value in constants.items():
-        array = value if isinstance(value, np.ndarray) else np.array(value)
-        array = array.astype(np.float32) if array.dtype == np.float64 else array
-        graph.initializer.append(numpy_helper.from_array(array, name))
-
-
-def without_softmax(model):
-    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
-    softmax.CopyFrom(helper.make_node("Identity", softmax.input, softmax.output))
-
-
-def permuted(model):
-    order = [3, 0, 4, 1, 2]
-    axis = list(initializer(model, "predictions/kernel").dims).index(len(order))
-    changed("predictions/kernel", lambda kernel: np.take(kernel, order, axis=axis))(model)
-    names = {tensor.name for tensor in model.graph.initializer}
-    for name in ("predictions/bias", "predictions/kernel/scales", "predictions/bias/scales"):
-        if name in names:
-            changed(name, lambda array: array[order])(model)
-
-
-def both(*changes) -> Callable[[onnx.ModelProto], None]:
-    def change(model):
-        for one in changes:
-            one(model)
-
-    return change
-
-
-SWAPPED = in_front(("Gather", ["images", "order"], ["fed"], {"axis": 3}), order=[2, 1, 0])
-NEAREST = {
-    "mode": "nearest",
-    "nearest_mode": "floor",
-    "coordinate_transformation_mode": "asymmetric",
-}
-IMAGE_BREAKS = {
-    "channels-swapped": SWAPPED,
-    "kernel-channels-swapped": changed("block1_conv1/kernel", lambda k: k[:, ::-1]),
-    "mean-missing": changed("mean_subtraction/mean_rgb", lambda mean: 0 * mean),
-    "mean-twice": changed("mean_subtraction/mean_rgb", lambda mean: 2 * mean),
-    "mean-reversed": changed("mean_subtraction/mean_rgb", lambda mean: mean[..., ::-1]),
-    "scaled-0-1": in_front(("Div", ["images", "by"], ["fed"], {}), by=255.0),
-    "expects-0-1": in_front(("Mul", ["images", "by"], ["fed"], {}), by=255.0),
-    "scaled-minus1-1": in_front(
-        ("Div", ["images", "by"], ["scaled"], {}), ("Sub", ["scaled", "less"], ["fed"], {}),
-        by=127.5, less=1.0,
-    ),
-    "expects-minus1-1": in_front(
-        ("Add", ["images", "plus"], ["moved"], {}), ("Mul", ["moved", "by"], ["fed"], {}),
-        plus=1.0, by=127.5,
-    ),
-    "torchvision-normalized": in_front(
-        ("Sub", ["images", "mean"], ["moved"], {}), ("Div", ["moved", "by"], ["fed"], {}),
-        mean=255 * np.array([0.485, 0.456, 0.406]), by=255 * np.array([0.229, 0.224, 0.225]),
-    ),
-    "nchw-for-nhwc": in_front(
-        ("Reshape", ["images", "shape"], ["planes"], {}),
-        ("Transpose", ["planes"], ["fed"], {"perm": [0, 2, 3, 1]}),
-        shape=[-1, 3, 16, 16],
-    ),
-    "height-width-swapped": in_front(
-        ("Transpose", ["images"], ["fed"], {"perm": [0, 2, 1, 3]})
-    ),
-    "upside-down": in_front(
-        ("Slice", ["images", "last", "first", "axis", "step"], ["fed"], {}),
-        last=[-1], first=[-99], axis=[1], step=[-1],
-    ),
-    "resized-twice": in_front(
-        ("Transpose", ["images"], ["planes"], {"perm": [0, 3, 1, 2]}),
-        ("Resize", ["planes", "", "scales"], ["larger"], {"mode": "linear"}),
-        ("Slice", ["larger", "from", "to", "axes"], ["cropped"], {}),
-        ("Transpose", ["cropped"], ["fed"], {"perm": [0, 2, 3, 1]}),
-        **{"scales": [1, 1, 1.125, 1.125], "from": [1, 1], "to": [17, 17], "axes": [2, 3]},
-    ),
-    "resized-nearest": in_front(
-        ("Transpose", ["images"], ["planes"], {"perm": [0, 3, 1, 2]}),
-        ("Resize", ["planes", "", "half"], ["smaller"], NEAREST),
-        ("Resize", ["smaller", "", "twice"], ["larger"], NEAREST),
-        ("Transpose", ["larger"], ["fed"], {"perm": [0, 2, 3, 1]}),
-        half=[1, 1, 0.5, 0.5], twice=[1.0, 1.0, 2.0, 2.0],
-    ),
-}  # fmt: skip
-OUTPUT_BREAKS = {
-    "softmax-missing": without_softmax,
-    "softmax-twice": behind(("Softmax", ["own"], ["probabilities"], {"axis": -1})),
-    "classes-permuted": permuted,
-    "softmax-quantized": behind(
-        ("QuantizeLinear", ["own", "step", "zero"], ["integers"], {}),
-        ("DequantizeLinear", ["integers", "step", "zero"], ["probabilities"], {}),
-        step=1 / 255, zero=np.uint8(0),
-    ),
-    "logits-quantized": behind(
-        ("QuantizeLinear", ["own", "step", "zero"], ["integers"], {}),
-        ("DequantizeLinear", ["integers", "step", "zero"], ["predictions"], {}),
-        of="predictions", step=0.25, zero=np.int8(0),
-    ),
-}  # fmt: skip
-PAIR_BREAKS = {
-    "channels-swapped+mean-missing": both(SWAPPED, IMAGE_BREAKS["mean-missing"]),
-    "channels-swapped+mean-twice": both(SWAPPED, IMAGE_BREAKS["mean-twice"]),
-}
 
 
 def test_every_known_mistake_is_made_once():
