@@ -325,3 +325,15 @@ def test_a_fixed_batch_is_filled_up(network):
 def test_one_artifact_is_not_enough():
     with pytest.raises(InputError, match="name two artifacts"):
         verified(FILES[0])
+
+
+def test_the_readme_has_every_limit():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:4] for line in text.splitlines() if " dB" in line and "| " in line]
+    said = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "against" not in row[0]}
+    for precision, tolerance in checking.TOLERANCES.items():
+        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in said[precision]
+    assert "max abs 1e-4" in said["float32"]
+    pairs = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "of one cal" in row[0]}
+    for precision, tolerance in checking.SAME_INTEGERS.items():
+        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in pairs[precision]
