@@ -65,7 +65,7 @@ class Machine:
         architecture: "x86_64", "aarch64" ...
         cpu_model: The processor's name.
         cpu_features: By the names of :data:`FEATURES`.
-        physical_cores: Cores of the machine, of which each may run several threads.
+        physical_cores: Cores that this process may use, of which each may run several threads.
         logical_cores: Threads of the machine.
         affinity: Logical cores that this process may use.
         governor: Frequency governor, of several the first core's.

@@ -209,7 +209,8 @@ def _state(report: BenchmarkReport) -> Iterator[str]:
 
 def gate(result: Gate) -> str:
     """The verdict and what was allowed, in a sentence."""
-    return f"{result.verdict}; up to {1 + result.max_regression:.3f} times {result.baseline} is allowed"
+    bound = 1 + result.max_regression
+    return f"{result.verdict}; up to {bound:.3f} times {result.baseline} is allowed"
 
 
 def sustained(report: BenchmarkReport) -> Iterator[tuple[str, str]]:

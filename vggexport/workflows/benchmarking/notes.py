@@ -18,16 +18,17 @@ def notes_on(
 ) -> tuple[str, ...]:
     """All notes, each once."""
     found = (
-        *_busy(machine),
+        *busy(machine),
         *_instruction_sets(machine, results),
         *_fallbacks(results),
         *_on_cuda(results),
-        *_inconclusive(gate),
+        *inconclusive(gate),
     )
     return tuple(dict.fromkeys(found))
 
 
-def _busy(machine: Machine) -> Iterator[str]:
+def busy(machine: Machine) -> Iterator[str]:
+    """Whether others used the machine when the run began."""
     if machine.busy:
         yield (
             f"the machine was busy at the start (load average {machine.load_average:.2f} on "
@@ -83,7 +84,7 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
         if precision is Precision.FLOAT32:
             is_on = result.provider_options.get("use_tf32", "1") != "0"
             yield (
-                "float32 on CUDA is computed in TF32, with 10-bit significands, on GPUs that have it"
+                "float32 on CUDA is computed in TF32, with 10-bit significands, if the GPU has it"
                 if is_on
                 else "float32 on CUDA is computed without TF32"
             )
@@ -94,7 +95,8 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
             )
 
 
-def _inconclusive(gate: Gate | None) -> Iterator[str]:
+def inconclusive(gate: Gate | None) -> Iterator[str]:
+    """What to do about a gate that can tell neither way."""
     if gate and gate.verdict is Verdict.INCONCLUSIVE:
         yield (
             f"the gate is inconclusive: an interval spans the {gate.max_regression:.1%} allowed; "

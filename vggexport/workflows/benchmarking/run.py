@@ -20,11 +20,10 @@ from vggexport.reports.benchmark.results import (
     Gate,
     GatedResult,
 )
-from vggexport.workflows.benchmarking import files
+from vggexport.workflows.benchmarking import files, notes
 from vggexport.workflows.benchmarking.ceilings import measure_ceiling
 from vggexport.workflows.benchmarking.cells import measure_cell
 from vggexport.workflows.benchmarking.gating import Baseline, read_baseline
-from vggexport.workflows.benchmarking.notes import notes_on
 from vggexport.workflows.benchmarking.options import CUDA_PROVIDER, BenchmarkOptions
 
 
@@ -45,13 +44,15 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     steps = Steps(progress or Silent())
     machine, cells = read_machine(), options.cells()
     stored = _stored_baseline(options, machine)
+    for note in notes.busy(machine):
+        steps.progress.note(note)
     placements: dict[str, Placement | None] = {}
     with files.opened(options.files) as write:
         measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
         with steps.step("ceiling"):
             results, ceilings = _under_ceilings(measured)
         comparisons = _compare(results)
-        gate, notes = _gate(options, results, comparisons, stored)
+        gate, ungated = _gate(options, results, comparisons, stored)
         report = BenchmarkReport(
             machine,
             read_gpu() if options.execution_provider == CUDA_PROVIDER else None,
@@ -59,11 +60,11 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
             comparisons,
             ceilings,
             gate,
-            (*notes, *notes_on(machine, results, gate)),
+            (*ungated, *notes.notes_on(machine, results, gate)),
             steps.seconds,
         )
         write(report)
-    for note in report.notes:
+    for note in notes.inconclusive(gate):
         steps.progress.note(note)
     return report
 
