@@ -122,21 +122,28 @@ def test_nan_violates_every_limit():
 def test_batches_give_what_all_images_together_give():
     """The sums are those of a loop; in one batch the order of them differs, by some last bits."""
     comparison = Comparison()
-    for row in range(2):
-        comparison.add(REFERENCE[row : row + 1], CANDIDATE[row : row + 1])
+    by_image = [
+        float(comparison.add(REFERENCE[row : row + 1], CANDIDATE[row : row + 1])[0])
+        for row in range(2)
+    ]
     together = compare(REFERENCE, CANDIDATE).to_json()
     assert comparison.metrics().to_json() == pytest.approx(together, rel=EXACT)
     # 0.7, 0.2, 0.1 became 0.6, 0.3, 0.1; the second image's two best classes changed places.
-    assert (comparison.images, comparison.worst) == (2, 1)
+    assert comparison.images == 2
+    assert by_image[1] < by_image[0] < math.inf
+    assert list(Comparison().add(REFERENCE, CANDIDATE)) == pytest.approx(by_image, rel=EXACT)
+
+
+def test_equal_images_have_an_infinite_sqnr():
+    assert list(Comparison().add(REFERENCE, REFERENCE)) == [math.inf, math.inf]
 
 
 def test_a_nan_is_the_worst_image_and_stays_in_the_figures():
     comparison = Comparison()
     broken = CANDIDATE.copy()
     broken[0, 0] = np.nan
-    for candidate in (broken, CANDIDATE):
-        comparison.add(REFERENCE, candidate)
-    assert comparison.worst == 0
+    by_image = [float(comparison.add(REFERENCE, c).min()) for c in (broken, CANDIDATE)]
+    assert by_image[0] == -math.inf < by_image[1]
     assert math.isnan(comparison.metrics().max_abs)
 
 

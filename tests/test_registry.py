@@ -15,7 +15,10 @@ from vggexport.exporters import EXPORTERS
 from vggexport.inspectors import INSPECTORS
 from vggexport.runners import RUNNERS
 
-FRAMEWORKS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "h5py", "ai_edge_litert")
+FRAMEWORKS = (
+    *("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "h5py", "ai_edge_litert"),
+    "matplotlib",
+)
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_every_entry_offers_its_interface(entries, name, methods):
 def test_looking_at_the_registries_imports_no_framework():
     code = (
         "import sys, vggexport.exporters, vggexport.inspectors, vggexport.registry,"
-        " vggexport.runners, vggexport.parity, vggexport.quantization.audit\n"
+        " vggexport.reports, vggexport.runners, vggexport.parity, vggexport.quantization.audit\n"
         f"print([name for name in {FRAMEWORKS} if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -122,5 +125,6 @@ def test_the_extra_named_is_the_smallest_that_brings_the_package():
     extras["cpu"] = extras["cpu"] + extras["build"]
     assert "vggexport[build]" in extras["cpu"]
     for package, extra in registry._EXTRAS.items():
-        brought_by = [name for name in ("runtime", "cpu") if _brings(extras[name], package)]
-        assert brought_by[0] == extra  # the smaller of both stands first
+        smallest_first = ("report", "runtime", "cpu")
+        brought_by = [name for name in smallest_first if _brings(extras[name], package)]
+        assert brought_by[0] == extra

@@ -83,9 +83,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 def _check_file(path: Path, *, force: bool) -> None:
     """Refuses a place where no file may go."""
     if path.is_dir():
-        raise OutputError(f"output {path} is a directory: name a file with -o")
+        raise OutputError(f"output {path} is a directory: name a file")
     if path.exists() and not path.is_file():
-        raise OutputError(f"output {path} is a device or a pipe: name a file with -o")
+        raise OutputError(f"output {path} is a device or a pipe: name a file")
     _check_free(path, force=force)
 
 
@@ -105,7 +105,7 @@ def _check_directory(path: Path, marker: str, *, force: bool) -> None:
 
 def _check_free(path: Path, *, force: bool) -> None:
     if path.exists() and not force:
-        raise OutputError(f"output {path} exists: pass --force to replace it, or -o another")
+        raise OutputError(f"output {path} exists: pass --force to replace it, or name another")
 
 
 def _sync(path: Path) -> None:
@@ -137,7 +137,7 @@ def _make_folder(target: Path) -> Path:
             raise Unfinished(_full_message(target, error)) from error
         raise OutputError(
             f"cannot write to {target.parent}: {error.strerror}; name a folder that exists and "
-            "that you may write to with -o"
+            "that you may write to"
         ) from error
 
 
@@ -145,7 +145,7 @@ def _full_message(target: Path, error: OSError) -> str:
     free = shutil.disk_usage(target.parent).free
     return (
         f"no room for {target}: {error.strerror}, {free:,} bytes are free in its folder; make room "
-        "or write elsewhere with -o"
+        "or write elsewhere"
     )
 
 

@@ -32,7 +32,7 @@ class ParityMetrics:
         cosine: Cosine of the angle between all probabilities as one vector.
         top1_agreement: Share of images with the same best class.
         top5_agreement: Share of the reference's five best classes found among the candidate's.
-        finite: False if the candidate holds a NaN or an infinity.
+        finite: False if one of the two holds a NaN or an infinity.
     """
 
     max_abs: float
@@ -115,34 +115,32 @@ class Comparison:
 
     Attributes:
         images: Images so far.
-        worst: Position of the image whose logits are furthest off for their size, or None.
     """
 
     def __init__(self) -> None:
         self.images = 0
-        self.worst: int | None = None
-        self._worst_ratio = -1.0
         self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0.0)
         self._max_abs = 0.0
         self._finite = True
 
-    def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> None:
+    def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> NDArray[np.float64]:
         """Takes in one more batch.
 
         Args:
             reference: float (images, classes), finite.
             candidate: The same shape, from the same images.
 
+        Returns:
+            SQNR of each image's logits in dB, (images,); minus infinity where one is not finite.
+
         Raises:
             ValueError: The shapes differ.
         """
         if reference.shape != candidate.shape or reference.ndim != len(("images", "classes")):
             raise ValueError(f"probabilities of shape {reference.shape} against {candidate.shape}")
-        if not reference.size:
-            return
         expected, actual = reference.astype(np.float64), candidate.astype(np.float64)
         with np.errstate(invalid="ignore"):  # infinity minus infinity is the NaN that never passes
-            self._add(expected, actual)
+            return self._add(expected, actual)
 
     def metrics(self) -> ParityMetrics:
         """What all batches together give.
@@ -165,7 +163,9 @@ class Comparison:
             finite=self._finite,
         )
 
-    def _add(self, expected: NDArray[np.float64], actual: NDArray[np.float64]) -> None:
+    def _add(
+        self, expected: NDArray[np.float64], actual: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         error = actual - expected
         logits = centred_logits(expected)
         logit_error = centred_logits(actual) - logits
@@ -178,22 +178,15 @@ class Comparison:
             "logit_signal": np.sum(logits**2),
             "logit_noise": np.sum(logit_error**2),
             "top1": np.sum(expected.argmax(1) == actual.argmax(1)),
-            "top5": len(expected) * _shared_share(_best(expected, top), _best(actual, top)),
+            "top5": _shared(_best(expected, top), _best(actual, top)),
         }
         for name, value in batch.items():
             self._sums[name] += float(value)
-        self._max_abs = float(np.maximum(self._max_abs, np.abs(error).max()))  # keeps a NaN
-        self._finite &= bool(np.isfinite(actual).all())
-        self._find_worst(logits, logit_error)
+        largest = np.abs(error).max(initial=0.0)
+        self._max_abs = float(np.maximum(self._max_abs, largest))  # keeps a NaN
+        self._finite &= bool(np.isfinite(error).all())
         self.images += len(expected)
-
-    def _find_worst(self, logits: NDArray[np.float64], error: NDArray[np.float64]) -> None:
-        signal = np.maximum(np.sum(logits**2, axis=1), _SMALLEST)
-        ratios = np.nan_to_num(np.sum(error**2, axis=1) / signal, nan=np.inf)
-        position = int(ratios.argmax())
-        if ratios[position] > self._worst_ratio:
-            self._worst_ratio = float(ratios[position])
-            self.worst = self.images + position
+        return _row_sqnr_db(logits, logit_error)
 
 
 _SUMS = ("signal", "power", "noise", "product", "logit_signal", "logit_noise", "top1", "top5")
@@ -235,6 +228,15 @@ def _best(probabilities: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 
-def _shared_share(expected: NDArray[np.intp], actual: NDArray[np.intp]) -> float:
+def _shared(expected: NDArray[np.intp], actual: NDArray[np.intp]) -> float:
+    """Sum over the images of the share of classes that both name."""
     shared = [len(np.intersect1d(a, b)) for a, b in zip(expected, actual, strict=True)]
-    return float(np.mean(shared) / expected.shape[1])
+    return sum(shared) / int(expected.shape[1])
+
+
+def _row_sqnr_db(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratios: NDArray[np.float64] = np.sum(signal**2, axis=1) / np.sum(noise**2, axis=1)
+        decibels_by_row: NDArray[np.float64] = 10 * np.log10(ratios)
+    exact = np.all(noise == 0, axis=1)
+    return np.where(exact, np.inf, np.nan_to_num(decibels_by_row, nan=-np.inf, posinf=np.inf))

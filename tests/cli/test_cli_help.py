@@ -14,7 +14,10 @@ from vggexport.workflows.calibrating import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.workflows.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.workflows.verifying import DEFAULT_IMAGES
 
-HEAVY = ("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL")
+HEAVY = (
+    *("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL"),
+    *("jinja2", "matplotlib"),
+)
 ROOT = Path(__file__).parents[2]
 
 LIST_HEAVY_MODULES = f"""

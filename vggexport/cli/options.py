@@ -224,6 +224,27 @@ def output_options(default: str) -> Callable[[Command], Command]:
     return decorate
 
 
+_REPORT_FILES = {
+    "markdown": "For the summary of a CI job.",
+    "junit": "For the dashboard of a CI server.",
+    "html": "One page for a browser, with charts.",
+}
+
+
+def report_file_options(*names: str) -> Callable[[Command], Command]:
+    """``--markdown --junit --html`` or some of them, and ``--force``."""
+
+    def decorate(command: Command) -> Command:
+        files = (
+            click.option(f"--{name}", type=file_path(), metavar="FILE", help=_REPORT_FILES[name])
+            for name in names
+        )
+        force = click.option("--force", is_flag=True, help="Replace existing reports.")
+        return compose(command, *files, force)
+
+    return decorate
+
+
 def verbose_option(command: Command) -> Command:
     """``-v``, on the main group and on each command."""
 

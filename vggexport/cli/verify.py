@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options
+from vggexport.cli.options import common_options, file_path, report_file_options
 
 
 @click.command()
@@ -15,7 +15,8 @@ from vggexport.cli.options import common_options
 @click.option(
     "--reference",
     metavar="ARTIFACT",
-    help="What the others are held to.  [default: the first artifact]",
+    help="What the others are held to; keras for the Keras network of their weights.  "
+    "[default: the first artifact]",
 )
 @click.option(
     "--data",
@@ -55,6 +56,26 @@ from vggexport.cli.options import common_options
     type=click.FloatRange(0, 1),
     help="Share of images with the same best class, 0 to 1.",
 )
+@click.option(
+    "--diagnose/--no-diagnose",
+    default=True,
+    show_default=True,
+    help="Try the known mistakes on a file that fails.",
+)
+@click.option(
+    "--golden",
+    type=file_path(),
+    metavar="FILE",
+    help="Images and a reference's answers that --save-golden stored, instead of --reference and "
+    "--data.",
+)
+@click.option(
+    "--save-golden",
+    type=file_path(),
+    metavar="FILE",
+    help="Store images and the reference's answers.",
+)
+@report_file_options("markdown", "junit", "html")
 @common_options
 def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Hold ONNX and TFLite files, SavedModels and the Keras network to each other.
@@ -65,8 +86,9 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     """
     from vggexport import workflows
     from vggexport.cli import terminal
+    from vggexport.cli.report_files import report_files
     from vggexport.parity import Tolerance
-    from vggexport.reports import text
+    from vggexport.reports import VERIFICATION_FILES, text
 
     limits = Tolerance(
         "as asked for",
@@ -75,20 +97,25 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
         min_sqnr_db=options["min_sqnr"],
         min_top1_agreement=options["min_top1_agreement"],
     )
-    report = workflows.verify(
-        workflows.VerifyOptions(
-            artifacts=options["artifacts"],
-            reference=options["reference"],
-            data=options["data"],
-            images=options["images"],
-            seed=options["seed"],
-            threads=options["threads"] or 0,
-            provider=options["provider"],
-            layers=options["layers"],
-            strict=options["strict"],
-            limits=limits,
-        ),
-        terminal.make_progress(),
-    )
-    terminal.show(text.verification(report), report, as_json=json)
-    fail_check(report.failures, "outside the tolerances; --layers shows where they part")
+    with report_files(VERIFICATION_FILES, options) as write:
+        report = workflows.verify(
+            workflows.VerifyOptions(
+                artifacts=options["artifacts"],
+                reference=options["reference"],
+                data=options["data"],
+                images=options["images"],
+                seed=options["seed"],
+                run=workflows.RunOptions(options["threads"] or 0, options["provider"]),
+                layers=options["layers"],
+                strict=options["strict"],
+                limits=limits,
+                diagnose=options["diagnose"],
+                golden=options["golden"],
+                save_golden=options["save_golden"],
+                force=options["force"],
+            ),
+            terminal.make_progress(),
+        )
+        terminal.show(text.verification(report), report, as_json=json)
+        write(report)
+    fail_check(report.failures, "outside the tolerances")

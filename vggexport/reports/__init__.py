@@ -1,1 +1,12 @@
-"""Results as values, and their renderings: text for a person, JSON for a program."""
+"""Results as values, and their renderings: text for a person, JSON and files for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VERIFICATION_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.verification:verification",
+    "junit": "vggexport.reports.junit:verification",
+    "html": "vggexport.reports.html.verification:verification",
+}
+"""What a verification can be written to, by the option's name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.parity import ParityMetrics, Tolerance
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
-from vggexport.spec import Precision, VGGSpec
+from vggexport.spec import VGGSpec
 
 SCHEMA = 1
 
@@ -179,116 +178,6 @@ class ExportReport:
             "schema": SCHEMA,
             "files": own,
             "seconds": {step: round(seconds, 3) for step, seconds in self.common_seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "passed": not self.failures,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class LayerParity:
-    """How far one layer's outputs are from the reference's, over all images."""
-
-    name: str
-    sqnr_db: float
-    max_abs: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys; JSON knows no infinity, so equal layers have null."""
-        finite = math.isfinite(self.sqnr_db)
-        return {
-            "name": self.name,
-            "sqnr_db": self.sqnr_db if finite else None,
-            "max_abs": self.max_abs if math.isfinite(self.max_abs) else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerRecord:
-    """What ran: a file or the Keras network, and on what."""
-
-    path: str
-    runtime: str
-    provider: str
-    precision: Precision
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and the precision."""
-        return {
-            "path": self.path,
-            "runtime": self.runtime,
-            "provider": self.provider,
-            "precision": self.precision.value,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateReport:
-    """One file held to the reference.
-
-    Attributes:
-        runner: What ran.
-        metrics: How far it is.
-        tolerance: How far it may be.
-        worst_image: The image whose logits are furthest off for their size.
-        layers: Layer by layer, in order, where that was asked for.
-        seen: Images that its calibration took ranges from.
-    """
-
-    runner: RunnerRecord
-    metrics: ParityMetrics
-    tolerance: Tolerance
-    worst_image: str
-    layers: tuple[LayerParity, ...] = ()
-    seen: int = 0
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What is out of tolerance, a clause each; empty for a pass."""
-        return self.tolerance.violations(self.metrics)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            **self.runner.to_json(),
-            "metrics": self.metrics.to_json(),
-            "tolerance": self.tolerance.to_json(),
-            "passed": not self.failures,
-            "failures": list(self.failures),
-            "worst_image": self.worst_image,
-            "calibration_images": self.seen,
-            "layers": [layer.to_json() for layer in self.layers],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """Files held to a reference on the same images."""
-
-    reference: RunnerRecord
-    images: int
-    source: str
-    candidates: tuple[CandidateReport, ...]
-    seconds: Mapping[str, float]
-    peak_rss_bytes: int
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """A clause for each file that failed."""
-        return tuple(
-            f"{candidate.runner.path}: {', '.join(candidate.failures)}"
-            for candidate in self.candidates
-            if candidate.failures
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            "schema": SCHEMA,
-            "reference": self.reference.to_json(),
-            "images": self.images,
-            "source": self.source,
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
             "peak_rss_bytes": self.peak_rss_bytes,
             "passed": not self.failures,
         }

@@ -6,6 +6,7 @@ Formats and runtimes are looked up by name, so importing this package imports no
 from vggexport.workflows.benchmarking import BenchmarkFiles, BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
+from vggexport.workflows.contestants import RunOptions
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
@@ -19,6 +20,7 @@ __all__ = [
     "ExportOptions",
     "FileOptions",
     "NetworkOptions",
+    "RunOptions",
     "VerifyOptions",
     "benchmark",
     "build",

@@ -85,11 +85,19 @@ def tolerance_between(reference: Artifact, candidate: Artifact) -> Tolerance:
     """How far two files may be from each other: as far as the coarser of them is from float32."""
     if reference.full_integer or candidate.full_integer:
         return FULL_INTEGER_OUTPUT
-    coarser = max(reference.precision, candidate.precision, key=list(TOLERANCES).index)
-    same = reference.precision is candidate.precision and coarser in SAME_INTEGERS
-    if same and reference.calibration == candidate.calibration:
-        return SAME_INTEGERS[coarser]
-    return TOLERANCES[coarser]
+    precision = coarser(reference, candidate)
+    return (SAME_INTEGERS if same_integers(reference, candidate) else TOLERANCES)[precision]
+
+
+def coarser(reference: Artifact, candidate: Artifact) -> Precision:
+    """The coarser of two precisions."""
+    return max(reference.precision, candidate.precision, key=list(TOLERANCES).index)
+
+
+def same_integers(reference: Artifact, candidate: Artifact) -> bool:
+    """Whether two files carry the same integers: those of one precision and one calibration."""
+    same = reference.precision is candidate.precision and reference.precision in SAME_INTEGERS
+    return same and reference.calibration == candidate.calibration
 
 
 def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,27 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport import registry
-from vggexport.artifact import Artifact, format_of
-from vggexport.environment import peak_rss_bytes
-from vggexport.errors import ArtifactError, CalibrationError, InputError
-from vggexport.parity import Comparison, Tolerance, decibels
+from vggexport.environment import package_versions, peak_rss_bytes
+from vggexport.errors import CalibrationError, InputError
+from vggexport.golden import GoldenFile, GoldenImages, GoldenWriter
+from vggexport.output import output_folder, publish
+from vggexport.parity import Tolerance
 from vggexport.progress import Progress, Silent, Steps
-from vggexport.reports.results import CandidateReport, LayerParity, RunnerRecord, VerifyReport
-from vggexport.runners import RUNNERS
-from vggexport.runners.interface import Runner
-from vggexport.spec import OUTPUT_NAME, Precision, VGGSpec
-from vggexport.weights import SpecRequest
+from vggexport.reports.verification import CandidateReport, RunnerRecord, VerifyReport
+from vggexport.spec import OUTPUT_NAME
 from vggexport.workflows.calibrating import translated
 from vggexport.workflows.checking import read, tolerance_between
-from vggexport.workflows.network import NetworkOptions, open_network
+from vggexport.workflows.contestants import (
+    KERAS,
+    Contestant,
+    RunOptions,
+    check_same_network,
+    enter_all,
+    enter_golden,
+    is_model,
+)
+from vggexport.workflows.diagnosing import diagnose, point_out
+from vggexport.workflows.tally import Outputs, Tally
 
 DEFAULT_IMAGES = 200
 CHUNK = 8
 """Images in memory at a time; one with all its layers, which are 60 MB for VGG-D."""
-
-KERAS = "keras"
-MODEL_SUFFIXES = (".onnx", ".tflite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +47,19 @@ class VerifyOptions:
     Attributes:
         artifacts: Paths of ``.onnx`` and ``.tflite`` files, of SavedModel directories, and sources
             of weights, which stand for the Keras network.
-        reference: One more of them, or None for the first artifact.
+        reference: One more of them, "keras" for the Keras network of their weights, or None for the
+            first artifact.
         data: A folder, an ``.npz`` file or "synthetic".
         images: Number of images, at most.
         seed: Of the choice of images.
-        threads: Threads of each runtime; 0 where the runtime chooses.
-        provider: ONNX Runtime's execution provider, or None for its CPU's.
+        run: How they run.
         layers: Compare every layer too.
+        diagnose: Try the known mistakes on a file that fails.
         strict: Refuse images that an artifact's calibration took ranges from.
         limits: Tolerances to use instead of those of the precisions; what is None there is kept.
+        golden: A golden file, whose images and answers stand for data and reference.
+        save_golden: Where to write the reference's answers as a golden file.
+        force: Replace that if it exists.
     """
 
     artifacts: tuple[str, ...]
@@ -58,125 +67,137 @@ class VerifyOptions:
     data: str = calibration.SYNTHETIC
     images: int = DEFAULT_IMAGES
     seed: int = 0
-    threads: int = 0
-    provider: str | None = None
+    run: RunOptions = field(default_factory=RunOptions)
     layers: bool = False
+    diagnose: bool = True
     strict: bool = False
     limits: Tolerance | None = None
+    golden: Path | None = None
+    save_golden: Path | None = None
+    force: bool = False
 
-
-@dataclass(slots=True)
-class _Contestant:
-    """One network that runs, and what it is: of the Keras network that is made up from its spec."""
-
-    path: str
-    runner: Runner
-    artifact: Artifact
+    def __post_init__(self) -> None:
+        if self.golden and (self.reference or self.data != calibration.SYNTHETIC):
+            raise InputError(
+                f"golden file {self.golden} brings the reference and the images: leave out "
+                "--reference and --data"
+            )
+        if self.golden and self.layers:
+            raise InputError(
+                f"golden file {self.golden} holds outputs, not layers: leave out --layers"
+            )
 
     @property
-    def record(self) -> RunnerRecord:
-        return RunnerRecord(
-            self.path, self.runner.runtime, self.runner.provider, self.artifact.precision
-        )
+    def sources(self) -> tuple[str, ...]:
+        """The reference, unless that is a golden file, and the candidates, in that order.
+
+        Raises:
+            InputError: There are no two.
+        """
+        if self.golden:
+            return self.artifacts
+        reference = self.reference or self.artifacts[0]
+        if reference == KERAS:
+            reference = next((a for a in self.artifacts if not is_model(a)), KERAS)
+        sources = (reference, *(a for a in self.artifacts if a != reference))
+        if len(sources) < len(("reference", "candidate")):
+            raise InputError(
+                "verify needs a reference and something to hold to it: name two artifacts"
+            )
+        return sources
 
 
-def verify(options: VerifyOptions, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    options: VerifyOptions,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> VerifyReport:
     """Runs all on the same images, a few at a time, and compares each with the reference.
 
     Args:
         options: What is held to what.
         progress: Who shows how far it is.
+        clock: Gives seconds; injected by tests.
 
     Raises:
         ArtifactError: An artifact cannot be read, or two are of different networks.
         CalibrationError: The images cannot be used, or ``strict`` refuses one.
+        InputError: There is nothing to compare.
         Unavailable: A runtime or execution provider is not to be had.
     """
-    steps = Steps(progress or Silent())
-    sources = [options.reference, *options.artifacts] if options.reference else options.artifacts
-    if len(sources) < len(("reference", "candidate")):
-        raise InputError("verify needs a reference and something to hold to it: name two artifacts")
+    steps = Steps(progress or Silent(), clock=clock)
     with ExitStack() as entered:
         with steps.step("load"):
-            reference, *candidates = _enter_all(entered, sources, options, steps)
-            for candidate in candidates:
-                _check_same_network(reference, candidate)
-        tally = _Tally(reference, candidates, layers=options.layers)
-        with steps.step("verify"), translated():
-            images = _open_images(options, reference.artifact.spec.input_size)
-            size = 1 if options.layers else CHUNK
-            for chunk in _chunks(steps.track(iter(images), len(images)), size):
-                tally.add(chunk, strict=options.strict)
+            golden = GoldenFile.read(options.golden) if options.golden else None
+            reference, *candidates = _enter(entered, golden, options, steps)
+        images = _open_images(options, golden, reference.artifact.spec.input_size)
+        match = _Match(reference, candidates, options, clock)
+        record = _recording(options, reference, len(images))
+        with steps.step("verify"), translated(), record as write:
+            for chunk in _chunks(steps.track(iter(images), len(images)), match.chunk):
+                write(chunk, match.play(chunk)[OUTPUT_NAME])
         for unreadable in images.unreadable:
             steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
-        reports = tuple(tally.report(candidate, options.limits) for candidate in candidates)
+        reports = tuple(match.report(candidate, steps) for candidate in candidates)
     _note_seen(reports, steps)
     return VerifyReport(
-        reference.record, tally.images, options.data, reports, steps.seconds, peak_rss_bytes()
+        match.record(reference),
+        match.images,
+        images.source.name,
+        reports,
+        steps.seconds,
+        peak_rss_bytes(),
+        package_versions(),
     )
 
 
-def _enter_all(
-    entered: ExitStack, sources: Sequence[str], options: VerifyOptions, steps: Steps
-) -> list[_Contestant]:
-    """Opens the files, and then the weights, of whose network a file tells more than shapes do."""
-    files = {s: _enter_file(entered, s, options) for s in sources if _is_model(Path(s))}
-    known = next((file.artifact.spec for file in files.values()), None)
-    return [files.get(s) or _enter_keras(entered, s, known, options, steps) for s in sources]
+def _enter(
+    entered: ExitStack, golden: GoldenFile | None, options: VerifyOptions, steps: Steps
+) -> list[Contestant]:
+    """The reference and the candidates, known to be the same network."""
+    contestants = enter_all(entered, options.sources, options.run, steps)
+    if golden:
+        contestants.insert(0, enter_golden(entered, golden))
+    for other in contestants[1:]:
+        check_same_network(contestants[0], other)
+    return contestants
 
 
-def _is_model(path: Path) -> bool:
-    return path.is_dir() or path.suffix in MODEL_SUFFIXES
-
-
-def _enter_keras(
-    entered: ExitStack, source: str, known: VGGSpec | None, options: VerifyOptions, steps: Steps
-) -> _Contestant:
-    request = NetworkOptions(weights=source, request=known or SpecRequest())
-    network = open_network(request, steps, in_memory=True)
-    keras = registry.load(RUNNERS, KERAS)
-    runner: Runner = entered.enter_context(
-        keras(network.spec, dict(network.weights), threads=options.threads)
-    )
-    return _Contestant(source, runner, network.artifact(Path(source), KERAS, Precision.FLOAT32))
-
-
-def _enter_file(entered: ExitStack, source: str, options: VerifyOptions) -> _Contestant:
-    path = Path(source)
-    file_format = format_of(path)
-    chosen = file_format == "onnx" and options.provider
-    extra = {"provider": chosen} if chosen else {}
-    loaded = registry.load(RUNNERS, file_format)(path, threads=options.threads, **extra)
-    runner: Runner = entered.enter_context(loaded)
-    if runner.artifact is None:
-        raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")
-    return _Contestant(source, runner, runner.artifact)
-
-
-def _check_same_network(reference: _Contestant, candidate: _Contestant) -> None:
-    """Refuses to compare what cannot agree: other sizes, other classes, another mean."""
-    mine, theirs = (c.artifact.spec.to_json() for c in (reference, candidate))
-    for key, value in mine.items():
-        if theirs[key] != value:
-            raise ArtifactError(
-                f"{reference.path} and {candidate.path} are different networks: {key} is {value} "
-                f"and {theirs[key]}"
+def _open_images(
+    options: VerifyOptions, golden: GoldenFile | None, size: int
+) -> calibration.CalibrationImages:
+    with translated():
+        source: calibration.ImageSource = (
+            GoldenImages(golden)
+            if golden
+            else calibration.open_source(
+                options.data, size=size, seed=options.seed, samples=options.images
             )
-    labels = reference.artifact.labels, candidate.artifact.labels
-    if all(labels) and labels[0] != labels[1]:
-        first = next(pair for pair in zip(*labels, strict=True) if pair[0] != pair[1])
-        raise ArtifactError(
-            f"{reference.path} and {candidate.path} have different labels: {first[0]!r} is "
-            f"{first[1]!r} there"
         )
+        count = min(options.images, len(source))
+        return calibration.CalibrationImages(source, count, seed=options.seed)
 
 
-def _open_images(options: VerifyOptions, size: int) -> calibration.CalibrationImages:
-    source = calibration.open_source(
-        options.data, size=size, seed=options.seed, samples=options.images
-    )
-    count = min(options.images, len(source))
-    return calibration.CalibrationImages(source, count, seed=options.seed)
+@contextmanager
+def _recording(
+    options: VerifyOptions, reference: Contestant, count: int
+) -> Iterator[Callable[[Sequence[calibration.SourceImage], NDArray[np.float32]], None]]:
+    """What takes images and the reference's answers, for a golden file if one is to be saved."""
+    place = options.save_golden
+    if place is None:
+        yield lambda _images, _answers: None
+        return
+    with output_folder(place, force=options.force) as folder:
+        with GoldenWriter(
+            folder / place.name,
+            reference.artifact,
+            runtime=reference.runner.runtime,
+            provider=reference.runner.provider,
+            count=count,
+        ) as writer:
+            yield writer.add
+        publish(folder, place)
 
 
 def _chunks(
@@ -186,93 +207,95 @@ def _chunks(
         yield chunk
 
 
-class _Tally:
-    """Comparisons of every candidate with the reference, image by image."""
+class _Match:
+    """The reference and every candidate on the same images.
+
+    Attributes:
+        images: Images so far.
+        chunk: Images to take at a time.
+    """
 
     def __init__(
-        self, reference: _Contestant, candidates: Sequence[_Contestant], *, layers: bool
+        self,
+        reference: Contestant,
+        candidates: Sequence[Contestant],
+        options: VerifyOptions,
+        clock: Callable[[], float],
     ) -> None:
         self._reference = reference
-        self._names = [layer.name for layer in reference.artifact.spec.layers]
-        if not layers:
-            self._names = [OUTPUT_NAME]
-        self._comparisons = {c.path: Comparison() for c in candidates}
-        self._layers = {c.path: {n: _LayerSums() for n in self._names} for c in candidates}
         self._candidates = candidates
-        self._seen = dict.fromkeys(self._comparisons, 0)
-        self._labels: list[str] = []
+        self._options = options
+        self._clock = clock
+        spec, labels = reference.artifact.spec, reference.artifact.labels
+        layers = [layer.name for layer in spec.layers] if options.layers else []
+        self._names = layers or [OUTPUT_NAME]
+        self._tallies = [
+            Tally(layers, labels or candidate.artifact.labels) for candidate in candidates
+        ]
+        self._sample: list[NDArray[np.uint8]] = []
+        self.chunk = 1 if layers else CHUNK
+        self.images = 0
+        self._seconds = dict.fromkeys((reference, *candidates), 0.0)
 
-    @property
-    def images(self) -> int:
-        """Images so far."""
-        return len(self._labels)
-
-    def add(self, chunk: Sequence[calibration.SourceImage], *, strict: bool) -> None:
-        """Runs all on some images.
+    def play(self, chunk: Sequence[calibration.SourceImage]) -> Outputs:
+        """Runs all on some images, and gives what the reference gave.
 
         Raises:
             CalibrationError: One was calibrated on, and ``strict`` is set.
         """
-        for candidate in self._candidates:
-            self._count_seen(candidate, chunk, strict=strict)
+        for candidate, tally in zip(self._candidates, self._tallies, strict=True):
+            tally.seen += self._count_seen(candidate, chunk)
         pixels = np.stack([image.pixels for image in chunk])
         expected = self._run(self._reference, pixels)
-        for candidate in self._candidates:
-            actual = self._run(candidate, pixels)
-            self._comparisons[candidate.path].add(expected[OUTPUT_NAME], actual[OUTPUT_NAME])
-            for name, sums in self._layers[candidate.path].items():
-                sums.add(expected[name], actual[name])
-        self._labels += [image.label for image in chunk]
+        for candidate, tally in zip(self._candidates, self._tallies, strict=True):
+            tally.add(chunk, expected, self._run(candidate, pixels))
+        self._sample.extend(pixels[: CHUNK - len(self._sample)])
+        self.images += len(chunk)
+        return expected
 
-    def report(self, candidate: _Contestant, limits: Tolerance | None) -> CandidateReport:
-        """What all images together give for one candidate."""
-        comparison = self._comparisons[candidate.path]
-        worst = "" if comparison.worst is None else self._labels[comparison.worst]
-        layers = [sums.parity(n) for n, sums in self._layers[candidate.path].items()]
+    def record(self, contestant: Contestant) -> RunnerRecord:
+        """What ran, and for how long."""
+        return contestant.record(self._seconds[contestant])
+
+    def report(self, candidate: Contestant, steps: Steps) -> CandidateReport:
+        """What all images together give for one candidate, and why it failed."""
+        tally = self._tallies[self._candidates.index(candidate)]
         tolerance = tolerance_between(self._reference.artifact, candidate.artifact)
-        return CandidateReport(
-            candidate.record,
-            comparison.metrics(),
-            _limited(tolerance, limits),
-            worst,
-            tuple(layers) if len(self._names) > 1 else (),
-            self._seen[candidate.path],
+        layers = tally.layers()
+        report = CandidateReport(
+            self.record(candidate),
+            tally.metrics(),
+            _limited(tolerance, self._options.limits),
+            tally.worst(),
+            tally.scatter(),
+            layers,
+            point_out(self._reference.artifact, candidate.artifact, layers),
+            seen=tally.seen,
         )
+        if not (report.failures and self._options.diagnose):
+            return report
+        with steps.step("diagnose"):
+            sample = np.stack(self._sample)
+            found = diagnose(self._reference, candidate, sample, report.tolerance, steps)
+        suspicious = report.suspicious or found.suspicious
+        return replace(report, diagnosis=found, suspicious=suspicious)
 
-    def _run(
-        self, contestant: _Contestant, pixels: NDArray[np.uint8]
-    ) -> dict[str, NDArray[np.float32]]:
-        return read(contestant.runner, pixels, self._names, contestant.artifact.batch or 1)
+    def _run(self, contestant: Contestant, pixels: NDArray[np.uint8]) -> Outputs:
+        begin = self._clock()
+        outputs = read(contestant.runner, pixels, self._names, contestant.artifact.batch or 1)
+        self._seconds[contestant] += self._clock() - begin
+        return outputs
 
-    def _count_seen(
-        self, candidate: _Contestant, chunk: Sequence[calibration.SourceImage], *, strict: bool
-    ) -> None:
+    def _count_seen(self, candidate: Contestant, chunk: Sequence[calibration.SourceImage]) -> int:
         record = candidate.artifact.calibration
         calibrated = frozenset(record.image_digests) if record else frozenset()
-        for image in chunk:
-            if image.digest in calibrated:
-                self._seen[candidate.path] += 1
-                if strict:
-                    raise CalibrationError(
-                        f"{image.label} is one of the images that {candidate.path} was calibrated "
-                        "on: verify on others, or without --strict"
-                    )
-
-
-class _LayerSums:
-    """Sums over all images of one layer's values and errors."""
-
-    def __init__(self) -> None:
-        self._signal = self._noise = self._max_abs = 0.0
-
-    def add(self, expected: NDArray[np.float32], actual: NDArray[np.float32]) -> None:
-        error = actual.astype(np.float64) - expected
-        self._signal += float(np.sum(np.square(expected, dtype=np.float64)))
-        self._noise += float(np.sum(error**2))
-        self._max_abs = float(np.maximum(self._max_abs, np.abs(error).max()))
-
-    def parity(self, name: str) -> LayerParity:
-        return LayerParity(name, decibels(self._signal, self._noise), self._max_abs)
+        seen = [image.label for image in chunk if image.digest in calibrated]
+        if seen and self._options.strict:
+            raise CalibrationError(
+                f"{seen[0]} is one of the images that {candidate.path} was calibrated on: verify "
+                "on others, or without --strict"
+            )
+        return len(seen)
 
 
 def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:

@@ -1,0 +1,226 @@
+"""A verification with everything in it that a rendering can stumble over."""
+
+import numpy as np
+import pytest
+
+from vggexport.parity import ParityMetrics, Tolerance
+from vggexport.reports.verification import (
+    CandidateReport,
+    Diagnosis,
+    Guess,
+    ImageParity,
+    LayerParity,
+    RunnerRecord,
+    SuspiciousLayer,
+    Trial,
+    VerifyReport,
+)
+from vggexport.spec import Precision
+
+INFINITE, NAN = float("inf"), float("nan")
+
+LAYERS = (
+    *("mean_subtraction", "block1_conv1", "block1_pool", "block2_conv1", "block2_pool"),
+    *("flatten", "fc1", "fc2", "predictions", "probabilities"),
+)
+
+HEALTHY = ParityMetrics(
+    max_abs=1.7e-5,
+    rel_l2=1e-5,
+    sqnr_db=101.2,
+    logit_sqnr_db=96.04,
+    cosine=1.0,
+    top1_agreement=1.0,
+    top5_agreement=0.9975,
+    finite=True,
+)
+POOR = ParityMetrics(
+    max_abs=0.84,
+    rel_l2=0.9,
+    sqnr_db=1.2,
+    logit_sqnr_db=3.96,
+    cosine=0.4,
+    top1_agreement=0.255,
+    top5_agreement=0.5,
+    finite=True,
+)
+EQUAL = ParityMetrics(
+    max_abs=0.0,
+    rel_l2=0.0,
+    sqnr_db=INFINITE,
+    logit_sqnr_db=INFINITE,
+    cosine=1.0,
+    top1_agreement=1.0,
+    top5_agreement=1.0,
+    finite=True,
+)
+BROKEN = ParityMetrics(
+    max_abs=NAN,
+    rel_l2=NAN,
+    sqnr_db=NAN,
+    logit_sqnr_db=NAN,
+    cosine=NAN,
+    top1_agreement=0.1,
+    top5_agreement=0.2,
+    finite=False,
+)
+
+FLOAT = Tolerance("they differ by the order of summation alone", 1e-4, 80.0)
+INTEGER = Tolerance("8-bit weights & activations: swapped channels measured < 4 dB", None, 12.0)
+
+SWAPPED = Trial(
+    "channels-swapped",
+    "the file takes BGR where RGB is fed",
+    "SQNR of the logits",
+    3.96,
+    27.5,
+    explains=True,
+    fix="export it again from weights whose first kernel is RGB",
+)
+STALE = Trial(
+    "stale-weights",
+    "the layer's weights are not those of the reference",
+    "SQNR of the kernel",
+    5.0,
+    INFINITE,
+    explains=True,
+    fix="export it again from the weights of the reference",
+    layer="block2_conv1",
+)
+MEAN_TWICE = Trial(
+    "mean-twice",
+    "the mean is subtracted twice",
+    "SQNR of the logits",
+    3.96,
+    2.1,
+    explains=False,
+    fix="leave the mean to the file",
+)
+NOT_FINITE = Trial(
+    "range-01",
+    "the file takes 0...1",
+    "SQNR of the logits",
+    NAN,
+    NAN,
+    explains=False,
+    fix="scale images",
+)
+
+
+def image(label, sqnr_db, expected, actual, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return ImageParity(label, sqnr_db, expected, actual, pixels)
+
+
+def curve(values):
+    pairs = zip(LAYERS, values, strict=True)
+    return tuple(LayerParity(name, value, 0.5 if value < 90 else 0.0) for name, value in pairs)
+
+
+def points(spread):
+    random = np.random.default_rng(3)
+    reference = random.normal(0, 4, 60)
+    actual = reference + random.normal(0, spread, 60)
+    return np.stack([reference, actual], axis=1).astype(np.float32)
+
+
+HEALTHY_FILE = CandidateReport(
+    RunnerRecord(
+        "release/vgg_d.onnx", "onnxruntime 1.32.0", "CPUExecutionProvider", Precision.FLOAT32
+    ),
+    HEALTHY,
+    FLOAT,
+    (image("dahlia/003.jpg", 92.5, Guess(2, "dahlia", 0.97), Guess(2, "dahlia", 0.969), 1),),
+    points(0.01),
+    curve([INFINITE, 118.2, 117.9, 112.0, 111.8, 111.8, 105.5, 101.0, 96.04, 101.2]),
+)
+SWAPPED_FILE = CandidateReport(
+    RunnerRecord(
+        "phone/vgg_d_int8.tflite", "ai-edge-litert 2.3.0", "XNNPACK", Precision.INT8, 9.25
+    ),
+    POOR,
+    INTEGER,
+    (
+        image(
+            "löwen|zahn/#1 `a`.jpg",
+            -2.5,
+            Guess(0, "<b>rose</b> & co", 0.5),
+            Guess(1, "Löwenzahn", 0.9),
+            2,
+        ),
+        image(
+            "<script>alert(1)</script>.jpg", 0.4, Guess(1, "Löwenzahn", 0.8), Guess(3, "蓮", 0.3), 3
+        ),
+    ),
+    points(3.0),
+    curve([48.5, 9.1, 9.0, 7.5, 7.7, 7.7, 5.2, 4.9, 3.96, 1.2]),
+    SuspiciousLayer("block1_conv1", 9.1, 24.0),
+    Diagnosis((MEAN_TWICE, SWAPPED), 16),
+    seen=12,
+)
+STALE_FILE = CandidateReport(
+    RunnerRecord(
+        "/builds/team|mobile/vgg_`nightly`/" + "very-long-folder-name/" * 4 + "vgg_d_[x].onnx",
+        "onnxruntime 1.32.0",
+        "CPUExecutionProvider",
+        Precision.FLOAT32,
+    ),
+    POOR,
+    FLOAT,
+    (),
+    points(2.0),
+    curve([INFINITE, INFINITE, INFINITE, 11.0, 10.8, 10.8, 8.0, 6.1, 3.96, 1.2]),
+    SuspiciousLayer("block2_conv1", 11.0, 100.0),
+    Diagnosis((MEAN_TWICE, STALE), 16),
+)
+NAN_FILE = CandidateReport(
+    RunnerRecord(
+        "nan_<float16>.onnx", "onnxruntime 1.32.0", "CPUExecutionProvider", Precision.FLOAT16
+    ),
+    BROKEN,
+    Tolerance("11-bit significands", None, 45.0),
+    (image("tulip/1.jpg", -INFINITE, Guess(4, "tulip", 0.7), Guess(0, "rose", NAN), 4),),
+    np.empty((0, 2), np.float32),
+    curve([60.0, 55.0, 55.0, NAN, NAN, NAN, NAN, NAN, NAN, NAN]),
+    None,
+    Diagnosis((NOT_FINITE, MEAN_TWICE), 16),
+)
+BARE_FILE = CandidateReport(
+    RunnerRecord("vgg_d_saved_model", "tensorflow 2.21.0", "CPU", Precision.FLOAT32), EQUAL, FLOAT
+)
+
+
+def make_report(*candidates):
+    return VerifyReport(
+        RunnerRecord("vgg_d.npz", "keras 3.15.1", "CPU", Precision.FLOAT32, 33.5),
+        200,
+        "photos_unseen",
+        candidates,
+        {"load": 2.25, "verify": 101.5, "diagnose": 6.0},
+        2**31,
+        {"numpy": "2.4.6", "vggexport": "1.2.3"},
+    )
+
+
+@pytest.fixture(scope="session")
+def make_verification():
+    """Candidates -> the report on them."""
+    return make_report
+
+
+@pytest.fixture(scope="session")
+def candidates():
+    """By what is the matter with each."""
+    return {
+        "healthy": HEALTHY_FILE,
+        "swapped": SWAPPED_FILE,
+        "stale": STALE_FILE,
+        "nan": NAN_FILE,
+        "bare": BARE_FILE,
+    }
+
+
+@pytest.fixture(scope="session")
+def verification(candidates):
+    """All of them in one report."""
+    return make_report(*candidates.values())

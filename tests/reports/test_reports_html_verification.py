@@ -1,0 +1,149 @@
+"""The page of a verification, read by a parser."""
+
+import dataclasses
+from html.parser import HTMLParser
+
+import pytest
+
+from vggexport.reports.html.verification import verification as html_page
+
+VOID = {"meta", "img", "source", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, texts and what is wrong with their nesting."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts, self.open, self.wrong = [], [], [], []
+        self.feed(html)
+        self.close()
+        self.wrong += self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"] and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="session")
+def page(verification):
+    return Page(html_page(verification))
+
+
+@pytest.fixture(scope="session")
+def bare(make_verification, candidates):
+    return Page(html_page(make_verification(candidates["bare"])))
+
+
+def test_tags_are_nested(page, bare):
+    assert (page.wrong, bare.wrong) == ([], [])
+
+
+def test_equal_reports_give_equal_bytes(verification):
+    assert html_page(verification) == html_page(verification)
+
+
+def test_nothing_is_loaded_and_nothing_runs(page):
+    assert {"script", "iframe", "object", "link", "base", "a", "form"}.isdisjoint(
+        name for name, _ in page.tags
+    )
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "srcset", "href"):
+            assert attributes.get(name, "data:").startswith("data:")
+
+
+def test_names_show_as_they_are(page):
+    for name in (
+        "<script>alert(1)</script>.jpg",
+        "löwen|zahn/#1 `a`.jpg",
+        "<b>rose</b> & co 50.0%",
+        "≠ 蓮 30.0%",
+        "nan_<float16>.onnx",
+    ):
+        assert name in page.texts
+
+
+def test_every_picture_says_what_it_shows(page):
+    assert all(attributes["alt"] for attributes in page.named("img"))
+    assert len(page.named("img")) == 1 + 3 + 4  # the curve, clouds of points, worst images
+
+
+def test_charts_have_a_picture_for_a_dark_background(page):
+    sources = page.named("source")
+    assert len(sources) == len(page.named("picture")) == 4
+    assert all("prefers-color-scheme: dark" in source["media"] for source in sources)
+
+
+def test_tables_say_what_their_heads_belong_to(page):
+    assert page.named("th")
+    assert all(attributes["scope"] in {"col", "row"} for attributes in page.named("th"))
+    assert len(page.named("caption")) == len(page.named("table"))
+
+
+def test_what_can_be_scrolled_can_be_reached_by_keyboard(page):
+    scrolled = [a for a in page.named("div") if a.get("class") in {"scroll", "wide"}]
+    assert scrolled
+    assert all(a["tabindex"] == "0" and a["role"] == "region" and a["aria-label"] for a in scrolled)
+
+
+def test_the_verdict_the_faults_and_their_figures(page):
+    assert "3 of 5 files are out of tolerance." in page.texts
+    assert "channels-swapped: the file takes BGR where RGB is fed" in page.texts
+    assert "export it again from weights whose first kernel is RGB" in page.texts
+    bars = [a for a in page.named("span") if a.get("class", "").startswith("bar ")]
+    assert [bar["style"] for bar in bars] == [
+        *("width: 14.4%", "width: 100.0%"),  # 3.96 of 27.5 dB
+        *("width: 0.0%", "width: 100.0%"),  # 5 dB of an infinite one
+    ]
+
+
+def test_the_layer_that_stands_out_is_ringed_in_the_table(page):
+    rings = [a for a in page.named("span") if a.get("class") == "ring" and a.get("title")]
+    assert len(rings) == 2  # one of each file that has such a layer
+
+
+def test_what_the_edges_of_the_curve_mean(page, make_verification, candidates):
+    notes = {"at the upper edge: exact", "where a line is broken: NaN"}
+    assert notes <= set(page.texts)
+    plain = Page(html_page(make_verification(candidates["swapped"])))
+    assert notes.isdisjoint(plain.texts)
+
+
+def test_tolerances_come_with_their_reasons(page):
+    assert "8-bit weights & activations: swapped channels measured < 4 dB" in page.texts
+    assert "SQNR of the logits at least 12.0 dB" in page.texts
+
+
+def test_what_ran_is_said(page):
+    for text in ("ai-edge-litert 2.3.0", "XNNPACK", "keras 3.15.1"):
+        assert text in page.texts
+    assert any("42.8 s of it in the runtimes" in text for text in page.texts)
+
+
+def test_what_there_is_nothing_of_is_left_out(page, bare):
+    everything = {"Files", "What was found", "Layer by layer", "Logits", "Worst images"}
+    assert everything <= set(page.texts)
+    assert everything & set(bare.texts) == {"Files"}
+    assert "The file is within tolerance." in bare.texts
+    assert bare.named("img") == []
+
+
+@pytest.mark.parametrize("part", ["layers", "scatter", "worst"])
+def test_one_part_may_be_missing(make_verification, candidates, part):
+    bare = getattr(candidates["bare"], part)
+    candidate = dataclasses.replace(candidates["swapped"], **{part: bare})
+    page = Page(html_page(make_verification(candidate, candidates["bare"])))
+    assert page.wrong == []

@@ -1,0 +1,185 @@
+"""An ONNX file whose weights stay on disk.
+
+Parsing the whole file would hold every weight twice. Here the fields of its outer messages are
+walked, which takes no more than their lengths, and all but the initializers' bytes are parsed: some
+kilobytes. The wire format is protobuf's (https://protobuf.dev/programming-guides/encoding); field
+numbers are taken from the generated classes, not repeated. A message that comes twice is merged, as
+protobuf does.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.errors import ArtifactError, one_line
+
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+"""Wire types: how a field's value is delimited."""
+
+_VARINT_BYTES = 10  # of the longest, which has 64 bits in groups of seven
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of a message, by positions in the file: tag and value are ``begin`` to ``end``."""
+
+    number: int
+    begin: int
+    value: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Initializer:
+    """A constant: its description, and where its bytes are if they are not in it."""
+
+    tensor: Any
+    raw: _Field | None
+
+
+@dataclass(slots=True)
+class OnnxFile:
+    """An ONNX model, mapped into memory.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        model: The model without its initializers.
+
+    Raises:
+        ArtifactError: It cannot be read, is cut off, or is no ONNX model.
+    """
+
+    path: Path
+    model: Any = field(init=False)
+    _bytes: mmap.mmap = field(init=False)
+    _initializers: dict[str, _Initializer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bytes = _map(self.path)
+        self._initializers = {}
+        self.model = onnx.ModelProto()
+        try:
+            self._parse_model()
+        except (DecodeError, ValueError) as error:
+            raise ArtifactError(
+                f"{self.path} is cut off, or not an ONNX model: {one_line(error)}"
+            ) from error
+        if not self.model.graph.node:
+            raise ArtifactError(f"{self.path} is not an ONNX model: it has no graph")
+
+    def artifact(self) -> Artifact | None:
+        """What the file says of itself, without its size and digest; None for a file not ours.
+
+        Raises:
+            ArtifactError: It says so in a way that cannot be read.
+        """
+        properties = {entry.key: entry.value for entry in self.model.metadata_props}
+        if METADATA_KEY not in properties:
+            return None
+        return Artifact.from_embedded(properties[METADATA_KEY], self.path)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._initializers
+
+    def array(self, name: str) -> NDArray[Any]:
+        """An initializer's values; a read-only view of the file where it stores them as bytes.
+
+        Raises:
+            ValueError: They are in another file, or their shape or type is not that of the bytes.
+        """
+        tensor, raw = self._initializers[name].tensor, self._initializers[name].raw
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ValueError("its values are in another file: save the model as one file")
+        if raw is None:
+            array: NDArray[Any] = numpy_helper.to_array(tensor)
+            return array
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        part = memoryview(self._bytes)[raw.value : raw.end]
+        return np.frombuffer(part, dtype).reshape(tuple(tensor.dims))
+
+    def _parse_model(self) -> None:
+        graph = _number(onnx.ModelProto, "graph")
+        for part in self._fields(0, len(self._bytes)):
+            if part.number == graph:
+                self._parse_graph(part)
+            else:
+                self.model.MergeFromString(self._bytes[part.begin : part.end])
+
+    def _parse_graph(self, message: _Field) -> None:
+        initializer = _number(onnx.GraphProto, "initializer")
+        for part in self._fields(message.value, message.end):
+            if part.number == initializer:
+                self._parse_initializer(part)
+            else:
+                self.model.graph.MergeFromString(self._bytes[part.begin : part.end])
+
+    def _parse_initializer(self, message: _Field) -> None:
+        raw_data = _number(onnx.TensorProto, "raw_data")
+        tensor, raw = onnx.TensorProto(), None
+        for part in self._fields(message.value, message.end):
+            if part.number == raw_data:
+                raw = part
+            else:
+                tensor.MergeFromString(self._bytes[part.begin : part.end])
+        self._initializers[tensor.name] = _Initializer(tensor, raw)
+
+    def _fields(self, position: int, end: int) -> Iterator[_Field]:
+        """The fields of the message between two positions.
+
+        Raises:
+            ValueError: There is none: a field is of no known kind, or goes beyond the message.
+        """
+        while position < end:
+            tag, value = self._varint(position)
+            wire_type = tag & 0b111
+            if wire_type == _LENGTH_DELIMITED:
+                length, value = self._varint(value)
+                stop = value + length
+            elif wire_type == _VARINT:
+                _, stop = self._varint(value)
+            elif wire_type in {_FIXED32, _FIXED64}:
+                stop = value + (4 if wire_type == _FIXED32 else 8)
+            else:
+                raise ValueError(f"no message at byte {position:,}")
+            if stop > end:
+                raise ValueError(f"a field at byte {position:,} goes beyond byte {end:,}")
+            yield _Field(tag >> 3, position, value, stop)
+            position = stop
+
+    def _varint(self, position: int) -> tuple[int, int]:
+        """A base-128 number, the lowest seven bits first, and the position behind it."""
+        number = 0
+        for index, byte in enumerate(self._bytes[position : position + _VARINT_BYTES]):
+            number |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                return number, position + index + 1
+        raise ValueError(f"no number at byte {position:,}")
+
+
+def _number(message: type, name: str) -> int:
+    """Number of a message's field."""
+    number: int = message.DESCRIPTOR.fields_by_name[name].number  # type: ignore[attr-defined]
+    return number
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:
+        raise ArtifactError(f"{path} is empty: not an ONNX model") from error
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,240 @@
+"""The known mistakes with images, as functions that undo and that imitate them.
+
+A file made with a mistake computes ``network(mistaken(images))``. Either its images are prepared so
+that the mistake is made up for (:attr:`ImageFault.undo`), and it agrees with the reference; or the
+reference is given mistaken images (:attr:`ImageFault.imitate`), and agrees with the file. The first
+shows the remedy and stays within the ranges of an int8 file; the second also works for files that
+take whole pixels only, and for mistakes that lose something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[Any]
+"""(images, size, size, 3), RGB 0...255, uint8 or float32."""
+
+TORCHVISION_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+TORCHVISION_STD = np.array((0.229, 0.224, 0.225), np.float32)
+"""Of pixels in 0...1, as torchvision's ImageNet transforms subtract and divide by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """One mistake with the images.
+
+    Attributes:
+        name: Its short name.
+        description: What the file does with the images, a clause.
+        fix: What to do about it.
+        imitate: From right images to what the network effectively sees.
+        undo: From right images to those which, given to the file, make the network see the right
+            ones; None where there are none.
+        keeps_pixels: Whether both give whole numbers in 0...255 for such numbers.
+        lossy: Whether runtimes differ in how they do it, so that imitating it comes near only.
+    """
+
+    name: str
+    description: str
+    fix: str
+    imitate: Callable[[Pixels], Pixels]
+    undo: Callable[[Pixels], Pixels] | None = None
+    keeps_pixels: bool = False
+    lossy: bool = False
+
+
+def swap_channels(images: Pixels) -> Pixels:
+    """BGR from RGB, and back."""
+    return np.ascontiguousarray(images[..., ::-1])
+
+
+def reread_as_nchw(images: Pixels) -> Pixels:
+    """What NHWC memory holds when it is taken for NCHW."""
+    count, height, width, channels = images.shape
+    return np.ascontiguousarray(
+        images.reshape(count, channels, height, width).transpose(0, 2, 3, 1)
+    )
+
+
+def lay_out_as_nchw(images: Pixels) -> Pixels:
+    """Images that are the right ones when their memory is taken for NCHW."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(images.shape)
+
+
+def prepare_again(images: Pixels) -> Pixels:
+    """The resize to 256 / 224 and the centre crop, done to images that have had it."""
+    size = images.shape[1]
+    large = round(size * 256 / 224)
+    margin = (large - size) // 2
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(image).resize((large, large), Image.Resampling.BILINEAR))[
+                margin : margin + size, margin : margin + size
+            ]
+            for image in np.asarray(images, np.uint8)
+        ]
+    )
+
+
+def halve_resolution(images: Pixels) -> Pixels:
+    """Every second pixel, each shown twice: a resize to half the size by nearest neighbours."""
+    size = images.shape[1]
+    index = np.arange(size) // 2 * 2
+    return np.ascontiguousarray(images[:, index][:, :, index])
+
+
+CHANNELS_SWAPPED = ImageFault(
+    "channels-swapped",
+    "takes the channels as BGR",
+    "feed RGB: reverse the channels in front of it, or export the weights again with "
+    "the --weights-layout that they are stored in",
+    swap_channels,
+    swap_channels,
+    keeps_pixels=True,
+)
+
+RANGE_FAULTS = (
+    ImageFault(
+        "scaled-0-1",
+        "divides the pixels by 255",
+        "feed 0...255: take the division by 255 out",
+        lambda images: images / np.float32(255),
+        lambda images: images * np.float32(255),
+    ),
+    ImageFault(
+        "expects-0-1",
+        "expects pixels in [0, 1] and multiplies them by 255",
+        "divide the pixels by 255 in front of it, or take the multiplication out",
+        lambda images: images * np.float32(255),
+        lambda images: images / np.float32(255),
+    ),
+    ImageFault(
+        "scaled-minus1-1",
+        "scales the pixels to [-1, 1]",
+        "feed 0...255: take the scaling by 1 / 127.5 - 1 out",
+        lambda images: images / np.float32(127.5) - np.float32(1),
+        lambda images: (images + np.float32(1)) * np.float32(127.5),
+    ),
+    ImageFault(
+        "expects-minus1-1",
+        "expects pixels in [-1, 1] and scales them to 0...255",
+        "scale the pixels by 1 / 127.5 - 1 in front of it, or take its own scaling out",
+        lambda images: (images + np.float32(1)) * np.float32(127.5),
+        lambda images: images / np.float32(127.5) - np.float32(1),
+    ),
+    ImageFault(
+        "torchvision-normalized",
+        "normalizes by torchvision's mean and deviation before it subtracts the mean",
+        "feed 0...255: take the normalization out, or export with --weights-layout torchvision",
+        lambda images: (images / np.float32(255) - TORCHVISION_MEAN) / TORCHVISION_STD,
+        lambda images: (images * TORCHVISION_STD + TORCHVISION_MEAN) * np.float32(255),
+    ),
+)
+
+LAYOUT_FAULTS = (
+    ImageFault(
+        "nchw-for-nhwc",
+        "takes the memory of NHWC images for NCHW",
+        "transpose the images: a reshape does not move the channels",
+        reread_as_nchw,
+        lay_out_as_nchw,
+        keeps_pixels=True,
+    ),
+    ImageFault(
+        "height-width-swapped",
+        "takes columns for rows",
+        "transpose height and width of the images in front of it",
+        lambda images: images.swapaxes(1, 2),
+        lambda images: images.swapaxes(1, 2),
+        keeps_pixels=True,
+    ),
+    ImageFault(
+        "upside-down",
+        "takes the rows from the bottom up",
+        "flip the images in front of it: some cameras and textures begin with the last row",
+        lambda images: images[:, ::-1],
+        lambda images: images[:, ::-1],
+        keeps_pixels=True,
+    ),
+    ImageFault(
+        "resized-twice",
+        "resizes images to 256 / 224 of their size and crops them, which was done already",
+        "take one of the two preparations out",
+        prepare_again,
+        keeps_pixels=True,
+        lossy=True,
+    ),
+    ImageFault(
+        "resized-nearest",
+        "halves the resolution by nearest neighbours",
+        "resize bilinearly, once, to the size of the network",
+        halve_resolution,
+        keeps_pixels=True,
+        lossy=True,
+    ),
+)
+
+
+def image_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
+    """Every mistake with the images of a network that subtracts this mean."""
+    return (CHANNELS_SWAPPED, *_mean_faults(mean_rgb), *RANGE_FAULTS, *LAYOUT_FAULTS)
+
+
+def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
+    mean = np.array(mean_rgb, np.float32)
+    return (
+        ImageFault(
+            "kernel-channels-swapped",
+            "has the first convolution's weights in BGR order behind a mean in RGB order",
+            "export the weights again with the --weights-layout that they are stored in",
+            lambda images: swap_channels(images - mean) + mean,
+            lambda images: swap_channels(images - mean) + mean,
+        ),
+        ImageFault(
+            "mean-missing",
+            "does not subtract the mean",
+            "export it again with the mean subtraction in the graph, or subtract the mean in front",
+            lambda images: images + mean,
+            lambda images: images - mean,
+        ),
+        ImageFault(
+            "mean-twice",
+            "subtracts the mean twice",
+            "take the mean subtraction out of what is in front: the graph has its own",
+            lambda images: images - mean,
+            lambda images: images + mean,
+        ),
+        ImageFault(
+            "mean-reversed",
+            "subtracts the mean in BGR order from RGB",
+            f"subtract {tuple(mean_rgb)} from R, G and B",
+            lambda images: images + (mean - mean[::-1]),
+            lambda images: images - (mean - mean[::-1]),
+        ),
+    )
+
+
+def combined(first: ImageFault, second: ImageFault) -> ImageFault:
+    """Both mistakes: what the file does first to its images is ``first``."""
+    undo_first, undo_second = first.undo, second.undo
+    return ImageFault(
+        f"{first.name}+{second.name}",
+        f"{first.description} and {second.description}",
+        f"{first.fix}; and {second.fix}",
+        lambda images: second.imitate(first.imitate(images)),
+        (lambda images: undo_first(undo_second(images))) if undo_first and undo_second else None,
+        keeps_pixels=first.keeps_pixels and second.keeps_pixels,
+    )
+
+
+def image_fault_pairs(mean_rgb: Sequence[float]) -> Iterator[ImageFault]:
+    """Swapped channels together with each mistake in the range: the pair that is made most."""
+    _, missing, twice, _ = _mean_faults(mean_rgb)  # with a reversed mean it is the kernel's
+    for other in (missing, twice, *RANGE_FAULTS):
+        yield combined(CHANNELS_SWAPPED, other)

@@ -1,0 +1,233 @@
+"""Charts from plain numbers, as pictures that a page holds inside, light and dark.
+
+A chart holds no name that somebody else chose: what a series is stands in the page, in text that
+can be searched, read aloud and broken into lines. matplotlib's object interface is used, so that
+nothing is kept between charts, and equal numbers give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vggexport.reports.html.themes import DARK, LIGHT, SeriesStyle, Theme
+
+INCH_PX = 96
+"""CSS pixels in an inch, https://www.w3.org/TR/css-values-3/#absolute-lengths."""
+
+POINTS_DPI = 220
+"""Of clouds of points, which are drawn as pixels: thousands of shapes would make a page heavy."""
+
+_ROOM = 0.06
+"""Share of an axis that is left free at an edge."""
+
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "vggexport",  # else identifiers are random
+    "svg.fonttype": "path",  # the same letters everywhere
+    "text.parse_math": False,
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture for each background.
+
+    Attributes:
+        light: ``data:`` address of an SVG with dark lines.
+        dark: The same with light lines.
+        alt: What it shows, for those who do not see it.
+        width_px: Its width in CSS pixels.
+        height_px: Its height.
+    """
+
+    light: str
+    dark: str
+    alt: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line of a chart.
+
+    Attributes:
+        values: By place on the horizontal axis; infinite ones stand at the upper or lower edge, and
+            where there is a NaN the line is broken.
+        style: How it is told from others.
+        marked: Place that is to stand out, or None.
+    """
+
+    values: Sequence[float]
+    style: SeriesStyle
+    marked: int | None = None
+
+
+def draw(plot: Callable[[Axes, Theme], None], *, width_px: int, height_px: int, alt: str) -> Chart:
+    """Any chart: what is drawn on one pair of axes, for both backgrounds.
+
+    Args:
+        plot: Draws, in the colours of a theme.
+        width_px: Width in CSS pixels.
+        height_px: Height.
+        alt: What it shows.
+    """
+    size = (width_px / INCH_PX, height_px / INCH_PX)
+    light, dark = (_drawn(plot, theme, size) for theme in (LIGHT, DARK))
+    return Chart(light, dark, alt, width_px, height_px)
+
+
+def line(
+    series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: str, width_px: int = 1000
+) -> Chart:
+    """Lines over places that have names, such as layers.
+
+    Args:
+        series: The lines.
+        places: A name each, from the left.
+        y_label: What the values are, with their unit.
+        alt: What it shows.
+        width_px: Width in CSS pixels.
+    """
+    low, high = _edges([value for one in series for value in one.values])
+
+    def plot(axes: Axes, theme: Theme) -> None:
+        for shift, one in zip(_shifts(len(series)), series, strict=True):
+            heights = np.clip(np.asarray(one.values, np.float64), low, high)
+            _line(axes, theme, one.style, np.arange(len(places)) + shift, heights)
+            if one.marked is not None:
+                _ring(axes, theme, one.marked + shift, heights[one.marked])
+        axes.set_xticks(range(len(places)), places, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_xlim(-0.5, len(places) - 0.5)
+        axes.set_ylim(low, high)
+        axes.set_ylabel(y_label)
+        axes.grid(axis="y", color=theme.rule, linewidth=0.8)
+
+    return draw(plot, width_px=width_px, height_px=400, alt=alt)
+
+
+def scatter(
+    points: NDArray[np.floating[Any]],
+    look: SeriesStyle,
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    side_px: int = 300,
+) -> Chart:
+    """Points that should lie on the diagonal, which is drawn.
+
+    Args:
+        points: (points, 2); those that are not finite are left out.
+        look: How this series is told from others.
+        x_label: What the first value of each is.
+        y_label: What the second is.
+        alt: What it shows.
+        side_px: Width and height in CSS pixels.
+    """
+    known = points[np.isfinite(points).all(axis=1)]
+    low, high = _square_edges(known)
+
+    def plot(axes: Axes, theme: Theme) -> None:
+        axes.plot((low, high), (low, high), color=theme.muted, linewidth=1)
+        colour = theme.series[look.colour]
+        x, y = known.T
+        axes.scatter(x, y, s=9, color=colour, alpha=0.45, linewidths=0, rasterized=True)
+        axes.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label)
+        axes.set_aspect("equal")
+        axes.grid(color=theme.rule, linewidth=0.8)
+
+    return draw(plot, width_px=side_px, height_px=side_px, alt=alt)
+
+
+def _drawn(plot: Callable[[Axes, Theme], None], theme: Theme, size: tuple[float, float]) -> str:
+    with style.context(["default", _STYLE]):
+        figure = Figure(size, layout="constrained")
+        axes = figure.add_subplot()
+        _paint(axes, theme)
+        plot(axes, theme)
+        return _data_address(figure)
+
+
+def _shifts(count: int) -> NDArray[np.floating[Any]]:
+    """How far each of some lines is moved aside, so that equal ones do not hide each other."""
+    return (np.arange(count) - (count - 1) / 2) * min(0.12, 0.5 / count)
+
+
+def _line(
+    axes: Axes,
+    theme: Theme,
+    look: SeriesStyle,
+    places: NDArray[np.floating[Any]],
+    heights: NDArray[np.float64],
+) -> None:
+    colour = theme.series[look.colour]
+    axes.plot(
+        places,
+        heights,
+        color=colour,
+        marker=look.marker,
+        markersize=5,
+        linewidth=1.6,
+        clip_on=False,
+    )
+
+
+def _ring(axes: Axes, theme: Theme, place: float, height: float) -> None:
+    axes.plot(
+        (place,),
+        (height,),
+        marker="o",
+        markersize=15,
+        markerfacecolor="none",
+        markeredgecolor=theme.bad,
+        markeredgewidth=1.8,
+        clip_on=False,
+    )
+
+
+def _edges(values: Sequence[float]) -> tuple[float, float]:
+    """Lower and upper edge: 0, or less if need be, and room above the largest finite value."""
+    known = [value for value in values if math.isfinite(value)]
+    low, high = min([0.0, *known]), max([1.0, *known])
+    room = _ROOM * (high - low)
+    return (low - room if low < 0 else low), high + room
+
+
+def _square_edges(points: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """The same edges for both axes, with room beyond all points."""
+    if not points.size:
+        return 0.0, 1.0
+    low, high = float(points.min()), float(points.max())
+    room = _ROOM * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _paint(axes: Axes, theme: Theme) -> None:
+    for spine in axes.spines.values():
+        spine.set_color(theme.muted)
+    axes.tick_params(colors=theme.muted)
+    axes.xaxis.label.set_color(theme.ink)
+    axes.yaxis.label.set_color(theme.ink)
+    axes.patch.set_alpha(0)
+
+
+def _data_address(figure: Figure) -> str:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="svg", transparent=True, dpi=POINTS_DPI, metadata=_NO_METADATA)
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"

@@ -1,0 +1,110 @@
+"""The page of a verification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vggexport.reports import explanation
+from vggexport.reports.figures import decibels
+from vggexport.reports.html import charts
+from vggexport.reports.html.page import page
+from vggexport.reports.html.themes import SeriesStyle, series_style
+from vggexport.reports.verification import CandidateReport, VerifyReport
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A candidate, and how it is told from the others on the page."""
+
+    candidate: CandidateReport
+    style: SeriesStyle
+    findings: Mapping[str, str]
+    scatter: charts.Chart | None
+    bars: Sequence[tuple[str, str, float, str]]
+
+    @property
+    def is_passed(self) -> bool:
+        return not self.candidate.failures
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """SQNR of layer after layer, a line a file, and what one must know to read it."""
+
+    chart: charts.Chart
+    entries: Sequence[_Entry]
+    names: Sequence[str]
+    notes: Sequence[str]
+
+
+def verification(report: VerifyReport) -> str:
+    """Everything that was found out, on one page."""
+    entries = [_entry(number, candidate) for number, candidate in enumerate(report.candidates)]
+    return page(
+        "verification.html",
+        report=report,
+        entries=entries,
+        curve=_curve([entry for entry in entries if entry.candidate.layers]),
+        runners=(report.reference, *(candidate.runner for candidate in report.candidates)),
+        versions=report.versions,
+        explanation=explanation,
+    )
+
+
+def _entry(number: int, candidate: CandidateReport) -> _Entry:
+    style = series_style(number)
+    scatter = _scatter(candidate, style) if len(candidate.scatter) else None
+    return _Entry(candidate, style, explanation.findings(candidate), scatter, _bars(candidate))
+
+
+def _bars(candidate: CandidateReport) -> tuple[tuple[str, str, float, str], ...]:
+    """What the named mistake costs: a name, a figure, its share of a full bar, and a look."""
+    named = candidate.diagnosis and candidate.diagnosis.named
+    if not named:
+        return ()
+    largest = max(named.without_db, named.with_db, 1.0)
+    pairs = ("as it is", named.without_db, "before"), ("made up for", named.with_db, "after")
+    return tuple((what, decibels(db), _share(db, largest), look) for what, db, look in pairs)
+
+
+def _share(value: float, largest: float) -> float:
+    if value == largest:  # infinite ones too
+        return 1.0
+    return 0.0 if math.isnan(value) else max(0.0, value / largest)
+
+
+def _scatter(candidate: CandidateReport, style: SeriesStyle) -> charts.Chart:
+    return charts.scatter(
+        candidate.scatter,
+        style,
+        x_label="logit of the reference",
+        y_label="logit of the file",
+        alt=f"{len(candidate.scatter)} logits of the reference and of the file; the SQNR of all of "
+        f"them is {decibels(candidate.metrics.logit_sqnr_db)}",
+    )
+
+
+def _curve(entries: Sequence[_Entry]) -> _Curve | None:
+    if not entries:
+        return None
+    names = [layer.name for layer in entries[0].candidate.layers]
+    values = [layer.sqnr_db for entry in entries for layer in entry.candidate.layers]
+    notes = {"at the upper edge: exact": math.inf in values} | {
+        "where a line is broken: NaN": any(map(math.isnan, values))
+    }
+    chart = charts.line(
+        [_series(entry.candidate, entry.style) for entry in entries],
+        names,
+        y_label="SQNR of the layer's outputs, dB",
+        alt=f"SQNR of {len(names)} layers for {len(entries)} files, whose figures are in the table "
+        "below",
+    )
+    return _Curve(chart, entries, names, [note for note, holds in notes.items() if holds])
+
+
+def _series(candidate: CandidateReport, style: SeriesStyle) -> charts.Series:
+    marked = [explanation.stands_out(candidate, layer) for layer in candidate.layers]
+    values = [layer.sqnr_db for layer in candidate.layers]
+    return charts.Series(values, style, marked.index(True) if True in marked else None)

@@ -1,0 +1,1 @@
+"""Results as GitHub-flavoured Markdown, for the summary of a CI job."""

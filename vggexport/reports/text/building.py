@@ -1,0 +1,94 @@
+"""Files built and ranges taken, as text."""
+
+from __future__ import annotations
+
+import shlex
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from vggexport.reports.figures import MEGA, cost
+from vggexport.reports.results import BuildReport, CalibrationReport, CheckReport, ExportReport
+from vggexport.reports.text.layout import grid, table_of
+from vggexport.spec import Precision
+
+
+def build(report: BuildReport) -> RenderableType:
+    """What was built, what the check found, and what to run next."""
+    artifact = report.artifact
+    calibration = artifact.calibration
+    lines = {
+        "artifact": artifact.path,
+        "format": f"{artifact.format} {artifact.precision.value}, {artifact.input_dtype} input, "
+        f"batch {artifact.batch or 'dynamic'}",
+        "size": f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
+        "sha256": artifact.sha256 or "",
+        "weights": artifact.weights.source + ("" if artifact.weights.trained else " (not trained)"),
+    }
+    if calibration:
+        lines["calibration"] = (
+            f"{calibration.samples} images of {calibration.source}, {calibration.method}, "
+            f"fingerprint {calibration.fingerprint[:12]}"
+        )
+    if report.check:
+        lines["check"] = _check(report.check)
+    lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
+    if not report.failures:
+        lines["next"] = _next_command(report)
+    return grid(lines)
+
+
+def _check(check: CheckReport) -> str:
+    verdict = "FAILED" if check.failures else "passed"
+    metrics = check.metrics
+    same = round(metrics.top1_agreement * check.images)
+    return (
+        f"{verdict} on {check.images} images against the {check.reference}: max abs "
+        f"{metrics.max_abs:.1e}, SQNR of the logits {metrics.logit_sqnr_db:.1f} dB, best class the "
+        f"same on {same}"
+    )
+
+
+def _next_command(report: BuildReport) -> str:
+    is_integer = report.artifact.precision.needs_ranges
+    require = f" --require {Precision.INT8.value}" if is_integer else ""
+    return f"vggexport inspect {report.artifact.path}{require}"
+
+
+def export(report: ExportReport) -> RenderableType:
+    """What was built, a line a file, and what to run next."""
+    table = table_of("file", "precision", "size", "seconds", "check", "logit SQNR")
+    for file in report.files:
+        artifact, check = file.artifact, file.check
+        table.add_row(
+            Text(artifact.path),
+            artifact.precision.value,
+            f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
+            f"{report.own_seconds(file):.1f}",
+            ("FAILED, not kept" if file.failures else "passed") if check else "none",
+            f"{check.metrics.logit_sqnr_db:.1f} dB" if check else "",
+            style="bold" if file.failures else "",
+        )
+    seconds = dict(report.common_seconds)
+    seconds["files"] = sum(map(report.own_seconds, report.files))
+    lines = {"cost": cost(seconds, report.peak_rss_bytes)}
+    if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
+        lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"
+    return Group(table, grid(lines))
+
+
+def calibration(report: CalibrationReport) -> RenderableType:
+    """The ranges and where they were saved."""
+    table = table_of("layer", "low", "high")
+    for name, (low, high) in report.ranges.items():
+        table.add_row(Text(name), f"{low:.4g}", f"{high:.4g}")
+    record = report.calibration
+    lines = {
+        "ranges": report.path,
+        "images": f"{record.samples} of {record.source}, {record.method}",
+        "fingerprint": record.fingerprint,
+        "cost": cost(report.seconds, report.peak_rss_bytes),
+        "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)\n"
+        f"vggexport tflite --quantize --ranges {report.path}",
+    }
+    return Group(table, grid(lines))

@@ -1,0 +1,28 @@
+"""Tables and grids that all texts for a terminal are laid out in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+
+def table_of(*columns: str) -> Table:
+    """A table without lines, its first column to the left and the others to the right."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        justify: JustifyMethod = "left" if index == 0 else "right"
+        table.add_column(Text(column), justify=justify, no_wrap=index == 0)
+    return table
+
+
+def grid(lines: Mapping[str, str]) -> Table:
+    """Names in bold, and what is said of each beside it."""
+    names = Table.grid(padding=(0, 2))
+    names.add_column(style="bold", no_wrap=True)
+    names.add_column(overflow="fold")
+    for name, value in lines.items():
+        names.add_row(Text(name), Text(value))
+    return names

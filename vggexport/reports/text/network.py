@@ -1,0 +1,75 @@
+"""Networks as text: the one of the paper, and the one in a file."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from vggexport.reports.figures import GIGA, MEGA
+from vggexport.reports.results import Inspection, SummaryReport
+from vggexport.reports.text.layout import grid, table_of
+from vggexport.spec import Layer
+
+
+def summary(report: SummaryReport) -> RenderableType:
+    """The network's layers and totals."""
+    spec = report.spec
+    table = table_of("layer", "kernel", "stride", "output", "parameters", "MACs", "receptive field")
+    for layer in spec.layers:
+        table.add_row(*map(Text, _layer_cells(layer)))
+    mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
+    totals = (
+        f"VGG-{spec.configuration}: {spec.parameters:,} parameters, {spec.macs / GIGA:.2f} GMAC "
+        f"an image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
+        f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})"
+    )
+    return Group(table, Text(totals))
+
+
+def _layer_cells(layer: Layer) -> tuple[str, ...]:
+    side = layer.kernel_size
+    return (
+        layer.name,
+        f"{side}x{side}" if side else "",
+        str(layer.stride or ""),
+        "x".join(map(str, layer.output_shape)),
+        f"{layer.parameters:,}" if layer.parameters else "",
+        f"{layer.macs:,}" if layer.macs else "",
+        str(layer.receptive_field or ""),
+    )
+
+
+def inspection(report: Inspection) -> RenderableType:
+    """Metadata, inputs, outputs and operators."""
+    table = table_of("operator", "type", "reads", "weights", "writes")
+    islands = set(report.islands)
+    for operator in report.operators:
+        table.add_row(
+            Text(operator.name),
+            Text(operator.type),
+            operator.inputs[0] if operator.inputs else "",
+            operator.weights_dtype or "",
+            " ".join(operator.outputs),
+            style="bold" if operator in islands else "",
+        )
+    lines = {f"input {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.inputs}
+    lines |= {f"output {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.outputs}
+    lines["parameters"] = f"{report.parameters:,}"
+    lines["size"] = f"{report.size_bytes / MEGA:.1f} MB"
+    lines["float islands"] = ", ".join(o.name for o in report.islands) or "none"
+    if report.artifact:
+        artifact = report.artifact
+        lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
+        lines["precision"] = artifact.precision.value
+        lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
+        if artifact.calibration:
+            lines["calibration"] = (
+                f"{artifact.calibration.samples} images of {artifact.calibration.source}, "
+                f"{artifact.calibration.method}"
+            )
+        lines["made with"] = ", ".join(f"{k} {v}" for k, v in artifact.tools.items())
+    return Group(table, grid(lines))
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return "x".join(map(str, shape))
