@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path
+from vggexport.cli.options import common_options, file_path, report_file_options
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -119,10 +119,6 @@ class Percentage(click.ParamType[float]):
     metavar="MINUTES",
     help="Go on for so long, and show each minute.",
 )
-@click.option("--save-samples", type=file_path(), help="Write every timing, as JSON.")
-@click.option("--csv", type=file_path(), help="Write a row a result.")
-@click.option("--markdown", type=file_path(), help="Write the tables.")
-@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -130,6 +126,7 @@ class Percentage(click.ParamType[float]):
     show_default=True,
     help="Of the images.",
 )
+@report_file_options("save-samples", "csv", "markdown")
 @common_options
 def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Measure latency, throughput, load time and memory on CPU and CUDA.
@@ -141,31 +138,31 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     """
     from vggexport import workflows
     from vggexport.cli import terminal
+    from vggexport.cli.report_files import report_files
     from vggexport.latency import Scenario
-    from vggexport.reports.benchmark import text
+    from vggexport.reports import LATENCY_FILES, text
 
-    report = workflows.benchmark(
-        workflows.BenchmarkOptions(
-            artifacts=options["artifacts"],
-            device=options["device"],
-            provider=options["provider"],
-            batches=options["batch"],
-            threads=options["threads"] or (),
-            warm_up=options["warmup"],
-            runs=options["runs"],
-            duration_s=options["duration"],
-            scenario=Scenario(options["scenario"]),
-            allow_fallback=options["allow_fallback"],
-            baseline=options["baseline"],
-            max_regression=options["max_regression"],
-            strict=options["strict"],
-            sustained_minutes=options["sustained"] or 0.0,
-            files=workflows.BenchmarkFiles(
-                options["save_samples"], options["csv"], options["markdown"], options["force"]
+    with report_files(LATENCY_FILES, options) as write:
+        report = workflows.benchmark(
+            workflows.BenchmarkOptions(
+                artifacts=options["artifacts"],
+                device=options["device"],
+                provider=options["provider"],
+                batches=options["batch"],
+                threads=options["threads"] or (),
+                warm_up=options["warmup"],
+                runs=options["runs"],
+                duration_s=options["duration"],
+                scenario=Scenario(options["scenario"]),
+                allow_fallback=options["allow_fallback"],
+                baseline=options["baseline"],
+                max_regression=options["max_regression"],
+                strict=options["strict"],
+                sustained_minutes=options["sustained"] or 0.0,
+                seed=options["seed"],
             ),
-            seed=options["seed"],
-        ),
-        terminal.make_progress(),
-    )
-    terminal.show(text.benchmark(report), report, as_json=json)
+            terminal.make_progress(),
+        )
+        terminal.show(text.latency(report), report, as_json=json)
+        write(report)
     fail_check(report.failures, "slower than --max-regression allows")

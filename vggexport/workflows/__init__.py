@@ -3,7 +3,7 @@
 Formats and runtimes are looked up by name, so importing this package imports none of them.
 """
 
-from vggexport.workflows.benchmarking import BenchmarkFiles, BenchmarkOptions, benchmark
+from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.contestants import RunOptions
@@ -13,7 +13,6 @@ from vggexport.workflows.network import NetworkOptions, summarize
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
-    "BenchmarkFiles",
     "BenchmarkOptions",
     "BuildOptions",
     "CalibrationOptions",

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from vggexport.ceilings import CEILINGS
 from vggexport.errors import VggExportError
 from vggexport.remote import Remote
-from vggexport.reports.benchmark.results import CPU_PROVIDER, Ceiling
+from vggexport.reports.latency import CPU_PROVIDER, Ceiling
 from vggexport.spec import Precision
 
 ON_CPU = (Precision.FLOAT32, Precision.INT8)

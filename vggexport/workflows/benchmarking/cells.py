@@ -16,7 +16,7 @@ from vggexport.latency import Measurement, Share, Turn, in_turn, shares
 from vggexport.placement import Placement
 from vggexport.progress import Steps
 from vggexport.remote import Remote
-from vggexport.reports.benchmark.results import BenchmarkResult, Minute
+from vggexport.reports.latency import BenchmarkResult, Minute
 from vggexport.spec import VGGSpec
 from vggexport.workflows.benchmarking import contestant
 from vggexport.workflows.benchmarking.contestant import KERAS, Cost, Entry, Loaded

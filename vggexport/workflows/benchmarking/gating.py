@@ -17,7 +17,7 @@ from typing import Any
 from vggexport.environment.machine import Machine
 from vggexport.errors import InputError
 from vggexport.latency import unpaired_ratio
-from vggexport.reports.benchmark.results import BenchmarkResult, GatedResult
+from vggexport.reports.latency import BenchmarkResult, GatedResult
 from vggexport.reports.results import SCHEMA
 
 

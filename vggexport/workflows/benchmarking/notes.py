@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vggexport.environment.machine import Machine
 from vggexport.latency import Verdict
-from vggexport.reports.benchmark.results import BenchmarkResult, Gate
+from vggexport.reports.latency import BenchmarkResult, Gate
 from vggexport.spec import Precision
 from vggexport.workflows.benchmarking.options import CUDA_PROVIDER
 

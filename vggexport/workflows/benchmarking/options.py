@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -28,23 +28,6 @@ JSON_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkFiles:
-    """Files to write beside the report; None for not.
-
-    Attributes:
-        samples: Every timing, as JSON.
-        csv: A row a result.
-        markdown: The tables.
-        force: Replace what exists.
-    """
-
-    samples: Path | None = None
-    csv: Path | None = None
-    markdown: Path | None = None
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class BenchmarkOptions:
     """What ``vggexport benchmark`` is asked for.
 
@@ -63,7 +46,6 @@ class BenchmarkOptions:
         max_regression: 0.05 allows 5 % more time than the baseline's.
         strict: An inconclusive gate is a failure.
         sustained_minutes: Go on for so long instead of ``runs`` and ``duration_s``; 0 for not.
-        files: What is written.
         seed: Of the images.
     """
 
@@ -81,7 +63,6 @@ class BenchmarkOptions:
     max_regression: float = DEFAULT_MAX_REGRESSION
     strict: bool = False
     sustained_minutes: float = 0.0
-    files: BenchmarkFiles = field(default_factory=BenchmarkFiles)
     seed: int = 0
 
     @property

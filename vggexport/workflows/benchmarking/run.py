@@ -11,7 +11,7 @@ from vggexport.environment.machine import Machine, read_machine
 from vggexport.latency import paired_ratio
 from vggexport.placement import Placement
 from vggexport.progress import Progress, Silent, Steps
-from vggexport.reports.benchmark.results import (
+from vggexport.reports.latency import (
     CPU_PROVIDER,
     BenchmarkComparison,
     BenchmarkReport,
@@ -20,7 +20,7 @@ from vggexport.reports.benchmark.results import (
     Gate,
     GatedResult,
 )
-from vggexport.workflows.benchmarking import files, notes
+from vggexport.workflows.benchmarking import notes
 from vggexport.workflows.benchmarking.ceilings import measure_ceiling
 from vggexport.workflows.benchmarking.cells import measure_cell
 from vggexport.workflows.benchmarking.gating import Baseline, read_baseline
@@ -37,7 +37,6 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     Raises:
         ArtifactError: An artifact cannot be read.
         InputError: The baseline cannot be compared with.
-        OutputError: A file exists already, or cannot be written.
         Unavailable: A runtime or an execution provider is not to be had, or ran a part only.
         Unfinished: A process ended before it was done.
     """
@@ -47,26 +46,23 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     for note in notes.busy(machine):
         steps.progress.note(note)
     placements: dict[str, Placement | None] = {}
-    with files.opened(options.files) as write:
-        measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
-        with steps.step("ceiling"):
-            results, ceilings = _under_ceilings(measured)
-        comparisons = _compare(results)
-        gate, ungated = _gate(options, results, comparisons, stored)
-        report = BenchmarkReport(
-            machine,
-            read_gpu() if options.execution_provider == CUDA_PROVIDER else None,
-            results,
-            comparisons,
-            ceilings,
-            gate,
-            (*ungated, *notes.notes_on(machine, results, gate)),
-            steps.seconds,
-        )
-        write(report)
+    measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
+    with steps.step("ceiling"):
+        results, ceilings = _under_ceilings(measured)
+    comparisons = _compare(results)
+    gate, ungated = _gate(options, results, comparisons, stored)
     for note in notes.inconclusive(gate):
         steps.progress.note(note)
-    return report
+    return BenchmarkReport(
+        machine,
+        read_gpu() if options.execution_provider == CUDA_PROVIDER else None,
+        results,
+        comparisons,
+        ceilings,
+        gate,
+        (*ungated, *notes.notes_on(machine, results, gate)),
+        steps.seconds,
+    )
 
 
 def _stored_baseline(options: BenchmarkOptions, machine: Machine) -> Baseline | None:

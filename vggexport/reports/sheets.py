@@ -1,4 +1,4 @@
-"""The tables of a benchmark as data: what every form of the report shows, and how it is written."""
+"""The tables of a benchmark as data: what every form of the report shows, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from vggexport.reports.benchmark.results import (
+from vggexport.reports.latency import (
     BenchmarkComparison,
     BenchmarkReport,
     BenchmarkResult,
@@ -115,11 +115,13 @@ class Sheet:
 
     Attributes:
         title: What it shows.
-        heads: Of its columns; the first is of names.
+        names: Columns from the left that hold names; those after them hold figures.
+        heads: Of its columns.
         rows: As many cells each.
     """
 
     title: str
+    names: int
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -149,7 +151,9 @@ def _sheet(
 ) -> Sheet:
     heads = (*first, *(column.head for column in columns))
     cells = (tuple(column.cell(row) for column in columns) for row in rows)
-    return Sheet(title, heads, tuple((*n, *c) for n, c in zip(names, cells, strict=True)))
+    return Sheet(
+        title, len(first), heads, tuple((*n, *c) for n, c in zip(names, cells, strict=True))
+    )
 
 
 def labels(report: BenchmarkReport) -> dict[str, str]:

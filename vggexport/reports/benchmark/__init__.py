@@ -1,1 +1,0 @@
-"""What ``vggexport benchmark`` found out: the values, and each way to show them."""
