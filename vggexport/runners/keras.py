@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Self
@@ -70,6 +71,10 @@ class KerasRunner(Runner):
             if name in wanted:
                 found[name] = np.array(values)
         return {name: found[name] for name in wanted}
+
+    def provider_options(self) -> dict[str, str]:
+        """Whether TensorFlow has oneDNN's kernels, which is read when it starts."""
+        return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
 
     def prepare(self, images: Images) -> Prepared:
         """The model as one TensorFlow function, all its weights in memory."""

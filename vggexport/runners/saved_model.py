@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
@@ -191,6 +192,10 @@ class SavedModelRunner(Runner):
                 f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
             ) from error
         return dict(zip(wanted, values, strict=True))
+
+    def provider_options(self) -> dict[str, str]:
+        """Whether TensorFlow has oneDNN's kernels, which is read when it starts."""
+        return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
 
     def prepare(self, images: Images) -> Prepared:
         """The session's callable from images to probabilities."""

@@ -28,6 +28,7 @@ from vggexport.workflows.network import NetworkOptions, open_network
 
 KERAS = "keras"
 PLACE = f"{__name__}:Contestant"
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_PROVIDER = "CPUExecutionProvider"
 """Of ONNX Runtime; other runtimes have one provider, which has no name to ask for."""
 
@@ -40,7 +41,8 @@ def environment_variables() -> dict[str, str]:
 
     Elsewhere in this package memory comes before speed.
     """
-    return {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
+    is_ours = ONEDNN not in os.environ or ONEDNN in registry.set_here()
+    return {ONEDNN: "1"} if is_ours else {}
 
 
 @dataclass(frozen=True, slots=True)
