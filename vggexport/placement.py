@@ -118,7 +118,7 @@ def _mac_share(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> flo
 
 def _provider_of(layer: str, nodes: Sequence[PlacedNode]) -> str | None:
     """Who multiplied for a layer; optimizers put words around a node's name, and numbers."""
-    named = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(layer)}(?![A-Za-z0-9])")
+    named = re.compile(rf"(?<![A-Za-z0-9/]){re.escape(layer)}(?![A-Za-z0-9])")
     for node in nodes:
         if named.search(node.name) and any(part in node.type for part in _COMPUTES):
             return node.provider
