@@ -206,9 +206,7 @@ def test_prepared_runs_give_what_predict_gives(runner, images):
             np.testing.assert_array_equal(prepared.probabilities(), expected)
 
 
-def test_images_of_another_size_cannot_be_prepared(case, runner, images):
-    if case.format == "keras":
-        pytest.skip("fails where it is traced, with TensorFlow's error: the network is ours")
+def test_images_of_another_size_cannot_be_prepared(runner, images):
     with runner, pytest.raises(ArtifactError, match=r"\(1, 9, 16, 3\)"):
         runner.prepare(images[:1, :9])
 

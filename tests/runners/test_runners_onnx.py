@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -197,7 +198,7 @@ def test_a_file_that_cannot_be_read_is_not_the_providers_fault(export, cuda_star
 def test_cuda_libraries_that_pip_installed_are_loaded_first(export, cuda_starts, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        onnxruntime, "preload_dlls", lambda: print("a library is missing") or calls.append("load")
+        onnxruntime, "preload_dlls", lambda: sys.stdout.write("missing\n") and calls.append("load")
     )
     cuda_starts(lambda: calls.append("start"))
     with pytest.raises(Unavailable):

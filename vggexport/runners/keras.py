@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vggexport.errors import ArtifactError
 from vggexport.model import build_architecture, call_layer, start_tensorflow, tensor_from
 from vggexport.runners.interface import Images, Prepared, Runner
-from vggexport.spec import INPUT_NAME, VGGSpec
+from vggexport.spec import CHANNELS, INPUT_NAME, VGGSpec
 
 
 class KerasRunner(Runner):
@@ -77,7 +77,17 @@ class KerasRunner(Runner):
         return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
 
     def prepare(self, images: Images) -> Prepared:
-        """The model as one TensorFlow function, all its weights in memory."""
+        """The model as one TensorFlow function, all its weights in memory.
+
+        Raises:
+            ArtifactError: The images do not fit.
+        """
+        shape = (self._spec.input_size, self._spec.input_size, CHANNELS)
+        if images.shape[1:] != shape:
+            raise ArtifactError(
+                f"the Keras network does not run on images of shape {images.shape}: it takes "
+                f"{shape} for each"
+            )
         pixels = tf.convert_to_tensor(images, tf.float32)
         layers = [layer for layer in self._model.layers if layer.name != INPUT_NAME]
         weights = {layer.name: self._weights_of(layer) for layer in layers}
