@@ -10,3 +10,10 @@ VERIFICATION_FILES: Mapping[str, str] = {
     "html": "vggexport.reports.html.verification:verification",
 }
 """What a verification can be written to, by the option's name."""
+
+LATENCY_FILES: Mapping[str, str] = {
+    "save_samples": "vggexport.reports.samples:latency",
+    "csv": "vggexport.reports.csv_file:latency",
+    "markdown": "vggexport.reports.markdown.latency:latency",
+}
+"""What a benchmark can be written to, by the option's name."""

@@ -3,6 +3,7 @@
 Formats and runtimes are looked up by name, so importing this package imports none of them.
 """
 
+from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.contestants import RunOptions
@@ -12,6 +13,7 @@ from vggexport.workflows.network import NetworkOptions, summarize
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
+    "BenchmarkOptions",
     "BuildOptions",
     "CalibrationOptions",
     "ExportOptions",
@@ -19,6 +21,7 @@ __all__ = [
     "NetworkOptions",
     "RunOptions",
     "VerifyOptions",
+    "benchmark",
     "build",
     "calibrate",
     "export",
