@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "vggexport.cli.inspect:inspect",
     "verify": "vggexport.cli.verify:verify",
     "benchmark": "vggexport.cli.benchmark:benchmark",
+    "bundle": "vggexport.cli.bundle:bundle",
+    "check-bundle": "vggexport.cli.check_bundle:check_bundle",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 

@@ -5,7 +5,9 @@ Formats and runtimes are looked up by name, so importing this package imports no
 
 from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
+from vggexport.workflows.bundling import BundleOptions, bundle
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
+from vggexport.workflows.checking_bundles import BundleCheckOptions, check_bundle
 from vggexport.workflows.contestants import RunOptions
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
@@ -15,6 +17,8 @@ from vggexport.workflows.verifying import VerifyOptions, verify
 __all__ = [
     "BenchmarkOptions",
     "BuildOptions",
+    "BundleCheckOptions",
+    "BundleOptions",
     "CalibrationOptions",
     "ExportOptions",
     "FileOptions",
@@ -23,7 +27,9 @@ __all__ = [
     "VerifyOptions",
     "benchmark",
     "build",
+    "bundle",
     "calibrate",
+    "check_bundle",
     "export",
     "inspect",
     "summarize",

@@ -1,8 +1,19 @@
 """Results as text for a person at a terminal."""
 
 from vggexport.reports.text.building import build, calibration, export
+from vggexport.reports.text.bundles import bundle, bundle_check
 from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
 from vggexport.reports.text.verification import verification
 
-__all__ = ["build", "calibration", "export", "inspection", "latency", "summary", "verification"]
+__all__ = [
+    "build",
+    "bundle",
+    "bundle_check",
+    "calibration",
+    "export",
+    "inspection",
+    "latency",
+    "summary",
+    "verification",
+]
