@@ -20,8 +20,9 @@ from vggexport.errors import ArtifactError
 SCHEMA = 1
 
 MAX_LEVELS = 1
-"""How far a pixel may be from Pillow's: its filter weights are rounded to 22 bits, and sums between
-two levels may fall to either. Filters without antialiasing, and other centres, are tens off."""
+"""How far a pixel may be from Pillow's: it scales one axis and then the other, rounding to whole
+levels in between, and which is first depends on its version and on the sizes. Filters without
+antialiasing, and other centres, are tens of levels off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Preprocessing:
                 "antialias": True,
                 "filter": "triangle, 2 * max(1, source pixels per target pixel) source pixels "
                 "wide, around (target pixel + 0.5) * source pixels per target pixel; cut off at "
-                "the image's border, its weights made to sum to 1; horizontally first, rounded to "
-                "8 bits, then vertically",
+                "the image's border, its weights made to sum to 1; one axis after the other, "
+                "rounded to 8 bits after each",
             },
             {
                 "step": "crop",

@@ -7,6 +7,15 @@ from importlib import resources
 
 STATIC: Mapping[str, str] = {
     "self_test.py": "self_test.py",
+    **{
+        f"examples/{name}": name
+        for name in (
+            *("android/Preprocessing.kt", "android/GoldenCheck.kt", "android/Bundle.kt"),
+            *("android/LiteRtClassifier.kt", "android/OnnxClassifier.kt"),
+            *("ios/Preprocessing.swift", "ios/GoldenCheck.swift", "ios/Bundle.swift"),
+            *("ios/LiteRtClassifier.swift", "ios/OnnxClassifier.swift"),
+        )
+    },
 }
 """By name in the bundle: the file among the templates that is copied as it is."""
 

@@ -70,6 +70,11 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
         return TensorDescription(OUTPUT_NAME, "float32", shape)
 
     @property
+    @abstractmethod
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name and type, in the format's own words, of every operator of the graph."""
+
+    @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value that 8 bits hold of what a layer gives, by layer.
 

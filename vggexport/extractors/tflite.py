@@ -59,6 +59,15 @@ class TfliteWeights(ModelWeights):
         return self._end(OUTPUT_NAME)
 
     @property
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name of what it gives, and type, of every operator."""
+        tensors = self._file.tensors
+        return tuple(
+            (tensors[operator.outputs[0]].name if operator.outputs else "", operator.type)
+            for operator in self._file.operators
+        )
+
+    @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value that 8 bits hold of what a layer gives, by layer."""
         names = {layer.name for layer in self.artifact.spec.weighted_layers}

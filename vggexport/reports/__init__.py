@@ -17,3 +17,8 @@ LATENCY_FILES: Mapping[str, str] = {
     "markdown": "vggexport.reports.markdown.latency:latency",
 }
 """What a benchmark can be written to, by the option's name."""
+
+DIFFERENCE_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.difference:difference",
+}
+"""What a difference can be written to, by the option's name."""

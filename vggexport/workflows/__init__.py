@@ -9,6 +9,7 @@ from vggexport.workflows.bundling import BundleOptions, bundle
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.checking_bundles import BundleCheckOptions, check_bundle
 from vggexport.workflows.contestants import RunOptions
+from vggexport.workflows.diffing import diff
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
@@ -30,6 +31,7 @@ __all__ = [
     "bundle",
     "calibrate",
     "check_bundle",
+    "diff",
     "export",
     "inspect",
     "summarize",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -242,7 +243,7 @@ class _Packing:
             options.licence,
             options.weights_source or self._models[0].artifact.weights.source,
             self._moment,
-            package_versions(),
+            package_versions() | {"pillow": metadata.version("pillow")},
             tuple(f"{REPORTS}/{evidence.path.name}" for evidence in self._evidence),
         )
 

@@ -50,6 +50,11 @@ class OnnxWeights(ModelWeights):
         self._readers = {source: node for node in nodes for source in node.input}
 
     @property
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of every node."""
+        return tuple((node.name, node.op_type) for node in self._file.model.graph.node)
+
+    @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value that 8 bits hold of what a layer gives, by layer."""
         names = {layer.name for layer in self.artifact.spec.weighted_layers}

@@ -2,6 +2,7 @@
 
 from vggexport.reports.text.building import build, calibration, export
 from vggexport.reports.text.bundles import bundle, bundle_check
+from vggexport.reports.text.difference import difference
 from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
 from vggexport.reports.text.verification import verification
@@ -11,6 +12,7 @@ __all__ = [
     "bundle",
     "bundle_check",
     "calibration",
+    "difference",
     "export",
     "inspection",
     "latency",
