@@ -61,7 +61,11 @@ class Evidence:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise ValueError(f"no object of schema {SCHEMA}")
         evidence = cls(path, _kind(data), data)
-        if not all(isinstance(row, dict) for row in evidence._rows()):
+        try:
+            rows = list(evidence._rows())
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"its results are not as they should be: {error}") from error
+        if not all(isinstance(row, dict) for row in rows):
             raise ValueError("its results are no objects")
         return evidence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from shutil import copyfile
 from typing import IO
@@ -37,7 +38,7 @@ class FolderFiles:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.names = tuple(sorted(_walk(path, "")))
+            self.names = tuple(sorted(islice(_walk(path, ""), MAX_FILES + 1)))
         except OSError as error:
             raise ArtifactError(f"bundle {path} cannot be read: {error.strerror}") from error
         if not self.names:
@@ -60,17 +61,16 @@ class FolderFiles:
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[str]:
-    """Names of all files below, no more than a bundle has."""
-    found = 0
-    for entry in os.scandir(folder):
-        name = f"{prefix}{entry.name}"
-        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-            raise ArtifactError(
-                f"the bundle holds {name!r}, which is a link or a device and no plain file: do "
-                "not use it"
-            )
-        for inner in _walk(folder / entry.name, f"{name}/") if entry.is_dir() else (name,):
-            found += 1
-            if found > MAX_FILES:
-                raise ArtifactError(f"{folder} has more than {MAX_FILES:,} files: not a bundle")
-            yield inner
+    """Names of all files below."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+                raise ArtifactError(
+                    f"the bundle holds {name!r}, which is a link or a device and no plain file: "
+                    "do not use it"
+                )
+            if entry.is_dir():
+                yield from _walk(folder / entry.name, f"{name}/")
+            else:
+                yield name

@@ -107,6 +107,7 @@ class BundleReport:
         is_signed: Whether it carries a signature.
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
+        evidence: Reports that speak against it, a clause each.
     """
 
     path: str
@@ -119,11 +120,13 @@ class BundleReport:
     is_signed: bool
     seconds: Mapping[str, float]
     peak_rss_bytes: int
+    evidence: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """Why it was refused, a clause each; empty if it was packed."""
-        return self.sizes.failures + tuple(f for check in self.answers for f in check.failures)
+        answers = tuple(failure for check in self.answers for failure in check.failures)
+        return self.evidence + self.sizes.failures + answers
 
     def to_json(self) -> dict[str, Any]:
         """All of it, with the verdict."""

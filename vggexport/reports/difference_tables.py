@@ -38,7 +38,7 @@ def headline(report: DifferenceReport) -> str:
 def name(model: ModelDifference) -> str:
     """What a model is called."""
     old, new = model.old.path, model.new.path
-    return old if old == new else f"{old} -> {new}"
+    return old if old == new else f"{old}, now {new}"
 
 
 def summary(model: ModelDifference) -> str:
@@ -52,7 +52,7 @@ def summary(model: ModelDifference) -> str:
         weights = model.note
     elif not model.layers:
         weights = "the same weights"
-    return f"{weights}; {before / MEGA:.1f} MB -> {after / MEGA:.1f} MB{growth}"
+    return f"{weights}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
 
 
 def tables(model: ModelDifference) -> Iterator[DifferenceTable]:

@@ -122,7 +122,6 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
 
     Raises:
         ArtifactError: A model cannot be read, or two are of different networks or weights.
-        CheckFailed: A report speaks against it.
         InputError: It may not be packed as it is.
         Unavailable: A runtime or a package is not installed.
     """
@@ -135,8 +134,10 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
             check_shippable(models, allow_untrained=options.allow_untrained)
             check_evidence(models, evidence)
         sizes = SizeGate(tuple(FileSize.of(m.artifact) for m in models), options.max_bytes)
-        if sizes.failures:
-            return _refused(options, sizes, (), steps)
+        against = tuple(failure for report in evidence for failure in report.failures)
+        if against or sizes.failures:
+            return replace(_refused(options, sizes, (), steps), evidence=against)
+        _note(models, options, steps)
         job = _Packing(options, models, evidence, folder, moment, steps)
         checks = job.run()
         if any(check.failures for check in checks):
@@ -363,6 +364,14 @@ def _check(
         compare(reference.probabilities, given.probabilities),
         tolerance_between(of, artifact),
     )
+
+
+def _note(models: Sequence[Model], options: BundleOptions, steps: Steps) -> None:
+    """What a receiver will ask for."""
+    if options.licence is None:
+        steps.progress.note("the licence of the weights is not stated: pass --licence")
+    if not (options.labels or models[0].artifact.labels):
+        steps.progress.note("the classes have no names, labels.txt numbers them: pass --labels")
 
 
 def _refused(

@@ -20,7 +20,7 @@ from vggexport.bundle.files import BundleFiles, is_bundle, open_bundle, read_obj
 from vggexport.bundle.integrity import check_integrity
 from vggexport.bundle.manifest import BundledArtifact, Manifest
 from vggexport.environment import peak_rss_bytes
-from vggexport.errors import ArtifactError, CheckFailed
+from vggexport.errors import ArtifactError
 from vggexport.extractors import EXTRACTORS
 from vggexport.faults.weights import tensor_sqnr_db
 from vggexport.progress import Progress, Silent, Steps
@@ -77,8 +77,8 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
         progress: Who shows how far it is.
 
     Raises:
-        ArtifactError: One cannot be read, or the two have no kind of model in common.
-        CheckFailed: A bundle is not what was packed.
+        ArtifactError: One cannot be read, or is not what was packed, or the two have no kind of
+            model in common.
         Unavailable: A package that reads a format is not installed.
     """
     steps = Steps(progress or Silent())
@@ -113,7 +113,7 @@ def _open(entered: ExitStack, path: Path) -> _Side:
         return _Side((_Model(model.artifact, path, path.name),))
     files = open_bundle(path)
     if problems := check_integrity(files).problems:
-        raise CheckFailed(f"bundle {path} is not what was packed: {'; '.join(problems)}")
+        raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
     manifest = Manifest.from_json(read_object(files, MANIFEST))
     folder = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="vggexport-")))
     models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)

@@ -21,7 +21,7 @@ def difference(report: DifferenceReport) -> str:
     """All of it as GitHub-flavoured Markdown."""
     return document(
         "## vggexport diff",
-        f"{code(report.old)} -> {code(report.new)}: **{escaped(headline(report))}**",
+        f"{code(report.old)} to {code(report.new)}: **{escaped(headline(report))}**",
         _table(bundle_table(report)) if report.facts else "",
         *(_model(model) for model in report.models),
         *(f"- removed {code(artifact.path)}" for artifact in report.removed),
@@ -30,7 +30,7 @@ def difference(report: DifferenceReport) -> str:
 
 
 def _model(model: ModelDifference) -> str:
-    parts = [f"### {code(name(model))}", escaped(summary(model))]
+    parts = [f"### {escaped(name(model))}", escaped(summary(model))]
     for content in tables(model):
         shown = content.title in SHOWN
         text = _table(content)

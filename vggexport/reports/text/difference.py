@@ -27,7 +27,7 @@ def difference(report: DifferenceReport) -> RenderableType:
     for model in report.models:
         parts += ["", grid({printable(name(model)): summary(model)})]
         for table in tables(model):
-            parts += ["", _table(table)]
+            parts += ["", Text(table.title, style="bold"), _table(table)]
     lines = {f"removed {printable(a.path)}": a.precision.value for a in report.removed}
     lines |= {f"added {printable(a.path)}": a.precision.value for a in report.added}
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
