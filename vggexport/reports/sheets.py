@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from vggexport.latency import Scenario
+from vggexport.reports.figures import counted
 from vggexport.reports.latency import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -206,7 +207,9 @@ def environment(report: BenchmarkReport) -> dict[str, str]:
         speeds = [f"{name} {value:.0f} GFLOP/s" for name, value in ceiling.gflop_per_s.items()]
         if ceiling.gbyte_per_s is not None:
             speeds.append(f"memory {ceiling.gbyte_per_s:.0f} GB/s")
-        lines[f"ceiling, {ceiling.threads} threads"] = ", ".join(speeds) or "not measured"
+        lines[f"ceiling, {counted(ceiling.threads, 'thread')}"] = (
+            ", ".join(speeds) or "not measured"
+        )
     return lines
 
 

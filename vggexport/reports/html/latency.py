@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from vggexport.reports import sheets
+from vggexport.reports.figures import counted
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
@@ -100,8 +101,9 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
         plot,
         width_px=WIDE_PX,
         height_px=90 + 62 * len(rows),
-        alt=f"Milliseconds of every run of {len(rows)} files on {first.threads} threads in batches "
-        f"of {first.batch}; their percentiles are in the table",
+        alt=f"Milliseconds of every run of {counted(len(rows), 'file')} on "
+        f"{counted(first.threads, 'thread')} in batches of {first.batch}; their percentiles are in "
+        "the table",
     )
 
 
@@ -119,11 +121,10 @@ def _scaling(entries: Sequence[_Entry]) -> charts.Chart | None:
 
     def plot(axes: Axes, theme: Theme) -> None:
         for entry in entries:
-            points = sorted(
-                (r.batch, r.throughput_per_s) for r in entry.results if r.threads == threads
-            )
+            points = {r.batch: r.throughput_per_s for r in entry.results if r.threads == threads}
             axes.plot(
-                *zip(*points, strict=True),
+                sorted(points),
+                [points[batch] for batch in sorted(points)],
                 color=theme.series[entry.style.colour],
                 marker=entry.style.marker,
                 markersize=5,
@@ -139,7 +140,7 @@ def _scaling(entries: Sequence[_Entry]) -> charts.Chart | None:
         plot,
         width_px=CHART_PX,
         height_px=340,
-        alt=f"Images a second by batch on {threads} threads; the figures are in the table",
+        alt=f"Images a second by batch on {counted(threads, 'thread')}; the table has the figures",
     )
 
 
@@ -179,8 +180,8 @@ def _roofline(entries: Sequence[_Entry], ceiling: Ceiling) -> charts.Chart:
         plot,
         width_px=CHART_PX,
         height_px=340,
-        alt=f"Roofline of {ceiling.threads} threads: what each file reached, beneath what matrix "
-        "products and reads of memory reached; the figures are in the tables",
+        alt=f"Roofline of {counted(ceiling.threads, 'thread')}: what each file reached, beneath "
+        "what matrix products and reads of memory reached; the figures are in the tables",
     )
 
 
