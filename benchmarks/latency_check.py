@@ -79,7 +79,7 @@ def against_loop(options: argparse.Namespace) -> None:
                 begin = time.perf_counter()
                 session.run([name], feed)
                 bare.append((time.perf_counter() - begin) * 1000)
-    ours = Measurement(Scenario.SINGLE_STREAM, tuple(turns)).latency().p50 or 0.0
+    ours = Measurement(Scenario.SINGLE_STREAM, (tuple(turns),)).latency().p50 or 0.0
     loop = statistics.median(bare)
     print(f"p50: tool {ours:.3f} ms, bare loop {loop:.3f} ms, ratio {ours / loop:.4f} (1 %)")
 
@@ -91,7 +91,7 @@ def against_loadgen(options: argparse.Namespace) -> None:
         for trial in range(options.trials or 3):
             share = Share(options.runs, options.duration)
             turn = take_turn(run, share, Scenario.SINGLE_STREAM, time.perf_counter_ns)
-            ours = Measurement(Scenario.SINGLE_STREAM, (turn,)).latency().p90 or 0.0
+            ours = Measurement(Scenario.SINGLE_STREAM, ((turn,),)).latency().p90 or 0.0
             theirs = loadgen_p90_ms(run, options.runs, options.duration)
             print(
                 f"trial {trial}: p90: tool {ours:.3f} ms, LoadGen {theirs:.3f} ms, ratio "

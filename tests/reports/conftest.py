@@ -263,7 +263,7 @@ MACHINE = Machine(
 def benchmark_result(path="out/a_b.onnx", precision="float32", ms=2.0, runs=70, **changes):
     artifact = Artifact(path, "onnx", Precision(precision), SPEC, RECORD, size_bytes=9_300_000)
     turn = Turn((round(ms * 1e6),) * runs, runs, round(ms * 1e6) * runs)
-    measurement = Measurement(Scenario.SINGLE_STREAM, (turn,))
+    measurement = Measurement(Scenario.SINGLE_STREAM, ((turn,),))
     made = BenchmarkResult(
         artifact,
         "onnxruntime 1.32.0",

@@ -72,7 +72,7 @@ def test_a_sustained_run(make_benchmark, make_result):
 
 def test_an_offline_run_and_no_ceiling(make_benchmark, make_result):
     turns = tuple(Turn((2 * 10**6,), 5, 10**7) for _ in range(3))
-    one = replace(make_result(ceiling=None), measurement=Measurement(Scenario.OFFLINE, turns))
+    one = replace(make_result(ceiling=None), measurement=Measurement(Scenario.OFFLINE, (turns,)))
     seen = draw(make_benchmark(one, ceilings=()))
     assert "offline times whole turns" in seen.text
     assert "mean ms" in seen.text

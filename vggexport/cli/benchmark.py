@@ -89,6 +89,14 @@ class Percentage(click.ParamType[float]):
     help="Of the counted runs, at least.",
 )
 @click.option(
+    "--launches",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Processes that the runs of each artifact are divided among; 5 for an interval that "
+    "holds the luck of a process.",
+)
+@click.option(
     "--scenario",
     type=click.Choice(["single-stream", "offline"]),
     default="single-stream",
@@ -153,6 +161,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
                 warm_up=options["warmup"],
                 runs=options["runs"],
                 duration_s=options["duration"],
+                launches=options["launches"],
                 scenario=Scenario(options["scenario"]),
                 allow_fallback=options["allow_fallback"],
                 baseline=options["baseline"],

@@ -184,7 +184,7 @@ def reasons(report: BenchmarkReport) -> Iterator[str]:
     """Why there are gaps in the tables, each once."""
     found = [reason for result in report.results for reason in result.measurement.unsupported()]
     if any(comparison.ratio.low is None for comparison in report.comparisons):
-        found.append("an interval needs 6 rounds, and a round needs a run")
+        found.append("an interval needs 5 launches or 5 rounds, each of a run at least")
     yield from dict.fromkeys(found)
 
 
