@@ -69,7 +69,7 @@ class Percentage(click.ParamType[float]):
 @click.option(
     "--warmup",
     type=click.IntRange(min=0),
-    default=5,
+    default=3,
     show_default=True,
     help="Runs behind the first that are not counted.",
 )

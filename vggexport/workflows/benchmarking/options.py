@@ -16,7 +16,7 @@ DEFAULT_RUNS = 64
 """The fewest that support a p90."""
 
 DEFAULT_DURATION_S = 5.0
-DEFAULT_WARM_UP = 5
+DEFAULT_WARM_UP = 3
 DEFAULT_MAX_REGRESSION = 0.05
 
 CPU, CUDA = DEVICES = ("cpu", "cuda")
