@@ -55,7 +55,6 @@ def single(*turns_ms):
         (Share(1, 0.035), 4),  # 30 ms are not yet 35
         (Share(1, 0.04), 4),
         (Share(6, 0.04), 6),
-        (Share(2, 0, unrecorded=5), 2),
     ],
 )
 def test_a_turn_ends_when_count_and_time_are_reached(share, runs):
@@ -63,12 +62,19 @@ def test_a_turn_ends_when_count_and_time_are_reached(share, runs):
     turn = take_turn(machine.run, share, Scenario.SINGLE_STREAM, machine.clock)
     assert (turn.runs, turn.samples_ns) == (runs, (10 * MS,) * runs)
     assert turn.elapsed_ns == runs * 10 * MS
-    assert machine.runs == runs + share.unrecorded
+    assert machine.runs == runs
+
+
+@pytest.mark.parametrize(("settle_s", "uncounted"), [(0.0, 0), (0.001, 1), (0.05, 5), (0.051, 6)])
+def test_runs_in_front_of_a_turn_do_not_count(settle_s, uncounted):
+    machine = Machine(10)
+    turn = take_turn(machine.run, Share(2, 0, settle_s), Scenario.SINGLE_STREAM, machine.clock)
+    assert (machine.runs, turn.runs, turn.elapsed_ns) == (uncounted + 2, 2, 20 * MS)
 
 
 def test_each_run_is_timed_by_itself():
     machine = Machine(99, 1, 2, 3)
-    share = Share(3, 0, unrecorded=1)
+    share = Share(3, 0, settle_s=0.05)
     turn = take_turn(machine.run, share, Scenario.SINGLE_STREAM, machine.clock)
     assert turn.samples_ns == (1 * MS, 2 * MS, 3 * MS)
 
@@ -86,11 +92,11 @@ def test_offline_has_one_timing_a_turn():
 
 @pytest.mark.parametrize(("runs", "seconds"), [(1, 0.0), (7, 1.0), (20, 0.5), (64, 5.0), (999, 0)])
 def test_shares_add_up_to_what_was_asked_for(runs, seconds):
-    planned = list(shares(runs, seconds, unrecorded=1))
+    planned = list(shares(runs, seconds, settle_s=0.1))
     assert len(planned) == min(runs, ROUNDS)
     assert sum(share.runs for share in planned) == runs
     assert sum(share.seconds for share in planned) == pytest.approx(seconds)
-    assert {share.unrecorded for share in planned} == {1}
+    assert {share.settle_s for share in planned} == {0.1}
     counts = [share.runs for share in planned]
     assert max(counts) - min(counts) <= 1
 

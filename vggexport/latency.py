@@ -26,6 +26,10 @@ ROUNDS = 20
 """Rounds that a measurement is divided into where it has as many runs. The interval of a ratio is
 drawn from them: many short ones follow a drift closely and are many draws."""
 
+SETTLE_S = 0.05
+"""How long a contestant runs uncounted after another's turn. Threads of ONNX Runtime spin for 35 ms
+after a run (measured, 1.32.0) and would take a core from whoever is next."""
+
 MIN_ROUNDS = 6
 """Rounds that a 95 % interval needs: if all of n agree on the sign of a difference, that has a
 probability of 2 * 2**-n when there is none, which is below 5 % from n = 6."""
@@ -68,13 +72,13 @@ class Share:
     Attributes:
         runs: Counted runs, at least.
         seconds: Seconds, at least.
-        unrecorded: Runs in front that do not count: caches and clocks are then this contestant's
-            own again, and threads of the one before have gone to sleep.
+        settle_s: Seconds of runs in front that do not count, the last of which may go on: caches
+            are then this contestant's own again, and threads of the one before are asleep.
     """
 
     runs: int
     seconds: float
-    unrecorded: int = 0
+    settle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +96,18 @@ class Turn:
     elapsed_ns: int
 
 
-def shares(runs: int, seconds: float, *, unrecorded: int = 0) -> Iterator[Share]:
+def shares(runs: int, seconds: float, *, settle_s: float = 0.0) -> Iterator[Share]:
     """Divides a measurement into turns, which together reach the count *and* the time.
 
     Args:
         runs: At least 1.
         seconds: 0 or more.
-        unrecorded: As in :class:`Share`.
+        settle_s: As in :class:`Share`.
     """
     rounds = min(ROUNDS, runs)
     for number in range(rounds):
         count = runs * (number + 1) // rounds - runs * number // rounds
-        yield Share(count, seconds / rounds, unrecorded)
+        yield Share(count, seconds / rounds, settle_s)
 
 
 def in_turn(count: int, number: int) -> Sequence[int]:
@@ -120,7 +124,8 @@ def take_turn(run: Callable[[], object], share: Share, scenario: Scenario, clock
         scenario: What is timed.
         clock: Of nanoseconds.
     """
-    for _ in range(share.unrecorded):
+    settled = clock() + share.settle_s * NANOSECONDS
+    while clock() < settled:
         run()
     if scenario is Scenario.OFFLINE:
         return _offline(run, share, clock)

@@ -126,7 +126,7 @@ class Percentage(click.ParamType[float]):
     show_default=True,
     help="Of the images.",
 )
-@report_file_options("save-samples", "csv", "markdown")
+@report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
 def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Measure latency, throughput, load time and memory on CPU and CUDA.

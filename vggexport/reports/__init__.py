@@ -15,5 +15,6 @@ LATENCY_FILES: Mapping[str, str] = {
     "save_samples": "vggexport.reports.samples:latency",
     "csv": "vggexport.reports.csv_file:latency",
     "markdown": "vggexport.reports.markdown.latency:latency",
+    "html": "vggexport.reports.html.latency:latency",
 }
 """What a benchmark can be written to, by the option's name."""

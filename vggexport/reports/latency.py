@@ -12,6 +12,7 @@ from vggexport.environment.gpu import Gpu
 from vggexport.environment.machine import Machine
 from vggexport.latency import Latency, Measurement, Ratio, Verdict, judge
 from vggexport.placement import Placement
+from vggexport.reports.figures import counted
 from vggexport.reports.results import SCHEMA
 from vggexport.spec import Precision
 
@@ -268,7 +269,8 @@ class GatedResult:
         low, high = self.ratio.low, self.ratio.high
         interval = "too few rounds for an interval" if low is None else f"{low:.3f} to {high:.3f}"
         return (
-            f"{self.result.name}, batch {self.result.batch}, {self.result.threads} threads: "
+            f"{self.result.name}, batch {self.result.batch}, "
+            f"{counted(self.result.threads, 'thread')}: "
             f"{self.ratio.value:.3f} times the baseline ({interval})"
         )
 

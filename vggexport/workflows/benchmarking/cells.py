@@ -12,10 +12,11 @@ from typing import Any, Self
 
 from vggexport.environment.machine import frequency_mhz, temperature_c
 from vggexport.errors import Unavailable
-from vggexport.latency import Measurement, Share, Turn, in_turn, shares
+from vggexport.latency import SETTLE_S, Measurement, Share, Turn, in_turn, shares
 from vggexport.placement import Placement
 from vggexport.progress import Steps
 from vggexport.remote import Remote
+from vggexport.reports.figures import counted
 from vggexport.reports.latency import BenchmarkResult, Minute
 from vggexport.spec import VGGSpec
 from vggexport.workflows.benchmarking import contestant
@@ -76,7 +77,6 @@ def measure_cell(
         Unavailable: The provider is not to be had, or does not run it all.
         Unfinished: A process ended before it was done.
     """
-    first = entries[0]
     with ExitStack() as entered:
         with steps.step("load"):
             for entry in entries:
@@ -87,30 +87,33 @@ def measure_cell(
                 remote.wait_until_made()
             loaded = _load(entries, remotes)
             first_ms: list[float] = [remote.call("run_once") for remote in remotes]
-        with steps.step(f"measure batch {first.batch} on {first.threads} threads"):
-            for entry, remote in zip(entries, remotes, strict=True):
-                seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
-                remote.call("warm_up", options.warm_up, seconds)
-            measured_at = time.time()
-            turns = take_turns(
-                [remote.call for remote in remotes],
-                plan(options, len(remotes), steps),
-                state=MachineState.now if options.sustained_minutes else MachineState,
-            )
+        turns, measured_at = _measure(entries, remotes, options, steps)
         costs: list[Cost] = [remote.call("cost") for remote in remotes]
         for entry, remote in zip(entries, remotes, strict=True):
             if entry.source not in placements:
                 placements[entry.source] = remote.call("placement")
-    sustained = options.sustained_minutes > 0
     return [
-        _result(
-            *measured,
-            placements[measured[0].source],
-            sustained=sustained,
-            measured_at=measured_at,
-        )
+        _result(*measured, placements[measured[0].source], options, measured_at)
         for measured in zip(entries, loaded, first_ms, turns, costs, strict=True)
     ]
+
+
+def _measure(
+    entries: Sequence[Entry], remotes: Sequence[Remote], options: BenchmarkOptions, steps: Steps
+) -> tuple[list[list[TimedTurn]], float]:
+    """Warms all up and lets them take turns; the turns of each, and when the first began."""
+    threads = counted(entries[0].threads, "thread")
+    with steps.step(f"measure batch {entries[0].batch} on {threads}"):
+        for entry, remote in zip(entries, remotes, strict=True):
+            seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
+            remote.call("warm_up", options.warm_up, seconds)
+        measured_at = time.time()
+        turns = take_turns(
+            [remote.call for remote in remotes],
+            plan(options, len(remotes), steps),
+            state=MachineState.now if options.sustained_minutes else MachineState,
+        )
+    return turns, measured_at
 
 
 def _remote(entry: Entry) -> Remote:
@@ -161,14 +164,14 @@ def plan(
         steps: Who shows how far it is.
         clock: Gives seconds.
     """
-    unrecorded = int(contestants > 1)
+    settle_s = SETTLE_S if contestants > 1 else 0.0
     if not options.sustained_minutes:
-        rounds = tuple(shares(options.runs, options.duration_s, unrecorded=unrecorded))
+        rounds = tuple(shares(options.runs, options.duration_s, settle_s=settle_s))
         yield from steps.track(rounds, len(rounds))
         return
     begin = clock()
     while clock() - begin < options.sustained_minutes * _SECONDS_A_MINUTE:
-        yield Share(1, SUSTAINED_TURN_S, unrecorded)
+        yield Share(1, SUSTAINED_TURN_S, settle_s)
 
 
 def take_turns(
@@ -217,8 +220,7 @@ def _result(
     turns: Sequence[TimedTurn],
     cost: Cost,
     placement: Placement | None,
-    *,
-    sustained: bool,
+    options: BenchmarkOptions,
     measured_at: float,
 ) -> BenchmarkResult:
     return BenchmarkResult(
@@ -237,6 +239,6 @@ def _result(
         placement,
         loaded.provider_options,
         loaded.fallback,
-        minutes=by_minute(turns) if sustained else (),
+        minutes=by_minute(turns) if options.sustained_minutes else (),
         measured_at=measured_at,
     )
