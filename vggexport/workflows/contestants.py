@@ -106,7 +106,8 @@ def enter_all(
         InputError: :data:`KERAS` stands alone.
         Unavailable: A runtime or execution provider is not to be had.
     """
-    files = {s: _enter_file(entered, s, options) for s in sources if is_model(s)}
+    with steps.step("load"):
+        files = {s: _enter_file(entered, s, options) for s in sources if is_model(s)}
     known = next((file.artifact for file in files.values()), None)
     return [files.get(s) or _enter_weights(entered, s, known, options, steps) for s in sources]
 
@@ -138,10 +139,11 @@ def _enter_weights(
         request = known.spec if known else SpecRequest()
         wanted = NetworkOptions(weights=source, request=request)
         network = open_network(wanted, steps, in_memory=True)
-    keras = registry.load(RUNNERS, KERAS)
-    runner: Runner = entered.enter_context(
-        keras(network.spec, dict(network.weights), threads=options.threads)
-    )
+    with steps.step("load"):
+        keras = registry.load(RUNNERS, KERAS)
+        runner: Runner = entered.enter_context(
+            keras(network.spec, dict(network.weights), threads=options.threads)
+        )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
     return Contestant(source, runner, artifact, network)
 

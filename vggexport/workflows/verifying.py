@@ -128,9 +128,8 @@ def verify(
     """
     steps = Steps(progress or Silent(), clock=clock)
     with ExitStack() as entered:
-        with steps.step("load"):
-            golden = GoldenFile.read(options.golden) if options.golden else None
-            reference, *candidates = _enter(entered, golden, options, steps)
+        golden = GoldenFile.read(options.golden) if options.golden else None
+        reference, *candidates = _enter(entered, golden, options, steps)
         images = _open_images(options, golden, reference.artifact.spec.input_size)
         match = _Match(reference, candidates, options, clock)
         record = _recording(options, reference, len(images))
