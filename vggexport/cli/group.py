@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "calibrate": "vggexport.cli.calibrate:calibrate",
     "inspect": "vggexport.cli.inspect:inspect",
     "verify": "vggexport.cli.verify:verify",
+    "evaluate": "vggexport.cli.evaluate:evaluate",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 

@@ -40,6 +40,26 @@ class Batch(click.ParamType[int | None]):
         return self.fail(f"{value!r} is neither a number from 1 nor {DYNAMIC!r}", param, ctx)
 
 
+class Share(click.ParamType[float]):
+    """A share from 0 to 1, as "0.82" or "82%"."""
+
+    name = "SHARE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parses one value."""
+        text = str(value).strip()
+        scale = 100 if text.endswith("%") else 1
+        try:
+            share = float(text.removesuffix("%")) / scale
+        except ValueError:
+            share = float("nan")
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is not a share from 0 to 1, as 0.82 or 82%", param, ctx)
+        return share
+
+
 def file_path(**options: Any) -> Any:
     """A path, as ``pathlib.Path``."""
     return click.Path(path_type=Path, **options)

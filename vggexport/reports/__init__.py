@@ -10,3 +10,10 @@ VERIFICATION_FILES: Mapping[str, str] = {
     "html": "vggexport.reports.html.verification:verification",
 }
 """What a verification can be written to, by the option's name."""
+
+EVALUATION_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.evaluation:evaluation",
+    "junit": "vggexport.reports.junit_evaluation:evaluation",
+    "html": "vggexport.reports.html.evaluation:evaluation",
+}
+"""The same for an evaluation."""

@@ -6,6 +6,7 @@ Formats and runtimes are looked up by name, so importing this package imports no
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.contestants import RunOptions
+from vggexport.workflows.evaluating import EvaluateOptions, evaluate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
@@ -14,6 +15,7 @@ from vggexport.workflows.verifying import VerifyOptions, verify
 __all__ = [
     "BuildOptions",
     "CalibrationOptions",
+    "EvaluateOptions",
     "ExportOptions",
     "FileOptions",
     "NetworkOptions",
@@ -21,6 +23,7 @@ __all__ = [
     "VerifyOptions",
     "build",
     "calibrate",
+    "evaluate",
     "export",
     "inspect",
     "summarize",

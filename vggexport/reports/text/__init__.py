@@ -1,7 +1,8 @@
 """Results as text for a person at a terminal."""
 
 from vggexport.reports.text.building import build, calibration, export
+from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.network import inspection, summary
 from vggexport.reports.text.verification import verification
 
-__all__ = ["build", "calibration", "export", "inspection", "summary", "verification"]
+__all__ = ["build", "calibration", "evaluation", "export", "inspection", "summary", "verification"]
