@@ -11,7 +11,8 @@ DEFINITIONS = (
     "a network's answers, with 95 % Wilson intervals. Agreement is the share of images with the "
     "best class of the first network; the drop is top-1 of that one less that of the other, with a "
     "95 % interval for paired answers (Agresti and Min 2005). The exact McNemar test says how "
-    "likely so unequal a number of images that one alone gets right would be, were both equally good."
+    "likely so unequal numbers of images that one alone gets right would be, were both equally "
+    "good."
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.parity import ParityMetrics, Tolerance
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
+from vggexport.recipe import Recipe
 from vggexport.spec import VGGSpec
 
 SCHEMA = 1
@@ -20,9 +21,15 @@ always possible; half a step more for its arithmetic."""
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """The network as a table."""
+    """The network as a table.
+
+    Attributes:
+        spec: The network.
+        recipe: How it is trained, where that was asked for.
+    """
 
     spec: VGGSpec
+    recipe: Recipe | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Layers and totals."""
@@ -45,6 +52,7 @@ class SummaryReport:
             "layers": layers,
             "parameters": self.spec.parameters,
             "macs": self.spec.macs,
+            **({"training": self.recipe.to_json()} if self.recipe else {}),
         }
 
 

@@ -10,6 +10,7 @@ from vggexport.workflows.evaluating import EvaluateOptions, evaluate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
+from vggexport.workflows.training import TrainOptions, train
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FileOptions",
     "NetworkOptions",
     "RunOptions",
+    "TrainOptions",
     "VerifyOptions",
     "build",
     "calibrate",
@@ -27,5 +29,6 @@ __all__ = [
     "export",
     "inspect",
     "summarize",
+    "train",
     "verify",
 ]

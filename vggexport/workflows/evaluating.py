@@ -13,7 +13,7 @@ import numpy as np
 import calibration
 from vggexport.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.environment import package_versions, peak_rss_bytes
-from vggexport.errors import ArtifactError, CalibrationError, InputError
+from vggexport.errors import ArtifactError, InputError
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.evaluation import (
     Comparison,
@@ -26,9 +26,9 @@ from vggexport.reports.verification import Guess
 from vggexport.workflows.answering import Answered, Answers, Engine, LocalEngine
 from vggexport.workflows.calibrating import translated
 from vggexport.workflows.contestants import Contestant, RunOptions, enter_all
+from vggexport.workflows.labelled import check_readable
 from vggexport.workflows.network import read_labels
 
-MAX_UNREADABLE_FRACTION = 0.05
 SHOWN_MISTAKES = 12
 
 
@@ -102,7 +102,7 @@ def evaluate(
         images = _open_images(options, contestants, steps)
         with steps.step("evaluate"), translated():
             answered = chosen.answer(contestants, images, steps)
-        _check_readable(answered, images, steps)
+        check_readable(images, answered.unreadable, steps)
         results = tuple(_results(contestants, images, answered))
     report = EvaluationReport(
         results,
@@ -180,23 +180,6 @@ def _by_order(
         "classes in this order; pass --labels to be sure"
     )
     return images
-
-
-def _check_readable(answered: Answered, images: calibration.LabelledImages, steps: Steps) -> None:
-    """Notes what could not be read.
-
-    Raises:
-        CalibrationError: It is too much.
-    """
-    bad = len(answered.unreadable)
-    allowed = max(1, int(MAX_UNREADABLE_FRACTION * len(images)))
-    if bad > allowed or bad == len(images):
-        raise CalibrationError(
-            f"{images.source.name!r} has {bad} unreadable images of {len(images)} where {allowed} "
-            f"are tolerated: {answered.unreadable[0]}; replace or remove them"
-        )
-    for image in answered.unreadable:
-        steps.progress.note(f"skipped unreadable image {image}")
 
 
 def _results(

@@ -3,6 +3,16 @@
 from vggexport.reports.text.building import build, calibration, export
 from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.network import inspection, summary
+from vggexport.reports.text.training import training
 from vggexport.reports.text.verification import verification
 
-__all__ = ["build", "calibration", "evaluation", "export", "inspection", "summary", "verification"]
+__all__ = [
+    "build",
+    "calibration",
+    "evaluation",
+    "export",
+    "inspection",
+    "summary",
+    "training",
+    "verification",
+]
