@@ -32,3 +32,20 @@ def silenced_stderr() -> Iterator[None]:
         finally:
             os.dup2(original, STDERR)
             os.close(original)
+
+
+@contextmanager
+def captured_stderr() -> Iterator[list[str]]:
+    """Diverts file descriptor 2; what was written is the list's one item when the body is left."""
+    sys.stderr.flush()
+    written: list[str] = []
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(STDERR)
+        os.dup2(kept.fileno(), STDERR)
+        try:
+            yield written
+        finally:
+            os.dup2(original, STDERR)
+            os.close(original)
+            kept.seek(0)
+            written.append(kept.read().decode(errors="replace"))

@@ -38,6 +38,8 @@ _TENSORFLOW_SETTINGS: Mapping[str, str] = {
 }
 """Environment variables that TensorFlow reads once, at its import or when it starts."""
 
+_ours: set[str] = set()
+
 
 def resolve(place: str) -> Any:
     """The attribute at a "module:attribute" place, its module imported now."""
@@ -54,8 +56,7 @@ def load(registry: Mapping[str, str], name: str) -> Any:
     """
     if name not in registry:
         raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
-    for variable, value in _TENSORFLOW_SETTINGS.items():
-        os.environ.setdefault(variable, value)
+    _set_up_tensorflow()
     try:
         with silenced_stderr():
             return resolve(registry[name])
@@ -68,6 +69,18 @@ def load(registry: Mapping[str, str], name: str) -> Any:
         ) from error
     except ImportError as error:  # a native library that the package needs
         raise Unavailable(f"{_package_at_fault(error)} cannot be imported here: {error}") from error
+
+
+def _set_up_tensorflow() -> None:
+    for variable, value in _TENSORFLOW_SETTINGS.items():
+        if variable not in os.environ:
+            os.environ[variable] = value
+            _ours.add(variable)
+
+
+def set_here() -> frozenset[str]:
+    """Environment variables that :func:`load` set in this process, and not the user."""
+    return frozenset(_ours)
 
 
 def _package_at_fault(error: ImportError) -> str:

@@ -106,3 +106,56 @@ def test_without_tensorflow(files, workplace):
     )
     assert process.returncode == 0, process.stderr
     assert json.loads(process.stdout)["passed"] is True
+
+
+def test_a_golden_file_is_enough_without_tensorflow(run, tiny, files, broken, workplace):
+    """Stored where the Keras network runs, verified where only LiteRT and ONNX Runtime are."""
+    stored = run("verify", "random:0", *files[:1], "--images", 6, "--save-golden", "golden.npz")
+    assert stored.code == 0, stored.stderr
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'tf2onnx'])); "
+        "from vggexport.cli import main; main()"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, "verify", "--golden", "golden.npz", *files, broken, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workplace,
+    )
+    assert process.returncode == 1, process.stderr
+    document = json.loads(process.stdout)
+    assert document["reference"]["runtime"].startswith("recorded from keras")
+    assert [c["passed"] for c in document["candidates"]] == [True, True, False]
+    fault = document["candidates"][2]["diagnosis"]["fault"]
+    assert fault["fault"] == "kernel-channels-swapped"
+    assert "kernel-channels-swapped" in process.stderr
+
+
+def test_golden_files_are_not_replaced_unasked(run, files, workplace):
+    (workplace / "golden.npz").write_text("precious")
+    refused = run("verify", *files, "--images", 2, "--save-golden", "golden.npz")
+    assert (refused.code, "--force" in refused.error) == (2, True)
+    assert (workplace / "golden.npz").read_text() == "precious"
+    assert run("verify", *files, "--images", 2, "--save-golden", "golden.npz", "--force").code == 0
+    assert run("verify", "--golden", "golden.npz", files[1]).code == 0
+
+
+def test_keras_may_be_the_reference(run, files):
+    outcome = run("verify", *files, "--reference", "keras", "--images", 2, "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["reference"]["path"] == "keras"
+
+
+def test_keras_needs_the_weights_that_the_file_names(run, tiny, tiny_arrays, workplace):
+    import numpy as np
+
+    np.savez(workplace / "weights.npz", **tiny_arrays)
+    assert run("onnx", *tiny, "--weights", "weights.npz", "-o", "own.onnx").code == 0
+    assert run("verify", "own.onnx", "--reference", "keras", "--images", 2).code == 0
+    np.savez(workplace / "weights.npz", **{n: 2 * a for n, a in tiny_arrays.items()})
+    changed = run("verify", "own.onnx", "--reference", "keras", "--images", 2)
+    assert (changed.code, "was made of other weights" in changed.error) == (2, True)
+    (workplace / "weights.npz").unlink()
+    missing = run("verify", "own.onnx", "--reference", "keras", "--images", 2)
+    assert (missing.code, "name the weights with --reference" in missing.error) == (2, True)

@@ -10,6 +10,7 @@ from vggexport import registry
 from vggexport.errors import ArtifactError
 from vggexport.exporters import PRECISIONS
 from vggexport.parity import sqnr_db
+from vggexport.placement import place
 from vggexport.quantization.int4 import BLOCK_SIZE, quantize_blocks
 from vggexport.runners import RUNNERS
 from vggexport.runners.interface import Runner
@@ -189,6 +190,37 @@ def test_the_images_are_left_as_they_are(runner, images, names):
     with runner:
         runner.activations(pixels, names)
     np.testing.assert_array_equal(pixels, images)
+
+
+def test_prepared_runs_give_what_predict_gives(runner, images):
+    with runner:
+        for count in (6, 2):
+            expected = runner.predict(images[:count])
+            prepared = runner.prepare(images[:count])
+            prepared.run()
+            found = prepared.probabilities()
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == np.float32
+            assert prepared.transfer is None
+            found[:] = -1  # the caller's own
+            np.testing.assert_array_equal(prepared.probabilities(), expected)
+
+
+def test_images_of_another_size_cannot_be_prepared(runner, images):
+    with runner, pytest.raises(ArtifactError, match=r"\(1, 9, 16, 3\)"):
+        runner.prepare(images[:1, :9])
+
+
+def test_nodes_are_told_with_what_ran_them_where_the_runtime_tells(case, runner, images, tiny):
+    with runner:
+        nodes = runner.placed_nodes(images[:1])
+        assert isinstance(runner.provider_options(), dict)
+    if case.format != "onnx":
+        assert nodes is None
+        return
+    placement = place(nodes, tiny, runner.provider)
+    assert (placement.node_share, placement.mac_share) == (1.0, 1.0)
+    assert place(nodes, tiny, "CUDAExecutionProvider").mac_share == 0.0
 
 
 def test_it_can_be_entered_again(runner, images, names):

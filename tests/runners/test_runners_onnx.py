@@ -1,7 +1,9 @@
 """ONNX Runtime behind the runner interface."""
 
 import errno
+import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport import registry
 from vggexport.artifact import METADATA_KEY
@@ -20,7 +23,7 @@ from vggexport.errors import ArtifactError, InputError, Unavailable
 from vggexport.exporters import EXPORTERS
 from vggexport.parity import sqnr_db
 from vggexport.runners import onnx as onnx_runner
-from vggexport.runners.onnx import CPU_PROVIDER, READINGS, OnnxRunner
+from vggexport.runners.onnx import CPU_PROVIDER, READINGS, OnnxRunner, bound_to
 from vggexport.spec import Precision, VGGSpec, parse_blocks
 
 TAPS = ("block1_conv2", "block1_pool", "fc1")
@@ -125,21 +128,101 @@ def test_a_provider_that_is_not_there_is_unavailable(export):
         pass
 
 
-def test_a_silent_fall_back_to_the_cpu_is_unavailable(export, monkeypatch):
-    """As on a machine with onnxruntime-gpu and no GPU."""
-    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    real = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
-    monkeypatch.setattr(
-        onnxruntime,
-        "InferenceSession",
-        lambda path, options, **_kwargs: real(path, options, providers=["CPUExecutionProvider"]),
-    )
-    with (
-        pytest.raises(Unavailable, match="did not start and ONNX Runtime fell back to CPUExec"),
-        OnnxRunner(export(), provider="CUDAExecutionProvider"),
-    ):
+@pytest.fixture
+def cuda_starts(monkeypatch):
+    """Makes sessions that are asked for CUDA do something else, as with onnxruntime-gpu."""
+
+    def install(start):
+        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        real = onnxruntime.InferenceSession
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+        monkeypatch.setattr(
+            onnxruntime,
+            "InferenceSession",
+            lambda path, options, **_kwargs: (
+                start() or real(path, options, providers=["CPUExecutionProvider"])
+            ),
+        )
+
+    return install
+
+
+def open_on_cuda(path) -> None:
+    with OnnxRunner(path, provider="CUDAExecutionProvider"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (b"", "ONNX Runtime does not say why"),
+        (b"error: libcudart.so.12: cannot open shared object file", "library libcudart.so.12 is"),
+    ],
+)
+def test_a_silent_fall_back_to_the_cpu_is_unavailable(export, cuda_starts, capfd, printed, reason):
+    """What onnxruntime-gpu does where libraries are missing: a session on the CPU, and a line."""
+    cuda_starts(lambda: os.write(2, printed) and None)
+    with pytest.raises(Unavailable, match=f"CUDAExecutionProvider did not start: {reason}"):
+        open_on_cuda(export())
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ort_errors.Fail, ort_errors.EPFail])
+def test_a_provider_without_a_device_is_unavailable(export, cuda_starts, kind):
+    def start():
+        raise kind("CUDA failure 100: no CUDA-capable device is detected")
+
+    cuda_starts(start)
+    with pytest.raises(Unavailable, match="did not start: there is no device"):
+        open_on_cuda(export())
+
+
+def test_a_provider_that_fails_for_another_reason_is_unavailable(export, cuda_starts):
+    def start():
+        raise RuntimeError("cuDNN is unwell\ntoday")
+
+    cuda_starts(start)
+    with pytest.raises(Unavailable, match="did not start: cuDNN is unwell today;"):
+        open_on_cuda(export())
+
+
+def test_a_file_that_cannot_be_read_is_not_the_providers_fault(export, cuda_starts):
+    def start():
+        raise ort_errors.InvalidProtobuf("Protobuf parsing failed")
+
+    cuda_starts(start)
+    with pytest.raises(ArtifactError, match="not a model that ONNX Runtime reads"):
+        open_on_cuda(export())
+
+
+def test_cuda_libraries_that_pip_installed_are_loaded_first(export, cuda_starts, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        onnxruntime, "preload_dlls", lambda: sys.stdout.write("missing\n") and calls.append("load")
+    )
+    cuda_starts(lambda: calls.append("start"))
+    with pytest.raises(Unavailable):
+        open_on_cuda(export())
+    assert calls == ["load", "start"]
+
+
+def test_a_device_has_input_and_output_bound(export, images):
+    """On the CPU's own memory: the calls are those for CUDA."""
+    with OnnxRunner(export("int8")) as runner:
+        expected = runner.predict(images)
+        prepared = bound_to(runner._session, "cpu", images.astype(np.float32))
+        prepared.run()
+        np.testing.assert_array_equal(prepared.probabilities(), expected)
+        prepared.transfer()
+        np.testing.assert_array_equal(prepared.probabilities(), expected)
+
+
+def test_a_session_on_a_device_is_prepared_there(export, images, monkeypatch):
+    monkeypatch.setattr(onnx_runner, "DEVICES", {"CPUExecutionProvider": "cpu"})
+    with OnnxRunner(export()) as runner:
+        prepared = runner.prepare(images)
+        assert prepared.transfer is not None
+        np.testing.assert_array_equal(prepared.probabilities(), runner.predict(images))
 
 
 def open_it(path) -> None:

@@ -204,6 +204,116 @@ def test_other_labels_are_refused_in_one_line(network, tmp_path):
 
 
 @pytest.mark.usefixtures("files")
+def test_no_layer_of_a_healthy_file_stands_out():
+    """Every format and precision against float32, and the same integers against each other."""
+    int8 = [name.replace("tiny", "tiny_int8") for name in FILES[:2]]
+    for sources in ((*FILES, *int8), int8):
+        for candidate in verified(*sources, layers=True).candidates:
+            assert (candidate.failures, candidate.suspicious) == ((), None), candidate.runner.path
+            assert candidate.diagnosis is None
+
+
+@pytest.mark.usefixtures("files")
+def test_the_layer_that_stands_out_is_named(changed):
+    path = changed("fc1/kernel", lambda kernel: np.roll(kernel, 1, axis=1))
+    (candidate,) = verified(FILES[1], path, layers=True, diagnose=False).candidates
+    assert candidate.suspicious.name == "fc1"
+    assert candidate.suspicious.sqnr_db < 20 < candidate.suspicious.expected_db
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("precision", ["", "_int8"])
+def test_a_golden_file_stands_for_reference_and_images(precision):
+    candidate = f"out/vgg_tiny{precision}.tflite"
+    live = verified(FILES[0], candidate, save_golden=Path("golden.npz"))
+    recorded = verified(candidate, golden=Path("golden.npz"))
+    assert recorded.reference.runtime == f"recorded from {live.reference.runtime}"
+    assert (recorded.images, recorded.source) == (10, "golden.npz")
+    assert recorded.candidates[0].tolerance == live.candidates[0].tolerance
+    for name, value in dataclasses.asdict(live.candidates[0].metrics).items():
+        again = getattr(recorded.candidates[0].metrics, name)
+        assert again == pytest.approx(value, rel=1e-9), name  # another order of the images
+
+
+@pytest.mark.usefixtures("files")
+def test_a_mistake_is_named_by_a_golden_file_too(changed):
+    path = changed("mean_subtraction/mean_rgb", lambda mean: 0 * mean)
+    verified(*FILES[:2], save_golden=Path("golden.npz"))
+    (candidate,) = verified(path, golden=Path("golden.npz")).candidates
+    assert candidate.diagnosis.named.fault == "mean-missing"
+    unknown = changed("fc1/kernel", lambda kernel: np.roll(kernel, 1, axis=1))
+    (candidate,) = verified(unknown, golden=Path("golden.npz")).candidates
+    assert candidate.failures
+    assert candidate.diagnosis.named is None  # without a reference there are no layers to compare
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reference": FILES[1]}, "leave out --reference and --data"),
+        ({"data": "photos"}, "leave out --reference and --data"),
+        ({"layers": True}, "leave out --layers"),
+    ],
+)
+def test_what_a_golden_file_brings_is_not_given_again(options, said):
+    with pytest.raises(InputError, match=said):
+        verified(FILES[0], golden=Path("golden.npz"), **options)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_golden_file_of_another_network_is_refused(network):
+    verified(*FILES[:2], save_golden=Path("golden.npz"))
+    other = dataclasses.replace(network, request=dataclasses.replace(network.request, fc_units=32))
+    workflows.build(other, FEW, FileOptions("onnx", Path("other.onnx")))
+    with pytest.raises(ArtifactError, match="different networks: fc_units is 64 and 32"):
+        verified("other.onnx", golden=Path("golden.npz"))
+
+
+@pytest.mark.usefixtures("files")
+def test_no_golden_file_is_left_when_the_images_cannot_be_used():
+    with pytest.raises(CalibrationError):
+        verified(*FILES[:2], data="missing", save_golden=Path("golden.npz"))
+    assert not list(Path().glob("*golden*"))
+
+
+@pytest.mark.usefixtures("files")
+def test_keras_is_the_network_that_a_file_was_made_of():
+    report = verified(*FILES[:2], reference="keras", images=4)
+    assert report.reference.runtime.startswith("keras")
+    assert [c.runner.path for c in report.candidates] == list(FILES[:2])
+    assert report.failures == ()
+
+
+@pytest.mark.usefixtures("files")
+def test_keras_is_the_network_of_weights_that_are_given():
+    report = verified(FILES[0], "random:1", reference="keras", images=4, diagnose=False)
+    assert report.reference.path == "random:1"
+    assert [c.runner.path for c in report.candidates] == [FILES[0]]
+    assert report.failures != ()  # it was made of random:0
+
+
+def test_keras_alone_is_not_enough():
+    with pytest.raises(InputError, match="name two artifacts"):
+        verified("random:1", reference="keras")
+
+
+@pytest.mark.usefixtures("files")
+def test_the_reference_is_not_held_to_itself():
+    report = verified(*FILES[:2], reference=FILES[1])
+    assert [candidate.runner.path for candidate in report.candidates] == [FILES[0]]
+
+
+@pytest.mark.usefixtures("files")
+def test_seconds_of_inference_are_a_part_of_those_of_the_step():
+    report = verified(*FILES[:2])
+    runners = [report.reference, report.candidates[0].runner]
+    assert all(runner.seconds > 0 for runner in runners)
+    assert report.inference_seconds == sum(runner.seconds for runner in runners)
+    assert report.inference_seconds < report.seconds["verify"]
+
+
+@pytest.mark.usefixtures("files")
 def test_a_fixed_batch_is_filled_up(network):
     file = FileOptions("onnx", Path("three.onnx"), batch=3)
     workflows.build(network, FEW, file)
@@ -215,3 +325,15 @@ def test_a_fixed_batch_is_filled_up(network):
 def test_one_artifact_is_not_enough():
     with pytest.raises(InputError, match="name two artifacts"):
         verified(FILES[0])
+
+
+def test_the_readme_has_every_limit():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:4] for line in text.splitlines() if " dB" in line and "| " in line]
+    said = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "against" not in row[0]}
+    for precision, tolerance in checking.TOLERANCES.items():
+        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in said[precision]
+    assert "max abs 1e-4" in said["float32"]
+    pairs = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "of one cal" in row[0]}
+    for precision, tolerance in checking.SAME_INTEGERS.items():
+        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in pairs[precision]

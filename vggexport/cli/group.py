@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "calibrate": "vggexport.cli.calibrate:calibrate",
     "inspect": "vggexport.cli.inspect:inspect",
     "verify": "vggexport.cli.verify:verify",
+    "benchmark": "vggexport.cli.benchmark:benchmark",
     "evaluate": "vggexport.cli.evaluate:evaluate",
     "train": "vggexport.cli.train:train",
 }

@@ -261,6 +261,8 @@ _REPORT_FILES = {
     "markdown": "For the summary of a CI job.",
     "junit": "For the dashboard of a CI server.",
     "html": "One page for a browser, with charts.",
+    "csv": "A row a result, for a spreadsheet.",
+    "save-samples": "Every timing, as JSON.",
 }
 
 

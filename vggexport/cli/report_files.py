@@ -69,5 +69,11 @@ def _check_different(places: Mapping[str, Path]) -> None:
     seen: dict[Path, str] = {}
     for name, place in places.items():
         if other := seen.get(place.resolve()):
-            raise OutputError(f"--{other} and --{name} both name {place}: name two files")
+            raise OutputError(
+                f"--{_option(other)} and --{_option(name)} both name {place}: name two files"
+            )
         seen[place.resolve()] = name
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

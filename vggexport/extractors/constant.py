@@ -52,9 +52,16 @@ class Constant:
         return Constant(self.values.transpose(axes), scales, self.zero_point)
 
     def rows(self, order: NDArray[np.intp]) -> Constant:
-        """The same with the first axis in another order; the values are copied."""
-        shared = self.scales is None or len(self.scales) == 1
-        scales = self.scales if shared else self.scales[order]
+        """The same with the first axis in another order; the values are copied.
+
+        Raises:
+            ValueError: There are more or fewer rows.
+        """
+        if len(order) != len(self.values):
+            raise ValueError(f"{len(self.values)} rows, expected {len(order)}")
+        scales = self.scales
+        if scales is not None and len(scales) > 1:
+            scales = scales[order]
         return Constant(self.values[order], scales, self.zero_point)
 
     def real(self) -> NDArray[np.float32]:

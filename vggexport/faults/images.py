@@ -235,6 +235,6 @@ def combined(first: ImageFault, second: ImageFault) -> ImageFault:
 
 def image_fault_pairs(mean_rgb: Sequence[float]) -> Iterator[ImageFault]:
     """Swapped channels together with each mistake in the range: the pair that is made most."""
-    _, *mean_faults = _mean_faults(mean_rgb)
-    for other in (*mean_faults, *RANGE_FAULTS):
+    _, missing, twice, _ = _mean_faults(mean_rgb)  # with a reversed mean it is the kernel's
+    for other in (missing, twice, *RANGE_FAULTS):
         yield combined(CHANNELS_SWAPPED, other)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.parity import softmax
+from vggexport.parity import centred_logits, softmax
 
 Probabilities = NDArray[Any]
 """float (images, classes)."""
@@ -67,22 +67,32 @@ def _apply_softmax_twice(expected: Probabilities, actual: Probabilities) -> Pair
 
 
 def _order_classes(expected: Probabilities, actual: Probabilities) -> Pair | None:
-    """The file's classes in the order in which each is nearest to one of the reference's."""
-    mine, theirs = (np.sqrt(np.maximum(p, 0)).astype(np.float64) for p in (expected, actual))
+    """The file's classes in the order in which they are nearest to the reference's."""
+    mine, theirs = centred_logits(expected), centred_logits(actual)
     distances = (mine**2).sum(0)[:, None] + (theirs**2).sum(0)[None] - 2 * mine.T @ theirs
-    order = distances.argmin(axis=1)
-    identity = np.arange(len(order))
-    is_permutation = np.array_equal(np.sort(order), identity)
-    if not is_permutation or np.array_equal(order, identity):
-        return None
-    return expected, actual[:, order]
+    order = _assigned(distances)
+    return None if np.array_equal(order, np.arange(len(order))) else (expected, actual[:, order])
+
+
+def _assigned(distances: NDArray[np.float64]) -> NDArray[np.intp]:
+    """A column for each row, no two the same: the nearest pairs first."""
+    order = np.full(len(distances), -1)
+    taken = np.zeros(len(distances), bool)
+    for row, column in zip(
+        *np.unravel_index(distances.argsort(None), distances.shape), strict=True
+    ):
+        if order[row] < 0 and not taken[column]:
+            order[row], taken[column] = column, True
+    return order
 
 
 def _quantize_probabilities(expected: Probabilities, actual: Probabilities) -> Pair | None:
+    """The reference's in the file's steps, and nothing below one: a zero has no logarithm."""
     step = grid_step(actual)
     if step is None:
         return None
-    return np.clip(np.rint(expected / step) * step, 0, actual.max()), actual
+    rounded = np.clip(np.rint(expected / step) * step, step, actual.max())
+    return rounded, np.maximum(actual, step)
 
 
 def _quantize_logits(expected: Probabilities, actual: Probabilities) -> Pair | None:
@@ -127,6 +137,7 @@ OUTPUT_FAULTS = (
         "applies softmax to probabilities",
         "take the second softmax out",
         _apply_softmax_twice,
+        lossy=True,  # of logits' errors it shows those of the likely classes alone
     ),
     OutputFault(
         "classes-permuted",

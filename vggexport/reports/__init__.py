@@ -17,3 +17,10 @@ EVALUATION_FILES: Mapping[str, str] = {
     "html": "vggexport.reports.html.evaluation:evaluation",
 }
 """The same for an evaluation."""
+
+LATENCY_FILES: Mapping[str, str] = {
+    "save_samples": "vggexport.reports.samples:latency",
+    "csv": "vggexport.reports.csv_file:latency",
+    "markdown": "vggexport.reports.markdown.latency:latency",
+}
+"""What a benchmark can be written to, by the option's name."""

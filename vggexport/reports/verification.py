@@ -105,10 +105,12 @@ class Diagnosis:
     Attributes:
         trials: Every mistake that was tried, in order.
         images: On how many images.
+        suspicious: The first layer that stands out on them, where layers were looked at.
     """
 
     trials: tuple[Trial, ...]
     images: int
+    suspicious: SuspiciousLayer | None = None
 
     @property
     def named(self) -> Trial | None:

@@ -13,7 +13,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.golden import GoldenFile
-from vggexport.runners.interface import Images, Runner, as_input
+from vggexport.runners.interface import Images, Prepared, Runner, as_input
 from vggexport.spec import OUTPUT_NAME
 
 GOLDEN = "golden"
@@ -53,6 +53,14 @@ class GoldenRunner(Runner):
         pixels = as_input(images, np.uint8)
         rows = [self._row(image) for image in pixels]
         return dict.fromkeys(wanted, self._file.probabilities[rows])
+
+    def prepare(self, images: Images) -> Prepared:
+        """Has nothing to time.
+
+        Raises:
+            ArtifactError: Always.
+        """
+        raise ArtifactError(f"{self._file.path} holds recorded answers: there is nothing to time")
 
     def _row(self, image: NDArray[np.uint8]) -> int:
         found = self._file.position.get(calibration.array_digest(image))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
+from vggexport.placement import PlacedNode
 from vggexport.spec import OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -24,6 +26,23 @@ def as_input(images: Images, dtype: Any) -> NDArray[Any]:
     if np.dtype(dtype) == np.uint8 and images.dtype != np.uint8:
         images = np.rint(images)
     return images.astype(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One inference with everything done that is the same for each.
+
+    Attributes:
+        run: The runtime's own call and nothing else, over when the result is there.
+        probabilities: Runs it, and gives the caller's own copy of the result: float32
+            (images, classes).
+        transfer: Where the run is on a device of its own: brings the input there and the result
+            back, as ``run`` does not.
+    """
+
+    run: Callable[[], object]
+    probabilities: Callable[[], NDArray[np.float32]]
+    transfer: Callable[[], object] | None = None
 
 
 class Runner(Protocol):
@@ -75,3 +94,27 @@ class Runner(Protocol):
             ArtifactError: The network has no such layer, or the file does not let it be read.
         """
         ...
+
+    def prepare(self, images: Images) -> Prepared:
+        """Everything up to the runtime's own call, for runs that are timed.
+
+        Good until the runner is used otherwise: layers are read from another copy of the network.
+
+        Args:
+            images: As for :meth:`predict`.
+
+        Raises:
+            ArtifactError: The images do not fit.
+        """
+        ...
+
+    def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...] | None:
+        """Every node of the network with what ran it, from a run on the images.
+
+        It opens the network once more. None where the runtime has one place only.
+        """
+        return None
+
+    def provider_options(self) -> dict[str, str]:
+        """What the runtime's provider was set to, by its own names."""
+        return {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError
 from vggexport.model import build_architecture, call_layer, start_tensorflow, tensor_from
-from vggexport.runners.interface import Images, Runner
-from vggexport.spec import INPUT_NAME, VGGSpec
+from vggexport.runners.interface import Images, Prepared, Runner
+from vggexport.spec import CHANNELS, INPUT_NAME, VGGSpec
 
 
 class KerasRunner(Runner):
@@ -70,6 +72,34 @@ class KerasRunner(Runner):
                 found[name] = np.array(values)
         return {name: found[name] for name in wanted}
 
+    def provider_options(self) -> dict[str, str]:
+        """Whether TensorFlow has oneDNN's kernels, which is read when it starts."""
+        return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
+
+    def prepare(self, images: Images) -> Prepared:
+        """The model as one TensorFlow function, all its weights in memory.
+
+        Raises:
+            ArtifactError: The images do not fit.
+        """
+        shape = (self._spec.input_size, self._spec.input_size, CHANNELS)
+        if images.shape[1:] != shape:
+            raise ArtifactError(
+                f"the Keras network does not run on images of shape {images.shape}: it takes "
+                f"{shape} for each"
+            )
+        pixels = tf.convert_to_tensor(images, tf.float32)
+        layers = [layer for layer in self._model.layers if layer.name != INPUT_NAME]
+        weights = {layer.name: self._weights_of(layer) for layer in layers}
+
+        def network(values: tf.Tensor) -> tf.Tensor:
+            for layer in layers:
+                values = call_layer(layer, weights[layer.name], values)
+            return values
+
+        run = partial(tf.function(network).get_concrete_function(pixels), pixels)
+        return Prepared(run, lambda: np.array(run()))
+
     def _outputs(self, images: Images) -> Iterator[tuple[str, tf.Tensor]]:
         """Every Keras layer's name and output, dropout's too, computed as they are taken."""
         values = tf.convert_to_tensor(images, tf.float32)
@@ -79,5 +109,7 @@ class KerasRunner(Runner):
                 yield layer.name, values
 
     def _call(self, layer: keras.layers.Layer, values: tf.Tensor) -> tf.Tensor:
-        weights = [tensor_from(self._weights[v.path]) for v in layer.trainable_variables]
-        return call_layer(layer, weights, values)
+        return call_layer(layer, self._weights_of(layer), values)
+
+    def _weights_of(self, layer: keras.layers.Layer) -> list[tf.Tensor]:
+        return [tensor_from(self._weights[v.path]) for v in layer.trainable_variables]

@@ -9,10 +9,14 @@ there: what is read must be what ONNX Runtime computes without being watched, bi
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +29,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.errors import ArtifactError, Unavailable, one_line
-from vggexport.runners.interface import Images, Runner, as_input
+from vggexport.native_output import captured_stderr
+from vggexport.placement import PlacedNode, nodes_of_profile, reason_not_started
+from vggexport.runners.interface import Images, Prepared, Runner, as_input
 from vggexport.spec import (
     INPUT_NAME,
     LOGITS_NAME,
@@ -37,6 +43,9 @@ from vggexport.spec import (
 )
 
 CPU_PROVIDER = "CPUExecutionProvider"
+DEVICES: Mapping[str, str] = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
+"""ONNX Runtime's names for the memory of providers that have their own."""
+
 _ERRORS_ONLY = 3
 
 RUNTIME_ERRORS = (
@@ -52,6 +61,9 @@ RUNTIME_ERRORS = (
     UnicodeDecodeError,  # its own message quotes a broken file's bytes
 )
 """What ONNX Runtime raises about a file or an input; they share no base class of their own."""
+
+_PROVIDER_ERRORS = (RuntimeError, ort_errors.EPFail)
+"""What it raises about an execution provider that does not start."""
 
 NCHW_NAME = f"{MEAN_SUBTRACTION_NAME}/nchw"
 QUANTIZED_SUFFIX = "/quantized"
@@ -94,23 +106,47 @@ def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
             f"execution provider {provider} is not in this onnxruntime, which offers "
             f"{', '.join(offered)}: for CUDA, pip install 'vggexport[gpu]'"
         )
-    try:
-        session = onnxruntime.InferenceSession(
-            path,
-            options,
-            providers=[provider],
-            enable_fallback=0,  # it would print, and fall back to the CPU
-        )
-    except RUNTIME_ERRORS as error:
+    session, failure, printed = _start(path, options, provider)
+    reason = reason_not_started(printed)
+    if isinstance(failure, RUNTIME_ERRORS) and not (reason and provider != CPU_PROVIDER):
         raise ArtifactError(
-            f"{path} is not a model that ONNX Runtime reads: {one_line(error)}"
-        ) from error
-    if provider not in (taken := session.get_providers()):
+            f"{path} is not a model that ONNX Runtime reads: {one_line(failure)}"
+        ) from failure
+    if failure or provider not in session.get_providers():
+        said = reason or (one_line(failure) if failure else "ONNX Runtime does not say why")
         raise Unavailable(
-            f"execution provider {provider} did not start and ONNX Runtime fell back to "
-            f"{', '.join(taken)}: check the driver and the provider's libraries"
-        )
+            f"execution provider {provider} did not start: {said}; check the driver and the "
+            "provider's libraries"
+        ) from failure
     return session
+
+
+def _start(path: Path, options: Any, provider: str) -> tuple[Any, Exception | None, str]:
+    """A session or what was raised instead, and what was printed meanwhile."""
+    session, failure = None, None
+    with captured_stderr() as printed:
+        try:
+            if provider in DEVICES:
+                _preload_cuda()
+            session = onnxruntime.InferenceSession(
+                path,
+                options,
+                providers=[provider],
+                enable_fallback=0,  # it would print, and fall back to the CPU
+            )
+        except (*RUNTIME_ERRORS, *_PROVIDER_ERRORS) as error:
+            failure = error
+    return session, failure, f"{printed[0]} {failure or ''}"
+
+
+def _preload_cuda() -> None:
+    """Loads the CUDA libraries that pip installed, which are where the linker does not look.
+
+    What is missing is told by the provider, so what this prints is not shown.
+    """
+    if hasattr(onnxruntime, "preload_dlls"):  # in onnxruntime-gpu, and in others since 1.21
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
 
 
 def write_optimized(path: Path, written: Path) -> None:
@@ -351,6 +387,34 @@ class OnnxRunner(Runner):
         values = self._run(images, outputs)
         return {name: layer.value(values[layer.output]) for name, layer in layers.items()}
 
+    def prepare(self, images: Images) -> Prepared:
+        """``session.run``; on a device the same with input and output bound there."""
+        pixels = as_input(images, self._input_dtype)
+        shape = self._session.get_inputs()[0].shape  # a free dimension is a name
+        pairs = zip(shape, pixels.shape, strict=False)
+        if len(shape) != pixels.ndim or any(w != g for w, g in pairs if isinstance(w, int)):
+            raise self._does_not_run(images, f"it takes ({', '.join(map(str, shape))})")
+        if device := DEVICES.get(self._session.get_providers()[0]):
+            return bound_to(self._session, device, pixels)
+        run = partial(self._session.run, [OUTPUT_NAME], {INPUT_NAME: pixels})
+        return Prepared(run, lambda: np.array(run()[0], np.float32))
+
+    def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...]:
+        """Every node with its execution provider, from the profile of a session of its own."""
+        options = session_options(self.threads)
+        options.enable_profiling = True
+        with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = open_session(self._path, options, self.provider)
+            session.run([OUTPUT_NAME], {INPUT_NAME: as_input(images, self._input_dtype)})
+            profile = Path(session.end_profiling())
+            return nodes_of_profile(json.loads(profile.read_text(encoding="utf-8")))
+
+    def provider_options(self) -> dict[str, str]:
+        """ONNX Runtime's, of the provider that was asked for."""
+        options: dict[str, str] = self._session.get_provider_options()[self.provider]
+        return options
+
     def _add_outputs(self, outputs: Iterable[str]) -> None:
         """Makes sure that the session has them, beside those that were asked for before."""
         given = {output.name for output in self._session.get_outputs()}
@@ -381,7 +445,39 @@ class OnnxRunner(Runner):
         try:
             values = self._session.run(outputs, {INPUT_NAME: pixels})
         except RUNTIME_ERRORS as error:
-            raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
-            ) from error
+            raise self._does_not_run(images, one_line(error)) from error
         return dict(zip(outputs, values, strict=True))
+
+    def _does_not_run(self, images: Images, reason: str) -> ArtifactError:
+        return ArtifactError(
+            f"{self._path} does not run on images of shape {images.shape}: {reason}"
+        )
+
+
+def bound_to(session: Any, device: str, pixels: NDArray[Any]) -> Prepared:
+    """Runs with input and output in a device's memory, and the copies to and from it apart.
+
+    Args:
+        session: On that device.
+        device: ONNX Runtime's name of its memory.
+        pixels: The input as the session takes it.
+    """
+    binding = session.io_binding()
+    there = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, device, 0)
+    binding.bind_ortvalue_input(INPUT_NAME, there)
+    binding.bind_output(OUTPUT_NAME, device, 0)
+
+    def run() -> None:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    def transfer() -> None:
+        there.update_inplace(pixels)
+        binding.synchronize_inputs()
+        binding.copy_outputs_to_cpu()
+
+    def probabilities() -> NDArray[np.float32]:
+        run()
+        return np.array(binding.copy_outputs_to_cpu()[0], np.float32)
+
+    return Prepared(run, probabilities, transfer)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +20,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.native_output import silenced_stderr
-from vggexport.runners.interface import Images, Runner, as_input
+from vggexport.runners.interface import Images, Prepared, Runner, as_input
 from vggexport.spec import INPUT_NAME, OUTPUT_NAME
 
 GRAPH_FILE = "saved_model.pb"
@@ -190,6 +192,18 @@ class SavedModelRunner(Runner):
                 f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
             ) from error
         return dict(zip(wanted, values, strict=True))
+
+    def provider_options(self) -> dict[str, str]:
+        """Whether TensorFlow has oneDNN's kernels, which is read when it starts."""
+        return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
+
+    def prepare(self, images: Images) -> Prepared:
+        """The session's callable from images to probabilities."""
+        signature = self._signature([OUTPUT_NAME])
+        source = signature.inputs[INPUT_NAME]
+        call = self._session.make_callable(signature.outputs[OUTPUT_NAME].name, [source.name])
+        run = partial(call, self._pixels(images, source))
+        return Prepared(run, lambda: np.array(run()))
 
     def _signature(self, wanted: list[str]) -> Any:
         """The signature that has the outputs."""

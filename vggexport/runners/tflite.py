@@ -16,7 +16,7 @@ from vggexport.artifact import Artifact
 from vggexport.environment import usable_cores
 from vggexport.errors import ArtifactError, one_line
 from vggexport.native_output import silenced_stderr
-from vggexport.runners.interface import Images, Runner, as_input
+from vggexport.runners.interface import Images, Prepared, Runner, as_input
 from vggexport.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
 from vggexport.tflite_file import TfliteFile, TfliteTensor
 
@@ -101,7 +101,26 @@ class TfliteRunner(Runner):
             self._interpreter = self._open(copy)
         self._readable = readable
 
+    def prepare(self, images: Images) -> Prepared:
+        """``Interpreter.invoke`` on images that are in the input tensor already."""
+        self._fill(images)
+        output = self._readable[OUTPUT_NAME]
+
+        def probabilities() -> NDArray[np.float32]:
+            self._interpreter.invoke()
+            return self._value(output)
+
+        return Prepared(self._interpreter.invoke, probabilities)
+
     def _run(self, images: Images) -> None:
+        self._fill(images)
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise self._does_not_run(images, error) from error
+
+    def _fill(self, images: Images) -> None:
+        """Puts the images into the input tensor, which gets their number."""
         source = self._interpreter.get_input_details()[0]
         self._check_shape(images.shape, tuple(map(int, source["shape_signature"])))
         pixels = as_input(images, source["dtype"])
@@ -110,11 +129,13 @@ class TfliteRunner(Runner):
                 self._interpreter.resize_tensor_input(source["index"], images.shape)
                 self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(source["index"], pixels)
-            self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
-            ) from error
+            raise self._does_not_run(images, error) from error
+
+    def _does_not_run(self, images: Images, error: Exception) -> ArtifactError:
+        return ArtifactError(
+            f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
+        )
 
     def _check_shape(self, given: tuple[int, ...], declared: tuple[int, ...]) -> None:
         """LiteRT would take another size of image, and make further images of it to flatten it."""

@@ -3,6 +3,7 @@
 Formats and runtimes are looked up by name, so importing this package imports none of them.
 """
 
+from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.contestants import RunOptions
@@ -14,6 +15,7 @@ from vggexport.workflows.training import TrainOptions, train
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
+    "BenchmarkOptions",
     "BuildOptions",
     "CalibrationOptions",
     "EvaluateOptions",
@@ -23,6 +25,7 @@ __all__ = [
     "RunOptions",
     "TrainOptions",
     "VerifyOptions",
+    "benchmark",
     "build",
     "calibrate",
     "evaluate",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vggexport import registry
 from vggexport.artifact import Artifact, format_of
 from vggexport.errors import ArtifactError, InputError
+from vggexport.extractors import EXTRACTORS
 from vggexport.golden import GoldenFile
 from vggexport.progress import Steps
 from vggexport.reports.verification import RunnerRecord
@@ -60,6 +64,18 @@ class Contestant:
         """Whether it runs any images, rather than giving recorded answers for some."""
         return self.artifact.format != GOLDEN
 
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """Kernels and biases as it computes with them, native, read one at a time.
+
+        Raises:
+            ArtifactError: They cannot be read out of the file.
+        """
+        if self.network:
+            return self.network.weights
+        extract = registry.load(EXTRACTORS, self.artifact.format)
+        extracted: Mapping[str, NDArray[np.float32]] = extract(Path(self.path))
+        return extracted
+
     def record(self, seconds: float) -> RunnerRecord:
         """What a report says of it, and of the seconds that it took."""
         runner = self.runner
@@ -90,7 +106,8 @@ def enter_all(
         InputError: :data:`KERAS` stands alone.
         Unavailable: A runtime or execution provider is not to be had.
     """
-    files = {s: _enter_file(entered, s, options) for s in sources if is_model(s)}
+    with steps.step("load"):
+        files = {s: _enter_file(entered, s, options) for s in sources if is_model(s)}
     known = next((file.artifact for file in files.values()), None)
     return [files.get(s) or _enter_weights(entered, s, known, options, steps) for s in sources]
 
@@ -122,10 +139,11 @@ def _enter_weights(
         request = known.spec if known else SpecRequest()
         wanted = NetworkOptions(weights=source, request=request)
         network = open_network(wanted, steps, in_memory=True)
-    keras = registry.load(RUNNERS, KERAS)
-    runner: Runner = entered.enter_context(
-        keras(network.spec, dict(network.weights), threads=options.threads)
-    )
+    with steps.step("load"):
+        keras = registry.load(RUNNERS, KERAS)
+        runner: Runner = entered.enter_context(
+            keras(network.spec, dict(network.weights), threads=options.threads)
+        )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
     return Contestant(source, runner, artifact, network)
 

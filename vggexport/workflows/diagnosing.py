@@ -21,6 +21,7 @@ from vggexport.errors import ArtifactError
 from vggexport.faults.images import ImageFault, image_fault_pairs, image_faults
 from vggexport.faults.layers import OWN_NOISE, SAME_INTEGERS_OWN_NOISE, OwnNoise, first_suspicious
 from vggexport.faults.outputs import OUTPUT_FAULTS, OutputFault
+from vggexport.faults.weights import KernelDifference, compare_weights
 from vggexport.parity import ParityMetrics, Tolerance, compare, sqnr_db
 from vggexport.progress import Steps
 from vggexport.reports.verification import Diagnosis, LayerParity, SuspiciousLayer, Trial
@@ -36,6 +37,8 @@ CLEAR_SQNR_DB = 15.0
 """And what it must reach: runtimes round differently when they resize, so that it gets no nearer
 than about 20 dB to a file that does; other mistakes measured 8 dB at most."""
 
+
+LISTED_LAYERS = 4
 
 SCREENED_IMAGES = 2
 SCREENED_GAIN_DB = 3.0
@@ -125,12 +128,21 @@ def diagnose(
     expected, actual = (_run(contestant, images) for contestant in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
-    for kind in (_output_trials, _image_trials, _image_pair_trials, _layer_trials):
-        with suppress(ArtifactError):  # of a layer that a broken file does not let be read
-            trials.extend(kind(case, steps))
+    for kind in (_output_trials, _image_trials, _image_pair_trials):
+        trials.extend(kind(case, steps))
         if any(trial.explains for trial in trials):
-            break
-    return Diagnosis(tuple(trials), len(images))
+            return Diagnosis(tuple(trials), len(images))
+    if not reference.computes:
+        return Diagnosis(tuple(trials), len(images))
+    with suppress(ArtifactError):  # of weights that a broken file does not let be read
+        trials.extend(_weights_trials(case))
+    suspicious = None
+    with suppress(ArtifactError):  # of layers that it does not
+        curve = _layer_curve(case)
+        suspicious = point_out(reference.artifact, candidate.artifact, curve)
+        if suspicious:
+            trials.append(_layer_trial(case, suspicious, curve))
+    return Diagnosis(tuple(trials), len(images), suspicious)
 
 
 def point_out(
@@ -206,9 +218,59 @@ def _as_fed(images: NDArray[np.uint8], fault: ImageFault) -> NDArray[Any]:
     return images if fault.keeps_pixels else images.astype(np.float32)
 
 
-def _layer_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    if not case.reference.computes:
-        return
+def _weights_trials(case: Case) -> Iterator[Trial]:
+    """What the weights say, if some of them are not the reference's."""
+    reference, candidate = case.reference, case.candidate
+    precision = coarser(reference.artifact, candidate.artifact)
+    compared = compare_weights(
+        reference.artifact.spec, reference.weights(), candidate.weights(), precision
+    )
+    kinds = (
+        ("layers-permuted", [d for d in compared.differences if d.is_layer]),
+        ("kernel-layout", [d for d in compared.differences if d.found and not d.is_layer]),
+        ("stale-weights", [d for d in compared.differences if not d.found]),
+    )
+    for fault, differences in kinds:
+        if differences:
+            yield _weights_trial(case, fault, differences, compared.same_db)
+
+
+def _weights_trial(
+    case: Case, fault: str, differences: Sequence[KernelDifference], same_db: float
+) -> Trial:
+    found_db = min(d.found_db for d in differences) if differences[0].found else same_db
+    return Trial(
+        fault,
+        f"{case.candidate.path} {_WEIGHTS_FAULTS[fault]} {_listed(differences)}",
+        "SQNR of the kernels",
+        min(d.sqnr_db for d in differences),
+        found_db,
+        explains=True,
+        fix=f"export it again from the weights that {case.reference.path} was made of",
+        layer=differences[0].layer,
+    )
+
+
+_WEIGHTS_FAULTS = {
+    "layers-permuted": "has weights of other layers:",
+    "kernel-layout": "has kernels in another layout:",
+    "stale-weights": "has other weights than the reference in",
+}
+"""What a file has, by the fault's name, in front of the layers."""
+
+
+def _listed(differences: Sequence[KernelDifference]) -> str:
+    """The layers, and what is in them, as far as that is known."""
+    named = [
+        f"{d.layer} ({'those of ' if d.is_layer else ''}{d.found})" if d.found else d.layer
+        for d in differences[:LISTED_LAYERS]
+    ]
+    more = len(differences) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _layer_curve(case: Case) -> tuple[LayerParity, ...]:
+    """SQNR of every layer on the few images, one of them at a time."""
     names = [layer.name for layer in case.reference.artifact.spec.layers]
     sums = {name: LayerSums() for name in names}
     for image in case.images:
@@ -218,12 +280,13 @@ def _layer_trials(case: Case, steps: Steps) -> Iterator[Trial]:
         )
         for name in names:
             sums[name].add(expected[name], actual[name])
-    curve = tuple(sums[name].parity(name) for name in names)
-    suspicious = point_out(case.reference.artifact, case.candidate.artifact, curve)
-    if suspicious and not np.isfinite(suspicious.sqnr_db):
-        yield _not_finite_trial(case, suspicious, curve)
-    elif suspicious:
-        yield from _clipping_trials(case, suspicious)
+    return tuple(sums[name].parity(name) for name in names)
+
+
+def _layer_trial(case: Case, suspicious: SuspiciousLayer, curve: Sequence[LayerParity]) -> Trial:
+    if math.isfinite(suspicious.sqnr_db):
+        return _clipping_trial(case, suspicious)
+    return _not_finite_trial(case, suspicious, curve)
 
 
 def _not_finite_trial(
@@ -243,7 +306,7 @@ def _not_finite_trial(
     )
 
 
-def _clipping_trials(case: Case, suspicious: SuspiciousLayer) -> Iterator[Trial]:
+def _clipping_trial(case: Case, suspicious: SuspiciousLayer) -> Trial:
     """Whether the layer gives what it should, cut off where its range ends."""
     expected, actual = (
         read(c.runner, case.images, [suspicious.name], c.artifact.batch or 1)[suspicious.name]
@@ -251,7 +314,7 @@ def _clipping_trials(case: Case, suspicious: SuspiciousLayer) -> Iterator[Trial]
     )
     clipped = np.clip(expected, actual.min(), actual.max())
     before, after = sqnr_db(expected, actual), sqnr_db(clipped, actual)
-    yield Trial(
+    return Trial(
         "clipped-range",
         f"{case.candidate.path} cuts {suspicious.name} off at {actual.max():.4g}, where the "
         f"reference reaches {expected.max():.4g}",

@@ -128,9 +128,8 @@ def verify(
     """
     steps = Steps(progress or Silent(), clock=clock)
     with ExitStack() as entered:
-        with steps.step("load"):
-            golden = GoldenFile.read(options.golden) if options.golden else None
-            reference, *candidates = _enter(entered, golden, options, steps)
+        golden = GoldenFile.read(options.golden) if options.golden else None
+        reference, *candidates = _enter(entered, golden, options, steps)
         images = _open_images(options, golden, reference.artifact.spec.input_size)
         match = _Match(reference, candidates, options, clock)
         record = _recording(options, reference, len(images))
@@ -277,7 +276,8 @@ class _Match:
         with steps.step("diagnose"):
             sample = np.stack(self._sample)
             found = diagnose(self._reference, candidate, sample, report.tolerance, steps)
-        return replace(report, diagnosis=found)
+        suspicious = report.suspicious or found.suspicious
+        return replace(report, diagnosis=found, suspicious=suspicious)
 
     def _run(self, contestant: Contestant, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()

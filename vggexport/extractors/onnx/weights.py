@@ -79,7 +79,8 @@ class OnnxWeights(ModelWeights):
         addition = self._readers.get(product)
         if addition is None or addition.op_type != "Add":
             raise self._missing(layer.bias.name)
-        return self._constant(next(name for name in addition.input if name != product)).real()
+        (bias,) = (name for name in addition.input if name != product)
+        return self._constant(bias).real()
 
     def _operator(self, layer: Layer) -> Any:
         node = self._operators.get(layer.name)

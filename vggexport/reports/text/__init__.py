@@ -2,6 +2,7 @@
 
 from vggexport.reports.text.building import build, calibration, export
 from vggexport.reports.text.evaluation import evaluation
+from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
 from vggexport.reports.text.training import training
 from vggexport.reports.text.verification import verification
@@ -12,6 +13,7 @@ __all__ = [
     "evaluation",
     "export",
     "inspection",
+    "latency",
     "summary",
     "training",
     "verification",

@@ -1,0 +1,385 @@
+"""Latency: a measuring loop on an injected clock, percentiles, and ratios with their uncertainty.
+
+Runs are taken in *turns*: the contestants of a comparison take one turn each in every *round*, in
+the order A B and then B A, so that a machine that grows warm or busy does so for all alike and the
+place in a round favours nobody. What is compared are whole rounds: runs of one round share the
+state of the machine and are not independent of each other.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+NANOSECONDS = 10**9
+_PER_MS = 10**6
+
+ROUNDS = 20
+"""Rounds that a measurement is divided into where it has as many runs. The interval of a ratio is
+drawn from them: many short ones follow a drift closely and are many draws."""
+
+MIN_ROUNDS = 6
+"""Rounds that a 95 % interval needs: if all of n agree on the sign of a difference, that has a
+probability of 2 * 2**-n when there is none, which is below 5 % from n = 6."""
+
+RESAMPLES = 2000
+"""Draws of a bootstrap: the 2.5 % on each side are then 50 draws (Efron and Tibshirani, "An
+Introduction to the Bootstrap", 1993, section 19.3, asks for 1,000 or more)."""
+
+EARLY_STOPPING_CONFIDENCE = 0.99
+"""MLPerf's: https://github.com/mlcommons/inference_policies/blob/master/inference_rules.adoc,
+"Early Stopping"."""
+
+MIN_OVER = 1
+"""Runs above a percentile that MLPerf's rule wants to have seen."""
+
+PERCENTILES = (90, 95, 99)
+
+
+class Clock(Protocol):
+    """Nanoseconds from any fixed point, never going back; tests inject one."""
+
+    def __call__(self) -> int:
+        """Nanoseconds now."""
+        ...
+
+
+class Scenario(StrEnum):
+    """MLPerf's names for how a network is used."""
+
+    SINGLE_STREAM = "single-stream"
+    """One query after the other, each timed."""
+    OFFLINE = "offline"
+    """All queries at hand: one timing a turn, for the throughput."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one turn has to reach.
+
+    Attributes:
+        runs: Counted runs, at least.
+        seconds: Seconds, at least.
+        unrecorded: Runs in front that do not count: caches and clocks are then this contestant's
+            own again, and threads of the one before have gone to sleep.
+    """
+
+    runs: int
+    seconds: float
+    unrecorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one contestant did in one round.
+
+    Attributes:
+        samples_ns: Nanoseconds of each run; offline of the mean run alone.
+        runs: Counted runs.
+        elapsed_ns: From the begin of the first to the end of the last of them.
+    """
+
+    samples_ns: tuple[int, ...]
+    runs: int
+    elapsed_ns: int
+
+
+def shares(runs: int, seconds: float, *, unrecorded: int = 0) -> Iterator[Share]:
+    """Divides a measurement into turns, which together reach the count *and* the time.
+
+    Args:
+        runs: At least 1.
+        seconds: 0 or more.
+        unrecorded: As in :class:`Share`.
+    """
+    rounds = min(ROUNDS, runs)
+    for number in range(rounds):
+        count = runs * (number + 1) // rounds - runs * number // rounds
+        yield Share(count, seconds / rounds, unrecorded)
+
+
+def in_turn(count: int, number: int) -> Sequence[int]:
+    """Who is when in a round: forwards in even rounds, backwards in odd ones."""
+    return range(count) if number % 2 == 0 else range(count - 1, -1, -1)
+
+
+def take_turn(run: Callable[[], object], share: Share, scenario: Scenario, clock: Clock) -> Turn:
+    """Runs until the share is reached, and times it.
+
+    Args:
+        run: One inference, nothing else.
+        share: How much.
+        scenario: What is timed.
+        clock: Of nanoseconds.
+    """
+    for _ in range(share.unrecorded):
+        run()
+    if scenario is Scenario.OFFLINE:
+        return _offline(run, share, clock)
+    samples: list[int] = []
+    begin = end = clock()
+    while len(samples) < share.runs or end - begin < share.seconds * NANOSECONDS:
+        start = clock()
+        run()
+        end = clock()
+        samples.append(end - start)
+    return Turn(tuple(samples), len(samples), end - begin)
+
+
+def _offline(run: Callable[[], object], share: Share, clock: Clock) -> Turn:
+    runs = 0
+    begin = end = clock()
+    while runs < share.runs or end - begin < share.seconds * NANOSECONDS:
+        run()
+        end = clock()
+        runs += 1
+    return Turn((round((end - begin) / runs),), runs, end - begin)
+
+
+def min_runs(percentile: int, over: int = MIN_OVER) -> int:
+    """The fewest runs that MLPerf's early-stopping rule takes for a percentile.
+
+    Of n runs no more than ``over`` may be expected above it by chance alone: the fewest n with
+    P(Binomial(n, 1 - p) <= over) <= 1 %. For one run: 64 for p90, 130 for p95, 662 for p99.
+
+    Args:
+        percentile: 1 to 99.
+        over: Runs above it.
+    """
+    runs = over + 1
+    while _at_most(over, runs, 1 - percentile / 100) > 1 - EARLY_STOPPING_CONFIDENCE:
+        runs += 1
+    return runs
+
+
+def _at_most(successes: int, trials: int, probability: float) -> float:
+    """P(Binomial(trials, probability) <= successes)."""
+    return sum(
+        math.exp(
+            math.lgamma(trials + 1)
+            - math.lgamma(k + 1)
+            - math.lgamma(trials - k + 1)
+            + k * math.log(probability)
+            + (trials - k) * math.log1p(-probability)
+        )
+        for k in range(successes + 1)
+    )
+
+
+def early_stopping(samples: Sequence[float], percentile: int) -> float | None:
+    """MLPerf's estimate of a percentile, which the true one exceeds with 1 % probability only.
+
+    LoadGen reports it beside the plain one (loadgen/early_stopping.cc): the sample that as many
+    runs exceed or equal as the rule allows for the number of runs.
+
+    Args:
+        samples: In any unit.
+        percentile: 1 to 99.
+
+    Returns:
+        In the samples' unit; None for fewer than :func:`min_runs`.
+    """
+    if len(samples) < min_runs(percentile):
+        return None
+    tail, low, high = 1 - percentile / 100, MIN_OVER, len(samples) - 1
+    while low < high:  # the largest count that the rule allows; more are more probable
+        middle = (low + high + 1) // 2
+        if _at_most(middle, len(samples), tail) <= 1 - EARLY_STOPPING_CONFIDENCE:
+            low = middle
+        else:
+            high = middle - 1
+    return sorted(samples)[len(samples) - low]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds of one run. What the number of runs does not support is None."""
+
+    min: float | None
+    mean: float
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        """The contract's keys."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All turns of one contestant, in order.
+
+    Attributes:
+        scenario: What was timed.
+        turns: One a round.
+    """
+
+    scenario: Scenario
+    turns: tuple[Turn, ...]
+
+    @property
+    def runs(self) -> int:
+        """Counted runs."""
+        return sum(turn.runs for turn in self.turns)
+
+    @property
+    def samples_ms(self) -> tuple[float, ...]:
+        """Every timing, in order; offline the mean of each turn."""
+        return tuple(ns / _PER_MS for turn in self.turns for ns in turn.samples_ns)
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """How many of the timings belong to each round."""
+        return tuple(len(turn.samples_ns) for turn in self.turns)
+
+    @property
+    def rounds_ms(self) -> tuple[tuple[float, ...], ...]:
+        """The timings by round."""
+        return tuple(tuple(ns / _PER_MS for ns in turn.samples_ns) for turn in self.turns)
+
+    @property
+    def mean_ms(self) -> float:
+        """Milliseconds a run, of the runs alone; offline of the whole turns."""
+        if self.scenario is Scenario.OFFLINE:
+            return sum(turn.elapsed_ns for turn in self.turns) / self.runs / _PER_MS
+        return statistics.fmean(self.samples_ms)
+
+    def latency(self) -> Latency:
+        """Percentiles, as far as there are runs for them; offline there is only the mean."""
+        if self.scenario is Scenario.OFFLINE:
+            return Latency(None, self.mean_ms, None, None, None, None, None)
+        samples = self.samples_ms
+        p90, p95, p99 = (
+            float(np.percentile(samples, p)) if self.runs >= min_runs(p) else None
+            for p in PERCENTILES
+        )
+        median = statistics.median(samples)
+        return Latency(min(samples), self.mean_ms, median, p90, p95, p99, max(samples))
+
+    def early_stopping_ms(self) -> dict[str, float | None]:
+        """MLPerf's conservative estimates by the percentiles' names."""
+        if self.scenario is Scenario.OFFLINE:
+            return {f"p{p}": None for p in PERCENTILES}
+        return {f"p{p}": early_stopping(self.samples_ms, p) for p in PERCENTILES}
+
+    def unsupported(self) -> tuple[str, ...]:
+        """Why percentiles are missing, a clause each."""
+        if self.scenario is Scenario.OFFLINE:
+            return ("offline times whole turns, so there are no percentiles",)
+        missing = [p for p in PERCENTILES if self.runs < min_runs(p)]
+        return tuple(f"p{p} needs {min_runs(p)} runs" for p in missing)
+
+
+Rounds = Sequence[Sequence[float]]
+"""Timings by round, in any unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How one contestant's median compares with another's: below 1 it is faster.
+
+    Attributes:
+        value: Median of the one over the median of the other, over all their runs.
+        low: Lower end of the 95 % interval; None where there are too few rounds for one.
+        high: Upper end.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        interval = None if self.low is None else [self.low, self.high]
+        return {"ratio_p50": self.value, "ratio_ci95": interval}
+
+
+def paired_ratio(base: Rounds, other: Rounds, *, seed: int = 0) -> Ratio:
+    """The ratio of two that took turns; whole rounds are drawn, the same ones of both.
+
+    Args:
+        base: What is divided by.
+        other: What is divided; as many rounds.
+        seed: Of the bootstrap.
+    """
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, len(base), (RESAMPLES, len(base)))
+    return _ratio(base, other, drawn, drawn)
+
+
+def unpaired_ratio(base: Rounds, other: Rounds, *, seed: int = 0) -> Ratio:
+    """The ratio of two that ran at different times; rounds of each are drawn by themselves.
+
+    Args:
+        base: What is divided by.
+        other: What is divided.
+        seed: Of the bootstrap.
+    """
+    random = np.random.default_rng(seed)
+    of_base = random.integers(0, len(base), (RESAMPLES, len(base)))
+    return _ratio(base, other, of_base, random.integers(0, len(other), (RESAMPLES, len(other))))
+
+
+def _ratio(
+    base: Rounds, other: Rounds, of_base: NDArray[np.int64], of_other: NDArray[np.int64]
+) -> Ratio:
+    below, above = _Medians(base), _Medians(other)
+    value = above.of(range(len(other))) / below.of(range(len(base)))
+    if min(len(base), len(other)) < MIN_ROUNDS:
+        return Ratio(value, None, None)
+    pairs = zip(of_base, of_other, strict=True)
+    drawn = [above.of(ours) / below.of(theirs) for theirs, ours in pairs]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return Ratio(value, float(low), float(high))
+
+
+class _Medians:
+    """Medians of many draws of the same rounds: the timings are sorted once, and weighed."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        values = np.array(list(chain.from_iterable(rounds)))
+        order = np.argsort(values)
+        self._values = values[order]
+        self._round = np.repeat(np.arange(len(rounds)), [len(r) for r in rounds])[order]
+        self._rounds = len(rounds)
+
+    def of(self, drawn: Sequence[int] | NDArray[np.int64]) -> float:
+        """The median of the timings of some rounds, of which each may be drawn several times."""
+        times = np.bincount(drawn, minlength=self._rounds)
+        up_to = np.cumsum(times[self._round])
+        middle = np.searchsorted(up_to, [(up_to[-1] + 1) // 2, up_to[-1] // 2 + 1])
+        return float(self._values[middle].mean())
+
+
+class Verdict(StrEnum):
+    """What a gate says."""
+
+    PASS = "pass"  # noqa: S105  no password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+def judge(ratio: Ratio, max_regression: float) -> Verdict:
+    """Whether a ratio is above what is allowed, as far as its interval can tell.
+
+    Args:
+        ratio: Of the new to the old.
+        max_regression: 0.05 allows 5 % more time.
+    """
+    bound = 1 + max_regression
+    if ratio.low is None or ratio.high is None:
+        return Verdict.INCONCLUSIVE
+    if ratio.low > bound:
+        return Verdict.FAIL
+    return Verdict.PASS if ratio.high <= bound else Verdict.INCONCLUSIVE
