@@ -235,7 +235,7 @@ class _Trainee:
     def _seed_dropout(self, epoch: int) -> None:
         """Starts the random numbers of every dropout layer anew."""
         layers = [layer for layer in self._logits.layers if isinstance(layer, keras.layers.Dropout)]
-        for number, layer in enumerate(layers):
+        for number, layer in enumerate(layers if self._recipe.dropout else ()):
             state = generator(self._recipe.seed, DROPOUT_KEY, epoch, number).integers(2**32, size=2)
             layer.seed_generator.state.assign(state.astype(np.uint32))
 
@@ -271,13 +271,25 @@ def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]
     """Writes each epoch for TensorBoard, where that is asked for."""
     if log_dir is None:
         return lambda _epoch: None
-    writer = tf.summary.create_file_writer(str(log_dir))
-    entered.callback(writer.close)
+    log_dir.mkdir(parents=True, exist_ok=True)
+    writer = entered.enter_context(
+        tf.io.TFRecordWriter(str(log_dir / f"events.out.tfevents.{time.time():.0f}.vggexport"))
+    )
+    writer.write(_event(file_version="brain.Event:2"))
 
     def log(epoch: Epoch) -> None:
-        with writer.as_default(step=epoch.number):
-            for name, value in epoch.to_json().items():
-                tf.summary.scalar(name, value)
+        values = [
+            tf.compat.v1.Summary.Value(tag=name, simple_value=value)
+            for name, value in epoch.to_json().items()
+        ]
+        summary = tf.compat.v1.Summary(value=values)
+        writer.write(_event(step=epoch.number, summary=summary))
         writer.flush()
 
     return log
+
+
+def _event(**content: Any) -> bytes:
+    """One record of a log: ``tf.summary`` writes the same, and needs TensorBoard installed."""
+    event: bytes = tf.compat.v1.Event(wall_time=time.time(), **content).SerializeToString()
+    return event

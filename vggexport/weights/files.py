@@ -87,7 +87,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     reader: Reader = resolve(file_format.reader)
     archive = reader(path)
     layout = choose_layout(options.layout, archive, file_format.layout)
-    told = _description(path, file_format) if layout.name == "native" else None
+    told = described(path) if layout.name == "native" else None
     request = told.narrowed(options.request) if told else options.request
     fit = require_fit(archive, request, layout, str(path), init_missing=options.init_missing)
     return Weights(
@@ -102,9 +102,17 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     )
 
 
-def _description(path: Path, file_format: FileFormat) -> Description | None:
-    if file_format.metadata is None:
+def described(path: Path) -> Description | None:
+    """What a file says of itself; None for one that is not ours, or carries no text.
+
+    Raises:
+        WeightsError: It is damaged.
+        Unavailable: The package that reads it is not installed.
+    """
+    file_format = FORMATS.get(path.suffix.lower())
+    if file_format is None or file_format.metadata is None or not path.is_file():
         return None
+    _check_content(path, file_format)
     return Description.of(resolve(file_format.metadata)(path), path)
 
 

@@ -13,7 +13,7 @@ import calibration
 from vggexport.errors import InputError
 from vggexport.progress import Steps
 from vggexport.spec import LOGITS_NAME, VGGSpec
-from vggexport.weights import Weights, open_weights
+from vggexport.weights import SpecRequest, Weights, open_weights
 from vggexport.weights.random import training_tensors
 from vggexport.workflows.network import NetworkOptions, read_labels
 
@@ -152,7 +152,8 @@ def _labels(
 ) -> tuple[str, ...]:
     """Names of the classes: those given, those of the weights, or the folders'."""
     found = len(images.classes)
-    classes = weights.spec.classes if keeps_head else options.request.classes or found
+    asked = options.request.classes if isinstance(options.request, SpecRequest) else None
+    classes = weights.spec.classes if keeps_head else asked or found
     if options.labels:
         return read_labels(options.labels, classes)
     if keeps_head and weights.labels:
