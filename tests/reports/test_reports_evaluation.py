@@ -41,7 +41,7 @@ def make_result(path, answers, **options):
 def make_report():
     answers = np.repeat(np.arange(3), 10)
     wrong = np.where(np.arange(30) % 10 < 3, (answers + 1) % 3, answers)
-        pixels = np.zeros((9, 9, 3), np.uint8)
+    pixels = np.zeros((9, 9, 3), np.uint8)
     mistake = Mistake("ant/<i>.png", "ant", Guess(1, LABELS[1], 0.75), pixels)
     counts = PairedCounts.of(answers, answers[:, None], wrong[:, None])
     compared = Comparison("f.onnx", "int8.onnx", counts)
