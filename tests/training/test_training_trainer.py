@@ -72,20 +72,21 @@ def run(lesson, recipe, folder, epochs=None, **options):
 
 
 def test_a_step_is_that_of_numpy(make_head, weights, features, tmp_path):
-    """Two epochs of one step each, without dropout: gradients of the head written out."""
-    recipe = dataclasses.replace(CALM, batch=20, dropout=0.0, epochs=2, weight_decay=0.01)
+    """Epochs of one step each, without dropout, the rate divided on the way: all written out."""
+    recipe = dataclasses.replace(CALM, batch=20, dropout=0.0, weight_decay=0.01, patience=1)
     course, found = run(make_head(), recipe, tmp_path)
     names = [name for name in found if not name.startswith(VELOCITY)]
     assert len(names) == 6
     w = {name: weights[name].astype(np.float64) for name in names}
     v = {name: np.zeros_like(array) for name, array in w.items()}
     x, t = features[0][:14].astype(np.float64), features[1][:14]
-    losses = []
-    for _ in range(2):
+    losses, rates = [], [epoch.learning_rate for epoch in course.history]
+    assert min(rates) < max(rates)
+    for rate, before in zip(rates, [rates[0], *rates], strict=False):
         loss, gradients = _loss_and_gradients(w, x, t, 0.01)
         losses.append(loss)
         for name in names:
-            v[name] = 0.9 * v[name] - 1e-3 * gradients[name]
+            v[name] = 0.9 * v[name] * rate / before - rate * gradients[name]
             w[name] = w[name] + v[name]
     # float32 sums of 96 products against float64
     assert [epoch.loss for epoch in course.history] == pytest.approx(losses, rel=1e-5)
@@ -154,11 +155,14 @@ def test_the_seed_of_an_epoch_is_not_that_of_another(make_head, tmp_path):
 def test_convolutions_learn_in_chunks_that_add_up(make_whole, tmp_path, monkeypatch):
     recipe = dataclasses.replace(CALM, learning_rate=1e-4, dropout=0.0, epochs=2, batch=12)
     _, expected = run(make_whole(recipe), recipe, tmp_path / "whole")
-    monkeypatch.setattr(trainer, "CHUNK", 5)
+    monkeypatch.setattr(trainer, "CHUNK", 5)  # the batch was two chunks of 8 and 4
     _, found = run(make_whole(recipe), recipe, tmp_path / "chunks")
+    monkeypatch.setattr(trainer, "CHUNK", 12)
+    _, at_once = run(make_whole(recipe), recipe, tmp_path / "at_once")
     assert any(name.startswith("block1_conv1") for name in found)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=1e-5)  # another order of summation
+        np.testing.assert_allclose(at_once[name], array, atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(make_head, tmp_path):

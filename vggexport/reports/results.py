@@ -10,6 +10,7 @@ from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.parity import ParityMetrics, Tolerance
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.recipe import Recipe
+from vggexport.reports.sufficiency import CurvePoint, sufficient_images
 from vggexport.spec import VGGSpec
 
 SCHEMA = 1
@@ -201,12 +202,22 @@ class CalibrationReport:
     unreadable: tuple[str, ...]
     seconds: Mapping[str, float]
     peak_rss_bytes: int
+    curve: tuple[CurvePoint, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
+        curve = (
+            {
+                "points": [point.to_json() for point in self.curve],
+                "sufficient_images": sufficient_images(self.curve),
+            }
+            if self.curve
+            else None
+        )
         return {
             "schema": SCHEMA,
             "path": self.path,
+            "curve": curve,
             "calibration": self.calibration.to_json(),
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
             "unreadable": list(self.unreadable),

@@ -71,6 +71,8 @@ def train(
         while not course.is_over:
             begin = clock()
             number = len(course.history) + 1
+            if course.history:
+                trainee.rescale(course.learning_rate / course.history[-1].learning_rate)
             loss = trainee.learn(number, course.learning_rate)
             validation_loss, accuracy = trainee.validate()
             epoch = Epoch(
@@ -97,6 +99,7 @@ class _Trainee:
         self._optimizer.build(self._variables)
         self._gradients = tf.function(self._data_gradients, reduce_retracing=True)
         self._apply = tf.function(self._apply_gradients)
+        self._whole_step = tf.function(self._take_step, reduce_retracing=True)
         self._forward = tf.function(self._evaluate, reduce_retracing=True)
 
     @property
@@ -116,6 +119,16 @@ class _Trainee:
             variable.assign(tensors[name])
         for name, variable in self.velocities.items():
             variable.assign(tensors[VELOCITY + name])
+
+    def rescale(self, ratio: float) -> None:
+        """Scales the momenta with the learning rate.
+
+        They hold steps already taken at the old rate, which would coast on for ten steps or more:
+        many epochs where an epoch is two steps. With v = m v + g and w -= rate v it is the same.
+        """
+        if ratio != 1:
+            for velocity in self.velocities.values():
+                velocity.assign(velocity * ratio)
 
     def learn(self, epoch: int, learning_rate: float) -> float:
         """One epoch of steps.
@@ -171,6 +184,8 @@ class _Trainee:
 
     def _step(self, chunks: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> float:
         """One step of the descent; gives the batch's loss."""
+        if len(chunks) == 1:
+            return float(self._whole_step(*chunks[0]))
         images = sum(len(targets) for _, targets in chunks)
         loss, gradients = 0.0, None
         for inputs, targets in chunks:
@@ -180,6 +195,16 @@ class _Trainee:
                 found = [a + b for a, b in zip(gradients, found, strict=True)]
             gradients = found
         return loss + float(self._apply(gradients))
+
+    def _take_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """The same where the batch is one chunk, without a copy of all gradients."""
+        values = [variable.value for variable in self._variables]
+        with tf.GradientTape() as tape:
+            logits = self._logits(inputs, training=True)
+            data_loss = tf.reduce_mean(_cross_entropy(targets, logits))
+            loss = tf.add_n([data_loss, *self._logits.losses])
+        self._optimizer.apply(tape.gradient(loss, values), self._variables)
+        return loss
 
     def _data_gradients(
         self, inputs: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor
