@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "vggexport.cli.inspect:inspect",
     "verify": "vggexport.cli.verify:verify",
     "benchmark": "vggexport.cli.benchmark:benchmark",
+    "evaluate": "vggexport.cli.evaluate:evaluate",
+    "train": "vggexport.cli.train:train",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 

@@ -11,6 +11,13 @@ VERIFICATION_FILES: Mapping[str, str] = {
 }
 """What a verification can be written to, by the option's name."""
 
+EVALUATION_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.evaluation:evaluation",
+    "junit": "vggexport.reports.junit_evaluation:evaluation",
+    "html": "vggexport.reports.html.evaluation:evaluation",
+}
+"""The same for an evaluation."""
+
 LATENCY_FILES: Mapping[str, str] = {
     "save_samples": "vggexport.reports.samples:latency",
     "csv": "vggexport.reports.csv_file:latency",

@@ -7,25 +7,31 @@ from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.contestants import RunOptions
+from vggexport.workflows.evaluating import EvaluateOptions, evaluate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
+from vggexport.workflows.training import TrainOptions, train
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
     "BenchmarkOptions",
     "BuildOptions",
     "CalibrationOptions",
+    "EvaluateOptions",
     "ExportOptions",
     "FileOptions",
     "NetworkOptions",
     "RunOptions",
+    "TrainOptions",
     "VerifyOptions",
     "benchmark",
     "build",
     "calibrate",
+    "evaluate",
     "export",
     "inspect",
     "summarize",
+    "train",
     "verify",
 ]

@@ -1,8 +1,20 @@
 """Results as text for a person at a terminal."""
 
 from vggexport.reports.text.building import build, calibration, export
+from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
+from vggexport.reports.text.training import training
 from vggexport.reports.text.verification import verification
 
-__all__ = ["build", "calibration", "export", "inspection", "latency", "summary", "verification"]
+__all__ = [
+    "build",
+    "calibration",
+    "evaluation",
+    "export",
+    "inspection",
+    "latency",
+    "summary",
+    "training",
+    "verification",
+]
