@@ -26,6 +26,7 @@ _EXTRAS: Mapping[str, str] = {
     "onnx": "runtime",
     "onnxruntime": "runtime",
     "safetensors": "runtime",
+    "cryptography": "sign",
     "matplotlib": "report",
 }
 """The smallest extra that brings a package."""

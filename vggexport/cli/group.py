@@ -30,6 +30,9 @@ COMMANDS: Mapping[str, str] = {
     "benchmark": "vggexport.cli.benchmark:benchmark",
     "evaluate": "vggexport.cli.evaluate:evaluate",
     "train": "vggexport.cli.train:train",
+    "bundle": "vggexport.cli.bundle:bundle",
+    "check-bundle": "vggexport.cli.check_bundle:check_bundle",
+    "diff": "vggexport.cli.diff:diff",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 

@@ -107,3 +107,10 @@ def in_blocks(halves: NDArray[np.uint8], scales: NDArray[Any], size: int) -> NDA
     values = halves.reshape(outputs, blocks, size)
     blockwise = Constant(values, scales[:, :, None], INT4_ZERO_POINT).transpose(1, 2, 0)
     return blockwise.real().reshape(blocks * size, outputs)
+
+
+def held_range(dtype: Any, scale: Any, zero_point: Any) -> tuple[float, float]:
+    """Least and largest real value that an integer type holds: scale * (integer - zero point)."""
+    limits = np.iinfo(dtype)
+    low, high = (float(scale) * (end - int(zero_point)) for end in (limits.min, limits.max))
+    return low, high

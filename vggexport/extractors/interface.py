@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.spec import CHANNELS, MEAN_SUBTRACTION_NAME, Layer
+from vggexport.reports.results import TensorDescription
+from vggexport.spec import CHANNELS, INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
 
 MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
 
@@ -54,6 +55,36 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
     def names(self) -> tuple[str, ...]:
         """All names, in order of computation."""
         return tuple(self._shapes)
+
+    @property
+    def input(self) -> TensorDescription:
+        """What the file takes."""
+        size = self.artifact.spec.input_size
+        shape = (self._batch, size, size, CHANNELS)
+        return TensorDescription(INPUT_NAME, self.artifact.input_dtype, shape)
+
+    @property
+    def output(self) -> TensorDescription:
+        """What the file gives."""
+        shape = (self._batch, self.artifact.spec.classes)
+        return TensorDescription(OUTPUT_NAME, "float32", shape)
+
+    @property
+    @abstractmethod
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name and type, in the format's own words, of every operator of the graph."""
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and largest value that 8 bits hold of what a layer gives, by layer.
+
+        Empty for files that do not quantize activations by ranges.
+        """
+        return {}
+
+    @property
+    def _batch(self) -> int | str:
+        return self.artifact.batch or "batch"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)

@@ -87,7 +87,7 @@ class SavedModelWeights(ModelWeights):
         self._checkpoint = self._open(folder / VARIABLES_PREFIX)
 
     @cached_property
-    def _operators(self) -> dict[tuple[str, str], tuple[Any, _Body]]:
+    def _operators_by_place(self) -> dict[tuple[str, str], tuple[Any, _Body]]:
         """Nodes and where they are, by scope and type of operator."""
         outputs = self._graph.signature_def[SERVING_SIGNATURE].outputs.values()
         return {
@@ -106,6 +106,11 @@ class SavedModelWeights(ModelWeights):
             if node.op == "AssignVariableOp"
         }
 
+    @property
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Scope and type of every node that the default signature reaches."""
+        return tuple(self._operators_by_place)
+
     def _mean(self) -> NDArray[np.float32]:
         node, body = self._operator(MEAN_SUBTRACTION_NAME, "Sub")
         return body.constant(body.origin(node.input[1]))
@@ -120,9 +125,9 @@ class SavedModelWeights(ModelWeights):
         return self._variable(body.origin(node.input[1]))
 
     def _operator(self, scope: str, kind: str) -> tuple[Any, _Body]:
-        if (scope, kind) not in self._operators:
+        if (scope, kind) not in self._operators_by_place:
             raise self._missing(f"{scope} ({kind})")
-        return self._operators[scope, kind]
+        return self._operators_by_place[scope, kind]
 
     def _variable(self, name: str) -> NDArray[np.float32]:
         variable = node_name(name)

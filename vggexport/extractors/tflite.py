@@ -7,9 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.extractors.constant import INT4_ZERO_POINT, Constant, in_blocks, unpack_int4
+from vggexport.extractors.constant import (
+    INT4_ZERO_POINT,
+    Constant,
+    held_range,
+    in_blocks,
+    unpack_int4,
+)
 from vggexport.extractors.interface import ModelWeights
-from vggexport.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.reports.results import TensorDescription
+from vggexport.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer, LayerKind
 from vggexport.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 
 _OPERATORS = {LayerKind.CONVOLUTION: "CONV_2D", LayerKind.FULLY_CONNECTED: "FULLY_CONNECTED"}
@@ -40,6 +47,45 @@ class TfliteWeights(ModelWeights):
         self._operators = {
             self._file.tensors[index].name: operator for index, operator in self._sources.items()
         }
+
+    @property
+    def input(self) -> TensorDescription:
+        """What the file takes."""
+        return self._end(INPUT_NAME)
+
+    @property
+    def output(self) -> TensorDescription:
+        """What the file gives."""
+        return self._end(OUTPUT_NAME)
+
+    @property
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name of what it gives, and type, of every operator."""
+        tensors = self._file.tensors
+        return tuple(
+            (tensors[operator.outputs[0]].name if operator.outputs else "", operator.type)
+            for operator in self._file.operators
+        )
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and largest value that 8 bits hold of what a layer gives, by layer."""
+        names = {layer.name for layer in self.artifact.spec.weighted_layers}
+        return {
+            tensor.name: held_range(tensor.dtype, tensor.scales[0], tensor.zero_points[0])
+            for tensor in self._file.tensors
+            if tensor.name in names and tensor.scales.size == 1 and tensor.dtype == "int8"
+        }
+
+    def _end(self, name: str) -> TensorDescription:
+        tensor = self._file.signature.get(name)
+        if tensor is None:
+            raise self._missing(name)
+        shape = tuple(size if size >= 0 else "batch" for size in tensor.shape)
+        if not tensor.scales.size:
+            return TensorDescription(name, tensor.dtype, shape)
+        scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
+        return TensorDescription(name, tensor.dtype, shape, scale, zero_point)
 
     def _mean(self) -> NDArray[np.float32]:
         operator = self._operator(MEAN_SUBTRACTION_NAME, "SUB")

@@ -25,3 +25,8 @@ LATENCY_FILES: Mapping[str, str] = {
     "html": "vggexport.reports.html.latency:latency",
 }
 """What a benchmark can be written to, by the option's name."""
+
+DIFFERENCE_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.difference:difference",
+}
+"""What a difference can be written to, by the option's name."""

@@ -228,15 +228,32 @@ class CalibrationReport:
 
 @dataclass(frozen=True, slots=True)
 class TensorDescription:
-    """An input or output of a model: its name, data type and shape, free dimensions by name."""
+    """An input or output of a model.
+
+    Attributes:
+        name: What it is called from outside.
+        dtype: Its data type.
+        shape: Its shape, free dimensions by name.
+        scale: Of an integer tensor that stands for real numbers: real = scale * (integer - zero
+            point); else None.
+        zero_point: Of the same.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    scale: float | None = None
+    zero_point: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+        quantization = {"scale": self.scale, "zero_point": self.zero_point}
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "quantization": quantization if self.scale is not None else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

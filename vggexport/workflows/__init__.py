@@ -5,8 +5,11 @@ Formats and runtimes are looked up by name, so importing this package imports no
 
 from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
+from vggexport.workflows.bundling import BundleOptions, bundle
 from vggexport.workflows.calibrating import CalibrationOptions, calibrate
+from vggexport.workflows.checking_bundles import BundleCheckOptions, check_bundle
 from vggexport.workflows.contestants import RunOptions
+from vggexport.workflows.diffing import diff
 from vggexport.workflows.evaluating import EvaluateOptions, evaluate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
@@ -17,6 +20,8 @@ from vggexport.workflows.verifying import VerifyOptions, verify
 __all__ = [
     "BenchmarkOptions",
     "BuildOptions",
+    "BundleCheckOptions",
+    "BundleOptions",
     "CalibrationOptions",
     "EvaluateOptions",
     "ExportOptions",
@@ -27,7 +32,10 @@ __all__ = [
     "VerifyOptions",
     "benchmark",
     "build",
+    "bundle",
     "calibrate",
+    "check_bundle",
+    "diff",
     "evaluate",
     "export",
     "inspect",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
-from vggexport.extractors.constant import Constant, in_blocks, unpack_int4
+from vggexport.extractors.constant import Constant, held_range, in_blocks, unpack_int4
 from vggexport.extractors.interface import ModelWeights
 from vggexport.extractors.onnx.model_file import OnnxFile
 from vggexport.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
@@ -48,6 +48,22 @@ class OnnxWeights(ModelWeights):
         self._operators = {node.name: node for node in nodes}
         self._sources = {output: node for node in nodes for output in node.output}
         self._readers = {source: node for node in nodes for source in node.input}
+
+    @property
+    def operators(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of every node."""
+        return tuple((node.name, node.op_type) for node in self._file.model.graph.node)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and largest value that 8 bits hold of what a layer gives, by layer."""
+        names = {layer.name for layer in self.artifact.spec.weighted_layers}
+        found = {}
+        for node in self._file.model.graph.node:
+            if node.op_type == "QuantizeLinear" and node.input[0] in names:
+                scale, zero_point = (self._file.array(name) for name in node.input[1:3])
+                found[node.input[0]] = held_range(zero_point.dtype, scale, zero_point)
+        return found
 
     def _mean(self) -> NDArray[np.float32]:
         node = self._operators.get(MEAN_SUBTRACTION_NAME)

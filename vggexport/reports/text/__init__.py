@@ -1,6 +1,8 @@
 """Results as text for a person at a terminal."""
 
 from vggexport.reports.text.building import build, calibration, export
+from vggexport.reports.text.bundles import bundle, bundle_check
+from vggexport.reports.text.difference import difference
 from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
@@ -9,7 +11,10 @@ from vggexport.reports.text.verification import verification
 
 __all__ = [
     "build",
+    "bundle",
+    "bundle_check",
     "calibration",
+    "difference",
     "evaluation",
     "export",
     "inspection",

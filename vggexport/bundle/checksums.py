@@ -1,0 +1,78 @@
+"""Digests of files, and the list of them that ``sha256sum --check`` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from vggexport.errors import ArtifactError
+
+CHUNK_BYTES = 1 << 20
+
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is known of a file's bytes.
+
+    Attributes:
+        size: Number of bytes.
+        sha256: Hexadecimal.
+        crc32: As zip archives have it.
+    """
+
+    size: int
+    sha256: str
+    crc32: int
+
+
+def measure(file: IO[bytes]) -> Digest:
+    """Reads an open file to its end, in memory that does not grow with it."""
+    size, crc, sha = 0, 0, hashlib.sha256()
+    for chunk in chunks(file):
+        size += len(chunk)
+        crc = zlib.crc32(chunk, crc)
+        sha.update(chunk)
+    return Digest(size, sha.hexdigest(), crc)
+
+
+def measure_path(path: Path) -> Digest:
+    """The same for a file by its path."""
+    with path.open("rb") as file:
+        return measure(file)
+
+
+def chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """The rest of an open file, some at a time."""
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+def render_checksums(digests: Mapping[str, str]) -> str:
+    """The list: a digest, two spaces and a name a line, in order of the names."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+
+
+def parse_checksums(text: str) -> dict[str, str]:
+    """Digests by name.
+
+    Raises:
+        ArtifactError: It is not such a list, in order, or names something twice.
+    """
+    digests = {}
+    for line in text.removesuffix("\n").split("\n"):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ArtifactError(
+                f"the list of digests has a line {line[:80]!r}: get the bundle anew"
+            )
+        digests[match[2]] = match[1]
+    if render_checksums(digests) != text:  # out of order, named twice, or without a last newline
+        raise ArtifactError("the list of digests is not as it was written: get the bundle anew")
+    return digests

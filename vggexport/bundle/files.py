@@ -1,0 +1,95 @@
+"""Bundles that were handed in, whatever holds their files."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from vggexport.bundle import CHECKSUMS, MANIFEST
+from vggexport.bundle.archive import ArchiveFiles
+from vggexport.bundle.checksums import chunks
+from vggexport.bundle.folder import FolderFiles
+from vggexport.errors import ArtifactError, one_line
+
+MAX_TEXT_BYTES = 1 << 26
+"""Of a file that is read into memory."""
+
+
+class BundleFiles(Protocol):
+    """The files of a bundle: of safe names, and plain."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def size(self, name: str) -> int:
+        """Number of bytes of a file."""
+        ...
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file, open to be read."""
+        ...
+
+    def is_dated(self, moment: int) -> bool:
+        """Whether its files have this date, in seconds since 1970, if they have any."""
+        ...
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether it looks like one: a folder with a manifest, or a zip archive."""
+    return (path / MANIFEST).is_file() or (path.suffix == ".zip" and path.is_file())
+
+
+def open_bundle(path: Path) -> BundleFiles:
+    """The files of a folder or an archive.
+
+    Raises:
+        ArtifactError: It does not exist, is neither, or holds what is not safe.
+    """
+    if not path.exists():
+        raise ArtifactError(f"bundle {path} does not exist: name a zip archive or a folder")
+    files: BundleFiles = FolderFiles(path) if path.is_dir() else ArchiveFiles(path)
+    for name in (CHECKSUMS, MANIFEST):
+        if name not in files.names:
+            raise ArtifactError(f"{path} is not a bundle: it has no {name}")
+    return files
+
+
+def read_bytes(files: BundleFiles, name: str) -> bytes:
+    """A small file.
+
+    Raises:
+        ArtifactError: It is not there, or not small.
+    """
+    if name not in files.names:
+        raise ArtifactError(f"{files.path} has no {name}: get it anew")
+    if files.size(name) > MAX_TEXT_BYTES:
+        raise ArtifactError(f"{files.path}: {name} has more than {MAX_TEXT_BYTES:,} bytes")
+    with files.open(name) as file:
+        return file.read()
+
+
+def read_object(files: BundleFiles, name: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ArtifactError: It is not there, or not that.
+    """
+    try:
+        data = json.loads(read_bytes(files, name))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{files.path}: {name} is not JSON: {one_line(error)}") from error
+    if not isinstance(data, dict):
+        raise ArtifactError(f"{files.path}: {name} is no JSON object: get it anew")
+    return data
+
+
+def unpack(files: BundleFiles, name: str, target: Path) -> Path:
+    """Copies a file to where it belongs in a folder, a part at a time."""
+    place = target / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with files.open(name) as source, place.open("wb") as copy:
+        for chunk in chunks(source):
+            copy.write(chunk)
+    return place

@@ -1,0 +1,108 @@
+"""Is it what was packed? Every file held to its digest, the list of digests to a signature."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vggexport import registry
+from vggexport.bundle import CHECKSUMS, MANIFEST, SIGNATURE, SIGNING, UNLISTED
+from vggexport.bundle.checksums import measure, parse_checksums
+from vggexport.bundle.files import BundleFiles, read_bytes, read_object
+from vggexport.bundle.manifest import Manifest
+from vggexport.errors import ArtifactError
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What was found out about a bundle's bytes.
+
+    Attributes:
+        files: Number of files.
+        is_signed: Whether it carries a signature.
+        is_verified: Whether a public key was given and the signature is its owner's.
+        problems: What is wrong, a clause each; empty if nothing is.
+    """
+
+    files: int
+    is_signed: bool
+    is_verified: bool
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "files": self.files,
+            "signed": self.is_signed,
+            "signature_verified": self.is_verified,
+            "problems": list(self.problems),
+        }
+
+
+def check_integrity(
+    files: BundleFiles,
+    public_key: Path | None = None,
+    advance: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Integrity:
+    """Checks the signature, and then every file; nothing is believed before that.
+
+    Args:
+        files: The bundle's.
+        public_key: Whose signature is demanded, or None.
+        advance: Told how many files of how many are done.
+
+    Raises:
+        ArtifactError: The list of digests or the manifest is not readable.
+        InputError: The key is not.
+        Unavailable: The package that knows signatures is not installed.
+    """
+    checksums = read_bytes(files, CHECKSUMS)
+    is_signed = SIGNATURE in files.names
+    if public_key and (problem := _signature_problem(files, checksums, public_key)):
+        return Integrity(len(files.names), is_signed, is_verified=False, problems=(problem,))
+    problems = _file_problems(files, _decoded(files, checksums), advance)
+    if not problems:
+        moment = Manifest.from_json(read_object(files, MANIFEST)).moment
+        problems = () if files.is_dated(moment) else ("the dates of its files were changed",)
+    verified = public_key is not None and not problems
+    return Integrity(len(files.names), is_signed, verified, problems)
+
+
+def _signature_problem(files: BundleFiles, checksums: bytes, public_key: Path) -> str | None:
+    if SIGNATURE not in files.names:
+        return "it is not signed, and a signature of the key's owner is demanded"
+    verify = registry.load(SIGNING, "verify")
+    if verify(checksums, read_bytes(files, SIGNATURE), public_key):
+        return None
+    return f"its signature is not by the owner of {public_key.name}, or not of this bundle"
+
+
+def _decoded(files: BundleFiles, checksums: bytes) -> dict[str, str]:
+    try:
+        return parse_checksums(checksums.decode())
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{files.path}: {CHECKSUMS} is not text: get it anew") from error
+
+
+def _file_problems(
+    files: BundleFiles, listed: dict[str, str], advance: Callable[[int, int], None]
+) -> tuple[str, ...]:
+    names = [name for name in files.names if name not in UNLISTED]
+    problems = [f"{name} is missing" for name in sorted(set(listed) - set(names))]
+    for done, name in enumerate(names, start=1):
+        if name not in listed:
+            problems.append(f"{name} was added")
+        else:
+            with files.open(name) as file:
+                if measure(file).sha256 != listed[name]:
+                    problems.append(f"{name} was changed")
+        advance(done, len(names))
+    return tuple(problems)
+
+
+def listing_digest(checksums: bytes) -> str:
+    """One digest for a whole bundle: that of its list of digests."""
+    return hashlib.sha256(checksums).hexdigest()

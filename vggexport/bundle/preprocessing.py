@@ -1,0 +1,123 @@
+"""From an image file to the tensor that a model takes, as data that any program can follow.
+
+``calibration.prepare`` is what is described; :class:`Preprocessing` does what the description says,
+and a bundle's pairs of images hold both, and every other implementation, to the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from calibration.preprocessing import SHORT_SIDE_RATIO
+from vggexport.errors import ArtifactError
+
+SCHEMA = 1
+
+MAX_LEVELS = 1
+"""How far a pixel may be from Pillow's: it scales one axis and then the other, rounding to whole
+levels in between, and which is first depends on its version and on the sizes. Filters without
+antialiasing, and other centres, are tens of levels off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """The steps before the network.
+
+    Attributes:
+        size: Side of the square that the network takes, in pixels.
+        short_side: Length to which an image's shorter side is scaled before the crop.
+    """
+
+    size: int
+    short_side: int
+
+    @classmethod
+    def for_size(cls, size: int) -> Self:
+        """What ``calibration.prepare`` does for a network of this input size."""
+        return cls(size, round(size * SHORT_SIDE_RATIO))
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Scales and crops an image, uint8 (height, width, 3) in RGB."""
+        height, width = pixels.shape[:2]
+        scale = self.short_side / min(width, height)
+        scaled_width, scaled_height = round(width * scale), round(height * scale)
+        left, top = (scaled_width - self.size) // 2, (scaled_height - self.size) // 2
+        across, down = width / scaled_width, height / scaled_height
+        box = (
+            left * across,
+            top * down,
+            (left + self.size) * across,
+            (top + self.size) * down,
+        )
+        shape = (self.size, self.size)
+        return np.array(Image.fromarray(pixels).resize(shape, Image.Resampling.BILINEAR, box=box))
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps in order, each with all that it depends on."""
+        size = self.size
+        return [
+            {
+                "step": "decode",
+                "orientation": "as EXIF says",
+                "colour_order": "RGB",
+                "range": [0, 255],
+                "transparency": "composited on white",
+                "colour_profile": "ignored",
+            },
+            {
+                "step": "resize",
+                "short_side": self.short_side,
+                "long_side": "long side * short_side / short side, rounded, halves to even",
+                "interpolation": "bilinear",
+                "antialias": True,
+                "filter": "triangle, 2 * max(1, source pixels per target pixel) source pixels "
+                "wide, around (target pixel + 0.5) * source pixels per target pixel; cut off at "
+                "the image's border, its weights made to sum to 1; one axis after the other, "
+                "rounded to 8 bits after each",
+            },
+            {
+                "step": "crop",
+                "height": size,
+                "width": size,
+                "top": "floor((height - crop height) / 2)",
+                "left": "floor((width - crop width) / 2)",
+            },
+        ]
+
+    def to_json(self, models: Mapping[str, Any]) -> dict[str, Any]:
+        """The description that a bundle holds.
+
+        Args:
+            models: By file in the bundle: what it takes and gives.
+        """
+        return {
+            "schema": SCHEMA,
+            "steps": self.steps(),
+            "mean_subtraction": "inside the models: do not subtract a mean, scale or normalize",
+            "tolerance_levels": MAX_LEVELS,
+            "models": dict(models),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`.
+
+        Raises:
+            ArtifactError: It is not such a description, or of steps that are not known here.
+        """
+        try:
+            steps = {step["step"]: step for step in data["steps"]}
+            found = cls(int(steps["crop"]["width"]), int(steps["resize"]["short_side"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"the preprocessing is not readable: {error!r}") from error
+        if data["steps"] != found.steps():
+            raise ArtifactError(
+                "the preprocessing has other steps than this version of vggexport knows: update it"
+            )
+        return found

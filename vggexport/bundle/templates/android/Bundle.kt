@@ -1,0 +1,119 @@
+// The bundle among an app's assets: its images, its descriptions, its golden answers.
+package com.example.vgg
+
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import org.json.JSONArray
+import org.json.JSONObject
+
+/** An input or output of a model. Real value = scale * (integer - zero point) where it has one. */
+class TensorDescription(json: JSONObject) {
+    val name: String = json.getString("name")
+    val dtype: String = json.getString("dtype")
+    val scale: Float?
+    val zeroPoint: Int
+
+    init {
+        val quantization = json.optJSONObject("quantization")
+        scale = quantization?.getDouble("scale")?.toFloat()
+        zeroPoint = quantization?.getInt("zero_point") ?: 0
+    }
+}
+
+class ModelDescription(json: JSONObject) {
+    val input = TensorDescription(json.getJSONObject("input"))
+    val output = TensorDescription(json.getJSONObject("output"))
+}
+
+/** A bundle that was unpacked into a folder of the assets. */
+class Bundle(private val assets: AssetManager, private val folder: String) {
+    private val description = json("preprocessing.json")
+    private val golden = json("golden/golden.json")
+
+    val preprocessing: Preprocessing
+        get() {
+            val steps = objects(description.getJSONArray("steps")).associateBy { it.getString("step") }
+            return Preprocessing(
+                steps.getValue("resize").getInt("short_side"),
+                steps.getValue("crop").getInt("width"),
+            )
+        }
+
+    val labels: List<String>
+        get() = text("labels.txt").lines().filter { it.isNotEmpty() }
+
+    fun model(name: String) =
+        ModelDescription(description.getJSONObject("models").getJSONObject(name))
+
+    fun bytes(name: String): ByteArray = assets.open("$folder/$name").use { it.readBytes() }
+
+    /** What is wrong with the preprocessing and with one model on this device. */
+    fun problems(name: String, classifier: Classifier, device: String): List<String> =
+        preprocessingProblems() + answerProblems(name, classifier, device)
+
+    private fun preprocessingProblems(): List<String> {
+        val allowed = description.getInt("tolerance_levels")
+        return objects(golden.getJSONArray("preprocessing")).mapNotNull { pair ->
+            val actual = preprocessing.apply(image(pair.getString("file")))
+            val levels = GoldenCheck.levels(image(pair.getString("prepared")), actual)
+            if (levels > allowed) "${pair.getString("file")}: $levels levels off" else null
+        }
+    }
+
+    /** [device] is "cpu", or "accelerator" behind a delegate. */
+    private fun answerProblems(name: String, classifier: Classifier, device: String): List<String> {
+        val given = objects(golden.getJSONArray("artifacts")).first { it.getString("name") == name }
+        val tolerance = objects(given.getJSONArray("tolerances"))
+            .first { it.getString("device") == device }
+        val expected = rows(given.getJSONArray("probabilities"))
+        val actual = objects(golden.getJSONArray("images"))
+            .map { classifier.probabilities(image(it.getString("file"))) }
+        return GoldenCheck.problems(
+            expected,
+            actual,
+            Tolerance(
+                number(tolerance, "max_abs"),
+                number(tolerance, "min_logit_sqnr_db"),
+                number(tolerance, "min_sqnr_db"),
+            ),
+        ).map { "$name: $it" }
+    }
+
+    private fun image(name: String): Pixels {
+        val options = BitmapFactory.Options().apply {
+            inPreferredConfig = Bitmap.Config.ARGB_8888
+            inScaled = false
+        }
+        val data = bytes(name)
+        return requireNotNull(BitmapFactory.decodeByteArray(data, 0, data.size, options)).pixels()
+    }
+
+    private fun text(name: String) = bytes(name).toString(Charsets.UTF_8)
+
+    private fun json(name: String) = JSONObject(text(name))
+
+    private fun objects(array: JSONArray): List<JSONObject> =
+        List(array.length()) { array.getJSONObject(it) }
+
+    private fun rows(array: JSONArray): List<FloatArray> = List(array.length()) { i ->
+        val row = array.getJSONArray(i)
+        FloatArray(row.length()) { row.getDouble(it).toFloat() }
+    }
+
+    private fun number(json: JSONObject, key: String): Double? =
+        if (json.isNull(key)) null else json.getDouble(key)
+}
+
+/** A bitmap's pixels; turn it as EXIF says before, which BitmapFactory does not do. */
+fun Bitmap.pixels(): Pixels {
+    val colours = IntArray(width * height)
+    getPixels(colours, 0, width, 0, 0, width, height)
+    val rgb = ByteArray(3 * colours.size)
+    colours.forEachIndexed { i, colour ->
+        rgb[3 * i] = (colour shr 16).toByte()
+        rgb[3 * i + 1] = (colour shr 8).toByte()
+        rgb[3 * i + 2] = colour.toByte()
+    }
+    return Pixels(width, height, rgb)
+}

@@ -1,0 +1,70 @@
+// Holds a model's answers on this device to those that it gave where the bundle was packed.
+package com.example.vgg
+
+import kotlin.math.abs
+import kotlin.math.ln
+import kotlin.math.log10
+import kotlin.math.max
+
+/** What runs a model: one image, prepared, gives one probability a class. */
+fun interface Classifier {
+    fun probabilities(image: Pixels): FloatArray
+}
+
+/** How far answers may be; null where nothing is demanded. */
+class Tolerance(val maxAbs: Double?, val minLogitSqnrDb: Double?, val minSqnrDb: Double?)
+
+object GoldenCheck {
+    /** What is out of tolerance, a sentence each; empty for a pass. */
+    fun problems(
+        expected: List<FloatArray>,
+        actual: List<FloatArray>,
+        tolerance: Tolerance,
+    ): List<String> {
+        require(expected.size == actual.size) { "${actual.size} answers for ${expected.size}" }
+        if (actual.any { row -> row.any { !it.isFinite() } }) return listOf("NaN in the output")
+        val found = mutableListOf<String>()
+        val largest = expected.indices.maxOf { i ->
+            expected[i].indices.maxOf { j -> abs(expected[i][j] - actual[i][j]).toDouble() }
+        }
+        if (tolerance.maxAbs != null && largest > tolerance.maxAbs) {
+            found += "probabilities differ by $largest"
+        }
+        val sqnr = decibels(expected.map(::doubles), actual.map(::doubles))
+        if (tolerance.minSqnrDb != null && sqnr < tolerance.minSqnrDb) {
+            found += "SQNR of the probabilities is $sqnr dB"
+        }
+        val logitSqnr = decibels(expected.map(::logits), actual.map(::logits))
+        if (tolerance.minLogitSqnrDb != null && logitSqnr < tolerance.minLogitSqnrDb) {
+            found += "SQNR of the logits is $logitSqnr dB"
+        }
+        return found
+    }
+
+    /** Largest difference of two images, in levels of 255. */
+    fun levels(expected: Pixels, actual: Pixels): Int {
+        require(expected.width == actual.width && expected.height == actual.height)
+        return expected.rgb.indices.maxOf { i ->
+            abs((expected.rgb[i].toInt() and 0xFF) - (actual.rgb[i].toInt() and 0xFF))
+        }
+    }
+
+    private fun doubles(row: FloatArray) = DoubleArray(row.size) { row[it].toDouble() }
+
+    /** Logits up to a constant: log-probabilities less their mean. */
+    private fun logits(row: FloatArray): DoubleArray {
+        val logarithms = DoubleArray(row.size) { ln(max(row[it].toDouble(), 1e-30)) }
+        val mean = logarithms.average()
+        return DoubleArray(row.size) { logarithms[it] - mean }
+    }
+
+    private fun decibels(expected: List<DoubleArray>, actual: List<DoubleArray>): Double {
+        var signal = 0.0
+        var noise = 0.0
+        for (i in expected.indices) for (j in expected[i].indices) {
+            signal += expected[i][j] * expected[i][j]
+            noise += (expected[i][j] - actual[i][j]) * (expected[i][j] - actual[i][j])
+        }
+        return if (noise == 0.0) Double.POSITIVE_INFINITY else 10 * log10(signal / noise)
+    }
+}

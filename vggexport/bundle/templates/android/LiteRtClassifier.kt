@@ -1,0 +1,50 @@
+// A .tflite file in LiteRT: implementation("com.google.ai.edge.litert:litert:1.4.0")
+package com.example.vgg
+
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import kotlin.math.roundToInt
+import org.tensorflow.lite.Interpreter
+
+class LiteRtClassifier(
+    model: ByteBuffer,
+    private val description: ModelDescription,
+    private val classes: Int,
+    options: Interpreter.Options = Interpreter.Options(),
+) : Classifier, AutoCloseable {
+    private val interpreter = Interpreter(model, options)
+
+    override fun probabilities(image: Pixels): FloatArray {
+        val isFloat = description.output.dtype == "float32"
+        val output = buffer(if (isFloat) 4 * classes else classes)
+        interpreter.run(input(image), output)
+        output.rewind()
+        val scale = description.output.scale ?: 1f
+        return FloatArray(classes) {
+            if (isFloat) output.getFloat() else scale * (integer(output) - description.output.zeroPoint)
+        }
+    }
+
+    override fun close() = interpreter.close()
+
+    /** Raw pixels 0...255: the mean is subtracted inside the model. */
+    private fun input(image: Pixels): ByteBuffer {
+        val source = description.input
+        if (source.dtype == "float32") {
+            val floats = buffer(4 * image.rgb.size)
+            image.rgb.forEach { floats.putFloat((it.toInt() and 0xFF).toFloat()) }
+            return floats.apply { rewind() }
+        }
+        val bytes = buffer(image.rgb.size)
+        val scale = source.scale ?: 1f
+        image.rgb.forEach { bytes.put((((it.toInt() and 0xFF) / scale).roundToInt() + source.zeroPoint).toByte()) }
+        return bytes.apply { rewind() }
+    }
+
+    private fun integer(output: ByteBuffer): Int {
+        val value = output.get().toInt()
+        return if (description.output.dtype == "uint8") value and 0xFF else value
+    }
+
+    private fun buffer(size: Int) = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())
+}

@@ -1,0 +1,71 @@
+// Holds a model's answers on this device to those that it gave where the bundle was packed.
+import Foundation
+
+/// What runs a model: one image, prepared, gives one probability a class.
+protocol Classifier {
+    func probabilities(_ image: Pixels) throws -> [Float]
+}
+
+/// How far answers may be; nil where nothing is demanded.
+struct Tolerance: Decodable {
+    let device: String
+    let maxAbs: Double?
+    let minLogitSqnrDb: Double?
+    let minSqnrDb: Double?
+
+    enum CodingKeys: String, CodingKey {
+        case device
+        case maxAbs = "max_abs"
+        case minLogitSqnrDb = "min_logit_sqnr_db"
+        case minSqnrDb = "min_sqnr_db"
+    }
+}
+
+enum GoldenCheck {
+    /// What is out of tolerance, a sentence each; empty for a pass.
+    static func problems(
+        expected: [[Float]], actual: [[Float]], tolerance: Tolerance
+    ) -> [String] {
+        precondition(expected.count == actual.count, "as many answers as images")
+        if actual.contains(where: { row in row.contains { !$0.isFinite } }) {
+            return ["NaN in the output"]
+        }
+        var found: [String] = []
+        let pairs = zip(expected.joined(), actual.joined())
+        let largest = pairs.map { Double(abs($0 - $1)) }.max() ?? 0
+        if let limit = tolerance.maxAbs, largest > limit {
+            found.append("probabilities differ by \(largest)")
+        }
+        let sqnr = decibels(expected.map { $0.map(Double.init) }, actual.map { $0.map(Double.init) })
+        if let limit = tolerance.minSqnrDb, sqnr < limit {
+            found.append("SQNR of the probabilities is \(sqnr) dB")
+        }
+        let logitSqnr = decibels(expected.map(logits), actual.map(logits))
+        if let limit = tolerance.minLogitSqnrDb, logitSqnr < limit {
+            found.append("SQNR of the logits is \(logitSqnr) dB")
+        }
+        return found
+    }
+
+    /// Largest difference of two images, in levels of 255.
+    static func levels(_ expected: Pixels, _ actual: Pixels) -> Int {
+        zip(expected.rgb, actual.rgb).map { abs(Int($0) - Int($1)) }.max() ?? 0
+    }
+
+    /// Logits up to a constant: log-probabilities less their mean.
+    private static func logits(_ row: [Float]) -> [Double] {
+        let logarithms = row.map { log(max(Double($0), 1e-30)) }
+        let mean = logarithms.reduce(0, +) / Double(logarithms.count)
+        return logarithms.map { $0 - mean }
+    }
+
+    private static func decibels(_ expected: [[Double]], _ actual: [[Double]]) -> Double {
+        var signal = 0.0
+        var noise = 0.0
+        for (mine, theirs) in zip(expected.joined(), actual.joined()) {
+            signal += mine * mine
+            noise += (mine - theirs) * (mine - theirs)
+        }
+        return noise == 0 ? .infinity : 10 * log10(signal / noise)
+    }
+}

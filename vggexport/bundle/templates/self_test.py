@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Checks this folder on this machine: every file's digest, the preprocessing, the answers.
+
+    pip install numpy pillow onnxruntime      # for .onnx and .ort
+    pip install numpy pillow ai-edge-litert   # for .tflite
+    python self_test.py
+
+Needs Python 3.9 or later. Models whose runtime is not installed are skipped; the exit code is 1 if
+anything is wrong or no model could be run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parent
+SMALLEST = 1e-30  # probability that smaller ones count as, before their logarithm is taken
+
+
+def main() -> int:
+    golden = read_json("golden/golden.json")
+    description = read_json("preprocessing.json")
+    manifest = read_json("MANIFEST.json")
+    problems = check_files() + check_preprocessing(golden, description)
+    pixels = np.stack([read_image(image["file"]) for image in golden["images"]])
+    ran = 0
+    for entry in manifest["artifacts"]:
+        name, kind = entry["artifact"]["path"], entry["artifact"]["format"]
+        try:
+            run = RUNNERS[kind](FOLDER / name, description["models"][name])
+        except ImportError as error:
+            print(f"skipped  {name}: {error}")
+            continue
+        answers = next(a for a in golden["artifacts"] if a["name"] == name)
+        found = check_answers(np.stack([run(image) for image in pixels]), answers)
+        print(f"{'FAILED' if found else 'passed':8} {name}")
+        problems += [f"{name}: {problem}" for problem in found]
+        ran += 1
+    if not ran:
+        problems.append("no model was run: install onnxruntime or ai-edge-litert")
+    for problem in problems:
+        print(f"FAILED   {problem}")
+    print("failed" if problems else f"passed: {ran} models, {len(pixels)} golden images")
+    return 1 if problems else 0
+
+
+def read_json(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def read_image(name: str) -> Any:
+    with Image.open(FOLDER / name) as image:
+        return np.array(image.convert("RGB"))
+
+
+def check_files() -> list[str]:
+    """Holds every file to SHA256SUMS, and the list to what is there."""
+    lines = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    present = {p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*") if p.is_file()}
+    extra = {p for p in present - set(listed) if not p.startswith("SHA256SUMS")}
+    problems = [f"{name} is not in SHA256SUMS" for name in sorted(extra)]
+    for name, digest in listed.items():
+        if name not in present:
+            problems.append(f"{name} is missing")
+        elif sha256(FOLDER / name) != digest:
+            problems.append(f"{name} was changed")
+    return problems
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def prepare(pixels: Any, description: Any) -> Any:
+    """Scales the short side, bilinear with antialiasing, and crops the centre; uint8 RGB."""
+    steps = {step["step"]: step for step in description["steps"]}
+    short, size = steps["resize"]["short_side"], steps["crop"]["width"]
+    height, width = pixels.shape[:2]
+    scale = short / min(width, height)
+    scaled_width, scaled_height = round(width * scale), round(height * scale)
+    left, top = (scaled_width - size) // 2, (scaled_height - size) // 2
+    across, down = width / scaled_width, height / scaled_height
+    box = (left * across, top * down, (left + size) * across, (top + size) * down)
+    bilinear = Image.Resampling.BILINEAR
+    return np.array(Image.fromarray(pixels).resize((size, size), bilinear, box=box))
+
+
+def check_preprocessing(golden: Any, description: Any) -> list[str]:
+    """Scales and crops the source images, and holds them to what they must become."""
+    problems = []
+    for pair in golden["preprocessing"]:
+        actual = prepare(read_image(pair["file"]), description).astype(int)
+        levels = int(np.abs(actual - read_image(pair["prepared"])).max())
+        if levels > description["tolerance_levels"]:
+            problems.append(f"preprocessing of {pair['file']}: {levels} levels off")
+    return problems
+
+
+def quantized(pixels: Any, tensor: Any) -> Any:
+    """One image as the model takes it, as often as its batch has room."""
+    count = tensor["shape"][0]
+    batch = np.repeat(pixels[None], count if isinstance(count, int) else 1, axis=0)
+    quantization = tensor["quantization"]
+    if quantization is None:
+        return batch.astype(tensor["dtype"])
+    values = np.rint(batch / quantization["scale"]) + quantization["zero_point"]
+    limits = np.iinfo(tensor["dtype"])
+    return np.clip(values, limits.min, limits.max).astype(tensor["dtype"])
+
+
+def dequantized(values: Any, tensor: Any) -> Any:
+    """Probabilities of one image."""
+    quantization = tensor["quantization"]
+    if quantization is None:
+        return values[0].astype(np.float64)
+    return (values[0].astype(np.float64) - quantization["zero_point"]) * quantization["scale"]
+
+
+def run_onnx(path: Path, model: Any) -> Any:
+    runtime = importlib.import_module("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    source, result = model["input"], model["output"]
+
+    def run(pixels: Any) -> Any:
+        feed = {source["name"]: quantized(pixels, source)}
+        return dequantized(session.run([result["name"]], feed)[0], result)
+
+    return run
+
+
+def run_tflite(path: Path, model: Any) -> Any:
+    interpreter = load_interpreter(str(path))
+    interpreter.allocate_tensors()
+    source, result = model["input"], model["output"]
+    into = interpreter.get_input_details()[0]["index"]
+    out = interpreter.get_output_details()[0]["index"]
+
+    def run(pixels: Any) -> Any:
+        interpreter.set_tensor(into, quantized(pixels, source))
+        interpreter.invoke()
+        return dequantized(interpreter.get_tensor(out), result)
+
+    return run
+
+
+def load_interpreter(path: str) -> Any:
+    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        try:
+            return importlib.import_module(module).Interpreter(model_path=path)
+        except ImportError:
+            continue
+    raise ImportError("ai-edge-litert is not installed")
+
+
+def run_saved_model(path: Path, model: Any) -> Any:
+    tensorflow = importlib.import_module("tensorflow")
+    loaded = tensorflow.saved_model.load(str(path))
+    function = loaded.signatures["serving_default"]
+    source, result = model["input"], model["output"]
+
+    def run(pixels: Any) -> Any:
+        feed = tensorflow.constant(quantized(pixels, source))
+        return dequantized(function(**{source["name"]: feed})[result["name"]].numpy(), result)
+
+    return run
+
+
+RUNNERS = {
+    "onnx": run_onnx,
+    "ort": run_onnx,
+    "tflite": run_tflite,
+    "savedmodel": run_saved_model,
+}
+
+
+def check_answers(actual: Any, answers: Any) -> list[str]:
+    """What is out of tolerance on a CPU."""
+    expected = np.array(answers["probabilities"])
+    limits = next(t for t in answers["tolerances"] if t["device"] == "cpu")
+    if not np.isfinite(actual).all():
+        return ["NaN or infinity in the output"]
+    problems = []
+    largest = np.abs(actual - expected).max()
+    if limits["max_abs"] is not None and largest > limits["max_abs"]:
+        problems.append(f"probabilities differ by {largest:.1e}")
+    for key, values in (
+        ("min_sqnr_db", (expected, actual)),
+        ("min_logit_sqnr_db", (logits(expected), logits(actual))),
+    ):
+        if limits[key] is not None and decibels(*values) < limits[key]:
+            problems.append(f"{key} is {limits[key]:g}, found {decibels(*values):.1f}")
+    return problems
+
+
+def logits(probabilities: Any) -> Any:
+    """Logits up to a constant: log-probabilities less their mean."""
+    logarithms = np.log(np.maximum(probabilities, SMALLEST))
+    return logarithms - logarithms.mean(axis=1, keepdims=True)
+
+
+def decibels(expected: Any, actual: Any) -> float:
+    """Signal-to-quantization-noise ratio."""
+    noise = float(np.sum((actual - expected) ** 2))
+    return 10 * float(np.log10(np.sum(expected**2) / noise)) if noise else float("inf")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

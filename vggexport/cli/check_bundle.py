@@ -1,0 +1,50 @@
+"""``vggexport check-bundle``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vggexport.cli.group import fail_check
+from vggexport.cli.options import Names, common_options, file_path
+
+FORMATS = ("onnx", "tflite", "savedmodel", "ort")
+"""Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
+
+
+@click.command("check-bundle")
+@click.argument("bundle", type=file_path())
+@click.option(
+    "--public-key",
+    type=file_path(),
+    metavar="KEY",
+    help="Demand a signature by the owner of this Ed25519 public key in PEM.",
+)
+@click.option(
+    "--formats", type=Names(FORMATS), default=(), help="Models that are run.  [default: all]"
+)
+@click.option(
+    "--run/--no-run", default=True, show_default=True, help="Run the models on the golden images."
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of each runtime.  [default: its own]"
+)
+@common_options
+def check_bundle(json: bool, bundle: Path, **options: Any) -> None:  # noqa: FBT001
+    """Check that a bundle is what was packed, and that its models answer here as they did there.
+
+    BUNDLE is an archive or a folder of vggexport bundle. Nothing is written or run before every
+    byte is known to be right.
+    """
+    from vggexport import workflows
+    from vggexport.cli import terminal
+    from vggexport.reports import text
+
+    options["threads"] = options["threads"] or 0
+    report = workflows.check_bundle(
+        workflows.BundleCheckOptions(bundle, **options), terminal.make_progress()
+    )
+    terminal.show(text.bundle_check(report), report, as_json=json)
+    fail_check(report.failures, "do not use the bundle")

@@ -1,0 +1,32 @@
+"""``vggexport diff``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vggexport.cli.options import common_options, file_path, report_file_options
+
+
+@click.command()
+@click.argument("old", type=file_path())
+@click.argument("new", type=file_path())
+@report_file_options("markdown")
+@common_options
+def diff(json: bool, old: Path, new: Path, **options: Any) -> None:  # noqa: FBT001
+    """Show what changed from one artifact or bundle to another.
+
+    Weights by layer, activation ranges, graph and size are read from the files, which are not run;
+    accuracy and latency come from the reports in the bundles.
+    """
+    from vggexport import workflows
+    from vggexport.cli import terminal
+    from vggexport.cli.report_files import report_files
+    from vggexport.reports import DIFFERENCE_FILES, text
+
+    with report_files(DIFFERENCE_FILES, options) as write:
+        report = workflows.diff(old, new, terminal.make_progress())
+        terminal.show(text.difference(report), report, as_json=json)
+        write(report)

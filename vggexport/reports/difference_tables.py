@@ -1,0 +1,125 @@
+"""A difference as tables of plain text, the same in every rendering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from vggexport.reports.difference import DifferenceReport, Figure, ModelDifference
+from vggexport.reports.figures import MEGA, decibels, difference
+
+MAX_TEXT = 60
+"""Characters of one fact; lists of labels are longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceTable:
+    """One table: its title, its headings, its cells; the first column holds names."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def headline(report: DifferenceReport) -> str:
+    """One sentence on all of it."""
+    if report.is_same:
+        return "Nothing changed: every model is the same file."
+    changed = sum(not model.is_same_file for model in report.models)
+    parts = [f"{changed} of {len(report.models)} models changed"]
+    if report.removed:
+        parts.append(f"{len(report.removed)} removed")
+    if report.added:
+        parts.append(f"{len(report.added)} added")
+    return f"{', '.join(parts)}."
+
+
+def name(model: ModelDifference) -> str:
+    """What a model is called."""
+    old, new = model.old.path, model.new.path
+    return old if old == new else f"{old}, now {new}"
+
+
+def summary(model: ModelDifference) -> str:
+    """One line on what became of a model."""
+    if model.is_same_file:
+        return "the same file"
+    before, after = model.old.size_bytes or 0, model.new.size_bytes or 0
+    growth = f", {after / before - 1:+.1%}" if before else ""
+    weights = f"weights of {len(model.layers)} of {model.layers_compared} layers changed"
+    if not model.layers_compared:
+        weights = model.note
+    elif not model.layers:
+        weights = "the same weights"
+    return f"{weights}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+
+
+def tables(model: ModelDifference) -> Iterator[DifferenceTable]:
+    """All tables of a model that have something in them."""
+    found = (
+        DifferenceTable(
+            "Reports", ("figure", "measured on", "old", "new", "change"), _figures(model)
+        ),
+        DifferenceTable("Facts", ("fact", "old", "new"), _facts(model.facts)),
+        DifferenceTable("Weights", ("layer", "kernel", "bias", "max abs"), _layers(model)),
+        DifferenceTable("Activation ranges", ("layer", "old", "new"), _ranges(model)),
+        DifferenceTable("Operators", ("type", "old", "new"), _facts(model.operators)),
+    )
+    yield from (table for table in found if table.rows)
+
+
+def bundle_table(report: DifferenceReport) -> DifferenceTable:
+    """What the bundles say of themselves differently."""
+    return DifferenceTable("Bundle", ("fact", "old", "new"), _facts(report.facts))
+
+
+def _facts(changes: Any) -> tuple[tuple[str, ...], ...]:
+    return tuple((change.name, _shown(change.old), _shown(change.new)) for change in changes)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
+
+
+def _layers(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (layer.name, decibels(layer.kernel_db), decibels(layer.bias_db), difference(layer.max_abs))
+        for layer in model.layers
+    )
+
+
+def _ranges(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
+    return tuple((r.name, _range(r.old), _range(r.new)) for r in model.ranges)
+
+
+def _range(bounds: tuple[float, float] | None) -> str:
+    return f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else "not quantized"
+
+
+def _figures(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            figure.name,
+            figure.condition,
+            _measured(figure.old, figure.unit),
+            _measured(figure.new, figure.unit),
+            _change(figure),
+        )
+        for figure in model.figures
+    )
+
+
+def _measured(value: float | None, unit: str) -> str:
+    return "not measured" if value is None else f"{value:.2f} {unit}"
+
+
+def _change(figure: Figure) -> str:
+    if figure.old is None or figure.new is None:
+        return ""
+    if figure.unit == "ms" and figure.old:
+        return f"{figure.new / figure.old - 1:+.1%}"
+    return f"{figure.new - figure.old:+.2f} {'points' if figure.unit == '%' else figure.unit}"

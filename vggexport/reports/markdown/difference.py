@@ -1,0 +1,44 @@
+"""A difference for a release note, or as a comment on a pull request."""
+
+from __future__ import annotations
+
+from vggexport.reports.difference import DifferenceReport, ModelDifference
+from vggexport.reports.difference_tables import (
+    DifferenceTable,
+    bundle_table,
+    headline,
+    name,
+    summary,
+    tables,
+)
+from vggexport.reports.markdown.blocks import code, details, document, escaped, table
+
+SHOWN = frozenset({"Reports"})
+"""Tables that are not folded away."""
+
+
+def difference(report: DifferenceReport) -> str:
+    """All of it as GitHub-flavoured Markdown."""
+    return document(
+        "## vggexport diff",
+        f"{code(report.old)} to {code(report.new)}: **{escaped(headline(report))}**",
+        _table(bundle_table(report)) if report.facts else "",
+        *(_model(model) for model in report.models),
+        *(f"- removed {code(artifact.path)}" for artifact in report.removed),
+        *(f"- added {code(artifact.path)}" for artifact in report.added),
+    )
+
+
+def _model(model: ModelDifference) -> str:
+    parts = [f"### {escaped(name(model))}", escaped(summary(model))]
+    for content in tables(model):
+        shown = content.title in SHOWN
+        text = _table(content)
+        title = f"{content.title} ({len(content.rows)})"
+        parts.append(text if shown else details(escaped(title), text))
+    return "\n\n".join(parts)
+
+
+def _table(content: DifferenceTable) -> str:
+    rows = [(code(row[0]), *map(escaped, row[1:])) for row in content.rows]
+    return table(content.heads, rows)

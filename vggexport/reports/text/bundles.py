@@ -1,0 +1,92 @@
+"""Bundles as text: what was packed, and what a check of one found."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vggexport.bundle.integrity import Integrity
+from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, BundleReport, SizeGate
+from vggexport.reports.figures import MEGA, cost, decibels, difference, printable, share
+from vggexport.reports.text.layout import grid, table_of
+
+
+def bundle(report: BundleReport) -> RenderableType:
+    """What was packed, or why nothing was."""
+    lines = {"cost": cost(report.seconds, report.peak_rss_bytes)}
+    if report.manifest:
+        size = (report.size_bytes or 0) / MEGA
+        signed = ", signed" if report.is_signed else ""
+        lines = {
+            "bundle": f"{printable(report.path)}, {report.files} files, {size:.1f} MB{signed}",
+            "sha256": report.sha256 or "",
+            "weights": printable(report.manifest.weights_source),
+            "licence": printable(report.manifest.licence or "not stated"),
+            **lines,
+            "next": f"vggexport check-bundle {printable(report.path)}",
+        }
+    parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
+    if report.sizes.max_bytes is not None:
+        parts += [_sizes(report.sizes), ""]
+    return Group(*parts, grid(lines))
+
+
+def bundle_check(report: BundleCheckReport) -> RenderableType:
+    """What a check found."""
+    lines = {
+        "bundle": f"{printable(report.path)}, {report.integrity.files} files",
+        "content": _verdict(report.integrity),
+    }
+    if prepared := report.preprocessing:
+        verdict = "FAILED" if prepared.failures else "passed"
+        lines["preprocessing"] = (
+            f"{verdict}: {prepared.images} images, {prepared.levels} levels off at most"
+        )
+        lines["golden images"] = str(report.images)
+    lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
+    parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
+    return Group(*parts, grid(lines))
+
+
+def _verdict(integrity: Integrity) -> str:
+    if integrity.problems:
+        return f"NOT what was packed: {printable('; '.join(integrity.problems))}"
+    if integrity.is_verified:
+        return "what was packed, signed by the owner of the key"
+    return "what was packed" + (", signed by whom was not asked" if integrity.is_signed else "")
+
+
+def _answers(checks: tuple[AnswerCheck, ...]) -> Table:
+    table = table_of("file", "runtime", "max abs", "logit SQNR", "top-1", "verdict")
+    for column in table.columns:
+        column.no_wrap, column.overflow = str(column.header) != "file", "fold"
+    for check in checks:
+        table.add_row(
+            Text(printable(check.path)),
+            Text(check.runtime),
+            difference(check.metrics.max_abs),
+            decibels(check.metrics.logit_sqnr_db),
+            share(check.metrics.top1_agreement),
+            "FAILED" if check.failures else "passed",
+            style="bold" if check.failures else "",
+        )
+    return table
+
+
+def _sizes(gate: SizeGate) -> Table:
+    """Megabytes of each layer, a column a file; below, those of all weights in each precision."""
+    table = table_of("MB", *(printable(file.path) for file in gate.files))
+    for name in gate.files[0].layers:
+        table.add_row(name, *(_megabytes(file.layers[name]) for file in gate.files))
+    table.add_row("graph and metadata", *(_megabytes(file.other_bytes) for file in gate.files))
+    table.add_row("in all", *(_megabytes(file.size_bytes) for file in gate.files), style="bold")
+    table.add_row("limit", *(_megabytes(gate.max_bytes or 0) for _ in gate.files))
+    for precision in gate.files[0].precisions:
+        sizes = (_megabytes(file.precisions[precision]) for file in gate.files)
+        table.add_row(f"weights in {precision.value}", *sizes)
+    return table
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGA:.3f}"

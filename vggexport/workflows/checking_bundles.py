@@ -1,0 +1,201 @@
+"""Is a bundle what was packed, and does it give here the answers that it gave there?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import sha256
+from vggexport.bundle import GOLDEN, MANIFEST, PREPROCESSING
+from vggexport.bundle.answers import GoldenAnswers
+from vggexport.bundle.files import BundleFiles, open_bundle, read_object, unpack
+from vggexport.bundle.integrity import Integrity, check_integrity
+from vggexport.bundle.manifest import BundledArtifact, Manifest
+from vggexport.bundle.png import read_png
+from vggexport.bundle.preprocessing import MAX_LEVELS, Preprocessing
+from vggexport.bundle.tolerances import CPU, tolerance_on
+from vggexport.environment import peak_rss_bytes
+from vggexport.errors import ArtifactError, InputError
+from vggexport.parity import compare
+from vggexport.progress import Progress, Silent, Steps
+from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, PreprocessingCheck
+from vggexport.workflows.bundle_answers import answer
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCheckOptions:
+    """What is checked, and how far.
+
+    Attributes:
+        bundle: An archive or a folder.
+        public_key: Whose signature is demanded, or None.
+        formats: Formats of the models that are run, or nothing for all.
+        run: Run the models.
+        threads: Threads of each runtime; 0 where the runtime chooses.
+    """
+
+    bundle: Path
+    public_key: Path | None = None
+    formats: tuple[str, ...] = ()
+    run: bool = True
+    threads: int = 0
+
+
+def check_bundle(
+    options: BundleCheckOptions, progress: Progress | None = None
+) -> BundleCheckReport:
+    """Checks digests and signature, and then runs every model on the golden images.
+
+    Nothing is run, and nothing is written, of a bundle that is not what was packed.
+
+    Args:
+        options: What is checked, and how far.
+        progress: Who shows how far it is.
+
+    Returns:
+        A report; what is wrong is in its ``failures``.
+
+    Raises:
+        ArtifactError: It is no bundle, or not safe to look into.
+        InputError: The key cannot be used, or no model is of the formats asked for.
+        Unavailable: A runtime is not installed.
+    """
+    steps = Steps(progress or Silent())
+    with steps.step("digests"):
+        files = open_bundle(options.bundle)
+        integrity = check_integrity(files, options.public_key, steps.progress.advance)
+    if integrity.problems:
+        return _report(options, integrity, None, steps)
+    if integrity.is_signed and not integrity.is_verified:
+        steps.progress.note("the bundle is signed: pass --public-key to check by whom")
+    manifest = Manifest.from_json(read_object(files, MANIFEST))
+    if not options.run:
+        return _report(options, integrity, manifest, steps)
+    return _Run(options, files, manifest, steps).report(integrity)
+
+
+class _Run:
+    """The models of a bundle on its golden images.
+
+    Args:
+        options: What is checked, and how far.
+        files: The bundle's, known to be what was packed.
+        manifest: What is in it.
+        steps: Who counts the seconds.
+    """
+
+    def __init__(
+        self, options: BundleCheckOptions, files: BundleFiles, manifest: Manifest, steps: Steps
+    ) -> None:
+        self._options = options
+        self._files = files
+        self._manifest = manifest
+        self._steps = steps
+        self._chosen = _chosen(manifest, options.formats)
+        spec = self._chosen[0].artifact.spec
+        self._golden = GoldenAnswers.from_json(read_object(files, GOLDEN), spec.classes)
+        self._preprocessing = Preprocessing.from_json(read_object(files, PREPROCESSING))
+        if self._preprocessing.size != spec.input_size:
+            raise ArtifactError(
+                f"{files.path}: its preprocessing is for images of {self._preprocessing.size} "
+                f"pixels, its models take {spec.input_size}: get it anew"
+            )
+
+    def report(self, integrity: Integrity) -> BundleCheckReport:
+        """Runs everything."""
+        with self._steps.step("preprocessing"), _folder() as folder:
+            preprocessing = self._check_preprocessing(folder)
+        with self._steps.step("run"), _folder() as folder:
+            images = np.stack([self._input(image.file, folder) for image in self._golden.images])
+            chosen = self._steps.track(iter(self._chosen), len(self._chosen))
+            checks = tuple(self._check(bundled, images) for bundled in chosen)
+        return BundleCheckReport(
+            str(self._options.bundle),
+            integrity,
+            self._manifest,
+            preprocessing,
+            len(images),
+            checks,
+            self._steps.seconds,
+            peak_rss_bytes(),
+        )
+
+    def _check_preprocessing(self, folder: Path) -> PreprocessingCheck:
+        largest = 0
+        for pair in self._golden.sources:
+            source = read_png(unpack(self._files, self._known(pair.file), folder))
+            expected = self._input(pair.prepared, folder)
+            actual = self._preprocessing.apply(source)
+            difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
+            largest = max(largest, int(difference.max()))
+        return PreprocessingCheck(len(self._golden.sources), largest, MAX_LEVELS)
+
+    def _input(self, name: str, folder: Path) -> NDArray[np.uint8]:
+        size = self._preprocessing.size
+        path = unpack(self._files, self._known(name), folder)
+        return read_png(path, size=(size, size))
+
+    def _known(self, name: str) -> str:
+        if name not in self._files.names:
+            raise ArtifactError(f"{self._files.path} has no {name}: get it anew")
+        return name
+
+    def _check(self, bundled: BundledArtifact, images: NDArray[np.uint8]) -> AnswerCheck:
+        """Unpacks a model, runs it, and lets go of it before the next."""
+        expected = self._golden.of(bundled.artifact.path)
+        with _folder() as folder:
+            for name in bundled.files:
+                unpack(self._files, self._known(name), folder)
+            path = folder / bundled.artifact.path
+            if sha256(path) != bundled.artifact.sha256:
+                raise ArtifactError(
+                    f"{self._files.path}: {bundled.artifact.path} is not the file that the "
+                    "manifest describes: get it anew"
+                )
+            given = answer(bundled.artifact, path, images, threads=self._options.threads)
+        return AnswerCheck(
+            bundled.artifact.path,
+            bundled.artifact.format,
+            bundled.artifact.precision.value,
+            given.runtime,
+            given.provider,
+            compare(expected.probabilities, given.probabilities),
+            tolerance_on(expected.tolerances, CPU),
+        )
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for what runtimes and decoders want as files."""
+    with tempfile.TemporaryDirectory(prefix="vggexport-") as name:
+        yield Path(name)
+
+
+def _chosen(manifest: Manifest, formats: tuple[str, ...]) -> list[BundledArtifact]:
+    chosen = [b for b in manifest.artifacts if not formats or b.artifact.format in formats]
+    if not chosen:
+        held = ", ".join(dict.fromkeys(b.artifact.format for b in manifest.artifacts))
+        raise InputError(f"the bundle holds models in {held or 'no format'}: choose with --formats")
+    return chosen
+
+
+def _report(
+    options: BundleCheckOptions, integrity: Integrity, manifest: Manifest | None, steps: Steps
+) -> BundleCheckReport:
+    """Of a bundle of which nothing was run."""
+    return BundleCheckReport(
+        str(options.bundle),
+        integrity,
+        manifest,
+        None,
+        0,
+        (),
+        steps.seconds,
+        peak_rss_bytes(),
+    )
