@@ -14,7 +14,6 @@ from PIL import Image
 from vggexport import registry, workflows
 from vggexport.artifact import SUFFIXES
 from vggexport.bundle.archive import ArchiveFiles
-from vggexport.bundle.layouts import LAYOUTS
 from vggexport.errors import ArtifactError, InputError, OutputError
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import ExportRequest
@@ -88,7 +87,7 @@ def test_a_folder_holds_all_that_a_receiver_needs(pack, tmp_path, tiny):
     assert "Random weights" not in card
 
 
-@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"tf-serving"}))
+@pytest.mark.parametrize("layout", ["plain", "triton"])
 def test_the_same_inputs_give_the_same_bytes_wherever_they_are(
     models, make_key, tmp_path, monkeypatch, layout
 ):
