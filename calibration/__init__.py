@@ -7,8 +7,10 @@ is needed.
 
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
+from calibration.labelled import LabelledImages, open_labelled, write_table
 from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
 from calibration.preprocessing import decode, prepare
+from calibration.reading import read_ahead
 from calibration.sampling import CalibrationImages, UnreadableImage
 from calibration.sources import SYNTHETIC, ImageSource, SourceImage, open_source
 from calibration.synthetic import synthetic_image
@@ -20,6 +22,7 @@ __all__ = [
     "CalibrationDataError",
     "CalibrationImages",
     "ImageSource",
+    "LabelledImages",
     "RangeObserver",
     "SourceImage",
     "UnreadableImage",
@@ -28,7 +31,10 @@ __all__ = [
     "decode",
     "fingerprint",
     "make_observer",
+    "open_labelled",
     "open_source",
     "prepare",
+    "read_ahead",
     "synthetic_image",
+    "write_table",
 ]

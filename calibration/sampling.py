@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import fingerprint
+from calibration.reading import READ_AHEAD, reader
 from calibration.seeding import generator
 from calibration.sources import ImageSource, SourceImage
 
 MAX_UNREADABLE_FRACTION = 0.05
-READ_AHEAD = 4
-"""Images that are decoded in the background while the consumer is busy."""
 
 _NAMED_IN_ERRORS = 3
 
@@ -86,7 +84,7 @@ class CalibrationImages:
         self._unreadable, self._digests = [], []
         order = iter(self._order)
         pending: deque[Future[SourceImage]] = deque()
-        with _reader(pending) as pool:
+        with reader(pending) as pool:
             while (missing := self.count + self.spare - len(self._digests)) > 0:
                 wanted = min(READ_AHEAD, missing) - len(pending)
                 pending.extend(
@@ -151,17 +149,6 @@ class CalibrationImages:
         if rest := len(self._unreadable) - len(named):
             texts.append(f"and {rest} more")
         return ", ".join(texts)
-
-
-@contextmanager
-def _reader(pending: deque[Future[SourceImage]]) -> Iterator[ThreadPoolExecutor]:
-    """One reading thread, which on leaving drops what is pending and is waited for."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
-    try:
-        yield pool
-    finally:
-        pending.clear()
-        pool.shutdown(cancel_futures=True)
 
 
 def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> None:

@@ -116,7 +116,7 @@ class FolderImages:
         Raises:
             UnreadableImageError: It is gone, not accessible, damaged, or not an image.
         """
-        label = _printable(self.paths[index])
+        label = printable_path(self.paths[index])
         data = read_bytes(self.root / self.paths[index], label=label)
         pixels = prepare(decode_bytes(data, label=label), self.size)
         return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels)
@@ -180,7 +180,7 @@ def _given_name(folder: Path) -> str:
     return name or folder.resolve().name or str(folder)
 
 
-def _printable(path: str) -> str:
+def printable_path(path: str) -> str:
     """The path with bytes that are not UTF-8 spelled out, so that it can be printed anywhere."""
     return path.encode(errors="backslashreplace").decode()
 

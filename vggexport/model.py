@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from vggexport.errors import InputError, Unavailable
 from vggexport.native_output import silenced_stderr
-from vggexport.spec import INPUT_NAME, LayerKind, VGGSpec
+from vggexport.recipe import PAPER, Recipe
+from vggexport.spec import CHANNELS, INPUT_NAME, LayerKind, VGGSpec
 from vggexport.spec import Layer as LayerSpec
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if keras.backend.backend() != "tensorflow":
     raise Unavailable(
         f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow for vggexport"
     )
-
-L2_PENALTY = 5e-4
-"""Weight decay on every kernel (section 3.1: "the L2 penalty multiplier set to 5e-4")."""
-
-DROPOUT = 0.5
-"""Dropout ratio after the first two fully connected layers (section 3.1)."""
 
 _ALIGNMENT_BYTES = 64
 """TensorFlow takes over a buffer as it is only on this boundary, and aborts on any other."""
@@ -78,12 +73,14 @@ class MeanSubtraction(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "mean_rgb": self.mean_rgb}
 
 
-def _make_layers(layer: LayerSpec, spec: VGGSpec) -> list[keras.layers.Layer]:
+def _make_layers(
+    layer: LayerSpec, spec: VGGSpec, recipe: Recipe, initializer: str
+) -> list[keras.layers.Layer]:
     """The Keras layers of one layer of the walk; their first bears its name."""
     options: dict[str, Any] = {
         "name": layer.name,
-        "kernel_regularizer": keras.regularizers.L2(L2_PENALTY),
-        "kernel_initializer": "he_normal",
+        "kernel_regularizer": keras.regularizers.L2(recipe.weight_decay),
+        "kernel_initializer": initializer,
     }
     units = layer.output_shape[-1]
     match layer.kind:
@@ -104,24 +101,35 @@ def _make_layers(layer: LayerSpec, spec: VGGSpec) -> list[keras.layers.Layer]:
         case LayerKind.FULLY_CONNECTED:
             return [
                 keras.layers.Dense(units, activation="relu", **options),
-                keras.layers.Dropout(DROPOUT, name=f"{layer.name}_dropout"),
+                keras.layers.Dropout(recipe.dropout, name=f"{layer.name}_dropout"),
             ]
         case LayerKind.SOFTMAX:
             return [keras.layers.Softmax(name=layer.name)]
 
 
-def _connect(spec: VGGSpec) -> keras.Model:
+def _connect(
+    spec: VGGSpec, recipe: Recipe = PAPER, initializer: str = "he_normal", after: str | None = None
+) -> keras.Model:
     start_tensorflow()
-    images = keras.Input((spec.input_size, spec.input_size, 3), dtype="float32", name=INPUT_NAME)
-    outputs = images
-    for layer in spec.layers:
-        for keras_layer in _make_layers(layer, spec):
+    shape: tuple[int, ...] = (spec.input_size, spec.input_size, CHANNELS)
+    layers = spec.layers
+    if after is not None:
+        place = layers.index(spec.layer(after)) + 1
+        shape, layers = layers[place - 1].output_shape, layers[place:]
+    inputs = keras.Input(shape, dtype="float32", name=INPUT_NAME)
+    outputs = inputs
+    for layer in layers:
+        for keras_layer in _make_layers(layer, spec, recipe, initializer):
             outputs = keras_layer(outputs)
-    return keras.Model(images, outputs, name=f"vgg_{spec.configuration.lower()}")
+    return keras.Model(inputs, outputs, name=f"vgg_{spec.configuration.lower()}")
 
 
 def build_model(
-    spec: VGGSpec, weights: Mapping[str, NDArray[np.float32]] | None = None
+    spec: VGGSpec,
+    weights: Mapping[str, NDArray[np.float32]] | None = None,
+    *,
+    recipe: Recipe = PAPER,
+    after: str | None = None,
 ) -> keras.Model:
     """The network as an ordinary Keras model, ready for training.
 
@@ -129,15 +137,20 @@ def build_model(
         spec: The network.
         weights: Native-layout tensors by the names of ``spec.tensors``; without them He-normal
             kernels and zero biases.
+        recipe: Its L2 penalty and dropout.
+        after: Leave out all layers up to this one, whose output is then the input.
 
     Returns:
         A model from ``images``, float32 (batch, size, size, 3) RGB 0...255, to ``probabilities``,
         float32 (batch, classes). Its ``losses`` hold the L2 penalty of each kernel.
     """
-    model = _connect(spec)
+    initializer = "he_normal" if weights is None else "zeros"
+    model = _connect(spec, recipe, initializer, after)
     if weights is not None:
+        present = {layer.name for layer in model.layers}
         for layer in spec.weighted_layers:
-            model.get_layer(layer.name).set_weights([weights[t.name] for t in layer.tensors])
+            if layer.name in present:
+                model.get_layer(layer.name).set_weights([weights[t.name] for t in layer.tensors])
     return model
 
 

@@ -167,7 +167,7 @@ def test_tolerances_refuse_swapped_classes_and_allow_the_same_answers(artifact):
 
 def test_every_format_has_a_runtime():
     from vggexport.runners import RUNNERS
-    from vggexport.workflows.answering import RUNS_AS
+    from vggexport.workflows.bundle_answers import RUNS_AS
 
     assert set(RUNTIMES) == {*RUNNERS, *RUNS_AS} - {"keras"}
 

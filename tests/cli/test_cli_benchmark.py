@@ -15,7 +15,7 @@ from vggexport.workflows.benchmarking import run as workflow
 
 pytestmark = pytest.mark.usefixtures("any_parity_will_do", "no_ceiling")
 
-QUICK = ("--runs", 8, "--duration", 0, "--warmup", 0, "--threads", 1)
+QUICK = ("--runs", 8, "--duration", 0, "--warmup", 0, "--threads", 1, "--launches", 1)
 
 RESULT = {
     *("path", "format", "precision", "runtime", "provider_requested", "provider", "threads"),
@@ -61,7 +61,7 @@ def test_files_beside_the_table(run, file, listing):
     assert outcome.code == 0, outcome.stderr
     assert file in outcome.stdout
     assert {"r.csv", "r.md", "r.json"} <= set(listing())
-    assert json.loads(Path("r.json").read_text())["results"][0]["rounds"] == [1] * 8
+    assert json.loads(Path("r.json").read_text())["results"][0]["rounds"] == [[1] * 8]
     again = run("benchmark", file, *QUICK, "--csv", "r.csv")
     assert (again.code, "r.csv exists: pass --force" in again.error) == (2, True)
     same = run("benchmark", file, "--csv", "x", "--save-samples", "x")
@@ -84,7 +84,16 @@ def test_the_gate(run, file):
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 1)])
 def test_an_inconclusive_gate(run, file, strict, code):
-    few = ("--runs", 2, "--duration", 0, "--threads", 1)  # too few rounds for an interval
+    few = (
+        "--runs",
+        2,
+        "--duration",
+        0,
+        "--threads",
+        1,
+        "--launches",
+        1,
+    )  # too few rounds for an interval
     outcome = run("benchmark", file, *few, "--baseline", file, *strict, "--json")
     assert (outcome.code, outcome.json["gate"]["verdict"]) == (code, "inconclusive")
     assert "note: the gate is inconclusive" in outcome.stderr
@@ -135,9 +144,7 @@ def test_a_fallback_that_is_allowed_is_told(run, file):
     assert "not on CUDAExecutionProvider" in outcome.json["notes"][-1]
 
 
-@pytest.mark.parametrize(
-    ("text", "share"), [("5%", 0.05), ("0.1", 0.1), ("0", 0.0), ("2.5%", 0.025)]
-)
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.1", 0.1), ("0", 0)])
 def test_shares(text, share):
     from vggexport.cli.benchmark import Percentage
 
@@ -151,6 +158,7 @@ def test_defaults_are_those_of_the_workflow():
     defaults = {p.name: p.default for p in benchmark.params}
     assert defaults["runs"] == options.DEFAULT_RUNS
     assert defaults["duration"] == options.DEFAULT_DURATION_S
+    assert defaults["launches"] == options.MIN_LAUNCHES
     assert defaults["warmup"] == options.DEFAULT_WARM_UP
     assert defaults["max_regression"] == f"{options.DEFAULT_MAX_REGRESSION:.0%}"
     kinds = {p.name: p.type for p in benchmark.params}
@@ -181,13 +189,17 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(file, workplace, listi
         cwd=workplace,
         start_new_session=True,
     ) as process:
-        while not (line := process.stderr.readline()).startswith("load:"):
-            assert line, "it ended before it measured"
-        children = descendants(process.pid)
+        deadline = time.monotonic() + 20
+        while not (children := descendants(process.pid)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)  # anywhere in its start or its load
         os.killpg(process.pid, sent)  # as a terminal does
         _, stderr = process.communicate(timeout=20)
-    assert (process.returncode, stderr.count("\n")) == (code, 1), stderr
-    assert stderr.startswith("Error: interrupted")
+    assert process.returncode == code, stderr
+    lines = [line for line in stderr.splitlines() if not line.startswith("note: the machine was")]
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: interrupted")
     assert children
     deadline = time.monotonic() + 10
     while any(map(is_alive, children)):

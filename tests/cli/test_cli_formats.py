@@ -127,7 +127,7 @@ def test_savedmodel(run, net, listing):
     inspection = run("inspect", "vgg_a_saved_model", "--json").json
     assert inspection["artifact"] == artifact
     assert inspection["inputs"] == [
-        {"name": "images", "dtype": "float32", "shape": ["batch", 16, 16, 3]}
+        {"name": "images", "dtype": "float32", "shape": ["batch", 16, 16, 3], "quantization": None}
     ]
 
 

@@ -151,7 +151,7 @@ def test_a_broken_step(run, tiny, monkeypatch, workplace, old, listing, step, ca
 
 @pytest.mark.parametrize(
     "step",
-    ["vggexport.workflows.calibrating.take_ranges", "vggexport.workflows.calibrating.publish"],
+    ["vggexport.workflows.calibrating.take_snapshots", "vggexport.workflows.calibrating.publish"],
 )
 @pytest.mark.parametrize("case", ERRORS)
 def test_a_broken_calibration(run, tiny, monkeypatch, listing, step, case):

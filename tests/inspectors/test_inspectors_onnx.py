@@ -54,10 +54,10 @@ def test_a_float32_file_with_its_interface_and_metadata(export, make_request, ti
     path = export("float32", "uint8", 2, 18)
     inspection = inspect_onnx(path)
     assert [tensor.to_json() for tensor in inspection.inputs] == [
-        {"name": "images", "dtype": "uint8", "shape": [2, 16, 16, 3]}
+        {"name": "images", "dtype": "uint8", "shape": [2, 16, 16, 3], "quantization": None}
     ]
     assert [tensor.to_json() for tensor in inspection.outputs] == [
-        {"name": "probabilities", "dtype": "float32", "shape": [2, 5]}
+        {"name": "probabilities", "dtype": "float32", "shape": [2, 5], "quantization": None}
     ]
     assert (inspection.opset, inspection.parameters) == (18, tiny.parameters)
     assert inspection.size_bytes == path.stat().st_size

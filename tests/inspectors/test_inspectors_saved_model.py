@@ -76,10 +76,20 @@ def test_one_of_ours_with_its_interface_and_metadata(export, request_for, tiny, 
     path = export(input_dtype, batch)
     inspection = registry.load(INSPECTORS, "savedmodel")(path)
     assert [tensor.to_json() for tensor in inspection.inputs] == [
-        {"name": "images", "dtype": input_dtype, "shape": [batch or "batch", 16, 16, 3]}
+        {
+            "name": "images",
+            "dtype": input_dtype,
+            "shape": [batch or "batch", 16, 16, 3],
+            "quantization": None,
+        }
     ]
     assert [tensor.to_json() for tensor in inspection.outputs] == [
-        {"name": "probabilities", "dtype": "float32", "shape": [batch or "batch", 5]}
+        {
+            "name": "probabilities",
+            "dtype": "float32",
+            "shape": [batch or "batch", 5],
+            "quantization": None,
+        }
     ]
     assert (inspection.opset, inspection.parameters) == (None, tiny.parameters)
     assert inspection.size_bytes == sum(file.stat().st_size for file in files_of(path))
@@ -209,8 +219,8 @@ def test_a_foreign_model_is_described_as_far_as_it_goes(foreign):
     assert inspection.artifact is None
     assert inspection.parameters == 12
     assert [tensor.to_json() for tensor in inspection.inputs] == [
-        {"name": "scale", "dtype": "float64", "shape": []},
-        {"name": "x", "dtype": "float64", "shape": ["batch", 3]},
+        {"name": "scale", "dtype": "float64", "shape": [], "quantization": None},
+        {"name": "x", "dtype": "float64", "shape": ["batch", 3], "quantization": None},
     ]
     assert [tensor.name for tensor in inspection.outputs] == ["a", "b"]
     types = [operator.type for operator in inspection.operators]

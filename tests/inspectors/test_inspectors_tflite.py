@@ -53,10 +53,10 @@ def test_the_interface_and_the_artifact(export, make_request, tiny, batch):
     inspection = inspect_tflite(path)
     size = "batch" if batch is None else batch
     assert [tensor.to_json() for tensor in inspection.inputs] == [
-        {"name": "images", "dtype": "uint8", "shape": [size, 16, 16, 3]}
+        {"name": "images", "dtype": "uint8", "shape": [size, 16, 16, 3], "quantization": None}
     ]
     assert [tensor.to_json() for tensor in inspection.outputs] == [
-        {"name": "probabilities", "dtype": "float32", "shape": [size, 5]}
+        {"name": "probabilities", "dtype": "float32", "shape": [size, 5], "quantization": None}
     ]
     assert inspection.parameters == tiny.parameters
     assert inspection.opset is None

@@ -1,9 +1,20 @@
-"""A verification with everything in it that a rendering can stumble over."""
+"""A verification with everything in it that a rendering can stumble over, and benchmarks."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.environment.machine import FEATURES, Machine
+from vggexport.latency import Measurement, Ratio, Scenario, Turn
 from vggexport.parity import ParityMetrics, Tolerance
+from vggexport.reports.latency import (
+    BenchmarkComparison,
+    BenchmarkReport,
+    BenchmarkResult,
+    Ceiling,
+)
 from vggexport.reports.verification import (
     CandidateReport,
     Diagnosis,
@@ -15,7 +26,7 @@ from vggexport.reports.verification import (
     Trial,
     VerifyReport,
 )
-from vggexport.spec import Precision
+from vggexport.spec import Precision, VGGSpec, parse_blocks
 
 INFINITE, NAN = float("inf"), float("nan")
 
@@ -224,3 +235,73 @@ def candidates():
 def verification(candidates):
     """All of them in one report."""
     return make_report(*candidates.values())
+
+
+CPU = "CPUExecutionProvider"
+SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+RECORD = WeightsRecord("random:0", "ab" * 32, trained=False, layout="native")
+CEILING = Ceiling(CPU, 1, {"float32": 100.0, "int8": 400.0}, 20.0)
+MACHINE = Machine(
+    system="Linux 6.1",
+    architecture="x86_64",
+    cpu_model="EPYC [x]",
+    cpu_features={name: name in ("vnni", "avx2") for name in FEATURES},
+    physical_cores=2,
+    logical_cores=8,
+    affinity=(0, 1, 2, 3),
+    governor="performance",
+    frequency_mhz=2500.0,
+    temperature_c=None,
+    memory_bytes=2**34,
+    load_average=0.1,
+    python="3.11.7",
+    packages={"onnxruntime": "1.32.0"},
+    thread_settings={"OMP_NUM_THREADS": "2"},
+)
+
+
+def benchmark_result(path="out/a_b.onnx", precision="float32", ms=2.0, runs=70, **changes):
+    artifact = Artifact(path, "onnx", Precision(precision), SPEC, RECORD, size_bytes=9_300_000)
+    turn = Turn((round(ms * 1e6),) * runs, runs, round(ms * 1e6) * runs)
+    measurement = Measurement(Scenario.SINGLE_STREAM, ((turn,),))
+    made = BenchmarkResult(
+        artifact,
+        "onnxruntime 1.32.0",
+        CPU,
+        CPU,
+        threads=1,
+        batch=1,
+        measurement=measurement,
+        load_ms=123.456,
+        first_ms=5.5,
+        peak_rss_bytes=3 * 2**29,
+        ceiling=CEILING,
+    )
+    return replace(made, **changes)
+
+
+def benchmark_report(*results, **changes):
+    comparisons = tuple(
+        BenchmarkComparison(results[0], other, Ratio(0.5, 0.49, 0.51)) for other in results[1:]
+    )
+    made = BenchmarkReport(
+        MACHINE, None, results, comparisons, (CEILING,), None, ("read <this>",), {"load": 1.23456}
+    )
+    return replace(made, **changes)
+
+
+@pytest.fixture(scope="session")
+def make_result():
+    """``make_result("a.onnx", precision="int8", ms=2.0, runs=70, batch=8)``."""
+    return benchmark_result
+
+
+@pytest.fixture(scope="session")
+def make_benchmark():
+    """``make_benchmark(*results, gate=...)``: each compared with the first, a note that is HTML."""
+    return benchmark_report
+
+
+@pytest.fixture(scope="session")
+def machine():
+    return MACHINE

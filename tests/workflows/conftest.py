@@ -5,9 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vggexport.spec import VGGSpec, parse_blocks
 from vggexport.workflows import NetworkOptions
+
+COLOURS = {
+    "ant": (200, 50, 50),
+    "bee": (50, 200, 50),
+    "cat": (50, 50, 200),
+    "dog": (210, 210, 60),
+    "eel": (60, 60, 60),
+}
 
 
 @pytest.fixture
@@ -32,3 +41,16 @@ def make_npz(tmp_path, pixels) -> Callable[[int], str]:
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def labelled(tmp_path) -> Path:
+    """Five classes of six images each, which a network can learn to tell apart by colour."""
+    root, random = tmp_path / "labelled", np.random.default_rng(2)
+    for name, colour in COLOURS.items():
+        (root / name).mkdir(parents=True)
+        for number in range(6):
+            noise = random.integers(-40, 41, (20, 20, 3))
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root

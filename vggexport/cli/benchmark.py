@@ -69,7 +69,7 @@ class Percentage(click.ParamType[float]):
 @click.option(
     "--warmup",
     type=click.IntRange(min=0),
-    default=5,
+    default=3,
     show_default=True,
     help="Runs behind the first that are not counted.",
 )
@@ -87,6 +87,14 @@ class Percentage(click.ParamType[float]):
     show_default=True,
     metavar="SECONDS",
     help="Of the counted runs, at least.",
+)
+@click.option(
+    "--launches",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Processes that the runs of each artifact are divided among; 5 for an interval that "
+    "holds the luck of a process.",
 )
 @click.option(
     "--scenario",
@@ -126,7 +134,7 @@ class Percentage(click.ParamType[float]):
     show_default=True,
     help="Of the images.",
 )
-@report_file_options("save-samples", "csv", "markdown")
+@report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
 def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Measure latency, throughput, load time and memory on CPU and CUDA.
@@ -153,6 +161,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
                 warm_up=options["warmup"],
                 runs=options["runs"],
                 duration_s=options["duration"],
+                launches=options["launches"],
                 scenario=Scenario(options["scenario"]),
                 allow_fallback=options["allow_fallback"],
                 baseline=options["baseline"],

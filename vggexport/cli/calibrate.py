@@ -18,6 +18,11 @@ from vggexport.cli.options import (
 @network_options
 @output_options("vgg_d_ranges.json")
 @calibration_options
+@click.option(
+    "--curve",
+    is_flag=True,
+    help="Show what ranges of 8, 16, ... images are worth, and how many are enough.",
+)
 @common_options
 def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Take activation ranges from images, for --ranges of the int8 exports."""
@@ -29,6 +34,7 @@ def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
         parsed.network(options),
         parsed.calibrating(options),
         options["output"],
+        curve=options["curve"],
         force=options["force"],
         progress=terminal.make_progress(),
     )

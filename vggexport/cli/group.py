@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "vggexport.cli.inspect:inspect",
     "verify": "vggexport.cli.verify:verify",
     "benchmark": "vggexport.cli.benchmark:benchmark",
+    "evaluate": "vggexport.cli.evaluate:evaluate",
+    "train": "vggexport.cli.train:train",
     "bundle": "vggexport.cli.bundle:bundle",
     "check-bundle": "vggexport.cli.check_bundle:check_bundle",
     "diff": "vggexport.cli.diff:diff",

@@ -40,6 +40,39 @@ class Batch(click.ParamType[int | None]):
         return self.fail(f"{value!r} is neither a number from 1 nor {DYNAMIC!r}", param, ctx)
 
 
+class Words(click.ParamType[tuple[str, ...]]):
+    """Any names, separated by commas, each once."""
+
+    name = "NAME,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parses one value: text, or a list of the configuration file."""
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
+
+
+class Share(click.ParamType[float]):
+    """A share from 0 to 1, as "0.82" or "82%"."""
+
+    name = "SHARE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parses one value."""
+        text = str(value).strip()
+        scale = 100 if text.endswith("%") else 1
+        try:
+            share = float(text.removesuffix("%")) / scale
+        except ValueError:
+            share = float("nan")
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is not a share from 0 to 1, as 0.82 or 82%", param, ctx)
+        return share
+
+
 def file_path(**options: Any) -> Any:
     """A path, as ``pathlib.Path``."""
     return click.Path(path_type=Path, **options)

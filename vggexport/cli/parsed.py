@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+from vggexport.recipe import Recipe
 from vggexport.weights import SpecRequest
 from vggexport.workflows import BuildOptions, CalibrationOptions, NetworkOptions
 
@@ -26,6 +28,11 @@ def network(options: dict[str, Any]) -> NetworkOptions:
         labels=options["labels"],
         seed=options["seed"],
     )
+
+
+def recipe(options: dict[str, Any]) -> Recipe:
+    """What ``recipe_options`` say, with the seed of ``network_options``."""
+    return Recipe(**{field.name: options[field.name] for field in fields(Recipe)})
 
 
 def calibrating(options: dict[str, Any]) -> CalibrationOptions:

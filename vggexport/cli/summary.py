@@ -11,12 +11,15 @@ from vggexport.cli.options import architecture_options, common_options
 
 @click.command()
 @architecture_options
+@click.option("--training", is_flag=True, help="Show the paper's training recipe too.")
 @common_options
 def summary(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the network as a table: layers, shapes, parameters, MACs, receptive fields."""
     from vggexport import workflows
     from vggexport.cli import parsed, terminal
+    from vggexport.recipe import PAPER
     from vggexport.reports import text
 
-    report = workflows.summarize(parsed.spec_request(options))
+    recipe = PAPER if options["training"] else None
+    report = workflows.summarize(parsed.spec_request(options), recipe)
     terminal.show(text.summary(report), report, as_json=json)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration import make_observer
+from calibration import RangeObserver, make_observer
 from vggexport.quantization.ranges import observed_layers
 from vggexport.spec import VGGSpec
 
@@ -40,8 +41,35 @@ def observe_ranges(
     Raises:
         calibration.CalibrationDataError: The method is unknown, or an activation is not finite.
     """
-    observers = {name: make_observer(method) for name in observed_layers(spec)}
+    observers = _observers(spec, method)
+    for _ in _observe(observers, activations, images):
+        pass
+    return _ranges(observers)
+
+
+def observe_growing(
+    activations: ReadActivations, spec: VGGSpec, images: Iterable[NDArray[np.uint8]], method: str
+) -> Iterator[Callable[[], dict[str, tuple[float, float]]]]:
+    """The same image by image: after each, what gives the ranges of all so far."""
+    observers = _observers(spec, method)
+    for _ in _observe(observers, activations, images):
+        yield partial(_ranges, observers)
+
+
+def _observers(spec: VGGSpec, method: str) -> dict[str, RangeObserver]:
+    return {name: make_observer(method) for name in observed_layers(spec)}
+
+
+def _observe(
+    observers: Mapping[str, RangeObserver],
+    activations: ReadActivations,
+    images: Iterable[NDArray[np.uint8]],
+) -> Iterator[None]:
     for image in images:
         for name, values in activations(image[np.newaxis], observers).items():
             observers[name].observe(values)
+        yield
+
+
+def _ranges(observers: Mapping[str, RangeObserver]) -> dict[str, tuple[float, float]]:
     return {name: observer.range() for name, observer in observers.items()}

@@ -11,10 +11,18 @@ VERIFICATION_FILES: Mapping[str, str] = {
 }
 """What a verification can be written to, by the option's name."""
 
+EVALUATION_FILES: Mapping[str, str] = {
+    "markdown": "vggexport.reports.markdown.evaluation:evaluation",
+    "junit": "vggexport.reports.junit_evaluation:evaluation",
+    "html": "vggexport.reports.html.evaluation:evaluation",
+}
+"""The same for an evaluation."""
+
 LATENCY_FILES: Mapping[str, str] = {
     "save_samples": "vggexport.reports.samples:latency",
     "csv": "vggexport.reports.csv_file:latency",
     "markdown": "vggexport.reports.markdown.latency:latency",
+    "html": "vggexport.reports.html.latency:latency",
 }
 """What a benchmark can be written to, by the option's name."""
 

@@ -48,6 +48,11 @@ def cost(steps: Mapping[str, float], peak_rss_bytes: int) -> str:
     return f"{seconds(sum(steps.values()))} ({parts}), peak {gibibytes(peak_rss_bytes)}"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing: "1 thread", "2 threads"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def printable(name: str) -> str:
     r"""A name that somebody else chose, on one line: "a\nb" for a line break in it.
 

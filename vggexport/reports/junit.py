@@ -6,6 +6,7 @@ https://github.com/jenkinsci/xunit-plugin, and is the part of it that GitLab and
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from vggexport.reports.explanation import described, findings, limits
@@ -13,25 +14,38 @@ from vggexport.reports.figures import decibels, difference, printable, share
 from vggexport.reports.verification import CandidateReport, VerifyReport
 
 SUITE = "vggexport.verify"
-"""With a dot, which dashboards take for that between a package and a class."""
 
 
 def verification(report: VerifyReport) -> str:
     """One suite, a test case a file."""
+    cases = [_case(candidate) for candidate in report.candidates]
+    return suite(SUITE, cases, _properties(report), sum(report.seconds.values()))
+
+
+def suite(
+    name: str, cases: Sequence[ET.Element], properties: Mapping[str, str], seconds: float
+) -> str:
+    """The XML of one suite.
+
+    Args:
+        name: With a dot, which dashboards take for that between a package and a class.
+        cases: ``testcase`` elements; one that failed has a ``failure``.
+        properties: What else there is to say, by name.
+        seconds: Wall-clock seconds in all.
+    """
     counts = {
-        "name": SUITE,
-        "tests": str(len(report.candidates)),
-        "failures": str(len(report.failures)),
+        "name": name,
+        "tests": str(len(cases)),
+        "failures": str(sum(case.find("failure") is not None for case in cases)),
         "errors": "0",
-        "time": f"{sum(report.seconds.values()):.3f}",
+        "time": f"{seconds:.3f}",
     }
     suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(suites, "testsuite", counts | {"skipped": "0"})
-    properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(report).items():
-        ET.SubElement(properties, "property", {"name": name, "value": value})
-    for candidate in report.candidates:
-        suite.append(_case(candidate))
+    element = ET.SubElement(suites, "testsuite", counts | {"skipped": "0"})
+    listed = ET.SubElement(element, "properties")
+    for key, value in properties.items():
+        ET.SubElement(listed, "property", {"name": key, "value": value})
+    element.extend(cases)
     ET.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, "unicode") + "\n"
 

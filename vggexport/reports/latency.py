@@ -12,6 +12,7 @@ from vggexport.environment.gpu import Gpu
 from vggexport.environment.machine import Machine
 from vggexport.latency import Latency, Measurement, Ratio, Verdict, judge
 from vggexport.placement import Placement
+from vggexport.reports.figures import counted
 from vggexport.reports.results import SCHEMA
 from vggexport.spec import Precision
 
@@ -98,9 +99,9 @@ class BenchmarkResult:
         threads: Of the runtime.
         batch: Images a run.
         measurement: The timings.
-        load_ms: From the file to a network that can run.
-        first_ms: The first run.
-        peak_rss_bytes: Of the process that did nothing else.
+        load_ms: From the file to a network that can run, the median of the launches.
+        first_ms: The first run, likewise.
+        peak_rss_bytes: Of the process that did nothing else, the largest.
         gpu_memory_bytes: Largest; None without a GPU.
         transfer_ms: Input to the device and result back; None where nothing is copied.
         placement: Where the nodes ran; None where the runtime has one place only.
@@ -209,7 +210,7 @@ class BenchmarkResult:
             "fallback": self.fallback or None,
             "sustained": self._sustained(),
             "measured_at": self.measured_at,
-            "rounds": list(measurement.rounds),
+            "rounds": [list(launch) for launch in measurement.rounds],
             "samples_ms": [round(sample, _DIGITS) for sample in measurement.samples_ms],
         }
 
@@ -266,9 +267,10 @@ class GatedResult:
 
     def __str__(self) -> str:
         low, high = self.ratio.low, self.ratio.high
-        interval = "too few rounds for an interval" if low is None else f"{low:.3f} to {high:.3f}"
+        interval = "too few runs for an interval" if low is None else f"{low:.3f} to {high:.3f}"
         return (
-            f"{self.result.name}, batch {self.result.batch}, {self.result.threads} threads: "
+            f"{self.result.name}, batch {self.result.batch}, "
+            f"{counted(self.result.threads, 'thread')}: "
             f"{self.ratio.value:.3f} times the baseline ({interval})"
         )
 

@@ -9,6 +9,8 @@ from typing import Any
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.parity import ParityMetrics, Tolerance
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
+from vggexport.recipe import Recipe
+from vggexport.reports.sufficiency import CurvePoint, sufficient_images
 from vggexport.spec import VGGSpec
 
 SCHEMA = 1
@@ -20,9 +22,15 @@ always possible; half a step more for its arithmetic."""
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """The network as a table."""
+    """The network as a table.
+
+    Attributes:
+        spec: The network.
+        recipe: How it is trained, where that was asked for.
+    """
 
     spec: VGGSpec
+    recipe: Recipe | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Layers and totals."""
@@ -45,6 +53,7 @@ class SummaryReport:
             "layers": layers,
             "parameters": self.spec.parameters,
             "macs": self.spec.macs,
+            **({"training": self.recipe.to_json()} if self.recipe else {}),
         }
 
 
@@ -193,12 +202,22 @@ class CalibrationReport:
     unreadable: tuple[str, ...]
     seconds: Mapping[str, float]
     peak_rss_bytes: int
+    curve: tuple[CurvePoint, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
+        curve = (
+            {
+                "points": [point.to_json() for point in self.curve],
+                "sufficient_images": sufficient_images(self.curve),
+            }
+            if self.curve
+            else None
+        )
         return {
             "schema": SCHEMA,
             "path": self.path,
+            "curve": curve,
             "calibration": self.calibration.to_json(),
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
             "unreadable": list(self.unreadable),

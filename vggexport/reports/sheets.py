@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from vggexport.latency import Scenario
+from vggexport.reports.figures import counted
 from vggexport.reports.latency import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -65,13 +67,20 @@ _HOW: tuple[Column[BenchmarkResult], ...] = (
 TIMES: tuple[Column[BenchmarkResult], ...] = (
     *_HOW,
     Column("runs", lambda r: str(r.measurement.runs)),
-    Column("mean ms", _percentile("mean")),
     *(Column(name, _percentile(name)) for name in ("p50", "p90", "p95", "p99")),
     Column("images/s", lambda r: f"{r.throughput_per_s:.1f}"),
     Column("GFLOP/s", lambda r: f"{r.gflop_per_s:.1f}"),
     Column("of ceiling", lambda r: _percent(r.ceiling_share)),
 )
 """Steady state."""
+
+OFFLINE: tuple[Column[BenchmarkResult], ...] = (
+    *_HOW,
+    Column("runs", lambda r: str(r.measurement.runs)),
+    Column("mean ms", _percentile("mean")),
+    *TIMES[-3:],
+)
+"""The same where whole turns were timed."""
 
 COSTS: tuple[Column[BenchmarkResult], ...] = (
     *_HOW,
@@ -130,7 +139,9 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     """All tables that the report has something for."""
     name = labels(report)
     files = [(name[result.artifact.path],) for result in report.results]
-    yield _sheet("Latency", ("file",), files, TIMES, report.results)
+    is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
+    shown = OFFLINE if is_offline else TIMES
+    yield _sheet("Latency", ("file",), files, shown, report.results)
     yield _sheet("Cost", ("file",), files, COSTS, report.results)
     if _has_device(report):
         yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
@@ -173,7 +184,7 @@ def reasons(report: BenchmarkReport) -> Iterator[str]:
     """Why there are gaps in the tables, each once."""
     found = [reason for result in report.results for reason in result.measurement.unsupported()]
     if any(comparison.ratio.low is None for comparison in report.comparisons):
-        found.append("an interval needs 6 rounds, and a round needs a run")
+        found.append("an interval needs 5 launches or 5 rounds, each of a run at least")
     yield from dict.fromkeys(found)
 
 
@@ -196,7 +207,9 @@ def environment(report: BenchmarkReport) -> dict[str, str]:
         speeds = [f"{name} {value:.0f} GFLOP/s" for name, value in ceiling.gflop_per_s.items()]
         if ceiling.gbyte_per_s is not None:
             speeds.append(f"memory {ceiling.gbyte_per_s:.0f} GB/s")
-        lines[f"ceiling, {ceiling.threads} threads"] = ", ".join(speeds) or "not measured"
+        lines[f"ceiling, {counted(ceiling.threads, 'thread')}"] = (
+            ", ".join(speeds) or "not measured"
+        )
     return lines
 
 

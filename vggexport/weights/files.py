@@ -12,6 +12,7 @@ from vggexport.errors import WeightsError
 from vggexport.registry import resolve
 from vggexport.weights.binding import Fit, require_fit
 from vggexport.weights.content import Content, content_of
+from vggexport.weights.description import Description
 from vggexport.weights.layouts import choose_layout
 from vggexport.weights.mapping import Weights
 from vggexport.weights.options import Options
@@ -35,11 +36,13 @@ class FileFormat:
         reader: "module:function", a ``Reader``.
         contents: What the file may be by its first bytes.
         layout: What "auto" takes unless the names are torchvision's.
+        metadata: "module:function" from a path to text by name, where the kind carries some.
     """
 
     reader: str
     contents: tuple[Content, ...]
     layout: str = "native"
+    metadata: str | None = None
 
 
 _KERAS = FileFormat(
@@ -48,7 +51,9 @@ _KERAS = FileFormat(
 FORMATS = {
     ".npz": FileFormat("vggexport.weights.npz:read_npz", (Content.NPZ,)),
     ".safetensors": FileFormat(
-        "vggexport.weights.safetensors_file:read_safetensors", (Content.SAFETENSORS,)
+        "vggexport.weights.safetensors_file:read_safetensors",
+        (Content.SAFETENSORS,),
+        metadata="vggexport.weights.safetensors_file:read_metadata",
     ),
     ".h5": _KERAS,
     ".keras": _KERAS,
@@ -82,9 +87,9 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     reader: Reader = resolve(file_format.reader)
     archive = reader(path)
     layout = choose_layout(options.layout, archive, file_format.layout)
-    fit = require_fit(
-        archive, options.request, layout, str(path), init_missing=options.init_missing
-    )
+    told = described(path) if layout.name == "native" else None
+    request = told.narrowed(options.request) if told else options.request
+    fit = require_fit(archive, request, layout, str(path), init_missing=options.init_missing)
     return Weights(
         fit.spec,
         fit.tensors | _filling(fit, options.seed),
@@ -93,7 +98,22 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         trained=not fit.missing,
         initialized=tuple(fit.missing),
         digest=digest,
+        labels=told.labels if told and told.spec.classes == fit.spec.classes else (),
     )
+
+
+def described(path: Path) -> Description | None:
+    """What a file says of itself; None for one that is not ours, or carries no text.
+
+    Raises:
+        WeightsError: It is damaged.
+        Unavailable: The package that reads it is not installed.
+    """
+    file_format = FORMATS.get(path.suffix.lower())
+    if file_format is None or file_format.metadata is None or not path.is_file():
+        return None
+    _check_content(path, file_format)
+    return Description.of(resolve(file_format.metadata)(path), path)
 
 
 def file_sha256(path: Path) -> str:

@@ -32,6 +32,7 @@ class Weights(Mapping[str, Float32Array]):
         trained: Whether every tensor comes from a file: False for random weights, and where
             missing tensors were filled.
         initialized: Names of the tensors that were filled with random weights.
+        labels: A name a class where the file carries them.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class Weights(Mapping[str, Float32Array]):
         trained: bool = True,
         initialized: tuple[str, ...] = (),
         digest: Callable[[], str] | None = None,
+        labels: tuple[str, ...] = (),
     ) -> None:
         self.spec = spec
+        self.labels = labels
         self.source = source
         self.layout = layout
         self.trained = trained
@@ -97,6 +100,7 @@ class Weights(Mapping[str, Float32Array]):
             trained=self.trained,
             initialized=self.initialized,
             digest=self._digest,
+            labels=self.labels,
         )
 
     def _digest_of_values(self) -> str:

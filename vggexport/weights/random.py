@@ -69,6 +69,8 @@ variance is from image to image.
 
 CENTRED_EVERY = 3
 
+PAPER_STD = 1e-2
+
 DRAW_BITS = 24
 CHUNK_VALUES = 1 << 20
 """Values drawn at a time. Even, since a draw gives two; the result does not depend on it."""
@@ -207,3 +209,28 @@ def _bit_generator(text: str) -> np.random.PCG64:
         "uinteger": 0,
     }
     return bits
+
+
+def training_tensors(spec: VGGSpec, seed: int, initializer: str) -> dict[str, StoredTensor]:
+    """Every tensor of ``spec`` as training starts from it: normal kernels, zero biases.
+
+    Args:
+        spec: The network.
+        seed: Each tensor's numbers depend on it and on the tensor's name.
+        initializer: "paper", standard deviation 1e-2 (see ``vggexport.recipe``), or "he", the
+            square root of 2 over the inputs (arXiv 1502.01852).
+    """
+    tensors = random_tensors(spec, seed)
+    for layer in spec.weighted_layers:
+        inputs = layer.kernel.size // layer.kernel.shape[-1]
+        std = sqrt(2 / inputs) if initializer == "he" else PAPER_STD
+        draw = partial(_draw_normal, layer.kernel, seed, std)
+        tensors[layer.kernel.name] = StoredTensor(layer.kernel.shape, draw)
+    return tensors
+
+
+def _draw_normal(tensor: TensorSpec, seed: int, std: float) -> Float32Array:
+    generator = np.random.Generator(_bit_generator(f"{seed}/{tensor.name}"))
+    values = generator.standard_normal(tensor.shape, np.float32)
+    values *= np.float32(std)
+    return values

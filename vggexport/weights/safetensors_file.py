@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import numpy as np
 
 from vggexport.errors import WeightsError
 from vggexport.weights.optional import require
-from vggexport.weights.stored import AnyArray, Archive, StoredTensor, reading
+from vggexport.weights.stored import AnyArray, Archive, Float32Array, StoredTensor, reading
 
 _BFLOAT16 = "BF16"
 _NUMPY_TYPES = ("F16", "F32", "F64")
+_FLOAT32_BYTES = 4
 _LENGTH_BYTES = 8
 """Of the header's length, little-endian, at the start of the file."""
 
@@ -38,6 +41,53 @@ def read_safetensors(path: Path) -> Archive:
             )
             for name, view in slices.items()
         }
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text that a ``.safetensors`` file carries beside its tensors, by name.
+
+    Raises:
+        WeightsError: The file is damaged.
+        Unavailable: The safetensors package is not installed.
+    """
+    library = require("safetensors", f"{path}: a .safetensors file")
+    with (
+        reading(path, library.SafetensorError),
+        library.safe_open(path, framework="numpy") as file,
+    ):
+        return dict(file.metadata() or {})
+
+
+def write_safetensors(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    arrays: Iterable[Float32Array],
+    metadata: Mapping[str, str],
+) -> None:
+    """Writes float32 tensors one by one; the library holds all of them twice while it writes.
+
+    The format is a length, a JSON header and the tensors' bytes
+    (https://huggingface.co/docs/safetensors#format).
+
+    Args:
+        path: Where to.
+        shapes: By name.
+        arrays: The tensors in the order of ``shapes``; each is let go of when it is written.
+        metadata: Text by name.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + prod(shape) * _FLOAT32_BYTES
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # tensors begin on a boundary of eight bytes
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
+        for shape, array in zip(shapes.values(), arrays, strict=True):
+            if array.shape != shape:
+                raise ValueError(f"tensor of shape {array.shape} where {shape} was announced")
+            file.write(np.ascontiguousarray(array, "<f4").data)
 
 
 def _read(path: Path, name: str, dtype: str) -> AnyArray:

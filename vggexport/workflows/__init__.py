@@ -10,9 +10,11 @@ from vggexport.workflows.calibrating import CalibrationOptions, calibrate
 from vggexport.workflows.checking_bundles import BundleCheckOptions, check_bundle
 from vggexport.workflows.contestants import RunOptions
 from vggexport.workflows.diffing import diff
+from vggexport.workflows.evaluating import EvaluateOptions, evaluate
 from vggexport.workflows.exporting import ExportOptions, export
 from vggexport.workflows.inspecting import inspect
 from vggexport.workflows.network import NetworkOptions, summarize
+from vggexport.workflows.training import TrainOptions, train
 from vggexport.workflows.verifying import VerifyOptions, verify
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     "BundleCheckOptions",
     "BundleOptions",
     "CalibrationOptions",
+    "EvaluateOptions",
     "ExportOptions",
     "FileOptions",
     "NetworkOptions",
     "RunOptions",
+    "TrainOptions",
     "VerifyOptions",
     "benchmark",
     "build",
@@ -32,8 +36,10 @@ __all__ = [
     "calibrate",
     "check_bundle",
     "diff",
+    "evaluate",
     "export",
     "inspect",
     "summarize",
+    "train",
     "verify",
 ]

@@ -45,7 +45,7 @@ from vggexport.parity import compare
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.bundles import AnswerCheck, BundleReport, SizeGate
 from vggexport.reports.markdown.handoff import guide, model_card
-from vggexport.workflows.answering import REPEATABLE_THREADS, answer
+from vggexport.workflows.bundle_answers import REPEATABLE_THREADS, answer
 from vggexport.workflows.checking import TOLERANCES, tolerance_between
 from vggexport.workflows.golden_images import ChosenImages, choose_images, recorded_images
 from vggexport.workflows.shipping import (

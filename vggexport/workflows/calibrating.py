@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -21,13 +21,15 @@ from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import Exporter, ExportRequest
 from vggexport.output import output_folder, publish
 from vggexport.progress import Progress, Silent, Steps
-from vggexport.quantization.calibrate import observe_ranges
+from vggexport.quantization.calibrate import observe_growing
 from vggexport.quantization.ranges import ActivationRanges, observed_layers
 from vggexport.reports.results import CalibrationReport
+from vggexport.reports.sufficiency import CurvePoint
 from vggexport.runners import RUNNERS
 from vggexport.runners.interface import Runner
 from vggexport.spec import Precision
 from vggexport.workflows.network import Network, NetworkOptions, open_network
+from vggexport.workflows.sufficiency import CHECK_IMAGES, counts_up_to, measure_curve
 
 DEFAULT_SAMPLES = 128
 
@@ -129,6 +131,7 @@ def calibrate(
     options: CalibrationOptions,
     output: Path | None = None,
     *,
+    curve: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> CalibrationReport:
@@ -138,6 +141,7 @@ def calibrate(
         network_options: Which network, with which weights.
         options: Which images, and how.
         output: Where to, or None for ``vgg_d_ranges.json`` in the working directory.
+        curve: Measure, too, what ranges of fewer images would have been worth.
         force: Replace an existing output.
         progress: Who shows how far it is.
 
@@ -148,9 +152,18 @@ def calibrate(
     output = output or Path(f"vgg_{network_options.configuration.lower()}_ranges.json")
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)
-        plan = ImagePlan(options, network.spec.input_size, calibrated=options.samples, checked=0)
+        checked = CHECK_IMAGES if curve else 0
+        plan = ImagePlan(
+            options, network.spec.input_size, calibrated=options.samples, checked=checked
+        )
+        points: tuple[CurvePoint, ...] = ()
         with float32_runner(network, folder, steps) as runner:
-            ranges = take_ranges(network, runner, plan, steps)
+            counts = counts_up_to(options.samples) if curve else (options.samples,)
+            snapshots = take_snapshots(network, runner, plan, steps, counts)
+            if curve:
+                images = plan.check_images()
+                points = measure_curve(network, runner, snapshots, images, folder, steps)
+        ranges = snapshots[options.samples]
         note_synthetic(ranges, steps)
         note_unreadable(plan, steps)
         ranges.save(folder / output.name)
@@ -162,6 +175,7 @@ def calibrate(
         plan.unreadable,
         steps.seconds,
         peak_rss_bytes(),
+        points,
     )
 
 
@@ -203,10 +217,29 @@ def take_ranges(
     Raises:
         CalibrationError: Images cannot be read, or an activation is not finite.
     """
+    return take_snapshots(network, runner, plan, steps, [plan.calibrated])[plan.calibrated]
+
+
+def take_snapshots(
+    network: Network, runner: Runner, plan: ImagePlan, steps: Steps, counts: Sequence[int]
+) -> dict[int, ActivationRanges]:
+    """The same after several numbers of images, each of which is of the plan's first ones.
+
+    Raises:
+        CalibrationError: Images cannot be read, or an activation is not finite.
+    """
     images = steps.track(plan.calibration_images(), plan.calibrated)
+    found = {}
     with steps.step("calibrate"), translated():
-        ranges = observe_ranges(runner.activations, network.spec, images, plan.method)
-    return ActivationRanges(network.spec, network.record, plan.record(), ranges)
+        growing = observe_growing(runner.activations, network.spec, images, plan.method)
+        for count, ranges in enumerate(growing, start=1):
+            if count in counts:
+                found[count] = ranges()
+    record = plan.record()
+    return {
+        count: ActivationRanges(network.spec, network.record, record, ranges)
+        for count, ranges in found.items()
+    }
 
 
 def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:

@@ -25,7 +25,7 @@ from vggexport.errors import ArtifactError, InputError
 from vggexport.parity import compare
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, PreprocessingCheck
-from vggexport.workflows.answering import answer
+from vggexport.workflows.bundle_answers import answer
 
 
 @dataclass(frozen=True, slots=True)

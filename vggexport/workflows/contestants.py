@@ -22,6 +22,7 @@ from vggexport.runners.golden import GOLDEN, GoldenRunner
 from vggexport.runners.interface import Runner
 from vggexport.spec import Precision
 from vggexport.weights import SpecRequest
+from vggexport.weights.files import described
 from vggexport.workflows.network import Network, NetworkOptions, open_network
 
 KERAS = "keras"
@@ -136,7 +137,8 @@ def _enter_weights(
     if source == KERAS:
         network = _recorded_network(known, steps)
     else:
-        request = known.spec if known else SpecRequest()
+        told = None if known else described(Path(source))
+        request = known.spec if known else told.spec if told else SpecRequest()
         wanted = NetworkOptions(weights=source, request=request)
         network = open_network(wanted, steps, in_memory=True)
     with steps.step("load"):

@@ -10,6 +10,7 @@ from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.environment import package_versions
 from vggexport.errors import InputError
 from vggexport.progress import Steps
+from vggexport.recipe import Recipe
 from vggexport.reports.results import SummaryReport
 from vggexport.spec import Precision, VGGSpec
 from vggexport.weights import SpecRequest, Weights, open_weights
@@ -85,13 +86,17 @@ class Network:
         )
 
 
-def summarize(request: SpecRequest) -> SummaryReport:
+def summarize(request: SpecRequest, recipe: Recipe | None = None) -> SummaryReport:
     """The network as a table.
+
+    Args:
+        request: The network.
+        recipe: How it is trained, if that is to be shown.
 
     Raises:
         InputError: No such configuration, or a size is out of range.
     """
-    return SummaryReport(request.with_defaults())
+    return SummaryReport(request.with_defaults(), recipe)
 
 
 def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = False) -> Network:
@@ -119,7 +124,9 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
         )
         if in_memory:
             weights = weights.in_memory()
-        labels = read_labels(options.labels, weights.spec.classes) if options.labels else ()
+        labels = weights.labels
+        if options.labels:
+            labels = read_labels(options.labels, weights.spec.classes)
         record = WeightsRecord(
             weights.source,
             weights.sha256,

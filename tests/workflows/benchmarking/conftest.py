@@ -28,11 +28,12 @@ def artifact() -> Artifact:
 
 @pytest.fixture
 def make_result(artifact) -> Callable[..., BenchmarkResult]:
-    """``make_result("vgg.onnx", [[1.0, 2.0], [1.5]], threads=2)``: timings in ms by round."""
+    """``make_result("vgg.onnx", [[[1.0, 2.0], [1.5]]], threads=2)``: ms by launch and round."""
 
-    def make(path="vgg.onnx", rounds_ms=((1.0,),) * 8, precision="float32", **changes):
+    def make(path="vgg.onnx", launches_ms=(((1.0,),) * 8,), precision="float32", **changes):
         turns = tuple(
-            Turn(tuple(round(ms * MS) for ms in r), len(r), round(sum(r) * MS)) for r in rounds_ms
+            tuple(Turn(tuple(round(ms * MS) for ms in r), len(r), round(sum(r) * MS)) for r in one)
+            for one in launches_ms
         )
         result = BenchmarkResult(
             replace(artifact, path=path, precision=Precision(precision)),

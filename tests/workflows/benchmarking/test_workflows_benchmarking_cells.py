@@ -5,15 +5,14 @@ from itertools import count
 import pytest
 
 from vggexport.errors import Unavailable
-from vggexport.latency import Share, Turn
+from vggexport.latency import SETTLE_S, Share, Turn
 from vggexport.progress import Silent, Steps
 from vggexport.workflows.benchmarking import BenchmarkOptions
-from vggexport.workflows.benchmarking.cells import (
-    DEVICE_WARM_UP_S,
+from vggexport.workflows.benchmarking.cells import DEVICE_WARM_UP_S, measure_cell
+from vggexport.workflows.benchmarking.turns import (
     MachineState,
     TimedTurn,
     by_minute,
-    measure_cell,
     plan,
     take_turns,
 )
@@ -30,7 +29,9 @@ def files(tmp_path, monkeypatch):
 
 
 def measure(*artifacts, **options):
-    chosen = BenchmarkOptions(artifacts, threads=(1,), **{"runs": 6, "duration_s": 0.0} | options)
+    chosen = BenchmarkOptions(
+        artifacts, threads=(1,), **{"runs": 6, "duration_s": 0.0, "launches": 1} | options
+    )
     (cell,) = chosen.cells()
     return measure_cell(cell, chosen, Steps(Silent()), {})
 
@@ -68,6 +69,22 @@ def test_nothing_is_loaded_while_another_is_imported(stage):
     assert methods[-6:] == ["cost", "cost", "placement", "placement", "close", "close"]
 
 
+def test_runs_are_divided_among_launches(stage):
+    ticks = count(1)
+    stage.machine_ms = lambda: next(ticks) // 100
+    first, second = measure("a.onnx", "b.onnx", runs=12, launches=5)
+    assert [len(launch) for launch in first.measurement.rounds] == [2, 2, 3, 2, 3]
+    assert (first.measurement.runs, second.measurement.runs) == (12, 12)
+    loads = [source for source, method in stage.calls if method == "load"]
+    assert loads == ["a.onnx", "b.onnx", "b.onnx", "a.onnx"] * 2 + ["a.onnx", "b.onnx"]
+    assert [method for _, method in stage.calls].count("close") == 10
+
+
+def test_fewer_rounds_than_launches(stage):
+    (result,) = measure("a.onnx", runs=2, launches=5)
+    assert result.measurement.rounds == ((1,), (1,))
+
+
 def test_weights_are_loaded_behind_files_whose_network_they_are_of(stage):
     first, second = measure("random:0", "a.onnx")
     assert [source for source, method in stage.calls if method == "load"] == ["a.onnx", "random:0"]
@@ -75,7 +92,7 @@ def test_weights_are_loaded_behind_files_whose_network_they_are_of(stage):
 
 
 def test_a_place_that_is_known_is_not_asked_for_again(stage):
-    options = BenchmarkOptions(("a.onnx",), threads=(1,), batches=(1, 2), runs=1, duration_s=0.0)
+    options = BenchmarkOptions(("a.onnx",), threads=(1,), batches=(1, 2), runs=5, duration_s=0.0)
     placements = {}
     for cell in options.cells():
         (result,) = measure_cell(cell, options, Steps(Silent()), placements)
@@ -136,20 +153,19 @@ def test_a_device_is_warmed_up_by_time_too(stage, device, seconds):
     assert ("a.onnx", f"3 runs, {seconds} s") in stage.calls
 
 
-@pytest.mark.parametrize(("contestants", "unrecorded"), [(1, 0), (2, 1), (5, 1)])
-def test_a_turn_begins_with_a_run_that_does_not_count_where_another_ran_before(
-    contestants, unrecorded
-):
+@pytest.mark.parametrize(("contestants", "settle_s"), [(1, 0), (2, SETTLE_S), (5, SETTLE_S)])
+def test_a_turn_begins_with_runs_that_do_not_count_where_another_ran_before(contestants, settle_s):
     options = BenchmarkOptions(("a.onnx",), runs=50, duration_s=2.0)
-    rounds = list(plan(options, contestants, Steps(Silent())))
+    rounds = [share for part in plan(options, contestants, Steps(Silent())) for share in part]
     assert sum(share.runs for share in rounds) == 50
-    assert {share.unrecorded for share in rounds} == {unrecorded}
+    assert {share.settle_s for share in rounds} == {settle_s}
 
 
 def test_a_sustained_run_goes_on_until_its_time_is_over():
     clock = iter(range(0, 1000, 7)).__next__
     options = BenchmarkOptions(("a.onnx",), sustained_minutes=1)
-    rounds = list(plan(options, 1, Steps(Silent()), clock))
+    (launch,) = plan(options, 1, Steps(Silent()), clock)
+    rounds = list(launch)
     assert len(rounds) == 8  # begins at 7, ..., 56 seconds
     assert {share.runs for share in rounds} == {1}
 

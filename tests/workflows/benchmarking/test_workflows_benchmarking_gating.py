@@ -12,8 +12,8 @@ from vggexport.workflows.benchmarking.gating import read_baseline
 
 
 def rounds(ms, spread=0.1, seed=0):
-    """20 rounds of 4 runs around a number of milliseconds."""
-    return np.random.default_rng(seed).normal(ms, spread, (20, 4)).tolist()
+    """5 launches of 4 rounds of 4 runs around a number of milliseconds."""
+    return np.random.default_rng(seed).normal(ms, spread, (5, 4, 4)).tolist()
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def write(tmp_path, machine):
     [(10.0, Verdict.PASS), (9.0, Verdict.PASS), (11.0, Verdict.FAIL), (10.5, Verdict.INCONCLUSIVE)],
 )
 def test_the_verdict(write, make_result, now_ms, verdict):
-    baseline = read_baseline(write(make_result(rounds_ms=rounds(10))))
-    gated, missing = baseline.gate([make_result(rounds_ms=rounds(now_ms, seed=1))], 0.05)
+    baseline = read_baseline(write(make_result(launches_ms=rounds(10))))
+    gated, missing = baseline.gate([make_result(launches_ms=rounds(now_ms, seed=1))], 0.05)
     assert [(g.verdict, g.paired) for g in gated] == [(verdict, False)]
     assert gated[0].ratio.value == pytest.approx(now_ms / 10, abs=0.01)
     assert missing == ()
@@ -117,10 +117,13 @@ def test_the_same_machine_is_not(write, make_result, machine):
         (lambda d: d.pop("environment"), "is not what vggexport benchmark --json writes"),
         (lambda d: d["results"].clear(), "has no results"),
         (lambda d: d["results"][0].pop("rounds"), "'rounds'"),
-        (lambda d: d["results"][0].update(rounds=[1]), "samples_ms in rounds of"),
+        (lambda d: d["results"][0].update(rounds=[[1]]), "samples_ms that are not in rounds of"),
+        (lambda d: d["results"][0].update(rounds=[[9]]), "samples_ms that are not in rounds of"),
+        (lambda d: d["results"][0].update(rounds=[[0, 8]]), "samples_ms that are not in rounds"),
+        (lambda d: d["results"][0].update(rounds=[8]), "is not what vggexport benchmark"),
         (lambda d: d["results"][0].update(samples_ms=["fast"]), "could not convert"),
-        (lambda d: d["results"][0].update(samples_ms=[0.0] * 8), "samples_ms in rounds of"),
-        (lambda d: d["results"][0].update(samples_ms=[], rounds=[]), "samples_ms in rounds of"),
+        (lambda d: d["results"][0].update(samples_ms=[0.0] * 8), "samples_ms that are not"),
+        (lambda d: d["results"][0].update(samples_ms=[], rounds=[]), "samples_ms that are not"),
         (lambda d: d.update(results="none"), "is not what"),
     ],
 )

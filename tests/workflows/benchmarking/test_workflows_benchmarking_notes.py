@@ -31,7 +31,7 @@ def test_a_busy_machine(modern, make_result):
 
 
 def test_int8_on_an_old_cpu_is_told_by_what_was_measured(old, make_result):
-    results = [make_result("f.onnx", [[10.0]]), make_result("i.onnx", [[9.5]], "int8")]
+    results = [make_result("f.onnx", [[[10.0]]]), make_result("i.onnx", [[[9.5]]], "int8")]
     (note,) = notes_on(old, results, None)
     assert note == (
         "this CPU has neither VNNI nor dot product, so int8 may not be faster: i.onnx took 0.95 of "
@@ -40,7 +40,10 @@ def test_int8_on_an_old_cpu_is_told_by_what_was_measured(old, make_result):
 
 
 def test_int8_is_compared_with_what_was_measured_in_the_same_way(old, make_result):
-    results = [make_result("f.onnx", [[10.0]], threads=2), make_result("i.onnx", precision="int8")]
+    results = [
+        make_result("f.onnx", [[[10.0]]], threads=2),
+        make_result("i.onnx", precision="int8"),
+    ]
     (note,) = notes_on(old, results, None)
     assert note.endswith("no float32 file was measured beside it")
 

@@ -30,7 +30,7 @@ def no_ceilings(monkeypatch):
 
 
 def benchmark(*artifacts, **options):
-    few = {"runs": 8, "duration_s": 0.0, "warm_up": 1, "threads": (1,)}
+    few = {"runs": 8, "duration_s": 0.0, "warm_up": 1, "threads": (1,), "launches": 1}
     return workflows.benchmark(BenchmarkOptions(tuple(map(str, artifacts)), **few | options))
 
 

@@ -20,6 +20,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {
     "cost": figures.cost,
+    "counted": figures.counted,
     "decibels": figures.decibels,
     "difference": figures.difference,
     "printable": figures.printable,

@@ -3,8 +3,10 @@
 from vggexport.reports.text.building import build, calibration, export
 from vggexport.reports.text.bundles import bundle, bundle_check
 from vggexport.reports.text.difference import difference
+from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.latency import latency
 from vggexport.reports.text.network import inspection, summary
+from vggexport.reports.text.training import training
 from vggexport.reports.text.verification import verification
 
 __all__ = [
@@ -13,9 +15,11 @@ __all__ = [
     "bundle_check",
     "calibration",
     "difference",
+    "evaluation",
     "export",
     "inspection",
     "latency",
     "summary",
+    "training",
     "verification",
 ]

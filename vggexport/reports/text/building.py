@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.figures import MEGA, cost
+from vggexport.reports.figures import MEGA, cost, decibels, share
 from vggexport.reports.results import BuildReport, CalibrationReport, CheckReport, ExportReport
+from vggexport.reports.sufficiency import STEADY_DB, CurvePoint, sufficient_images
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.spec import Precision
 
@@ -91,4 +94,27 @@ def calibration(report: CalibrationReport) -> RenderableType:
         "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)\n"
         f"vggexport tflite --quantize --ranges {report.path}",
     }
-    return Group(table, grid(lines))
+    parts: list[RenderableType] = [table, grid(lines)]
+    if report.curve:
+        parts += ["", _curve(report.curve), Text(_sufficiency(report.curve))]
+    return Group(*parts)
+
+
+def _curve(curve: Sequence[CurvePoint]) -> Table:
+    table = table_of("images", "logit SQNR", "top-1 agreement", "range change", "of layer")
+    for point in curve:
+        table.add_row(
+            str(point.images),
+            decibels(point.logit_sqnr_db),
+            share(point.top1_agreement),
+            share(point.range_change),
+            Text(point.layer),
+        )
+    return table
+
+
+def _sufficiency(curve: Sequence[CurvePoint]) -> str:
+    found, last = sufficient_images(curve), curve[-1].images
+    if found is None:
+        return f"the SQNR still moves up to {last} images: pass more --calibration-samples"
+    return f"from {found} images on, more change the SQNR by {STEADY_DB:g} dB at most"

@@ -8,6 +8,7 @@ from rich.text import Text
 from vggexport.reports.figures import GIGA, MEGA
 from vggexport.reports.results import Inspection, SummaryReport
 from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.training import recipe
 from vggexport.spec import Layer
 
 
@@ -23,7 +24,10 @@ def summary(report: SummaryReport) -> RenderableType:
         f"an image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
         f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})"
     )
-    return Group(table, Text(totals))
+    parts: list[RenderableType] = [table, Text(totals)]
+    if report.recipe:
+        parts += ["", recipe(report.recipe)]
+    return Group(*parts)
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:

@@ -4,57 +4,53 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Self
+from typing import TypeVar
 
-from vggexport.environment.machine import frequency_mhz, temperature_c
 from vggexport.errors import Unavailable
-from vggexport.latency import Measurement, Share, Turn, in_turn, shares
+from vggexport.latency import Measurement, Share, in_turn
 from vggexport.placement import Placement
 from vggexport.progress import Steps
 from vggexport.remote import Remote
-from vggexport.reports.latency import BenchmarkResult, Minute
+from vggexport.reports.figures import counted
+from vggexport.reports.latency import BenchmarkResult
 from vggexport.spec import VGGSpec
 from vggexport.workflows.benchmarking import contestant
 from vggexport.workflows.benchmarking.contestant import KERAS, Cost, Entry, Loaded
 from vggexport.workflows.benchmarking.options import BenchmarkOptions
+from vggexport.workflows.benchmarking.turns import (
+    MachineState,
+    TimedTurn,
+    by_minute,
+    plan,
+    take_turns,
+)
+
+Figure = TypeVar("Figure", int, float)
 
 DEVICE_WARM_UP_S = 1.0
 """A GPU raises its clocks under load, which takes longer than some runs do."""
 
-SUSTAINED_TURN_S = 1.0
-_SECONDS_A_MINUTE = 60
-_NS_PER_MS = 10**6
-
 
 @dataclass(frozen=True, slots=True)
-class MachineState:
-    """The machine at one moment; None is what the system does not tell, or nobody asked for.
+class Launched:
+    """What one contestant did from the start of its process to its end.
 
     Attributes:
-        frequency_mhz: Mean of the cores'.
-        temperature_c: The hottest sensor's, in degrees Celsius.
+        loaded: The network as it was opened.
+        first_ms: The first run.
+        measured_at: Unix time at which the turns of all began, in seconds.
+        turns: One a round.
+        cost: What it took.
     """
 
-    frequency_mhz: float | None = None
-    temperature_c: float | None = None
-
-    @classmethod
-    def now(cls) -> Self:
-        """As the system tells."""
-        return cls(frequency_mhz(), temperature_c())
-
-
-@dataclass(frozen=True, slots=True)
-class TimedTurn:
-    """A turn, in which minute of the measurement it began, and the machine at its end."""
-
-    turn: Turn
-    minute: int
-    state: MachineState
+    loaded: Loaded
+    first_ms: float
+    measured_at: float
+    turns: Sequence[TimedTurn]
+    cost: Cost
 
 
 def measure_cell(
@@ -63,7 +59,7 @@ def measure_cell(
     steps: Steps,
     placements: dict[str, Placement | None],
 ) -> list[BenchmarkResult]:
-    """Loads all, lets them take turns, and asks what it cost them.
+    """Launches all several times; each time they take turns, and are asked what it cost them.
 
     Args:
         entries: Who takes part.
@@ -76,41 +72,54 @@ def measure_cell(
         Unavailable: The provider is not to be had, or does not run it all.
         Unfinished: A process ended before it was done.
     """
-    first = entries[0]
+    batch, threads = entries[0].batch, counted(entries[0].threads, "thread")
+    with steps.step(f"measure batch {batch} on {threads}"):
+        for entry in entries:
+            if entry.device_provider and entry.source not in placements:
+                placements[entry.source] = _probe(entry)
+        launches = [
+            _launch(entries, options, rounds, number, placements)
+            for number, rounds in enumerate(plan(options, len(entries), steps))
+        ]
+    return [
+        _result(entry, launched, placements[entry.source], options)
+        for entry, *launched in zip(entries, *launches, strict=True)
+    ]
+
+
+def _launch(
+    entries: Sequence[Entry],
+    options: BenchmarkOptions,
+    rounds: Iterable[Share],
+    number: int,
+    placements: dict[str, Placement | None],
+) -> list[Launched]:
+    """A fresh process for each, from its start to its end.
+
+    Args:
+        entries: Who takes part.
+        options: How it is measured.
+        rounds: What a turn of each round has to reach.
+        number: Which launch it is: who is loaded first takes turns, too.
+        placements: As for :func:`measure_cell`; found out when nothing is measured any more.
+    """
     with ExitStack() as entered:
-        with steps.step("load"):
-            for entry in entries:
-                if entry.device_provider and entry.source not in placements:
-                    placements[entry.source] = _probe(entry)
-            remotes = [entered.enter_context(_remote(entry)) for entry in entries]
-            for remote in remotes:  # loads are not to share the machine with imports
-                remote.wait_until_made()
-            loaded = _load(entries, remotes)
-            first_ms: list[float] = [remote.call("run_once") for remote in remotes]
-        with steps.step(f"measure batch {first.batch} on {first.threads} threads"):
-            for entry, remote in zip(entries, remotes, strict=True):
-                seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
-                remote.call("warm_up", options.warm_up, seconds)
-            measured_at = time.time()
-            turns = take_turns(
-                [remote.call for remote in remotes],
-                plan(options, len(remotes), steps),
-                state=MachineState.now if options.sustained_minutes else MachineState,
-            )
+        remotes = [entered.enter_context(_remote(entry)) for entry in entries]
+        for remote in remotes:  # loads are not to share the machine with imports
+            remote.wait_until_made()
+        loaded = _load(entries, remotes, in_turn(len(entries), number))
+        first_ms: list[float] = [remote.call("run_once") for remote in remotes]
+        for entry, remote in zip(entries, remotes, strict=True):
+            seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
+            remote.call("warm_up", options.warm_up, seconds)
+        measured_at = [time.time()] * len(entries)
+        state = MachineState.now if options.sustained_minutes else MachineState
+        turns = take_turns([remote.call for remote in remotes], rounds, state=state)
         costs: list[Cost] = [remote.call("cost") for remote in remotes]
         for entry, remote in zip(entries, remotes, strict=True):
             if entry.source not in placements:
                 placements[entry.source] = remote.call("placement")
-    sustained = options.sustained_minutes > 0
-    return [
-        _result(
-            *measured,
-            placements[measured[0].source],
-            sustained=sustained,
-            measured_at=measured_at,
-        )
-        for measured in zip(entries, loaded, first_ms, turns, costs, strict=True)
-    ]
+    return list(map(Launched, loaded, first_ms, measured_at, turns, costs))
 
 
 def _remote(entry: Entry) -> Remote:
@@ -137,90 +146,27 @@ def _probe(entry: Entry) -> Placement | None:
     return placement
 
 
-def _load(entries: Sequence[Entry], remotes: Sequence[Remote]) -> list[Loaded]:
+def _load(
+    entries: Sequence[Entry], remotes: Sequence[Remote], order: Iterable[int]
+) -> list[Loaded]:
     """Loads files and then weights, of whose network a file tells more than shapes do."""
     loaded: dict[int, Loaded] = {}
     known: VGGSpec | None = None
-    for index in sorted(range(len(entries)), key=lambda i: entries[i].format == KERAS):
+    for index in sorted(order, key=lambda i: entries[i].format == KERAS):
         loaded[index] = remotes[index].call("load", known)
         known = known or loaded[index].artifact.spec
     return [loaded[index] for index in range(len(entries))]
 
 
-def plan(
-    options: BenchmarkOptions,
-    contestants: int,
-    steps: Steps,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Share]:
-    """What a turn of each round has to reach.
-
-    Args:
-        options: How long it is to go on.
-        contestants: Who have been running elsewhere when a turn of one begins, if there are others.
-        steps: Who shows how far it is.
-        clock: Gives seconds.
-    """
-    unrecorded = int(contestants > 1)
-    if not options.sustained_minutes:
-        rounds = tuple(shares(options.runs, options.duration_s, unrecorded=unrecorded))
-        yield from steps.track(rounds, len(rounds))
-        return
-    begin = clock()
-    while clock() - begin < options.sustained_minutes * _SECONDS_A_MINUTE:
-        yield Share(1, SUSTAINED_TURN_S, unrecorded)
-
-
-def take_turns(
-    calls: Sequence[Callable[..., Any]],
-    rounds: Iterable[Share],
-    clock: Callable[[], float] = time.monotonic,
-    state: Callable[[], MachineState] = MachineState,
-) -> list[list[TimedTurn]]:
-    """Rounds in which each contestant has one turn.
-
-    Args:
-        calls: ``Remote.call`` of each.
-        rounds: What a turn of each round has to reach.
-        clock: Gives seconds.
-        state: Of the machine now.
-
-    Returns:
-        The turns of each, one a round.
-    """
-    turns: list[list[TimedTurn]] = [[] for _ in calls]
-    begin = clock()
-    for number, share in enumerate(rounds):
-        for index in in_turn(len(calls), number):
-            minute = int((clock() - begin) // _SECONDS_A_MINUTE)
-            turn: Turn = calls[index]("take_turn", share)
-            turns[index].append(TimedTurn(turn, minute, state()))
-    return turns
-
-
-def by_minute(turns: Iterable[TimedTurn]) -> tuple[Minute, ...]:
-    """Medians of the runs of each minute, and the machine at its end."""
-    minutes = []
-    for _, group in groupby(turns, key=lambda timed: timed.minute):
-        within = tuple(group)
-        samples = [ns / _NS_PER_MS for timed in within for ns in timed.turn.samples_ns]
-        state = within[-1].state
-        median = statistics.median(samples)
-        minutes.append(Minute(median, state.frequency_mhz, state.temperature_c))
-    return tuple(minutes)
-
-
 def _result(
     entry: Entry,
-    loaded: Loaded,
-    first_ms: float,
-    turns: Sequence[TimedTurn],
-    cost: Cost,
+    launches: Sequence[Launched],
     placement: Placement | None,
-    *,
-    sustained: bool,
-    measured_at: float,
+    options: BenchmarkOptions,
 ) -> BenchmarkResult:
+    """All launches of one contestant together."""
+    loaded, costs = launches[0].loaded, [launched.cost for launched in launches]
+    turns = tuple(tuple(timed.turn for timed in launched.turns) for launched in launches)
     return BenchmarkResult(
         loaded.artifact,
         loaded.runtime,
@@ -228,15 +174,22 @@ def _result(
         loaded.provider,
         entry.threads,
         entry.batch,
-        Measurement(entry.scenario, tuple(timed.turn for timed in turns)),
-        loaded.load_ms,
-        first_ms,
-        cost.peak_rss_bytes,
-        cost.gpu_memory_bytes,
-        cost.transfer_ms,
+        Measurement(entry.scenario, turns),
+        statistics.median(launched.loaded.load_ms for launched in launches),
+        statistics.median(launched.first_ms for launched in launches),
+        max(cost.peak_rss_bytes for cost in costs),
+        _of_known(max, [cost.gpu_memory_bytes for cost in costs]),
+        _of_known(statistics.median, [cost.transfer_ms for cost in costs]),
         placement,
         loaded.provider_options,
         loaded.fallback,
-        minutes=by_minute(turns) if sustained else (),
-        measured_at=measured_at,
+        minutes=by_minute(launches[0].turns) if options.sustained_minutes else (),
+        measured_at=launches[0].measured_at,
     )
+
+
+def _of_known(
+    function: Callable[[list[Figure]], Figure], values: Iterable[Figure | None]
+) -> Figure | None:
+    known = [value for value in values if value is not None]
+    return function(known) if known else None

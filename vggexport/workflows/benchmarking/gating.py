@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from vggexport.environment.machine import Machine
 from vggexport.errors import InputError
-from vggexport.latency import unpaired_ratio
+from vggexport.latency import Launches, unpaired_ratio
 from vggexport.reports.latency import BenchmarkResult, GatedResult
 from vggexport.reports.results import SCHEMA
 
@@ -28,12 +28,12 @@ class BaselineResult:
     Attributes:
         name: The artifact's, without its folder.
         settings: What must be the same for a comparison, by its name.
-        rounds_ms: The timings by round.
+        launches_ms: The timings by launch and round.
     """
 
     name: str
     settings: Mapping[str, Any]
-    rounds_ms: tuple[tuple[float, ...], ...]
+    launches_ms: Launches
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Baseline:
         gated, missing = [], []
         for result in results:
             if known := self._of_artifact(result, results):
-                rounds = self._matching(result, known).rounds_ms
-                ratio = unpaired_ratio(rounds, result.measurement.rounds_ms)
+                former = self._matching(result, known).launches_ms
+                ratio = unpaired_ratio(former, result.measurement.launches_ms)
                 gated.append(GatedResult.judged(result, ratio, max_regression, paired=False))
             else:
                 missing.append(result.name)
@@ -177,9 +177,10 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _result(result: Mapping[str, Any]) -> BaselineResult:
-    samples, counts = [float(ms) for ms in result["samples_ms"]], result["rounds"]
-    if sum(counts) != len(samples) or not samples or min(samples) <= 0:
-        raise ValueError(f"{len(samples)} samples_ms in rounds of {counts}")
-    ends = accumulate(counts, initial=0)
-    rounds = tuple(tuple(samples[begin:end]) for begin, end in pairwise(ends))
-    return BaselineResult(Path(result["path"]).name, result_settings(result), rounds)
+    samples, counts = iter([float(ms) for ms in result["samples_ms"]]), result["rounds"]
+    launches = tuple(tuple(tuple(islice(samples, n)) for n in launch) for launch in counts)
+    found = [ms for launch in launches for r in launch for ms in r]
+    whole = len(found) == sum(map(sum, counts)) and not any(True for _ in samples)
+    if not (whole and found and min(found) > 0 and all(all(launch) for launch in counts)):
+        raise ValueError(f"samples_ms that are not in rounds of {counts}")
+    return BaselineResult(Path(result["path"]).name, result_settings(result), launches)

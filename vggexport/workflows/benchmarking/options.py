@@ -9,14 +9,14 @@ from pathlib import Path
 
 from vggexport.environment.machine import physical_cores
 from vggexport.errors import InputError, Unavailable
-from vggexport.latency import Scenario
+from vggexport.latency import MIN_LAUNCHES, Scenario
 from vggexport.workflows.benchmarking.contestant import Entry
 
 DEFAULT_RUNS = 64
 """The fewest that support a p90."""
 
 DEFAULT_DURATION_S = 5.0
-DEFAULT_WARM_UP = 5
+DEFAULT_WARM_UP = 3
 DEFAULT_MAX_REGRESSION = 0.05
 
 CPU, CUDA = DEVICES = ("cpu", "cuda")
@@ -40,6 +40,7 @@ class BenchmarkOptions:
         warm_up: Runs behind the first that are not counted.
         runs: Counted runs, at least.
         duration_s: Seconds of them, at least.
+        launches: Times that every artifact is launched anew, its runs divided among them.
         scenario: What is timed.
         allow_fallback: Measure on the CPU what the provider does not run.
         baseline: A former run's JSON, or a former artifact, which then takes turns with the others.
@@ -57,6 +58,7 @@ class BenchmarkOptions:
     warm_up: int = DEFAULT_WARM_UP
     runs: int = DEFAULT_RUNS
     duration_s: float = DEFAULT_DURATION_S
+    launches: int = MIN_LAUNCHES
     scenario: Scenario = Scenario.SINGLE_STREAM
     allow_fallback: bool = False
     baseline: Path | None = None

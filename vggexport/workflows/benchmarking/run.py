@@ -96,7 +96,7 @@ def _compare(results: Sequence[BenchmarkResult]) -> tuple[BenchmarkComparison, .
     for _, group in groupby(results, key=lambda result: (result.threads, result.batch)):
         first, *others = group
         for other in others:
-            ratio = paired_ratio(first.measurement.rounds_ms, other.measurement.rounds_ms)
+            ratio = paired_ratio(first.measurement.launches_ms, other.measurement.launches_ms)
             comparisons.append(BenchmarkComparison(first, other, ratio))
     return tuple(comparisons)
 

@@ -1,0 +1,178 @@
+"""Labelled images: a folder a class, or a CSV file beside a folder."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.errors import CalibrationDataError, one_line
+from calibration.sources import FolderImages, open_source, printable_path
+
+IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
+
+_NAMED_IN_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """Image files and the class of each.
+
+    Attributes:
+        source: The files.
+        classes: Names of the classes, by index.
+        targets: int32 (images,): index of each file's class.
+    """
+
+    source: FolderImages
+    classes: tuple[str, ...]
+    targets: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images of each class, (classes,)."""
+        return np.bincount(self.targets, minlength=len(self.classes))
+
+    def ordered_by(self, labels: Sequence[str], owner: str) -> LabelledImages:
+        """The same with the classes, and the order of them, that a network has.
+
+        Args:
+            labels: Its classes by index; those without images are allowed.
+            owner: Whose they are, for messages.
+
+        Raises:
+            CalibrationDataError: Images are of a class that the network has not.
+        """
+        place = {label: index for index, label in enumerate(labels)}
+        if unknown := [name for name in self.classes if name not in place]:
+            near = difflib.get_close_matches(unknown[0], labels, n=1)
+            hint = f"; the nearest to {unknown[0]!r} is {near[0]!r}" if near else ""
+            raise CalibrationDataError(
+                f"{self.source.name!r} has {len(unknown)} of {len(self.classes)} classes that "
+                f"{owner} does not know: {_listed(unknown)}{hint}; name them as its labels, "
+                f"{_listed(labels)}"
+            )
+        mapping = np.array([place[name] for name in self.classes], np.int32)
+        return replace(self, classes=tuple(labels), targets=mapping[self.targets])
+
+    def chosen(self, indices: NDArray[np.integer]) -> LabelledImages:
+        """Some of the images, in the order of their indices."""
+        paths = tuple(self.source.paths[int(index)] for index in indices)
+        return replace(
+            self, source=replace(self.source, paths=paths), targets=self.targets[indices]
+        )
+
+
+def open_labelled(folder: Path, *, size: int, table: Path | None = None) -> LabelledImages:
+    """The labelled images of a folder, their classes in alphabetical order.
+
+    Args:
+        folder: A folder of folders named by class; or, with a table, of images at any depth.
+        size: Side of the images in pixels.
+        table: CSV file with the columns ``image``, a path in the folder, and ``label``; images
+            that it does not name are left out.
+
+    Raises:
+        CalibrationDataError: The folder or the table cannot be used.
+    """
+    if not folder.is_dir():
+        raise CalibrationDataError(
+            f"labelled data {str(folder)!r} is no folder: pass a folder of folders, one a class"
+        )
+    if table is not None:
+        return _tabled(folder, size, table)
+    source = open_source(str(folder.absolute()), size=size, seed=0, samples=1)
+    assert isinstance(source, FolderImages)  # noqa: S101  what a folder is opened as
+    source = replace(source, name=printable_path(source.name))
+    labels = [_folder_of(path, source.name) for path in source.paths]
+    classes = tuple(sorted(set(labels)))
+    if empty := sorted({_name(part) for part in _folders(folder)} - set(classes)):
+        raise CalibrationDataError(
+            f"labelled data {source.name!r} has classes without an image: {_listed(empty)}; add "
+            "images or remove the folders"
+        )
+    return _indexed(source, labels, classes)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [part for part in folder.iterdir() if part.is_dir() and not part.name.startswith(".")]
+
+
+def _name(folder: Path) -> str:
+    return printable_path(folder.name)
+
+
+def _folder_of(path: str, name: str) -> str:
+    parts = PurePosixPath(path).parts
+    if len(parts) == 1:
+        raise CalibrationDataError(
+            f"labelled data {name!r}: {printable_path(path)!r} lies in no class folder: move it "
+            "into one, or name a CSV file of labels"
+        )
+    return printable_path(parts[0])
+
+
+def _indexed(
+    source: FolderImages, labels: Sequence[str], classes: tuple[str, ...]
+) -> LabelledImages:
+    place = {label: index for index, label in enumerate(classes)}
+    return LabelledImages(source, classes, np.array([place[label] for label in labels], np.int32))
+
+
+def _tabled(folder: Path, size: int, table: Path) -> LabelledImages:
+    rows = _read_table(table)
+    if missing := [image for image in rows if not (folder / image).is_file()]:
+        raise CalibrationDataError(
+            f"{str(table)!r} names {len(missing)} images that are not in {str(folder)!r}: "
+            f"{_listed(missing)}; paths are relative to that folder"
+        )
+    source = FolderImages(table.name, folder, size, tuple(rows))
+    return _indexed(source, list(rows.values()), tuple(sorted(set(rows.values()))))
+
+
+def _read_table(table: Path) -> dict[str, str]:
+    """Label by image, in the order of the rows."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = tuple(reader.fieldnames or ())
+            found = [(row.get(IMAGE_COLUMN), row.get(LABEL_COLUMN)) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CalibrationDataError(
+            f"labels {str(table)!r} cannot be read as CSV in UTF-8: {one_line(error)}"
+        ) from error
+    if not set(CSV_COLUMNS) <= set(columns):
+        raise CalibrationDataError(
+            f"labels {str(table)!r} has the columns {', '.join(columns) or 'none'}: its first line "
+            f"must name {' and '.join(CSV_COLUMNS)}"
+        )
+    rows = {image: label for image, label in found if image and label}
+    if len(rows) != len(found) or not rows:
+        raise CalibrationDataError(
+            f"labels {str(table)!r} has {len(found)} rows for {len(rows)} images: each row needs "
+            "an image of its own and a label"
+        )
+    return rows
+
+
+def write_table(path: Path, images: LabelledImages) -> None:
+    """Writes the CSV file that :func:`open_labelled` reads."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for image, target in zip(images.source.paths, images.targets, strict=True):
+            writer.writerow((printable_path(image), images.classes[int(target)]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_NAMED_IN_ERRORS]))
+    rest = len(names) - _NAMED_IN_ERRORS
+    return f"{shown} and {rest} more" if rest > 0 else shown

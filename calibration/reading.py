@@ -1,0 +1,59 @@
+"""Images of a source one after the other, decoded in the background."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from calibration.errors import UnreadableImageError
+from calibration.sources import ImageSource, SourceImage
+
+READ_AHEAD = 4
+"""Images that are decoded in the background while the consumer is busy."""
+
+
+def read_ahead(
+    source: ImageSource, indices: Iterable[int], *, ahead: int = READ_AHEAD
+) -> Iterator[tuple[int, SourceImage | UnreadableImageError]]:
+    """Reads images in the order asked for; what cannot be read is given as its error.
+
+    Args:
+        source: Where the images are.
+        indices: Which of them.
+        ahead: Images to decode while the consumer is busy.
+
+    Yields:
+        The index, and the image or what is wrong with it.
+    """
+    order = iter(indices)
+    pending: deque[tuple[int, Future[SourceImage]]] = deque()
+    with reader(pending) as pool:
+        while True:
+            wanted = islice(order, ahead - len(pending))
+            pending.extend((index, pool.submit(source.read, index)) for index in wanted)
+            if not pending:
+                return
+            index, future = pending.popleft()
+            yield index, _result(future)
+
+
+def _result(future: Future[SourceImage]) -> SourceImage | UnreadableImageError:
+    try:
+        return future.result()
+    except UnreadableImageError as error:
+        return error
+
+
+@contextmanager
+def reader(pending: deque[Any]) -> Iterator[ThreadPoolExecutor]:
+    """One reading thread, which on leaving drops what is pending and is waited for."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
+    try:
+        yield pool
+    finally:
+        pending.clear()
+        pool.shutdown(cancel_futures=True)

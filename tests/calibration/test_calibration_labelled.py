@@ -1,0 +1,123 @@
+"""Labelled images: folders by class, CSV files, and data that is not to be trusted."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from calibration import CalibrationDataError, open_labelled, write_table
+from calibration.reading import read_ahead
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three classes of 2, 3 and 1 images, one of them a level deeper."""
+    root = tmp_path / "data"
+    for number, place in enumerate(("bee", "bee/deep", "ant", "ant", "ant", "cat")):
+        (root / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), (10 * number, 0, 0)).save(root / place / f"{number}.png")
+    return root
+
+
+def test_classes_are_the_folders_in_alphabetical_order(folder):
+    images = open_labelled(folder, size=8)
+    assert images.classes == ("ant", "bee", "cat")
+    assert images.source.paths == (
+        *("ant/2.png", "ant/3.png", "ant/4.png"),
+        *("bee/0.png", "bee/deep/1.png", "cat/5.png"),
+    )
+    assert images.targets.tolist() == [0, 0, 0, 1, 1, 2]
+    assert images.counts.tolist() == [3, 2, 1]
+    assert (len(images), images.source.name) == (6, "data")
+
+
+def test_a_network_has_its_own_order(folder):
+    images = open_labelled(folder, size=8).ordered_by(("dog", "cat", "bee", "ant"), "net.onnx")
+    assert images.targets.tolist() == [3, 3, 3, 2, 2, 1]
+    assert images.classes == ("dog", "cat", "bee", "ant")
+
+
+def test_classes_that_a_network_has_not_are_named(folder):
+    with pytest.raises(CalibrationDataError) as raised:
+        open_labelled(folder, size=8).ordered_by(("ants", "bee"), "net.onnx")
+    said = str(raised.value)
+    assert "2 of 3 classes that net.onnx does not know: 'ant', 'cat'" in said
+    assert "the nearest to 'ant' is 'ants'" in said
+    assert "\n" not in said
+
+
+def test_some_of_them(folder):
+    images = open_labelled(folder, size=8).chosen(np.array([1, 5]))
+    assert images.source.paths == ("ant/3.png", "cat/5.png")
+    assert images.targets.tolist() == [0, 2]
+
+
+def test_a_table_is_read_as_it_was_written(folder, tmp_path):
+    images = open_labelled(folder, size=8)
+    write_table(tmp_path / "t.csv", images.chosen(np.array([4, 0])))
+    again = open_labelled(folder, size=8, table=tmp_path / "t.csv")
+    assert again.source.paths == ("bee/deep/1.png", "ant/2.png")
+    assert [again.classes[i] for i in again.targets] == ["bee", "ant"]
+
+
+def test_a_table_names_classes_itself(folder, tmp_path):
+    (tmp_path / "t.csv").write_text("label,image\nx,ant/2.png\ny,cat/5.png\n")
+    images = open_labelled(folder, size=8, table=tmp_path / "t.csv")
+    assert images.classes == ("x", "y")
+    assert images.source.read(1).label == "cat/5.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image,label\nant/2.png,a\nnone.png,b\n", "names 1 images that are not in"),
+        ("image,label\nant/2.png,a\nant/2.png,b\n", "2 rows for 1 images"),
+        ("image,label\nant/2.png\n", "1 rows for 0 images"),
+        ("file,label\nant/2.png,a\n", "has the columns file, label"),
+        ("", "has the columns none"),
+        ("image,label\n", "0 rows for 0 images"),
+        ("image,label\n\xff", "cannot be read as CSV in UTF-8"),
+        (None, "cannot be read as CSV"),
+    ],
+)
+def test_tables_that_cannot_be_used(folder, tmp_path, text, said):
+    if text is not None:
+        (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CalibrationDataError, match=said):
+        open_labelled(folder, size=8, table=tmp_path / "t.csv")
+
+
+def test_a_class_without_images_is_refused(folder):
+    (folder / "dog").mkdir()
+    (folder / "dog" / "readme.txt").write_text("none yet")
+    with pytest.raises(CalibrationDataError, match="classes without an image: 'dog'"):
+        open_labelled(folder, size=8)
+
+
+def test_an_image_in_no_class_is_refused(folder):
+    Image.new("RGB", (9, 9)).save(folder / "stray.png")
+    with pytest.raises(CalibrationDataError, match=r"'stray\.png' lies in no class folder"):
+        open_labelled(folder, size=8)
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(CalibrationDataError, match="is no folder"):
+        open_labelled(tmp_path / "none", size=8)
+
+
+def test_a_link_that_is_broken_is_an_unreadable_image(folder):
+    (folder / "ant" / "9.png").symlink_to("nowhere")
+    images = open_labelled(folder, size=8)
+    readings = dict(read_ahead(images.source, range(len(images))))
+    assert [getattr(reading, "label", None) for reading in readings.values()][3] == "ant/9.png"
+    assert readings[3].reason
+    assert readings[4].pixels.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 100])
+def test_images_come_in_the_order_asked_for(folder, ahead):
+    source = open_labelled(folder, size=8).source
+    order = [5, 0, 3]
+    found = list(read_ahead(source, order, ahead=ahead))
+    assert [index for index, _ in found] == order
+    assert [image.label for _, image in found] == [source.paths[i] for i in order]
+    assert list(read_ahead(source, [])) == []

@@ -1,0 +1,89 @@
+"""``vggexport evaluate``, as CI jobs run it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def data(workplace):
+    """Five classes of three images of noise."""
+    random = np.random.default_rng(0)
+    for name in "abcde":
+        (workplace / "data" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(workplace / "data" / name / f"{number}.png")
+    return "data"
+
+
+@pytest.fixture
+def files(run, tiny, workplace):
+    """Two formats of one network."""
+    (workplace / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    for command in ("onnx", "tflite"):
+        assert run(command, *tiny, "--labels", "labels.txt", "--no-check").code == 0
+    return "vgg_a.onnx", "vgg_a.tflite"
+
+
+def test_the_json_has_the_keys_of_the_contract(run, files, data):
+    outcome = run("evaluate", *files, "--data", data, "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = outcome.json
+    assert document.keys() >= {"schema", "results", "passed"}
+    assert (document["schema"], document["passed"], document["gate"]) == (1, True, None)
+    assert [result["path"] for result in document["results"]] == list(files)
+    for result in document["results"]:
+        assert result.keys() >= {"path", "runtime", "images", "top1", "top5", "agreement"}
+        assert (result["images"], result["top5"], result["agreement"]) == (15, 1.0, 1.0)
+        assert sum(c["images"] * c["top1"] for c in result["classes"]) == pytest.approx(
+            15 * result["top1"]
+        )
+    assert document["comparisons"][0]["mcnemar_p"] == 1.0
+
+
+def test_a_gate_that_fails_is_exit_1_with_json_and_reports(run, files, data):
+    reports = ("--markdown", "r.md", "--junit", "r.xml", "--html", "r.html")
+    outcome = run("evaluate", *files, "--data", data, "--min-top1", "100%", *reports, "--json")
+    assert outcome.code == 1
+    assert outcome.error.startswith("Error: vgg_a.onnx: top-1 ")
+    assert outcome.json["gate"]["verdict"] == "fail"
+    assert "❌" in Path("r.md").read_text(encoding="utf-8")
+    assert 'failures="2"' in Path("r.xml").read_text(encoding="utf-8")
+    assert "data:image/jpeg" in Path("r.html").read_text(encoding="utf-8")
+
+
+def test_text(run, files, data):
+    outcome = run("evaluate", *files, "--data", data, "--min-top1", "0", "--max-drop", "0.1%")
+    assert outcome.code == 0, outcome.stderr
+    assert "inconclusive on 15 images: vgg_a.tflite: top-1 drop 0.00 %" in outcome.stderr
+    assert "commonest mistakes" in outcome.stdout
+    strict = run("evaluate", *files, "--data", data, "--max-drop", "0.1%", "--strict")
+    assert (strict.code, "the gate is not passed" in strict.error) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["vgg_a.onnx"], 2, "--data"),
+        (["vgg_a.onnx", "--data", "none"], 2, "'none' is no folder"),
+        (["none.onnx", "--data", "data"], 2, "none.onnx does not exist"),
+        (["vgg_a.onnx", "--data", "data", "--csv", "none.csv"], 2, "none.csv"),
+        (["vgg_a.onnx", "--data", "data", "--min-top1", "82"], 2, "is not a share from 0 to 1"),
+        (["vgg_a.onnx", "--data", "data", "--min-top1", "x%"], 2, "is not a share from 0 to 1"),
+        (["vgg_a.onnx", "--data", "data", "--max-drop", "1%"], 2, "needs a network to drop from"),
+        (["vgg_a.onnx", "--data", "data", "--provider", "CUDA"], 3, "execution provider CUDA"),
+    ],
+)
+@pytest.mark.usefixtures("files", "data")
+def test_bad_input(run, arguments, code, said):
+    outcome = run("evaluate", *arguments)
+    assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
+
+
+def test_an_empty_class_is_exit_2(run, files, data, workplace):
+    (workplace / "data" / "f").mkdir()
+    outcome = run("evaluate", *files, "--data", data)
+    assert (outcome.code, "classes without an image: 'f'" in outcome.error) == (2, True)

@@ -1,0 +1,127 @@
+"""``vggexport train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vggexport.cli.options import (
+    Share,
+    Words,
+    common_options,
+    compose,
+    file_path,
+    network_options,
+    output_options,
+)
+from vggexport.recipe import INITIALIZERS, PAPER
+
+
+def recipe_options(command: Any) -> Any:
+    """Every value of the recipe but the seed, the paper's being the default."""
+    numbers = {
+        "batch": (int, "Images of a step."),
+        "learning_rate": (float, "Of the first steps."),
+        "learning_rate_divisor": (float, "Divides it when validation accuracy stops improving."),
+        "patience": (int, "Epochs without improvement that count as stopped."),
+        "decreases": (int, "How often the learning rate is divided before training stops."),
+        "epochs": (int, "At most."),
+        "momentum": (float, "Of the gradient descent."),
+        "weight_decay": (float, "Multiplier of the sum of squares of each kernel."),
+        "dropout": (float, "Share of inputs dropped behind fc1 and fc2."),
+        "min_scale": (int, "Smallest short side of an image for a crop of 224."),
+        "max_scale": (int, "Largest short side of an image for a crop of 224."),
+        "views": (int, "Views of an image that are computed where layers are frozen."),
+    }
+    return compose(
+        command,
+        *(
+            click.option(
+                f"--{name.replace('_', '-')}",
+                type=kind,
+                default=getattr(PAPER, name),
+                show_default=True,
+                help=text,
+            )
+            for name, (kind, text) in numbers.items()
+        ),
+        click.option(
+            "--flip/--no-flip", default=PAPER.flip, show_default=True, help="Mirror half the crops."
+        ),
+        click.option(
+            "--initializer",
+            type=click.Choice(INITIALIZERS),
+            default=PAPER.initializer,
+            show_default=True,
+            help="Of layers without weights.",
+        ),
+    )
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=file_path(),
+    required=True,
+    metavar="DIR",
+    help="A folder of folders of images, named by class.",
+)
+@click.option(
+    "--validation-data",
+    type=file_path(),
+    metavar="DIR",
+    help="Another one to judge by.  [default: split off]",
+)
+@click.option(
+    "--split", type=Share(), default="25%", show_default=True, help="Share that is split off."
+)
+@network_options
+@click.option(
+    "--freeze",
+    default="conv",
+    show_default=True,
+    metavar="conv|none|BLOCK",
+    help="What is not trained: all convolutions, nothing, or all up to a block, as block4.",
+)
+@click.option("--reinit", type=Words(), default="", help="Layers to draw anew, as predictions.")
+@recipe_options
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint beside the output.")
+@click.option(
+    "--cache-dir",
+    type=file_path(),
+    metavar="DIR",
+    help="Where outputs of frozen layers are kept.  [default: the user's cache]",
+)
+@click.option("--log-dir", type=file_path(), metavar="DIR", help="Logs for TensorBoard.")
+@output_options("vgg_d.safetensors")
+@common_options
+def train(json: bool, **options: Any) -> None:  # noqa: FBT001
+    """Train weights on labelled images by the paper's recipe.
+
+    The weights of the epoch that gets most validation images right are written, with labels, and
+    every command reads them. Beside them goes a CSV file of the images that were split off, for
+    evaluate --csv. A checkpoint is kept after every epoch until the training is finished.
+    """
+    from vggexport import workflows
+    from vggexport.cli import parsed, terminal
+    from vggexport.reports import text
+
+    report = workflows.train(
+        workflows.TrainOptions(
+            network=parsed.network(options),
+            data=options["data"],
+            output=options["output"],
+            recipe=parsed.recipe(options),
+            freeze=options["freeze"],
+            reinit=options["reinit"],
+            validation_data=options["validation_data"],
+            split=options["split"],
+            resume=options["resume"],
+            cache_dir=options["cache_dir"],
+            log_dir=options["log_dir"],
+            force=options["force"],
+        ),
+        terminal.make_progress(),
+    )
+    terminal.show(text.training(report), report, as_json=json)

@@ -1,0 +1,72 @@
+"""The page of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from vggexport.reports import accounts
+from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
+from vggexport.reports.html import charts
+from vggexport.reports.html.page import page
+from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
+
+MATRIX_CLASSES = 40
+"""Classes of a confusion matrix that can still be read; the commonest mistakes are in a table."""
+
+_PX_A_CLASS = 22
+_MARGIN_PX = 70
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A network, and how it is told from the others on the page."""
+
+    result: EvaluationResult
+    style: SeriesStyle
+    findings: dict[str, str]
+    matrix: charts.Chart | None
+
+
+def evaluation(report: EvaluationReport) -> str:
+    """Everything that was found out, on one page."""
+    entries = [_entry(number, result) for number, result in enumerate(report.results)]
+    return page(
+        "evaluation.html",
+        report=report,
+        entries=entries,
+        first=report.results[0],
+        accounts=accounts,
+    )
+
+
+def _entry(number: int, result: EvaluationResult) -> _Entry:
+    matrix = _matrix(result) if len(result.classes) <= MATRIX_CLASSES else None
+    return _Entry(result, series_style(number), accounts.findings(result), matrix)
+
+
+def _matrix(result: EvaluationResult) -> charts.Chart:
+    """Shares of each class's images by answer; classes are numbered as in the table."""
+    shown = np.array(result.classes)
+    counts = result.accuracy.confusion[np.ix_(shown, shown)]
+    totals = result.accuracy.confusion[shown].sum(axis=1, keepdims=True)
+
+    def plot(axes: Axes, theme: Theme) -> None:
+        colours = LinearSegmentedColormap.from_list("", [theme.background, theme.series[0]])
+        axes.imshow(counts / totals, cmap=colours, vmin=0, vmax=1)
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            light = counts[row, column] / totals[row, 0] > 0.5  # noqa: PLR2004  half of a colour
+            ink = theme.background if light else theme.ink
+            text = str(counts[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
+        numbers = range(1, len(shown) + 1)
+        axes.set_xticks(range(len(shown)), [str(number) for number in numbers])
+        axes.set_yticks(range(len(shown)), [str(number) for number in numbers])
+        axes.set(xlabel="answer", ylabel="class")
+
+    side = _MARGIN_PX + _PX_A_CLASS * max(len(shown), 4)
+    said = f"confusion matrix of {len(shown)} classes, {result.accuracy.top1:.1%} on its diagonal"
+    return charts.draw(plot, width_px=side, height_px=side, alt=said)

@@ -1,0 +1,91 @@
+"""An evaluation as the summary of a CI job: the verdict first, the rest below."""
+
+from __future__ import annotations
+
+from vggexport.accuracy import Verdict
+from vggexport.reports.accounts import (
+    DEFINITIONS,
+    findings,
+    headline,
+    interval,
+    p_value,
+    paired,
+    verdict_line,
+)
+from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
+from vggexport.reports.figures import cost, share
+from vggexport.reports.markdown.blocks import code, details, document, escaped, table, terms
+
+SIGNS = {None: "", Verdict.PASS: "✅ ", Verdict.FAIL: "❌ ", Verdict.INCONCLUSIVE: "❔ "}
+
+
+def evaluation(report: EvaluationReport) -> str:
+    """All of it as GitHub-flavoured Markdown."""
+    sign = SIGNS[Verdict.FAIL if report.failures else report.verdict]
+    return document(
+        f"## {sign}vggexport evaluate",
+        f"**{headline(report)}** {report.images} images of {code(report.source)}.",
+        _networks(report),
+        "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),
+        *(_findings(result) for result in report.results),
+        _classes(report),
+        *(_confusions(result) for result in report.results),
+        DEFINITIONS,
+        escaped(cost(report.seconds, report.peak_rss_bytes)),
+    )
+
+
+def _networks(report: EvaluationReport) -> str:
+    header = ("network", "runtime", "precision")
+    figures = ("top-1", "95 %", "top-5", "agreement", "drop", "McNemar p")
+    rows = [
+        (
+            code(result.runner.path),
+            escaped(result.runner.runtime),
+            result.runner.precision.value,
+            share(result.accuracy.top1),
+            interval(result.accuracy.top1_interval),
+            share(result.accuracy.top5),
+            *_compared(result),
+        )
+        for result in report.results
+    ]
+    return table((*header, *figures), rows, names=len(header))
+
+
+def _compared(result: EvaluationResult) -> tuple[str, str, str]:
+    if result.comparison is None:
+        return "", "", ""
+    counts = result.comparison.counts
+    return share(counts.agreement), paired(counts), escaped(p_value(counts.p_value))
+
+
+def _findings(result: EvaluationResult) -> str:
+    if not (found := findings(result)):
+        return ""
+    return f"### {code(result.runner.path)}\n\n{terms(found)}"
+
+
+def _classes(report: EvaluationReport) -> str:
+    first = report.results[0]
+    rows = [
+        (
+            code(first.labels[index]),
+            str(first.accuracy.class_images(index)),
+            *(
+                share(r.accuracy.class_hits(index) / r.accuracy.class_images(index))
+                for r in report.results
+            ),
+        )
+        for index in first.classes
+    ]
+    header = ("class", "images", *(code(result.runner.path) for result in report.results))
+    return details("Top-1 by class", table(header, rows))
+
+
+def _confusions(result: EvaluationResult) -> str:
+    rows = [(code(label), code(answer), str(n)) for label, answer, n in result.confusions]
+    if not rows:
+        return ""
+    title = f"Commonest mistakes of {escaped(result.runner.path)}"
+    return details(title, table(("class", "taken for", "images"), rows, names=2))

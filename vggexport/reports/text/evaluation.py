@@ -1,0 +1,101 @@
+"""An evaluation as text: how often each network is right, and what it takes for what."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vggexport.accuracy import Verdict
+from vggexport.reports.accounts import interval, p_value, paired, verdict
+from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
+from vggexport.reports.figures import cost, printable, share
+from vggexport.reports.text.layout import grid, table_of
+
+CLASSES = 40
+"""Classes of a table in a terminal; the worst of more."""
+
+
+def evaluation(report: EvaluationReport) -> RenderableType:
+    """The figures of every network, the classes, the commonest mistakes, and the gate."""
+    lines = {"images": f"{report.images} of {printable(report.source)}"}
+    if report.unreadable:
+        lines["unreadable"] = f"{len(report.unreadable)}, left out"
+    if report.engine != "local":
+        lines["engine"] = report.engine
+    lines["cost"] = (
+        f"{cost(report.seconds, report.peak_rss_bytes)}, {report.inference_seconds:.1f} s in the "
+        "runtimes"
+    )
+    parts: list[RenderableType] = [_networks(report), grid(lines)]
+    if report.checks:
+        parts += ["", _gate(report)]
+    parts += ["", _classes(report)]
+    for result in report.results:
+        if result.confusions:
+            parts += ["", _confusions(result)]
+    return Group(*parts)
+
+
+def _networks(report: EvaluationReport) -> Table:
+    columns = ("network", "precision", "top-1", "95 %", "top-5", "agreement", "drop", "McNemar p")
+    table = table_of(*columns)
+    for column in table.columns:
+        column.no_wrap, column.overflow = str(column.header) != "network", "fold"
+    for result in report.results:
+        accuracy, compared = result.accuracy, result.comparison
+        table.add_row(
+            Text(printable(result.runner.path)),
+            result.runner.precision.value,
+            share(accuracy.top1),
+            interval(accuracy.top1_interval),
+            share(accuracy.top5),
+            share(result.agreement) if compared else "",
+            paired(compared.counts) if compared else "",
+            p_value(compared.counts.p_value) if compared else "",
+        )
+    return table
+
+
+def _gate(report: EvaluationReport) -> Table:
+    table = table_of("gate", "of", "measured", "95 %", "limit", "verdict")
+    for column in table.columns:
+        column.no_wrap, column.overflow = str(column.header) != "gate", "fold"
+    for check in report.checks:
+        table.add_row(
+            Text(printable(check.path)),
+            check.what,
+            share(check.value),
+            interval(check.interval),
+            f"{check.bound} {share(check.limit)}",
+            verdict(check),
+            style="bold" if check.verdict is Verdict.FAIL else "",
+        )
+    return table
+
+
+def _classes(report: EvaluationReport) -> Table:
+    """Top-1 by class, a column a network; of many classes those that are worst in the first."""
+    first = report.results[0]
+    table = table_of("class", "images", *(printable(r.runner.path) for r in report.results))
+    for column in table.columns:
+        column.overflow = "fold"
+    shown = sorted(first.classes, key=lambda i: _share(first, i))[:CLASSES]
+    for index in sorted(shown):
+        shares = [share(_share(result, index)) for result in report.results]
+        name = Text(printable(first.labels[index]))
+        table.add_row(name, str(first.accuracy.class_images(index)), *shares)
+    return table
+
+
+def _share(result: EvaluationResult, index: int) -> float:
+    return result.accuracy.class_hits(index) / result.accuracy.class_images(index)
+
+
+def _confusions(result: EvaluationResult) -> Table:
+    table = table_of("commonest mistakes", "taken for", "images")
+    table.columns[1].justify = "left"
+    table.title, table.title_justify = Text(printable(result.runner.path)), "left"
+    for label, answer, images in result.confusions:
+        table.add_row(Text(printable(label)), Text(printable(answer)), str(images))
+    return table

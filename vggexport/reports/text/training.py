@@ -1,0 +1,78 @@
+"""A training as text, and the recipe of one."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+
+from vggexport.recipe import PAPER, Recipe
+from vggexport.reports.accounts import interval
+from vggexport.reports.figures import cost, printable, share
+from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.training import TrainingReport
+
+
+def training(report: TrainingReport) -> RenderableType:
+    """Every epoch, and the weights that were kept."""
+    table = table_of("epoch", "learning rate", "loss", "validation loss", "accuracy", "seconds")
+    for epoch in report.epochs:
+        table.add_row(
+            str(epoch.number),
+            f"{epoch.learning_rate:g}",
+            f"{epoch.loss:.4f}",
+            f"{epoch.validation_loss:.4f}",
+            share(epoch.validation_accuracy),
+            f"{epoch.seconds:.1f}",
+            style="bold" if epoch.number == report.best else "",
+        )
+    lines = {
+        "weights": f"{printable(report.path)}, of epoch {report.best}",
+        "sha256": report.sha256,
+        "accuracy": f"{share(report.accuracy)} of {report.validation_images} images not learnt "
+        f"from (95 %: {interval(report.interval)}), which also chose the epoch",
+        "frozen": f"up to {report.frozen}" if report.frozen else "nothing",
+        "cost": cost(report.seconds, report.peak_rss_bytes),
+        "next": _next(report),
+    }
+    return Group(table, grid(lines))
+
+
+def _next(report: TrainingReport) -> str:
+    path = printable(report.path)
+    table = f" --csv {printable(report.validation_table)}" if report.validation_table else ""
+    evaluate = f"vggexport evaluate {path} --data DIR{table}"
+    return f"{evaluate}\nvggexport onnx --quantize --weights {path}"
+
+
+def recipe(found: Recipe) -> RenderableType:
+    """The recipe in words, with its source."""
+    return grid(
+        {"recipe": "K. Simonyan, A. Zisserman, arXiv 1409.1556, section 3.1"} | described(found)
+    )
+
+
+def described(found: Recipe) -> dict[str, str]:
+    """What each value of a recipe is for."""
+    lines = {
+        "loss": "categorical cross-entropy of the softmax (multinomial logistic regression)",
+        "regularization": f"L2, {found.weight_decay:g} times the sum of squares of each kernel; "
+        f"dropout {found.dropout:g} behind fc1 and fc2",
+        "descent": f"SGD, momentum {found.momentum:g}, batch {found.batch}",
+        "learning rate": f"{found.learning_rate:g}, divided by {found.learning_rate_divisor:g} "
+        f"when validation accuracy has not risen for {found.patience} epochs, {found.decreases} "
+        "times",
+        "length": f"at most {found.epochs} epochs",
+        "augmentation": f"short side {found.min_scale}...{found.max_scale} for a crop of 224 in a "
+        f"random place{', half of them mirrored' if found.flip else ''}",
+        "frozen layers": f"{found.views} views of each image, computed once",
+        "initialization": {
+            "paper": "normal, standard deviation 0.01; biases 0",
+            "he": "He normal; biases 0",
+        }[found.initializer],
+        "seed": str(found.seed),
+    }
+    if found != PAPER:
+        changed = [
+            name for name, value in found.to_json().items() if PAPER.to_json()[name] != value
+        ]
+        lines["changed"] = ", ".join(changed)
+    return lines

@@ -1,0 +1,125 @@
+"""What frozen layers give for images, computed once and kept on disk.
+
+One file a view, so that images can be added, a computation that broke off goes on, and memory does
+not grow with the images. A file's name says all that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.runners.interface import Runner
+from vggexport.spec import VGGSpec
+from vggexport.training.views import CENTRE, Views
+
+CHUNK = 8
+"""Images that go through the layers together."""
+
+FORMAT = 1
+"""Changes with the numbers that the same layers, weights and image would give."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The layers up to one of them, with their weights.
+
+    Attributes:
+        spec: The network.
+        layer: The last of them.
+        weights: Their tensors by native name.
+    """
+
+    spec: VGGSpec
+    layer: str
+    weights: Mapping[str, NDArray[np.float32]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that their output depends on but the image: hexadecimal."""
+        described = [FORMAT, self.spec.to_json()["blocks"], self.spec.mean_rgb, self.layer]
+        digest = hashlib.sha256(json.dumps([*described, self.spec.input_size]).encode())
+        for name, array in sorted(self.weights.items()):
+            digest.update(name.encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
+
+class Features:
+    """Outputs of frozen layers for views of images, by index and view.
+
+    Args:
+        frozen: The layers.
+        views: The images.
+        cache: Folder for all features of all networks.
+    """
+
+    def __init__(self, frozen: Frozen, views: Views, cache: Path) -> None:
+        self._frozen = frozen
+        self._views = views
+        self._folder = cache / frozen.digest[:32]
+        self._places: dict[tuple[int, int], Path] = {}
+
+    def read(self, index: int, view: int) -> NDArray[np.float32]:
+        """The output for one view, which :meth:`compute` has seen."""
+        values: NDArray[np.float32] = np.load(self._places[index, view], allow_pickle=False)
+        return values
+
+    def compute(
+        self, wanted: Sequence[tuple[int, int]], runner: Runner
+    ) -> Iterator[tuple[int, int]]:
+        """Computes what is not there yet.
+
+        Args:
+            wanted: (index, view) of each.
+            runner: Runs the frozen layers; entered here.
+
+        Yields:
+            Each of them when it is there, in any order.
+
+        Raises:
+            UnreadableImageError: A file is not an image.
+            OSError: The folder cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        waiting: list[tuple[Path, NDArray[np.uint8]]] = []
+        with runner:
+            for index, view in wanted:
+                data = self._views.bytes_of(index)
+                place = self._places[index, view] = self._place(data, view)
+                if not place.exists():
+                    label = self._views.source.paths[index]
+                    waiting.append((place, self._views.pixels_of(data, view, label=label)))
+                if len(waiting) == CHUNK:
+                    self._store(runner, waiting)
+                    waiting.clear()
+                yield index, view
+            if waiting:
+                self._store(runner, waiting)
+
+    def _store(self, runner: Runner, waiting: Sequence[tuple[Path, NDArray[np.uint8]]]) -> None:
+        pixels = np.stack([pixels for _, pixels in waiting])
+        name = self._frozen.layer
+        for (place, _), values in zip(
+            waiting, runner.activations(pixels, [name])[name], strict=True
+        ):
+            part = place.with_name(f"{place.name}.{os.getpid()}")
+            with part.open("wb") as file:
+                np.save(file, values, allow_pickle=False)
+            part.replace(place)
+
+    def _place(self, data: bytes, view: int) -> Path:
+        name = hashlib.sha256(data).hexdigest()
+        if view == CENTRE:
+            return self._folder / f"{name}.npy"
+        recipe = self._views.recipe
+        scales = f"{recipe.min_scale}-{recipe.max_scale}{'-flip' if recipe.flip else ''}"
+        return self._folder / f"{name}-{view}-{scales}-seed{recipe.seed}.npy"

@@ -1,0 +1,67 @@
+"""What a weights file of our own says of itself beside its tensors: the network and its classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vggexport.errors import InputError, WeightsError
+from vggexport.spec import VGGSpec
+from vggexport.weights.request import SpecRequest
+
+METADATA_KEY = "vggexport.weights"
+"""Name under which a file's metadata keeps it, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the shapes of the tensors do not tell.
+
+    Attributes:
+        spec: The network; its mean is the one that the weights were trained with.
+        labels: A name a class, or nothing.
+        training: How they were trained, as JSON.
+    """
+
+    spec: VGGSpec
+    labels: tuple[str, ...] = ()
+    training: Mapping[str, Any] | None = None
+
+    def embedded(self) -> dict[str, str]:
+        """The metadata of a file."""
+        data = {
+            "spec": self.spec.to_json(),
+            "labels": list(self.labels) or None,
+            "training": self.training,
+        }
+        return {METADATA_KEY: json.dumps(data, sort_keys=True)}
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str], path: Path) -> Description | None:
+        """What a file's metadata says; None for a file that is not ours.
+
+        Raises:
+            WeightsError: It is ours and damaged.
+        """
+        if METADATA_KEY not in metadata:
+            return None
+        try:
+            data = json.loads(metadata[METADATA_KEY])
+            spec = VGGSpec.from_json(data["spec"])
+            labels = tuple(map(str, data["labels"] or ()))
+            return cls(spec, labels, data["training"])
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise WeightsError(f"{path}: its vggexport metadata is damaged: {error}") from error
+
+    def narrowed(self, request: VGGSpec | SpecRequest) -> VGGSpec | SpecRequest:
+        """What is asked for and the file agree on: its own network, unless another is asked for."""
+        if isinstance(request, VGGSpec):
+            return replace(request, mean_rgb=self.spec.mean_rgb)
+        sizes = ("classes", "fc_units", "input_size")
+        agrees = all(getattr(request, size) in {None, getattr(self.spec, size)} for size in sizes)
+        if agrees and request.configuration == self.spec.configuration:
+            return self.spec
+        return request
