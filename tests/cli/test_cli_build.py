@@ -182,10 +182,10 @@ def test_input_type_and_batch(run, tiny, options, dtype, batch):
     run("onnx", *tiny, *options)
     inspection = run("inspect", "vgg_a.onnx", "--json").json
     assert inspection["inputs"] == [
-        {"name": "images", "dtype": dtype, "shape": [batch, 16, 16, 3]},
+        {"name": "images", "dtype": dtype, "shape": [batch, 16, 16, 3], "quantization": None},
     ]
     assert inspection["outputs"] == [
-        {"name": "probabilities", "dtype": "float32", "shape": [batch, 5]},
+        {"name": "probabilities", "dtype": "float32", "shape": [batch, 5], "quantization": None},
     ]
 
 
