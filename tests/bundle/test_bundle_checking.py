@@ -101,7 +101,7 @@ def test_another_preprocessing_fails(unpacked):
 
 @pytest.mark.parametrize(("name", "change", "said"), [
     (MANIFEST, lambda d: d.pop("kind"), "manifest is not readable"),
-    (MANIFEST, lambda d: d["artifacts"][0]["files"].__setitem__(0, "../x"), "has no ../x"),
+    (MANIFEST, lambda d: d["artifacts"][0]["files"].__setitem__(0, "../x"), "are not its own"),
     (MANIFEST, lambda d: d["artifacts"][0]["artifact"].__setitem__("sha256", "ab"),
      "not the file that the manifest describes"),
     (GOLDEN, lambda d: d["images"][0].__setitem__("file", "/etc/passwd"), "has no /etc/passwd"),
@@ -163,3 +163,29 @@ def test_a_note_says_that_a_signature_was_not_checked(bundled):
 def test_options_are_values():
     options = BundleCheckOptions(Path("a"))
     assert replace(options, run=False) != options
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [
+        ("models/tiny.onnx", ["../../outside.onnx"]),
+        ("../outside.onnx", ["../outside.onnx"]),
+        ("/etc/passwd", ["/etc/passwd"]),
+        ("models", []),
+        ("models/tiny.onnx", ["models/tiny_int8.onnx"]),
+    ],
+)
+def test_a_manifest_leads_nowhere_out_of_the_bundle(unpacked, tmp_path, path, files):
+    """Whoever packs a bundle writes its manifest: nothing is read or written by what that says."""
+
+    def change(data):
+        data["artifacts"][0]["artifact"]["path"] = path
+        data["artifacts"][0]["files"] = files
+
+    edit(unpacked, MANIFEST, change)
+    edit(unpacked, GOLDEN, lambda data: data["artifacts"][0].__setitem__("name", path))
+    before = sorted(tmp_path.rglob("*"))
+    for refuse in (check, lambda folder: workflows.diff(folder, folder)):
+        with pytest.raises(ArtifactError, match=r"are not its own|has no \.\./outside|has no /etc"):
+            refuse(unpacked)
+    assert sorted(tmp_path.rglob("*")) == before

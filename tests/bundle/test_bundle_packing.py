@@ -14,7 +14,7 @@ from PIL import Image
 from vggexport import registry, workflows
 from vggexport.artifact import SUFFIXES
 from vggexport.bundle.archive import ArchiveFiles
-from vggexport.errors import ArtifactError, InputError, OutputError
+from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import ExportRequest
 from vggexport.golden import GoldenFile
@@ -309,12 +309,12 @@ def test_an_existing_output_is_kept_without_force(pack, tmp_path):
 
 
 def test_an_interrupted_bundle_leaves_nothing(pack, tmp_path, monkeypatch):
-    from vggexport.workflows import bundling
+    from vggexport.bundle import staging
 
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bundling, "write_archive", interrupt)
+    monkeypatch.setattr(staging, "write_archive", interrupt)
     with pytest.raises(KeyboardInterrupt):
         pack()
     assert list(tmp_path.iterdir()) == []
@@ -388,3 +388,26 @@ def test_names_that_would_break_a_page_mean_themselves(bundled):
     page = guide(evil, is_signed=True)
     assert "<script>" not in page
     assert "\n# head" not in page
+
+
+@pytest.mark.parametrize("output", ["parts", "files", "layout0", "MANIFEST.json.zip"])
+def test_an_output_may_have_any_name(pack, tmp_path, output):
+    assert pack(output=output).failures == ()
+    assert workflows.check_bundle(BundleCheckOptions(tmp_path / output)).failures == ()
+
+
+def test_a_model_that_changes_meanwhile_is_refused(pack, exported, tmp_path, monkeypatch):
+    from vggexport.workflows import bundling
+
+    path = exported()
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        given = real(*arguments, **options)
+        path.write_bytes(path.read_bytes() + b"\0\0")
+        return given
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    with pytest.raises(Unfinished, match=r"other\.onnx was changed while it was packed"):
+        pack(path)
+    assert not (tmp_path / "out.zip").exists()

@@ -12,7 +12,7 @@ from vggexport.cli import bundle as bundle_command
 from vggexport.cli import check_bundle as check_command
 from vggexport.cli.bundle import Size
 from vggexport.runners import RUNNERS
-from vggexport.workflows.answering import RUNS_AS
+from vggexport.workflows.bundle_answers import RUNS_AS
 from vggexport.workflows.bundling import DEFAULT_IMAGES
 
 pytestmark = pytest.mark.usefixtures("any_parity_will_do")

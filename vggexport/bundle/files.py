@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from vggexport.artifact import sha256
 from vggexport.bundle import CHECKSUMS, MANIFEST
 from vggexport.bundle.archive import ArchiveFiles
 from vggexport.bundle.checksums import chunks
 from vggexport.bundle.folder import FolderFiles
+from vggexport.bundle.manifest import BundledArtifact
 from vggexport.errors import ArtifactError, one_line
 
 MAX_TEXT_BYTES = 1 << 26
@@ -86,10 +88,38 @@ def read_object(files: BundleFiles, name: str) -> dict[str, Any]:
 
 
 def unpack(files: BundleFiles, name: str, target: Path) -> Path:
-    """Copies a file to where it belongs in a folder, a part at a time."""
+    """Copies a file to where it belongs in a folder, a part at a time.
+
+    Raises:
+        ArtifactError: It is not in the bundle, whose names alone are known to stay in the folder.
+    """
+    if name not in files.names:
+        raise ArtifactError(f"{files.path} has no {name}: get it anew")
     place = target / name
     place.parent.mkdir(parents=True, exist_ok=True)
     with files.open(name) as source, place.open("wb") as copy:
         for chunk in chunks(source):
             copy.write(chunk)
     return place
+
+
+def unpack_model(files: BundleFiles, bundled: BundledArtifact, target: Path) -> Path:
+    """Copies the files of a model to where they belong in a folder.
+
+    Returns:
+        The model's file or directory there.
+
+    Raises:
+        ArtifactError: They are not in the bundle, or are not the model that the manifest describes.
+    """
+    place = bundled.artifact.path
+    inside = [name == place or name.startswith(f"{place}/") for name in bundled.files]
+    if not inside or not all(inside):
+        raise ArtifactError(f"{files.path}: the files of {place!r} are not its own: get it anew")
+    for name in bundled.files:
+        unpack(files, name, target)
+    if sha256(target / place) != bundled.artifact.sha256:
+        raise ArtifactError(
+            f"{files.path}: {place} is not the file that the manifest describes: get it anew"
+        )
+    return target / place

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-
-import numpy as np
 
 import calibration
 from vggexport import registry
 from vggexport.artifact import Artifact
 from vggexport.bundle import (
-    CHECKSUMS,
-    GOLDEN,
     LABELS,
     MANIFEST,
     MODEL_CARD,
     PREPROCESSING,
     README,
     REPORTS,
-    SIGNATURE,
     SIGNING,
 )
-from vggexport.bundle.answers import GivenAnswers, GoldenAnswers, GoldenInput, GoldenSource
-from vggexport.bundle.archive import FIRST_MOMENT, write_archive
-from vggexport.bundle.checksums import measure_path, render_checksums
+from vggexport.bundle.answers import GivenAnswers
+from vggexport.bundle.archive import FIRST_MOMENT
 from vggexport.bundle.evidence import Evidence
-from vggexport.bundle.folder import write_folder
+from vggexport.bundle.goldens import write_golden
 from vggexport.bundle.layouts import LAYOUTS, PLAIN
 from vggexport.bundle.layouts.interface import PlacedModel
 from vggexport.bundle.manifest import Manifest
-from vggexport.bundle.png import encode_png
 from vggexport.bundle.preprocessing import Preprocessing
 from vggexport.bundle.sizes import FileSize
+from vggexport.bundle.staging import Staging
 from vggexport.bundle.static import static_files
 from vggexport.environment import package_versions, peak_rss_bytes
-from vggexport.errors import InputError
-from vggexport.output import output_folder, publish, write_json
+from vggexport.errors import InputError, Unfinished
+from vggexport.output import output_folder, publish
 from vggexport.parity import compare
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.bundles import AnswerCheck, BundleReport, SizeGate
@@ -61,10 +56,6 @@ DEFAULT_IMAGES = 8
 ARCHIVE_SUFFIX = ".zip"
 DATE_VARIABLE = "SOURCE_DATE_EPOCH"
 """https://reproducible-builds.org/specs/source-date-epoch/"""
-
-_SOURCE_SHAPES = {"landscape": (1.7, 2.45), "portrait": (2.1, 1.35), "small": (0.6, 0.8)}
-"""Height and width of the images that show the preprocessing, in input sizes: scaled down by odd
-factors either way, and scaled up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +163,9 @@ class _Packing:
         self._folder = folder
         self._moment = moment
         self._steps = steps
-        self._scratch = folder / "parts"
-        self._scratch.mkdir()
-        self._files: dict[str, Path] = {}
+        self._staging = Staging(folder)
         with steps.step("lay out"):
-            self._placed = [self._place(number, m) for number, m in enumerate(models)]
+            self._placed = [self._place(model) for model in models]
         self._labels = chosen_labels(models[0].artifact, options.labels)
 
     def run(self) -> tuple[AnswerCheck, ...]:
@@ -192,28 +181,27 @@ class _Packing:
         finest = min(range(len(given)), key=lambda i: _coarseness(self._placed[i].artifact))
         reference = golden.answers or replace(given[finest], tolerances=())
         artifact = golden.artifact or self._placed[finest].artifact
-        self._write_golden(golden, reference, given)
+        write_golden(self._staging, golden.source, golden.labels, golden.pixels, reference, given)
         return tuple(
             _check(p.artifact, mine, artifact, reference)
             for p, mine in zip(self._placed, given, strict=True)
         )
 
     def pack(self, sizes: SizeGate, checks: tuple[AnswerCheck, ...]) -> BundleReport:
-        """Writes everything that is left, and publishes the bundle."""
+        """Adds everything that is left, and publishes the bundle."""
         with self._steps.step("pack"):
             manifest = self._manifest()
-            self._write_texts(manifest, checks)
+            self._add_texts(manifest, checks)
             for placed in self._placed:
-                self._files |= placed.files
-            target = self._folder / self._options.output.name
-            digest = self._write(target)
+                self._staging.add_files(placed.files)
+            digest = self._write(self._folder / self._options.output.name)
             publish(self._folder, self._options.output)
         return BundleReport(
             str(self._options.output),
             manifest,
             sizes,
             checks,
-            len(self._files),
+            len(self._staging.files),
             _size(self._options.output),
             digest,
             self._options.sign is not None,
@@ -227,11 +215,9 @@ class _Packing:
             return recorded_images(options.golden, options.images, artifact)
         return choose_images(options.data, options.images, options.seed, artifact.spec.input_size)
 
-    def _place(self, number: int, model: Model) -> PlacedModel:
-        folder = self._scratch / f"layout{number}"
-        folder.mkdir()
+    def _place(self, model: Model) -> PlacedModel:
         place = registry.load(LAYOUTS, self._options.layout)
-        placed: PlacedModel = place(model.artifact, model.path, folder)
+        placed: PlacedModel = place(model.artifact, model.path, self._staging.scratch())
         return placed
 
     def _manifest(self) -> Manifest:
@@ -248,46 +234,18 @@ class _Packing:
             tuple(f"{REPORTS}/{evidence.path.name}" for evidence in self._evidence),
         )
 
-    def _write_texts(self, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
+    def _add_texts(self, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
+        spec, add = self._models[0].artifact.spec, self._staging.add
         for name, data in static_files().items():
-            self._add(name, data)
-        names = self._labels or tuple(map(str, range(self._models[0].artifact.spec.classes)))
-        self._add(LABELS, "".join(f"{name}\n" for name in names).encode())
-        for evidence in self._evidence:
-            self._files[f"{REPORTS}/{evidence.path.name}"] = evidence.path
-        self._add_json(PREPROCESSING, self._preprocessing.to_json(self._ends()))
-        self._add_json(MANIFEST, manifest.to_json())
-        self._add(MODEL_CARD, model_card(manifest, self._evidence, checks).encode())
-        text = guide(manifest, is_signed=self._options.sign is not None)
-        self._add(README, text.encode())
-
-    def _write_golden(
-        self, golden: ChosenImages, reference: GivenAnswers, given: Sequence[GivenAnswers]
-    ) -> None:
-        inputs = []
-        for number, (label, pixels) in enumerate(zip(golden.labels, golden.pixels, strict=True)):
-            inputs.append(GoldenInput(f"golden/inputs/{number:03}.png", label))
-            self._add(inputs[-1].file, encode_png(pixels))
-        answers = GoldenAnswers(
-            golden.source, tuple(inputs), tuple(self._write_sources()), reference, tuple(given)
-        )
-        self._add_json(GOLDEN, answers.to_json())
-
-    def _write_sources(self) -> Iterator[GoldenSource]:
-        """Images of other sizes, and what the preprocessing makes of them."""
-        size = self._preprocessing.size
-        for number, (name, (height, width)) in enumerate(_SOURCE_SHAPES.items()):
-            rows, columns = round(height * size), round(width * size)
-            square = calibration.synthetic_image(0, number, max(rows, columns))
-            pixels = np.ascontiguousarray(square[:rows, :columns])
-            pair = GoldenSource(f"golden/sources/{name}.png", f"golden/sources/{name}_prepared.png")
-            self._add(pair.file, encode_png(pixels))
-            self._add(pair.prepared, encode_png(self._preprocessing.apply(pixels)))
-            yield pair
-
-    @property
-    def _preprocessing(self) -> Preprocessing:
-        return Preprocessing.for_size(self._models[0].artifact.spec.input_size)
+            add(name, data)
+        names = self._labels or tuple(map(str, range(spec.classes)))
+        add(LABELS, "".join(f"{name}\n" for name in names).encode())
+        self._staging.add_files({f"{REPORTS}/{e.path.name}": e.path for e in self._evidence})
+        described = Preprocessing.for_size(spec.input_size).to_json(self._ends())
+        self._staging.add_json(PREPROCESSING, described)
+        self._staging.add_json(MANIFEST, manifest.to_json())
+        add(MODEL_CARD, model_card(manifest, self._evidence, checks).encode())
+        add(README, guide(manifest, is_signed=self._options.sign is not None).encode())
 
     def _ends(self) -> dict[str, object]:
         return {
@@ -298,30 +256,27 @@ class _Packing:
             for placed, model in zip(self._placed, self._models, strict=True)
         }
 
-    def _add(self, name: str, data: bytes) -> None:
-        place = self._scratch / "files" / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
-        self._files[name] = place
-
-    def _add_json(self, name: str, data: Mapping[str, object]) -> None:
-        self._add(name, b"")
-        write_json(self._files[name], data)
-
     def _write(self, target: Path) -> str:
         """Digests, signature, and the archive or folder; the digest of the whole."""
-        digests = {name: measure_path(path) for name, path in self._files.items()}
-        listing = render_checksums({name: d.sha256 for name, d in digests.items()}).encode()
-        self._add(CHECKSUMS, listing)
-        if self._options.sign:
-            self._add(SIGNATURE, registry.load(SIGNING, "sign")(listing, self._options.sign))
-        if not _is_archive(self._options.output):
-            write_folder(self._files, target)
-            return measure_path(self._files[CHECKSUMS]).sha256
-        for name in self._files.keys() - digests:
-            digests[name] = measure_path(self._files[name])
-        write_archive(self._files, digests, target, moment=self._moment)
-        return measure_path(target).sha256
+        key = self._options.sign
+        self._staging.seal(partial(registry.load(SIGNING, "sign"), key=key) if key else None)
+        self._check_unchanged()
+        if _is_archive(self._options.output):
+            return self._staging.write_archive(target, moment=self._moment)
+        return self._staging.write_folder(target)
+
+    def _check_unchanged(self) -> None:
+        """Refuses a model file that became another since its answers were taken.
+
+        Raises:
+            Unfinished: One did.
+        """
+        for placed in self._placed:
+            digest = self._staging.digests.get(placed.artifact.path)
+            if digest and digest.sha256 != placed.artifact.sha256:
+                raise Unfinished(
+                    f"{placed.path} was changed while it was packed: bundle it when it is whole"
+                )
 
 
 @contextmanager

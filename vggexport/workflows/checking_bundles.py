@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import sha256
 from vggexport.bundle import GOLDEN, MANIFEST, PREPROCESSING
 from vggexport.bundle.answers import GoldenAnswers
-from vggexport.bundle.files import BundleFiles, open_bundle, read_object, unpack
+from vggexport.bundle.files import BundleFiles, open_bundle, read_object, unpack, unpack_model
 from vggexport.bundle.integrity import Integrity, check_integrity
 from vggexport.bundle.manifest import BundledArtifact, Manifest
 from vggexport.bundle.png import read_png
@@ -129,7 +128,7 @@ class _Run:
     def _check_preprocessing(self, folder: Path) -> PreprocessingCheck:
         largest = 0
         for pair in self._golden.sources:
-            source = read_png(unpack(self._files, self._known(pair.file), folder))
+            source = read_png(unpack(self._files, pair.file, folder))
             expected = self._input(pair.prepared, folder)
             actual = self._preprocessing.apply(source)
             difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
@@ -138,26 +137,14 @@ class _Run:
 
     def _input(self, name: str, folder: Path) -> NDArray[np.uint8]:
         size = self._preprocessing.size
-        path = unpack(self._files, self._known(name), folder)
+        path = unpack(self._files, name, folder)
         return read_png(path, size=(size, size))
-
-    def _known(self, name: str) -> str:
-        if name not in self._files.names:
-            raise ArtifactError(f"{self._files.path} has no {name}: get it anew")
-        return name
 
     def _check(self, bundled: BundledArtifact, images: NDArray[np.uint8]) -> AnswerCheck:
         """Unpacks a model, runs it, and lets go of it before the next."""
         expected = self._golden.of(bundled.artifact.path)
         with _folder() as folder:
-            for name in bundled.files:
-                unpack(self._files, self._known(name), folder)
-            path = folder / bundled.artifact.path
-            if sha256(path) != bundled.artifact.sha256:
-                raise ArtifactError(
-                    f"{self._files.path}: {bundled.artifact.path} is not the file that the "
-                    "manifest describes: get it anew"
-                )
+            path = unpack_model(self._files, bundled, folder)
             given = answer(bundled.artifact, path, images, threads=self._options.threads)
         return AnswerCheck(
             bundled.artifact.path,

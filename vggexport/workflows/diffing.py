@@ -16,7 +16,7 @@ from vggexport import registry
 from vggexport.artifact import Artifact
 from vggexport.bundle import MANIFEST
 from vggexport.bundle.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
-from vggexport.bundle.files import BundleFiles, is_bundle, open_bundle, read_object, unpack
+from vggexport.bundle.files import BundleFiles, is_bundle, open_bundle, read_object, unpack_model
 from vggexport.bundle.integrity import check_integrity
 from vggexport.bundle.manifest import BundledArtifact, Manifest
 from vggexport.environment import peak_rss_bytes
@@ -122,9 +122,7 @@ def _open(entered: ExitStack, path: Path) -> _Side:
 
 
 def _unpack(files: BundleFiles, bundled: BundledArtifact, folder: Path) -> _Model:
-    for name in bundled.files:
-        unpack(files, name, folder)
-    path = folder / bundled.artifact.path
+    path = unpack_model(files, bundled, folder)
     return _Model(bundled.artifact, path, bundled.source_name)
 
 

@@ -1,0 +1,22 @@
+// Declarations of what the examples use of Android's bitmaps; nothing of it runs.
+package android.graphics
+
+class Bitmap {
+    enum class Config { ARGB_8888 }
+
+    val width: Int get() = TODO()
+    val height: Int get() = TODO()
+
+    fun getPixels(
+        pixels: IntArray, offset: Int, stride: Int, x: Int, y: Int, width: Int, height: Int,
+    ): Unit = TODO()
+}
+
+object BitmapFactory {
+    class Options {
+        @JvmField var inPreferredConfig: Bitmap.Config? = null
+        @JvmField var inScaled = true
+    }
+
+    fun decodeByteArray(data: ByteArray, offset: Int, length: Int, options: Options): Bitmap? = TODO()
+}

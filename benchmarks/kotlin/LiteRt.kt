@@ -1,0 +1,10 @@
+// A declaration of what the examples use of LiteRT; nothing of it runs.
+package org.tensorflow.lite
+
+class Interpreter(model: java.nio.ByteBuffer, options: Options) : AutoCloseable {
+    class Options
+
+    fun run(input: Any, output: Any): Unit = TODO()
+
+    override fun close(): Unit = TODO()
+}

@@ -1,0 +1,44 @@
+"""Compiles the Kotlin examples of a bundle, and runs on a JVM what of them needs no phone.
+
+    npm pack kotlin-compiler@2.4.20 && tar xzf kotlin-compiler-2.4.20.tgz
+    python -m benchmarks.kotlin_check --kotlinc package/bin/kotlinc --bundle FOLDER
+
+``kotlin/`` holds declarations of the classes of Android, LiteRT and ONNX Runtime that the examples
+use. The preprocessing must be within one level of Pillow's for each pair of the bundle, and the
+golden check must pass the same answers and find three problems in others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from vggexport.bundle import static
+
+DECLARATIONS = Path(__file__).parent / "kotlin"
+TEMPLATES = Path(static.__file__).parent / "templates" / "android"
+
+
+def main() -> None:
+    """Compiles and runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kotlinc", required=True, help="the Kotlin compiler")
+    parser.add_argument("--bundle", type=Path, required=True, help="a bundle that is a folder")
+    options = parser.parse_args()
+    steps = json.loads((options.bundle / "preprocessing.json").read_text())["steps"]
+    found = {step["step"]: step for step in steps}
+    sides = str(found["resize"]["short_side"]), str(found["crop"]["width"])
+    with tempfile.TemporaryDirectory() as name:
+        program = Path(name) / "check.jar"
+        sources = [*DECLARATIONS.glob("*.kt"), *TEMPLATES.glob("*.kt")]
+        compiler = ["bash", options.kotlinc, *map(str, sources), "-include-runtime", "-d"]
+        subprocess.run([*compiler, str(program)], check=True)
+        run = ["java", "-cp", str(program), "CheckKt", str(options.bundle / "golden/sources")]
+        subprocess.run([*run, *sides], check=True)
+
+
+if __name__ == "__main__":
+    main()
