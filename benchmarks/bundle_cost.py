@@ -2,8 +2,8 @@
 
     python -m benchmarks.bundle_cost [--files FOLDER]
 
-Without a folder of ``vgg_d_int8.onnx`` and ``vgg_d_int8.tflite`` these are exported first, with random
-weights.
+Without a folder of ``vgg_d_int8.onnx`` and ``vgg_d_int8.tflite`` these are exported first, with
+random weights.
 """
 
 from __future__ import annotations

@@ -94,6 +94,12 @@ def test_the_preprocessing_is_that_of_calibration(height, width):
     assert np.abs(np.array(plain).astype(int) - expected).max() > 10 * MAX_LEVELS
 
 
+def test_other_words_for_the_same_steps_are_accepted():
+    data = Preprocessing.for_size(32).to_json({})
+    data["steps"][1]["filter"] = "a triangle"
+    assert Preprocessing.from_json(data) == Preprocessing.for_size(32)
+
+
 def test_other_steps_are_refused():
     data = Preprocessing.for_size(32).to_json({})
     data["steps"][1]["interpolation"] = "bicubic"

@@ -1,4 +1,4 @@
-"""Golden images written into a bundle, with the answers to them, and pairs for the preprocessing."""
+"""Golden images written into a bundle, with the answers to them and pairs for preprocessing."""
 
 from __future__ import annotations
 

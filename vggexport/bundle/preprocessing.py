@@ -6,7 +6,7 @@ and a bundle's pairs of images hold both, and every other implementation, to the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +23,10 @@ MAX_LEVELS = 1
 """How far a pixel may be from Pillow's: it scales one axis and then the other, rounding to whole
 levels in between, and which is first depends on its version and on the sizes. Filters without
 antialiasing, and other centres, are tens of levels off."""
+
+
+_PROSE = frozenset({"long_side", "filter", "top", "left", "colour_profile"})
+"""What explains a step to whoever writes it anew; the other keys are what it depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,15 @@ class Preprocessing:
         try:
             steps = {step["step"]: step for step in data["steps"]}
             found = cls(int(steps["crop"]["width"]), int(steps["resize"]["short_side"]))
+            same = _settings(data["steps"]) == _settings(found.steps())
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"the preprocessing is not readable: {error!r}") from error
-        if data["steps"] != found.steps():
+        if not same:
             raise ArtifactError(
                 "the preprocessing has other steps than this version of vggexport knows: update it"
             )
         return found
+
+
+def _settings(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: step[key] for key in step if key not in _PROSE} for step in steps]
