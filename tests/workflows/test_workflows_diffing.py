@@ -1,5 +1,6 @@
 """What changed from one file or bundle to another."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from rich.console import Console
 
 from vggexport import workflows
 from vggexport.errors import ArtifactError
@@ -18,11 +20,8 @@ from vggexport.workflows import BundleOptions
 
 
 def shown(report) -> str:
-    from rich.console import Console
-
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
     console.print(text.difference(report))
-    console.file.close()
     return console.export_text()
 
 
