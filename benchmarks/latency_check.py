@@ -29,7 +29,7 @@ import onnx
 import calibration
 from benchmarks.measure import vggexport
 from vggexport.artifact import METADATA_KEY, Artifact
-from vggexport.latency import Measurement, Scenario, Share, take_turn
+from vggexport.latency import Measurement, Scenario, Share, in_turn, min_runs, take_turn
 from vggexport.runners.onnx import OnnxRunner
 from vggexport.spec import INPUT_NAME
 
@@ -85,21 +85,37 @@ def against_loop(options: argparse.Namespace) -> None:
 
 
 def against_loadgen(options: argparse.Namespace) -> None:
-    """The tool's turns and MLPerf LoadGen's SingleStream on one session, one after the other."""
+    """The tool's turns and runs of MLPerf LoadGen's SingleStream on one session, in turn."""
+    runs = max(min_runs(90), options.runs // ROUNDS)
+    share = Share(runs, options.duration / ROUNDS)
     with OnnxRunner(options.file, threads=options.threads) as runner:
         run = runner.prepare(one_image(runner)).run
+        sides: Sequence[Callable[[], float]] = (
+            lambda: turn_p90_ms(run, share),
+            lambda: loadgen_p90_ms(run, share),
+        )
         for trial in range(options.trials or 3):
-            share = Share(options.runs, options.duration)
-            turn = take_turn(run, share, Scenario.SINGLE_STREAM, time.perf_counter_ns)
-            ours = Measurement(Scenario.SINGLE_STREAM, ((turn,),)).latency().p90 or 0.0
-            theirs = loadgen_p90_ms(run, options.runs, options.duration)
+            pairs = []
+            for number in range(ROUNDS):
+                found = {side: sides[side]() for side in in_turn(len(sides), number)}
+                pairs.append((found[0], found[1]))
+            ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+            ratios = [mine / other for mine, other in pairs]
             print(
-                f"trial {trial}: p90: tool {ours:.3f} ms, LoadGen {theirs:.3f} ms, ratio "
-                f"{ours / theirs:.4f} (3 %)"
+                f"trial {trial}: p90: tool {ours:.3f} ms, LoadGen {theirs:.3f} ms, ratio of "
+                f"{ROUNDS} rounds: median {statistics.median(ratios):.4f}, {min(ratios):.4f} to "
+                f"{max(ratios):.4f} (3 %)",
+                flush=True,
             )
 
 
-def loadgen_p90_ms(run: Callable[[], object], runs: int, seconds: float) -> float:
+def turn_p90_ms(run: Callable[[], object], share: Share) -> float:
+    """The tool's 90th percentile of one turn."""
+    turn = take_turn(run, share, Scenario.SINGLE_STREAM, time.perf_counter_ns)
+    return Measurement(Scenario.SINGLE_STREAM, ((turn,),)).latency().p90 or 0.0
+
+
+def loadgen_p90_ms(run: Callable[[], object], share: Share) -> float:
     """LoadGen's own 90th percentile of a SingleStream performance run."""
     import mlperf_loadgen as lg  # noqa: PLC0415  this check alone needs it
 
@@ -111,7 +127,7 @@ def loadgen_p90_ms(run: Callable[[], object], runs: int, seconds: float) -> floa
     settings = lg.TestSettings()
     settings.scenario = lg.TestScenario.SingleStream
     settings.mode = lg.TestMode.PerformanceOnly
-    settings.min_query_count, settings.min_duration_ms = runs, int(seconds * 1000)
+    settings.min_query_count, settings.min_duration_ms = share.runs, int(share.seconds * 1000)
     with tempfile.TemporaryDirectory() as folder:
         output = lg.LogOutputSettings()
         output.outdir, output.copy_summary_to_stdout = folder, False

@@ -69,7 +69,7 @@ class Recipe:
     max_scale: int = 512
     flip: bool = True
     initializer: str = "paper"
-    views: int = 3
+    views: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ _EXTRAS: Mapping[str, str] = {
     "safetensors": "runtime",
     "cryptography": "sign",
     "matplotlib": "report",
+    "ray": "ray",
 }
 """The smallest extra that brings a package."""
 

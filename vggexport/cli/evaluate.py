@@ -60,6 +60,17 @@ from vggexport.cli.options import Share, common_options, file_path, report_file_
     is_flag=True,
     help="Refuse images that a network was calibrated on; an inconclusive gate fails.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where networks run: in this process, or on a Ray cluster.",
+)
+@click.option("--address", help="Of a Ray cluster.  [default: one started here]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Runners at a time.  [default: one a processor]"
+)
 @report_file_options("markdown", "junit", "html")
 @common_options
 def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
@@ -87,6 +98,9 @@ def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
                 min_top1=options["min_top1"],
                 max_drop=options["max_drop"],
                 strict=options["strict"],
+                engine=workflows.EngineOptions(
+                    options["engine"], options["address"], options["workers"]
+                ),
             ),
             terminal.make_progress(),
         )

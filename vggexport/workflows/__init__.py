@@ -3,6 +3,7 @@
 Formats and runtimes are looked up by name, so importing this package imports none of them.
 """
 
+from vggexport.workflows.answering import EngineOptions
 from vggexport.workflows.benchmarking import BenchmarkOptions, benchmark
 from vggexport.workflows.building import BuildOptions, FileOptions, build
 from vggexport.workflows.bundling import BundleOptions, bundle
@@ -23,6 +24,7 @@ __all__ = [
     "BundleCheckOptions",
     "BundleOptions",
     "CalibrationOptions",
+    "EngineOptions",
     "EvaluateOptions",
     "ExportOptions",
     "FileOptions",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol, TypeAlias
@@ -16,7 +17,7 @@ from vggexport.errors import CalibrationError
 from vggexport.progress import Steps
 from vggexport.spec import OUTPUT_NAME
 from vggexport.workflows.checking import read
-from vggexport.workflows.contestants import Contestant
+from vggexport.workflows.contestants import Contestant, RunOptions
 
 CHUNK = 8
 """Images in memory at a time, and for a network that takes any number, in one batch."""
@@ -76,6 +77,33 @@ class Engine(Protocol):
         """
 
 
+ENGINES: Mapping[str, str] = {
+    "local": "vggexport.workflows.answering:LocalEngine",
+    "ray": "vggexport.workflows.ray_engine:RayEngine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How work is spread.
+
+    Attributes:
+        name: Key of :data:`ENGINES`.
+        address: Of a cluster; None for one on this machine.
+        workers: Runners at a time; None for one a processor of the cluster.
+        run: How each runs.
+        strict: Refuse images that a network was calibrated on.
+        clock: Gives seconds; injected by tests.
+    """
+
+    name: str = "local"
+    address: str | None = None
+    workers: int | None = None
+    run: RunOptions = field(default_factory=RunOptions)
+    strict: bool = False
+    clock: Callable[[], float] = time.perf_counter
+
+
 Chunk: TypeAlias = Sequence[tuple[int, calibration.SourceImage]]
 
 
@@ -84,13 +112,15 @@ class LocalEngine:
     """This process: images are decoded in the background while the runtimes compute.
 
     Attributes:
-        strict: Refuse images that a network was calibrated on.
-        clock: Gives seconds.
+        options: Of which it needs ``strict`` and ``clock``.
     """
 
-    strict: bool
-    clock: Callable[[], float]
-    name: str = "local"
+    options: EngineOptions
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return "local"
 
     def answer(
         self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
@@ -104,14 +134,14 @@ class LocalEngine:
         readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
         for chunk in _readable(steps.track(readings, total), answered):
             for contestant, answers in zip(contestants, answered.answers, strict=True):
-                answers.seen += count_seen(contestant, chunk, strict=self.strict)
+                answers.seen += count_seen(contestant, chunk, strict=self.options.strict)
                 self._ask(contestant, chunk, answers)
         return answered
 
     def _ask(self, contestant: Contestant, chunk: Chunk, answers: Answers) -> None:
-        begin = self.clock()
+        begin = self.options.clock()
         best, confidence = ask(contestant, np.stack([image.pixels for _, image in chunk]))
-        answers.seconds += self.clock() - begin
+        answers.seconds += self.options.clock() - begin
         indices = [index for index, _ in chunk]
         answers.best[indices], answers.confidence[indices] = best, confidence
 

@@ -108,9 +108,29 @@ def enter_all(
         Unavailable: A runtime or execution provider is not to be had.
     """
     with steps.step("load"):
-        files = {s: _enter_file(entered, s, options) for s in sources if is_model(s)}
+        files = {s: enter(entered, s, None, options, steps) for s in sources if is_model(s)}
     known = next((file.artifact for file in files.values()), None)
-    return [files.get(s) or _enter_weights(entered, s, known, options, steps) for s in sources]
+    return [files.get(s) or enter(entered, s, known, options, steps) for s in sources]
+
+
+def enter(
+    entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
+) -> Contestant:
+    """Opens one of them.
+
+    Args:
+        entered: Closes the runner.
+        source: A path, or a source of weights.
+        known: Of weights, which network they are of.
+        options: How it runs.
+        steps: Who counts the seconds.
+
+    Raises:
+        VggExportError: As :func:`enter_all`.
+    """
+    if is_model(source):
+        return _enter_file(entered, source, options)
+    return _enter_weights(entered, source, known, options, steps)
 
 
 def is_model(source: str) -> bool:

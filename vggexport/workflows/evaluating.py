@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 import calibration
+from vggexport import registry
 from vggexport.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.environment import package_versions, peak_rss_bytes
 from vggexport.errors import ArtifactError, InputError
@@ -23,7 +24,7 @@ from vggexport.reports.evaluation import (
     Mistake,
 )
 from vggexport.reports.verification import Guess
-from vggexport.workflows.answering import Answered, Answers, Engine, LocalEngine
+from vggexport.workflows.answering import ENGINES, Answered, Answers, Engine, EngineOptions
 from vggexport.workflows.calibrating import translated
 from vggexport.workflows.contestants import Contestant, RunOptions, enter_all
 from vggexport.workflows.labelled import check_readable
@@ -49,6 +50,7 @@ class EvaluateOptions:
         max_drop: Largest share by which a network may be right less often than the first.
         strict: Refuse images that a network was calibrated on, and take a gate that is
             inconclusive for one that failed.
+        engine: What spreads the work; how networks run, and ``strict``, come from here.
     """
 
     artifacts: tuple[str, ...]
@@ -61,6 +63,7 @@ class EvaluateOptions:
     min_top1: float | None = None
     max_drop: float | None = None
     strict: bool = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
@@ -74,7 +77,6 @@ def evaluate(
     options: EvaluateOptions,
     progress: Progress | None = None,
     *,
-    engine: Engine | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> EvaluationReport:
     """Runs all on the same labelled images and counts what each gets right.
@@ -82,7 +84,6 @@ def evaluate(
     Args:
         options: What is evaluated.
         progress: Who shows how far it is.
-        engine: Who spreads the work; this process where it is None.
         clock: Gives seconds; injected by tests.
 
     Raises:
@@ -92,16 +93,15 @@ def evaluate(
         Unavailable: A runtime or execution provider is not to be had.
     """
     steps = Steps(progress or Silent(), clock=clock)
-    chosen: Engine = LocalEngine(options.strict, clock) if engine is None else engine
+    engine = _engine(options, clock)
     with ExitStack() as entered:
-        with steps.step("load"):
-            artifacts = tuple(dict.fromkeys(options.artifacts))
-            contestants = enter_all(entered, artifacts, options.run, steps)
-            for other in contestants[1:]:
-                _check_comparable(contestants[0], other)
+        artifacts = tuple(dict.fromkeys(options.artifacts))
+        contestants = enter_all(entered, artifacts, options.run, steps)
+        for other in contestants[1:]:
+            _check_comparable(contestants[0], other)
         images = _open_images(options, contestants, steps)
         with steps.step("evaluate"), translated():
-            answered = chosen.answer(contestants, images, steps)
+            answered = engine.answer(contestants, images, steps)
         check_readable(images, answered.unreadable, steps)
         results = tuple(_results(contestants, images, answered))
     report = EvaluationReport(
@@ -111,13 +111,22 @@ def evaluate(
         tuple(answered.unreadable),
         tuple(_checks(results, options)),
         options.strict,
-        chosen.name,
+        engine.name,
         steps.seconds,
         peak_rss_bytes(),
         package_versions(),
     )
     _note(report, steps)
     return report
+
+
+def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
+    name, run = options.engine.name, options.run
+    if name == "local" and (options.engine.address or options.engine.workers):
+        raise InputError("--address and --workers are for --engine ray: add it, or leave them out")
+    chosen = replace(options.engine, run=run, strict=options.strict, clock=clock)
+    engine: Engine = registry.load(ENGINES, name)(chosen)
+    return engine
 
 
 def _check_comparable(first: Contestant, second: Contestant) -> None:
