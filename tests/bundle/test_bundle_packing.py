@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 from PIL import Image
@@ -351,6 +353,33 @@ def test_ort_mobile(pack, models, tmp_path):
     report = workflows.check_bundle(BundleCheckOptions(tmp_path / "out"))
     assert report.failures == ()
     assert report.answers[0].path == "ort-mobile/tiny_int8.ort"
+
+
+def test_ort_files_have_the_same_bytes_in_every_process(models, tmp_path):
+    """ONNX Runtime seeds the order of a table in every process, so there are two."""
+    for name in ("one", "other"):
+        command = [sys.executable, "-m", "vggexport", "bundle", str(models["tiny_int8.onnx"])]
+        command += ["-o", str(tmp_path / name), "--layout", "ort-mobile", "--images", "1"]
+        subprocess.run([*command, "--allow-untrained"], check=True, capture_output=True)
+    first, second = (
+        (tmp_path / name / "ort-mobile/tiny_int8.ort").read_bytes() for name in ("one", "other")
+    )
+    assert first == second
+
+
+def test_sessions_of_an_unknown_kind_are_not_put_in_order(tmp_path):
+    from vggexport.bundle.layouts.ort_order import order_kernel_types
+
+    builder = flatbuffers.Builder()
+    builder.StartObject(5)
+    builder.PrependBoolSlot(4, True, False)
+    builder.Finish(builder.EndObject(), file_identifier=b"ORTM")
+    path = tmp_path / "later.ort"
+    path.write_bytes(builder.Output())
+    with pytest.raises(ArtifactError, match="version of ONNX Runtime"):
+        order_kernel_types(path)
+    assert path.read_bytes() == builder.Output()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("batch", [None, 1])

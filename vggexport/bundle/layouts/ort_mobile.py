@@ -21,6 +21,7 @@ from onnxruntime.tools.convert_onnx_models_to_ort import (
 
 from vggexport.artifact import Artifact, sha256
 from vggexport.bundle.layouts.interface import PlacedModel, check_format
+from vggexport.bundle.layouts.ort_order import order_kernel_types
 from vggexport.errors import ArtifactError, one_line
 
 FORMAT = "ort"
@@ -48,6 +49,7 @@ def place(artifact: Artifact, path: Path, folder: Path) -> PlacedModel:
                 f"{path} cannot be converted to ORT format: {one_line(error)}"
             ) from error
     converted, config = folder / f"{path.stem}.ort", _configuration(folder)
+    order_kernel_types(converted)
     place_in_bundle = f"ort-mobile/{converted.name}"
     described = replace(artifact.located(converted), path=place_in_bundle, format=FORMAT)
     return PlacedModel(
