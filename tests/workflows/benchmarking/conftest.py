@@ -65,6 +65,7 @@ class Stage:
         run_ms: Milliseconds of a run by source.
         offered: Providers that start.
         elsewhere: Types of nodes that the CPU runs, whatever the provider.
+        batch: Of the artifacts; None for any.
         calls: (source, method) in order.
         machine_ms: What the machine adds to a run; changes as a test likes.
     """
@@ -72,6 +73,7 @@ class Stage:
     run_ms: dict[str, float] = field(default_factory=dict)
     offered: tuple[str, ...] = (CPU,)
     elsewhere: tuple[str, ...] = ()
+    batch: int | None = None
     calls: list[tuple[str, str]] = field(default_factory=list)
     machine_ms: Callable[[], float] = lambda: 0.0
 
@@ -106,7 +108,9 @@ class ActedRemote:
                 )
             else:
                 fallback = "there is no device"
-        artifact = replace(self.artifact, path=self.entry.source, spec=known or SPEC)
+        artifact = replace(
+            self.artifact, path=self.entry.source, spec=known or SPEC, batch=self.stage.batch
+        )
         return Loaded(artifact, "onnxruntime 1.32.0", self.provider, 20.0, {}, fallback)
 
     def run_once(self):

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from vggexport.errors import Unavailable
+from vggexport.errors import InputError, Unavailable
 from vggexport.latency import SETTLE_S, Share, Turn
 from vggexport.progress import Silent, Steps
 from vggexport.workflows.benchmarking import BenchmarkOptions
@@ -83,6 +83,17 @@ def test_runs_are_divided_among_launches(stage):
 def test_fewer_rounds_than_launches(stage):
     (result,) = measure("a.onnx", runs=2, launches=5)
     assert result.measurement.rounds == ((1,), (1,))
+
+
+def test_a_batch_to_come_is_looked_at_before_anything_is_measured(stage):
+    """What was measured by then would be lost."""
+    stage.batch = 1
+    options = BenchmarkOptions(("a.onnx",), threads=(1,), batches=(1, 8))
+    with pytest.raises(
+        InputError, match=r"a\.onnx takes 1 images at a time and --batch asks for 8"
+    ):
+        measure_cell(options.cells()[0], options, Steps(Silent()), {})
+    assert "run_once" not in [method for _, method in stage.calls]
 
 
 def test_weights_are_loaded_behind_files_whose_network_they_are_of(stage):
@@ -185,6 +196,15 @@ def test_turns_are_put_into_the_minute_that_they_began_in():
     assert [minute.p50_ms for minute in minutes] == [15.0, 30.0, 90.0]
     assert [minute.temperature_c for minute in minutes] == [41.0, 42.0, 43.0]
     assert minutes[0].frequency_mhz == 2000.0
+
+
+def test_all_have_the_minutes_that_rounds_began_in():
+    """The last turn of a round may begin in the next minute, and be alone there."""
+    clock = iter([0, 50]).__next__
+    calls = [lambda _method, _share: Turn((MS,), 1, 1)] * 2
+    assert [[t.minute for t in turns] for turns in take_turns(calls, [Share(1, 0)], clock)] == [
+        [0], [0]
+    ]  # fmt: skip
 
 
 def test_a_minute_is_the_median_of_its_runs():

@@ -104,6 +104,12 @@ def test_a_batch_that_the_file_does_not_take(export):
 
 
 @pytest.mark.usefixtures("no_ceilings")
+def test_the_batch_that_the_file_takes_alone(export):
+    (result,) = benchmark(export(batch=2), batches=(2,)).results
+    assert (result.batch, result.placement.mac_share) == (2, 1.0)
+
+
+@pytest.mark.usefixtures("no_ceilings")
 def test_a_file_that_is_not_ours(tmp_path):
     path = tmp_path / "text.onnx"
     path.write_text("not a model")

@@ -69,6 +69,7 @@ def measure_cell(
 
     Raises:
         ArtifactError: An artifact cannot be read.
+        InputError: An artifact does not take a batch that was asked for.
         Unavailable: The provider is not to be had, or does not run it all.
         Unfinished: A process ended before it was done.
     """
@@ -108,6 +109,7 @@ def _launch(
         for remote in remotes:  # loads are not to share the machine with imports
             remote.wait_until_made()
         loaded = _load(entries, remotes, in_turn(len(entries), number))
+        _check_batches(loaded, options.batches)
         first_ms: list[float] = [remote.call("run_once") for remote in remotes]
         for entry, remote in zip(entries, remotes, strict=True):
             seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
@@ -156,6 +158,17 @@ def _load(
         loaded[index] = remotes[index].call("load", known)
         known = known or loaded[index].artifact.spec
     return [loaded[index] for index in range(len(entries))]
+
+
+def _check_batches(loaded: Iterable[Loaded], batches: Sequence[int]) -> None:
+    """Refuses batches to come, too: what was measured by then would be lost.
+
+    Raises:
+        InputError: An artifact does not take one of them.
+    """
+    for one in loaded:
+        for batch in batches:
+            contestant.check_batch(one.artifact, batch)
 
 
 def _result(

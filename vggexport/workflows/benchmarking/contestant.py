@@ -212,7 +212,8 @@ class Contestant:
 
     def placement(self) -> Placement | None:
         """Where the nodes ran, from a profiled run; None where there is one place only."""
-        nodes = self._runner.placed_nodes(self._images[:1])
+        one = self._images[: self._artifact.batch or 1]  # or as many as a file takes, no fewer
+        nodes = self._runner.placed_nodes(one)
         return None if nodes is None else place(nodes, self._artifact.spec, self._runner.provider)
 
     def _open(self, known: VGGSpec | None, provider: str | None) -> None:
@@ -254,16 +255,25 @@ def _with(artifact: Artifact, source: str, size_bytes: int) -> Artifact:
     return replace(artifact, path=source, size_bytes=size_bytes)
 
 
+def check_batch(artifact: Artifact, batch: int) -> None:
+    """Refuses a number of images that an artifact does not take.
+
+    Raises:
+        InputError: It takes another number of them.
+    """
+    if artifact.batch not in (None, batch):
+        raise InputError(
+            f"{artifact.path} takes {artifact.batch} images at a time and --batch asks for "
+            f"{batch}: measure it with --batch {artifact.batch}, or export it with another"
+        )
+
+
 def _images(artifact: Artifact, entry: Entry) -> Images:
     """Synthetic images with the statistics of photographs.
 
     Raises:
         InputError: The artifact takes another number of them.
     """
-    if artifact.batch not in (None, entry.batch):
-        raise InputError(
-            f"{entry.source} takes {artifact.batch} images at a time and --batch asks for "
-            f"{entry.batch}: measure it with --batch {artifact.batch}, or export it with another"
-        )
+    check_batch(artifact, entry.batch)
     size = artifact.spec.input_size
     return np.stack([calibration.synthetic_image(entry.seed, i, size) for i in range(entry.batch)])
