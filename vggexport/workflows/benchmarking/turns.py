@@ -40,7 +40,7 @@ class MachineState:
 
 @dataclass(frozen=True, slots=True)
 class TimedTurn:
-    """A turn, in which minute of the measurement it began, and the machine at its end."""
+    """A turn, in which minute of the measurement its round began, and the machine at its end."""
 
     turn: Turn
     minute: int
@@ -98,8 +98,8 @@ def take_turns(
     turns: list[list[TimedTurn]] = [[] for _ in calls]
     begin = clock()
     for number, share in enumerate(rounds):
+        minute = int((clock() - begin) // _SECONDS_A_MINUTE)
         for index in in_turn(len(calls), number):
-            minute = int((clock() - begin) // _SECONDS_A_MINUTE)
             turn: Turn = calls[index]("take_turn", share)
             turns[index].append(TimedTurn(turn, minute, state()))
     return turns
