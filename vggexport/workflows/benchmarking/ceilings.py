@@ -39,11 +39,14 @@ def measure_ceiling(provider: str, threads: int) -> Ceiling:
 
 
 def _first(remotes: list[Remote], method: str, *arguments: Precision) -> float | None:
-    """What the first that can do it reached: a missing package is a missing figure here."""
+    """What the first that can do it reached.
+
+    A missing package, or too little memory, is a missing figure here: all else is measured by now.
+    """
     for remote in remotes:
         try:
             value: float | None = remote.call(method, *arguments)
-        except VggExportError:
+        except (VggExportError, MemoryError):
             continue
         if value is not None:
             return value
