@@ -77,9 +77,10 @@ def test_a_provider_that_is_not_the_devices():
         options.cells()
 
 
-def test_a_runtime_without_cuda_is_unavailable():
+@pytest.mark.parametrize("asked", [{"device": "cuda"}, {"provider": CUDA}])
+def test_a_runtime_without_cuda_is_unavailable(asked):
     with pytest.raises(Unavailable, match=r"b\.tflite does not run on CUDA here"):
-        BenchmarkOptions(("a.onnx", "b.tflite"), "cuda").cells()
+        BenchmarkOptions(("a.onnx", "b.tflite"), **asked).cells()
 
 
 @pytest.mark.parametrize(

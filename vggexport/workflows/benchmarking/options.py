@@ -108,7 +108,7 @@ class BenchmarkOptions:
             for number, batch in product(self.threads_or_cores, self.batches)
         ]
         for entry in cells[0]:
-            if entry.format != "onnx" and self.device == CUDA and not self.allow_fallback:
+            if entry.format != "onnx" and provider == CUDA_PROVIDER and not self.allow_fallback:
                 raise Unavailable(
                     f"{entry.source} does not run on CUDA here, ONNX files do: export it with "
                     "vggexport onnx, or measure it on the CPU with --allow-fallback"
