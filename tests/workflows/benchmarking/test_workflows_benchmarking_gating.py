@@ -1,10 +1,12 @@
 """Baselines: read, refused, and held against what is measured now."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
+from vggexport.environment.gpu import Gpu
 from vggexport.errors import InputError
 from vggexport.latency import Verdict
 from vggexport.reports.latency import BenchmarkReport, Gate, GatedResult
@@ -49,6 +51,16 @@ def test_a_file_in_another_folder_is_known_by_its_name(write, make_result):
     gated, missing = read_baseline(write(*former)).gate(now, 0.05)
     assert [g.ratio.value for g in gated] == [pytest.approx(1.0, abs=0.01)]
     assert missing == ("c.onnx",)
+
+
+def test_of_two_files_of_one_name_the_one_in_the_same_folder_is_meant(write, make_result):
+    former = make_result("old/a.onnx", rounds(10)), make_result("new/a.onnx", rounds(20))
+    gated, _ = read_baseline(write(*former)).gate([make_result("./new/a.onnx", rounds(20))], 0.05)
+    assert [g.ratio.value for g in gated] == [pytest.approx(1.0, abs=0.01)]
+    with pytest.raises(
+        InputError, match=r"several a\.onnx: name one as .* old/a\.onnx or new/a\.onnx"
+    ):
+        read_baseline(write(*former)).gate([make_result("a.onnx")], 0.05)
 
 
 def test_one_artifact_then_and_one_now_need_no_common_name(write, make_result):
@@ -103,11 +115,27 @@ def test_threads_are_looked_at_before_anything_is_measured(write, make_result):
 def test_another_machine_is_refused(write, make_result, machine, key, value, said):
     path = write(make_result(), change=lambda d: d["environment"].update({key: value}))
     with pytest.raises(InputError, match=said):
-        read_baseline(path).check_machine(machine)
+        read_baseline(path).check_machine(machine, None)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "refused"),
+    [("H100", "H200", True), ("H100", "H100", False), ("H100", None, False), (None, "H100", False)],
+)
+def test_another_gpu_is_refused(write, make_result, machine, then, now, refused):
+    """A run on the CPU has none; that it was one is told by the providers of its results."""
+    of = {name: name and Gpu(name, "550.54", None) for name in (then, now)}
+    path = write(
+        make_result(),
+        change=lambda d: d["environment"].update(gpu=of[then] and of[then].to_json()),
+    )
+    expected = pytest.raises(InputError, match="GPU was H100 and is H200")
+    with expected if refused else nullcontext():
+        read_baseline(path).check_machine(machine, of[now])
 
 
 def test_the_same_machine_is_not(write, make_result, machine):
-    read_baseline(write(make_result())).check_machine(machine)
+    read_baseline(write(make_result())).check_machine(machine, None)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +151,13 @@ def test_the_same_machine_is_not(write, make_result, machine):
         (lambda d: d["results"][0].update(rounds=[8]), "is not what vggexport benchmark"),
         (lambda d: d["results"][0].update(samples_ms=["fast"]), "could not convert"),
         (lambda d: d["results"][0].update(samples_ms=[0.0] * 8), "samples_ms that are not"),
+        (
+            lambda d: d["results"][0].update(samples_ms=[1.0] * 7 + [float("nan")]),
+            "that are not times",
+        ),
+        (lambda d: d["results"][0].update(samples_ms=[float("inf")] * 8), "that are not times"),
+        (lambda d: d["results"][0].update(samples_ms=[10**999] * 8), "is not what vggexport"),
+        (lambda d: d["results"][0].update(threads=[1]), "threads or batch that are no numbers"),
         (lambda d: d["results"][0].update(samples_ms=[], rounds=[]), "samples_ms that are not"),
         (lambda d: d.update(results="none"), "is not what"),
     ],
@@ -134,7 +169,12 @@ def test_what_is_no_report_is_refused(write, make_result, change, said):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"\xff{", "is not JSON"), (b"[]", "is not what"), (None, "cannot be read")],
+    [
+        (b"\xff{", "is not JSON"),
+        (b"[" * 10**6, "is not JSON"),
+        (b"[]", "is not what"),
+        (None, "cannot be read"),
+    ],
 )
 def test_what_is_no_document_is_refused(tmp_path, content, said):
     path = tmp_path / "base.json"

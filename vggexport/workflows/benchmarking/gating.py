@@ -8,12 +8,14 @@ then, which no interval from within the two runs knows of. Where the former *art
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from vggexport.environment.gpu import Gpu
 from vggexport.environment.machine import Machine
 from vggexport.errors import InputError
 from vggexport.latency import Launches, unpaired_ratio
@@ -26,14 +28,19 @@ class BaselineResult:
     """One result of the former run.
 
     Attributes:
-        name: The artifact's, without its folder.
+        path: The artifact's, as it was given.
         settings: What must be the same for a comparison, by its name.
         launches_ms: The timings by launch and round.
     """
 
-    name: str
+    path: Path
     settings: Mapping[str, Any]
     launches_ms: Launches
+
+    @property
+    def name(self) -> str:
+        """The artifact's, without its folder."""
+        return self.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +57,18 @@ class Baseline:
     machine: Mapping[str, Any]
     results: tuple[BaselineResult, ...]
 
-    def check_machine(self, machine: Machine) -> None:
+    def check_machine(self, machine: Machine, gpu: Gpu | None) -> None:
         """Refuses to compare machines.
+
+        Args:
+            machine: This one.
+            gpu: Its GPU, where that is to be measured.
 
         Raises:
             InputError: It ran on another; the message names the difference.
         """
-        self._check(self.machine, machine_settings(machine.to_json()))
+        environment = machine.to_json() | {"gpu": gpu and gpu.to_json()}
+        self._check(self.machine, machine_settings(environment))
 
     def check_threads(self, threads: Iterable[int]) -> None:
         """Refuses numbers of threads that the former run has not, before anything is measured.
@@ -78,7 +90,7 @@ class Baseline:
             What was held to it, and names of the artifacts that it has not.
 
         Raises:
-            InputError: It has none of them, or measured them otherwise.
+            InputError: It has none of them, has one twice, or measured them otherwise.
         """
         gated, missing = [], []
         for result in results:
@@ -99,8 +111,20 @@ class Baseline:
     def _of_artifact(
         self, result: BenchmarkResult, results: Sequence[BenchmarkResult]
     ) -> list[BaselineResult]:
-        """Results of the artifact of that name; of the only one where there is one only."""
+        """Results of the artifact of that path, or else name; of the only one where there is one.
+
+        Raises:
+            InputError: It has several of that name, and none of that path.
+        """
+        path = Path(result.artifact.path)
+        if known := [former for former in self.results if former.path == path]:
+            return known
         known = [former for former in self.results if former.name == result.name]
+        if len(paths := dict.fromkeys(former.path for former in known)) > 1:
+            raise InputError(
+                f"baseline {self.path} has several {result.name}: name one as it was then, "
+                f"{' or '.join(map(str, paths))}"
+            )
         only = {former.name for former in self.results}, {one.name for one in results}
         return list(self.results) if not known and max(map(len, only)) == 1 else known
 
@@ -117,7 +141,7 @@ class Baseline:
 
     def _check(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         for name, value in now.items():
-            if then[name] != value:
+            if name in then and then[name] != value:  # a run on the CPU has no GPU
                 raise self._differs(name, then[name], value)
 
     def _differs(self, name: str, then: object, now: object) -> InputError:
@@ -160,14 +184,14 @@ def read_baseline(path: Path) -> Baseline:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"baseline {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"baseline {path} is not JSON: {error}") from error
     try:
         if document["schema"] != SCHEMA:
             raise InputError(f"baseline {path} has schema {document['schema']}, not {SCHEMA}")
         results = tuple(_result(result) for result in document["results"])
         machine = machine_settings(document["environment"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"baseline {path} is not what vggexport benchmark --json writes: {error!r}"
         ) from error
@@ -181,6 +205,11 @@ def _result(result: Mapping[str, Any]) -> BaselineResult:
     launches = tuple(tuple(tuple(islice(samples, n)) for n in launch) for launch in counts)
     found = [ms for launch in launches for r in launch for ms in r]
     whole = len(found) == sum(map(sum, counts)) and not any(True for _ in samples)
-    if not (whole and found and min(found) > 0 and all(all(launch) for launch in counts)):
+    if not (whole and found and all(all(launch) for launch in counts)):
         raise ValueError(f"samples_ms that are not in rounds of {counts}")
-    return BaselineResult(Path(result["path"]).name, result_settings(result), launches)
+    if not all(0 < ms < math.inf for ms in found):  # a NaN is not, either
+        raise ValueError("samples_ms that are not times")
+    settings = result_settings(result)
+    if not all(isinstance(settings[name], int) for name in ("threads", "batch")):
+        raise ValueError("threads or batch that are no numbers")
+    return BaselineResult(Path(result["path"]), settings, launches)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from vggexport.environment.gpu import read_gpu
+from vggexport.environment.gpu import Gpu, read_gpu
 from vggexport.environment.machine import Machine, read_machine
 from vggexport.latency import paired_ratio
 from vggexport.placement import Placement
@@ -42,7 +42,8 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     """
     steps = Steps(progress or Silent())
     machine, cells = read_machine(), options.cells()
-    stored = _stored_baseline(options, machine)
+    gpu = read_gpu() if options.execution_provider == CUDA_PROVIDER else None
+    stored = _stored_baseline(options, machine, gpu)
     for note in notes.busy(machine):
         steps.progress.note(note)
     placements: dict[str, Placement | None] = {}
@@ -55,7 +56,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
         steps.progress.note(note)
     return BenchmarkReport(
         machine,
-        read_gpu() if options.execution_provider == CUDA_PROVIDER else None,
+        gpu,
         results,
         comparisons,
         ceilings,
@@ -65,12 +66,14 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     )
 
 
-def _stored_baseline(options: BenchmarkOptions, machine: Machine) -> Baseline | None:
+def _stored_baseline(
+    options: BenchmarkOptions, machine: Machine, gpu: Gpu | None
+) -> Baseline | None:
     """The former run, found to be of this machine; None where there is none."""
     if options.baseline is None or options.baseline_artifact:
         return None
     baseline = read_baseline(options.baseline)
-    baseline.check_machine(machine)
+    baseline.check_machine(machine, gpu)
     baseline.check_threads(options.threads_or_cores)
     return baseline
 
