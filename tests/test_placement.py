@@ -60,7 +60,9 @@ def test_a_silent_fallback_has_no_share():
 
 
 def test_no_nodes_are_no_placement():
-    assert place((), SPEC, CUDA).node_share == 0.0
+    placement = place((), SPEC, CUDA)
+    assert (placement.node_share, placement.complete) == (0.0, False)
+    assert placement.reason == "the profile names no node"
 
 
 @pytest.mark.parametrize(("elsewhere", "share"), [((), 1.0), (("fc2",), None)])

@@ -51,12 +51,14 @@ class Placement:
 
     @property
     def complete(self) -> bool:
-        """Whether the provider ran it all."""
-        return not self.elsewhere
+        """Whether the provider ran it all. A profile that names no node does not show that."""
+        return self.node_share > 0 and not self.elsewhere
 
     @property
     def reason(self) -> str:
         """What it did not run; empty if that is nothing."""
+        if not (self.node_share or self.elsewhere):
+            return "the profile names no node"
         parts = (f"{', '.join(types)} on {name}" for name, types in self.elsewhere.items())
         return f"node types without a kernel there: {'; '.join(parts)}" if self.elsewhere else ""
 
