@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vggexport.latency import (
+    MIN_LAUNCHES,
     ROUNDS,
     Measurement,
     Ratio,
@@ -55,6 +56,8 @@ def single(*turns_ms):
         (Share(1, 0.035), 4),  # 30 ms are not yet 35
         (Share(1, 0.04), 4),
         (Share(6, 0.04), 6),
+        (Share(0, 0.04), 4),
+        (Share(0, 0.001), 1),
     ],
 )
 def test_a_turn_ends_when_count_and_time_are_reached(share, runs):
@@ -90,10 +93,12 @@ def test_offline_has_one_timing_a_turn():
     assert "no percentiles" in measurement.unsupported()[0]
 
 
-@pytest.mark.parametrize(("runs", "seconds"), [(1, 0.0), (7, 1.0), (20, 0.5), (64, 5.0), (999, 0)])
+@pytest.mark.parametrize(
+    ("runs", "seconds"), [(1, 0.0), (1, 60.0), (7, 1.0), (20, 0.5), (64, 5.0), (999, 0)]
+)
 def test_shares_add_up_to_what_was_asked_for(runs, seconds):
     planned = list(shares(runs, seconds, settle_s=0.1))
-    assert len(planned) == min(runs, ROUNDS)
+    assert len(planned) == min(max(runs, MIN_LAUNCHES if seconds else 1), ROUNDS)
     assert sum(share.runs for share in planned) == runs
     assert sum(share.seconds for share in planned) == pytest.approx(seconds)
     assert {share.settle_s for share in planned} == {0.1}

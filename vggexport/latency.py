@@ -74,7 +74,7 @@ class Share:
     """What one turn has to reach.
 
     Attributes:
-        runs: Counted runs, at least.
+        runs: Counted runs, at least; 0 where the seconds alone count.
         seconds: Seconds, at least.
         settle_s: Seconds of runs in front that do not count, the last of which may go on: caches
             are then this contestant's own again, and threads of the one before are asleep.
@@ -103,12 +103,14 @@ class Turn:
 def shares(runs: int, seconds: float, *, settle_s: float = 0.0) -> Iterator[Share]:
     """Divides a measurement into turns, which together reach the count *and* the time.
 
+    Where time is asked for, there are rounds enough for an interval, however low the count is.
+
     Args:
         runs: At least 1.
         seconds: 0 or more.
         settle_s: As in :class:`Share`.
     """
-    rounds = min(ROUNDS, runs)
+    rounds = min(ROUNDS, max(runs, MIN_LAUNCHES if seconds else 1))
     for number in range(rounds):
         count = runs * (number + 1) // rounds - runs * number // rounds
         yield Share(count, seconds / rounds, settle_s)
