@@ -135,6 +135,13 @@ def test_bad_input(run, workplace, arguments, code, said):
     assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
 
 
+@pytest.mark.parametrize("option", ["--duration", "--sustained"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_time_that_is_none_is_refused(run, option, value):
+    outcome = run("benchmark", "vgg.onnx", option, value)
+    assert (outcome.code, f"{value} is not a finite number" in outcome.error) == (2, True)
+
+
 def test_a_fallback_that_is_allowed_is_told(run, file):
     outcome = run("benchmark", file, *QUICK, "--device", "cuda", "--allow-fallback", "--json")
     assert outcome.code == 0, outcome.stderr

@@ -82,6 +82,8 @@ def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, work
         (["vgg_a.onnx", "vgg_a.tflite", "--data", "none"], 2, "none"),
         (["vgg_a.onnx", "vgg_a.tflite", "--provider", "CUDA"], 3, "execution provider CUDA"),
         (["vgg_a.onnx", "vgg_a.tflite", "--images", "0"], 2, "--images"),
+        (["vgg_a.onnx", "vgg_a.tflite", "--max-abs", "nan"], 2, "nan is not a finite number"),
+        (["vgg_a.onnx", "vgg_a.tflite", "--min-sqnr", "-inf"], 2, "-inf is not a finite number"),
     ],
 )
 @pytest.mark.usefixtures("files")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path, report_file_options
+from vggexport.cli.options import common_options, file_path, finite, report_file_options
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -83,6 +83,7 @@ class Percentage(click.ParamType[float]):
 @click.option(
     "--duration",
     type=click.FloatRange(min=0),
+    callback=finite,
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -124,6 +125,7 @@ class Percentage(click.ParamType[float]):
 @click.option(
     "--sustained",
     type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     metavar="MINUTES",
     help="Go on for so long, and show each minute.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +72,17 @@ class Share(click.ParamType[float]):
         if not 0 <= share <= 1:
             self.fail(f"{value!r} is not a share from 0 to 1, as 0.82 or 82%", param, ctx)
         return share
+
+
+def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """Callback of numbers: Click takes "nan" and "inf" for some, of which nan is in every range.
+
+    Raises:
+        click.BadParameter: It is one of those.
+    """
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value!r} is not a finite number")
+    return value
 
 
 def file_path(**options: Any) -> Any:

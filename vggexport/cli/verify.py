@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path, report_file_options
+from vggexport.cli.options import common_options, file_path, finite, report_file_options
 
 
 @click.command()
@@ -48,12 +48,18 @@ from vggexport.cli.options import common_options, file_path, report_file_options
 )
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
 @click.option("--strict", is_flag=True, help="Refuse images that an artifact was calibrated on.")
-@click.option("--max-abs", type=float, help="Largest difference of one probability allowed.")
-@click.option("--min-sqnr", type=float, metavar="DB", help="Of the probabilities.")
-@click.option("--min-logit-sqnr", type=float, metavar="DB", help="Of the logits.")
+@click.option(
+    "--max-abs",
+    type=float,
+    callback=finite,
+    help="Largest difference of one probability allowed.",
+)
+@click.option("--min-sqnr", type=float, callback=finite, metavar="DB", help="Of the probabilities.")
+@click.option("--min-logit-sqnr", type=float, callback=finite, metavar="DB", help="Of the logits.")
 @click.option(
     "--min-top1-agreement",
     type=click.FloatRange(0, 1),
+    callback=finite,
     help="Share of images with the same best class, 0 to 1.",
 )
 @click.option(
