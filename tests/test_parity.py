@@ -204,3 +204,15 @@ def test_sqnr_of_any_arrays():
     assert math.isnan(sqnr_db(signal, np.array([np.nan, 4.0])))
     # Sums of squares beyond float32's range.
     assert sqnr_db(np.float32([1e30]), np.float32([1.1e30])) == pytest.approx(20.0, rel=1e-5)
+
+
+def test_a_reference_without_signal_has_infinite_errors():
+    """A full-integer file of many classes may round every probability to zero."""
+    nothing, something = np.zeros((1, 4)), np.full((1, 4), 0.25)
+    metrics = compare(nothing, something)
+    assert (metrics.rel_l2, metrics.sqnr_db, metrics.to_json()["rel_l2"]) == (
+        math.inf,
+        -math.inf,
+        None,
+    )
+    assert compare(nothing, nothing).rel_l2 == 0

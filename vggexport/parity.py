@@ -154,7 +154,7 @@ class Comparison:
         norms = math.sqrt(sums["signal"] * sums["power"])
         return ParityMetrics(
             max_abs=self._max_abs,
-            rel_l2=math.sqrt(sums["noise"] / sums["signal"]),
+            rel_l2=_ratio(math.sqrt(sums["noise"]), math.sqrt(sums["signal"])),
             sqnr_db=decibels(sums["signal"], sums["noise"]),
             logit_sqnr_db=decibels(sums["logit_signal"], sums["logit_noise"]),
             cosine=sums["product"] / norms if norms else 0.0,
@@ -200,6 +200,13 @@ def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
     signal = float(np.sum(np.square(reference, dtype=np.float64)))
     noise = float(np.sum(np.square(np.subtract(candidate, reference, dtype=np.float64))))
     return decibels(signal, noise)
+
+
+def _ratio(noise: float, signal: float) -> float:
+    """Of two norms; infinite without a signal: full-integer files may round all to zero."""
+    if signal:
+        return noise / signal
+    return math.inf if noise else 0.0
 
 
 def decibels(signal: float, noise: float) -> float:
