@@ -182,6 +182,11 @@ def test_images_that_were_calibrated_on_are_counted_and_refused(network, make_np
     with pytest.raises(CalibrationError, match="was calibrated on"):
         verified(FILES[0], "own.onnx", data=data.data, strict=True)
     assert verified(FILES[0], "own.onnx", strict=True).candidates[0].seen == 0
+    of_reference = verified("own.onnx", FILES[0], data=data.data)
+    assert (of_reference.reference_seen, of_reference.candidates[0].seen) == (4, 0)
+    assert of_reference.to_json()["reference"]["calibration_images"] == 4
+    with pytest.raises(CalibrationError, match=r"own\.onnx was calibrated on"):
+        verified("own.onnx", FILES[0], data=data.data, strict=True)
 
 
 @pytest.mark.usefixtures("files")

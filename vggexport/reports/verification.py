@@ -275,6 +275,7 @@ class VerifyReport:
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         versions: Of the packages that took part.
+        reference_seen: Images that the reference's calibration took ranges from.
     """
 
     reference: RunnerRecord
@@ -284,6 +285,7 @@ class VerifyReport:
     seconds: Mapping[str, float]
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    reference_seen: int = 0
 
     @property
     def inference_seconds(self) -> float:
@@ -303,7 +305,10 @@ class VerifyReport:
         """The contract's keys and further ones."""
         return {
             "schema": SCHEMA,
-            "reference": self.reference.to_json(),
+            "reference": {
+                **self.reference.to_json(),
+                "calibration_images": self.reference_seen,
+            },
             "images": self.images,
             "source": self.source,
             "candidates": [candidate.to_json() for candidate in self.candidates],

@@ -139,8 +139,7 @@ def verify(
         for unreadable in images.unreadable:
             steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
         reports = tuple(match.report(candidate, steps) for candidate in candidates)
-    _note_seen(reports, steps)
-    return VerifyReport(
+    report = VerifyReport(
         match.record(reference),
         match.images,
         images.source.name,
@@ -148,7 +147,10 @@ def verify(
         steps.seconds,
         peak_rss_bytes(),
         package_versions(),
+        match.reference_seen,
     )
+    _note_seen(report, steps)
+    return report
 
 
 def _enter(
@@ -211,6 +213,7 @@ class _Match:
 
     Attributes:
         images: Images so far.
+        reference_seen: Of them those that the reference was calibrated on.
         chunk: Images to take at a time.
     """
 
@@ -233,7 +236,7 @@ class _Match:
         ]
         self._sample: list[NDArray[np.uint8]] = []
         self.chunk = 1 if layers else CHUNK
-        self.images = 0
+        self.images = self.reference_seen = 0
         self._seconds = dict.fromkeys((reference, *candidates), 0.0)
 
     def play(self, chunk: Sequence[calibration.SourceImage]) -> Outputs:
@@ -242,6 +245,7 @@ class _Match:
         Raises:
             CalibrationError: One was calibrated on, and ``strict`` is set.
         """
+        self.reference_seen += self._count_seen(self._reference, chunk)
         for candidate, tally in zip(self._candidates, self._tallies, strict=True):
             tally.seen += self._count_seen(candidate, chunk)
         pixels = np.stack([image.pixels for image in chunk])
@@ -285,13 +289,13 @@ class _Match:
         self._seconds[contestant] += self._clock() - begin
         return outputs
 
-    def _count_seen(self, candidate: Contestant, chunk: Sequence[calibration.SourceImage]) -> int:
-        record = candidate.artifact.calibration
+    def _count_seen(self, contestant: Contestant, chunk: Sequence[calibration.SourceImage]) -> int:
+        record = contestant.artifact.calibration
         calibrated = frozenset(record.image_digests) if record else frozenset()
         seen = [image.label for image in chunk if image.digest in calibrated]
         if seen and self._options.strict:
             raise CalibrationError(
-                f"{seen[0]} is one of the images that {candidate.path} was calibrated on: verify "
+                f"{seen[0]} is one of the images that {contestant.path} was calibrated on: verify "
                 "on others, or without --strict"
             )
         return len(seen)
@@ -306,10 +310,11 @@ def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
     return replace(tolerance, reason=limits.reason, **given) if given else tolerance
 
 
-def _note_seen(reports: Sequence[CandidateReport], steps: Steps) -> None:
-    for report in reports:
-        if report.seen:
+def _note_seen(report: VerifyReport, steps: Steps) -> None:
+    candidates = [(candidate.runner, candidate.seen) for candidate in report.candidates]
+    for runner, seen in ((report.reference, report.reference_seen), *candidates):
+        if seen:
             steps.progress.note(
-                f"{report.seen} of the images were calibrated on for {report.runner.path}: what "
+                f"{seen} of the images were calibrated on for {runner.path}: what "
                 "they say of unseen images is too good"
             )
