@@ -97,11 +97,13 @@ def test_the_difference_that_is_named_is_the_only_one_of_the_nearest(write, make
         read_baseline(write(*former)).gate([make_result(batch=8, threads=4)], 0.05)
 
 
-def test_threads_are_looked_at_before_anything_is_measured(write, make_result):
+def test_threads_and_batches_are_looked_at_before_anything_is_measured(write, make_result):
     baseline = read_baseline(write(make_result(threads=1), make_result(threads=4)))
-    baseline.check_threads([1, 4])
+    baseline.check_counts("threads", [1, 4])
     with pytest.raises(InputError, match="threads was 1 and 4 and is 2; take a new baseline"):
-        baseline.check_threads([2])
+        baseline.check_counts("threads", [2])
+    with pytest.raises(InputError, match="batch was 1 and is 8"):
+        baseline.check_counts("batch", [1, 8])
 
 
 @pytest.mark.parametrize(

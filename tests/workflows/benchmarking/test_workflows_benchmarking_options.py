@@ -54,6 +54,24 @@ def test_a_former_artifact_takes_turns_in_front_of_the_others():
 
 
 @pytest.mark.parametrize(
+    ("baseline", "is_artifact"),
+    [
+        ("b.tflite", True),
+        ("saved", True),
+        ("gone.onnx", True),
+        ("weights.npz", True),
+        ("random:0", True),
+        ("base.json", False),
+        ("base.txt", False),
+        ("/dev/fd/63", False),  # base.json in a shell's <(...)
+    ],
+)
+def test_what_is_no_artifact_is_a_former_run(baseline, is_artifact):
+    options = BenchmarkOptions(("a.onnx",), baseline=Path(baseline))
+    assert options.baseline_artifact == (baseline if is_artifact else None)
+
+
+@pytest.mark.parametrize(
     ("device", "provider", "expected"),
     [
         ("cpu", None, None),

@@ -71,6 +71,8 @@ def test_a_former_run_and_a_former_artifact(export, no_ceilings, tmp_path):
     assert [g.paired for g in (*stored.results, *paired.results)] == [False, True]
     with pytest.raises(InputError, match="threads was 1 and is 2"):
         benchmark(path, baseline=former, threads=(2,))
+    with pytest.raises(InputError, match="batch was 1 and is 2"):
+        benchmark(path, baseline=former, batches=(1, 2))
     assert len(no_ceilings) == 3  # nothing was measured for the last
 
 

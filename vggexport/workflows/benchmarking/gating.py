@@ -70,16 +70,20 @@ class Baseline:
         environment = machine.to_json() | {"gpu": gpu and gpu.to_json()}
         self._check(self.machine, machine_settings(environment))
 
-    def check_threads(self, threads: Iterable[int]) -> None:
-        """Refuses numbers of threads that the former run has not, before anything is measured.
+    def check_counts(self, name: str, numbers: Iterable[int]) -> None:
+        """Refuses numbers that the former run has not, before anything is measured.
+
+        Args:
+            name: "threads" or "batch".
+            numbers: Those that are to be measured.
 
         Raises:
             InputError: There is one.
         """
-        known = sorted({result.settings["threads"] for result in self.results})
-        for number in threads:
+        known = sorted({result.settings[name] for result in self.results})
+        for number in numbers:
             if number not in known:
-                raise self._differs("threads", " and ".join(map(str, known)), number)
+                raise self._differs(name, " and ".join(map(str, known)), number)
 
     def gate(
         self, results: Sequence[BenchmarkResult], max_regression: float

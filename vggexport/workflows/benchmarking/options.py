@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from vggexport.artifact import SUFFIXES
 from vggexport.environment.machine import physical_cores
 from vggexport.errors import InputError, Unavailable
 from vggexport.latency import MIN_LAUNCHES, Scenario
+from vggexport.weights.files import FORMATS
+from vggexport.weights.sources import WORDS
 from vggexport.workflows.benchmarking.contestant import Entry
 
 DEFAULT_RUNS = 64
@@ -24,7 +27,9 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
 JSON_SUFFIX = ".json"
-"""What a baseline ends in that is a former run, and not a former artifact."""
+ARTIFACT_SUFFIXES = frozenset({*SUFFIXES.values(), *FORMATS})
+"""What a baseline ends in that is a former artifact. Any other file is read as a former run: where
+it is none, that is what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,12 @@ class BenchmarkOptions:
     @property
     def baseline_artifact(self) -> str | None:
         """A former artifact that takes turns with the others."""
-        is_artifact = self.baseline is not None and self.baseline.suffix != JSON_SUFFIX
-        return str(self.baseline) if is_artifact else None
+        if self.baseline is None:
+            return None
+        is_folder = self.baseline.is_dir() and self.baseline.suffix != JSON_SUFFIX
+        is_file = self.baseline.suffix in ARTIFACT_SUFFIXES
+        is_word = self.baseline.name.partition(":")[0] in WORDS
+        return str(self.baseline) if is_folder or is_file or is_word else None
 
     @property
     def threads_or_cores(self) -> tuple[int, ...]:

@@ -74,7 +74,8 @@ def _stored_baseline(
         return None
     baseline = read_baseline(options.baseline)
     baseline.check_machine(machine, gpu)
-    baseline.check_threads(options.threads_or_cores)
+    baseline.check_counts("threads", options.threads_or_cores)
+    baseline.check_counts("batch", options.batches)
     return baseline
 
 
