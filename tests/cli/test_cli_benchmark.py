@@ -116,6 +116,9 @@ def test_a_baseline_of_another_environment_is_refused(run, file):
         (["vgg.onnx", "--batch", "0"], 2, "--batch"),
         (["vgg.onnx", "--batch", "1,x"], 2, "'1,x' is not a list of numbers from 1"),
         (["vgg.onnx", "--threads", ""], 2, "--threads"),
+        (["vgg.onnx", "--threads", "5000"], 2, "numbers from 1 to 1024"),
+        (["vgg.onnx", "--batch", "9" * 5000], 2, "numbers from 1 to 4096"),
+        (["vgg.onnx", "--baseline", "text.txt"], 2, "baseline text.txt is not JSON"),
         (["vgg.onnx", "--max-regression", "high"], 2, "'high' is not a share"),
         (["vgg.onnx", "--max-regression", "100%"], 2, "--max-regression"),
         (["vgg.onnx", "--max-regression", "nan"], 2, "--max-regression"),
@@ -131,6 +134,7 @@ def test_a_baseline_of_another_environment_is_refused(run, file):
 def test_bad_input(run, workplace, arguments, code, said):
     (workplace / "text.onnx").write_text("not a model")
     (workplace / "text.json").write_text("not JSON")
+    (workplace / "text.txt").write_text("not JSON")
     outcome = run("benchmark", *arguments, "--runs", 1, "--duration", 0)
     assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
 

@@ -7,13 +7,29 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path, finite, report_file_options
+from vggexport.cli.options import (
+    MAX_THREADS,
+    common_options,
+    file_path,
+    finite,
+    report_file_options,
+)
+
+MAX_BATCH = 4096
+"""Images: 2.5 GB as float32 at 224x224."""
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
-    """Whole numbers from 1, separated by commas, each once."""
+    """Whole numbers from 1, separated by commas, each once.
+
+    Args:
+        most: The largest; beyond it runtimes fail in ways of their own, or never end.
+    """
 
     name = "N,..."
+
+    def __init__(self, most: int) -> None:
+        self.most = most
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -21,9 +37,14 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         """Parses one value: text, or a number or list of the configuration file."""
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
         numbers = [str(part).strip() for part in parts]
-        if not numbers or not all(n.isdecimal() and int(n) > 0 for n in numbers):
-            self.fail(f"{value!r} is not a list of numbers from 1, such as 1,8,32", param, ctx)
+        if not numbers or not all(map(self._is_allowed, numbers)):
+            expected = f"a list of numbers from 1 to {self.most}, such as 1,8,32"
+            self.fail(f"{value!r} is not {expected}", param, ctx)
         return tuple(dict.fromkeys(map(int, numbers)))
+
+    def _is_allowed(self, number: str) -> bool:
+        is_short = number.isdecimal() and len(number) <= len(str(self.most))
+        return is_short and 0 < int(number) <= self.most
 
 
 class Percentage(click.ParamType[float]):
@@ -59,11 +80,15 @@ class Percentage(click.ParamType[float]):
     help="Execution provider of ONNX Runtime, by its name.  [default: the device's]",
 )
 @click.option(
-    "--batch", type=Numbers(), default="1", show_default=True, help="Images a run; several in turn."
+    "--batch",
+    type=Numbers(MAX_BATCH),
+    default="1",
+    show_default=True,
+    help="Images a run; several in turn.",
 )
 @click.option(
     "--threads",
-    type=Numbers(),
+    type=Numbers(MAX_THREADS),
     help="Threads of each runtime; several in turn.  [default: one a physical core]",
 )
 @click.option(

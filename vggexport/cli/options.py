@@ -24,6 +24,9 @@ LAYOUTS = ("auto", "native", "keras", "torchvision")
 DYNAMIC = "dynamic"
 """Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
 
+MAX_THREADS = 1024
+"""Of a runtime: more than machines have cores. 5,000 took ONNX Runtime minutes to start on two."""
+
 
 class Batch(click.ParamType[int | None]):
     """A number of images, or "dynamic" (None) for any."""

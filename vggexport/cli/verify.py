@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path, finite, report_file_options
+from vggexport.cli.options import (
+    MAX_THREADS,
+    common_options,
+    file_path,
+    finite,
+    report_file_options,
+)
 
 
 @click.command()
@@ -40,7 +46,9 @@ from vggexport.cli.options import common_options, file_path, finite, report_file
     help="Of the choice of images.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of each runtime.  [default: its own]"
+    "--threads",
+    type=click.IntRange(1, MAX_THREADS),
+    help="Threads of each runtime.  [default: its own]",
 )
 @click.option(
     "--provider",
