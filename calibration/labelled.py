@@ -134,7 +134,7 @@ def _tabled(folder: Path, size: int, table: Path) -> LabelledImages:
             f"{str(table)!r} names {len(missing)} images that are not in {str(folder)!r}: "
             f"{_listed(missing)}; paths are relative to that folder"
         )
-    source = FolderImages(table.name, folder, size, tuple(rows))
+    source = FolderImages(table.name, folder.absolute(), size, tuple(rows))
     return _indexed(source, list(rows.values()), tuple(sorted(set(rows.values()))))
 
 

@@ -85,6 +85,14 @@ def test_its_counts_are_those_of_the_local_run(files, labelled):
         evaluated(*files, data=labelled, engine=OVER_RAY, strict=True)
 
 
+def test_paths_do_not_hang_on_the_working_directory(files, labelled):
+    """The cluster was started in another one, as one on other machines would be."""
+    Path("t.csv").write_text("image,label\nant/0.png,ant\ncat/1.png,cat\n")
+    options = {"data": Path(labelled.name), "table": Path("t.csv")}
+    assert files[0].endswith("f.onnx")
+    assert_same(evaluated("f.onnx", **options, engine=OVER_RAY), evaluated("f.onnx", **options))
+
+
 def opened(files, labelled, worker):
     """What an engine with this kind of worker answers, beside the local one."""
     options = EvaluateOptions(files[:1], labelled)
@@ -115,6 +123,25 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(files, labelled
     assert marker.exists()
     np.testing.assert_array_equal(spread.answers[0].best, local.answers[0].best)
     np.testing.assert_array_equal(spread.readable, local.readable)
+
+
+def test_workers_are_asked_about_the_same_batches_as_the_local_run(files, labelled, tmp_path):
+    """Another batch may round otherwise, and two near answers change places."""
+    for number in (4, 5):
+        for place in labelled.glob(f"*/{number}.png"):
+            place.unlink()
+    folder = tmp_path / "batches"
+    folder.mkdir()
+
+    class Telling(ray_engine.Worker):
+        def __call__(self, batch):
+            answers = super().__call__(batch)
+            (folder / f"{answers['index'][0]:02}-{answers['index'][-1]:02}").touch()
+            return answers
+
+    _, answer = opened(files, labelled, Telling)
+    answer()
+    assert sorted(path.name for path in folder.iterdir()) == ["00-07", "08-15", "16-19"]
 
 
 @pytest.mark.parametrize("times", [0, 2])

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ Batch = Mapping[str, NDArray[Any]]
 """Columns by name, as Ray Data has them."""
 
 INDEX = "index"
+"""Column of answers: the image."""
+
+START, END = "start", "end"
+"""Columns of work: a run of images."""
+
 CONNECT_SECONDS = 10
 
 
@@ -68,8 +74,8 @@ class Worker:
         self._contestant = enter(self._entered, task.source, task.known, task.run, steps)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Answers for images by their indices; those that cannot be read have an error."""
-        indices = [int(index) for index in batch[INDEX]]
+        """Answers for a run of images, by index; those that cannot be read have an error."""
+        indices = list(range(int(batch[START][0]), int(batch[END][0])))
         readings = list(calibration.read_ahead(self._images, indices))
         chunk = [(i, image) for i, image in readings if isinstance(image, calibration.SourceImage)]
         classes = self._contestant.artifact.spec.classes
@@ -144,7 +150,8 @@ class RayEngine:
         errors: dict[int, str] = {}
         with _cluster(self.options.address):
             for contestant, answers in zip(contestants, answered.answers, strict=True):
-                task = Task(contestant.path, contestant.artifact, self.options.run, images)
+                source = _found_anywhere(contestant.path)
+                task = Task(source, contestant.artifact, self.options.run, images)
                 times = np.zeros(total, np.int64)
                 for batch in self._batches(task, total):
                     _take_in(batch, contestant, answers, errors, strict=self.options.strict)
@@ -157,21 +164,27 @@ class RayEngine:
 
     def _batches(self, task: Task, total: int) -> Iterator[Batch]:
         workers = self.options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        blocks = -(-total // CHUNK)
+        # A row is what the local run asks about at a time: in another batch a runtime may round an
+        # answer otherwise, and Ray cuts rows of single images as it pleases.
+        rows = [{START: at, END: min(at + CHUNK, total)} for at in range(0, total, CHUNK)]
         # Not ray.data.range: its tasks would wait for a processor, and all are the workers'.
-        rows = [{INDEX: index} for index in range(total)]
-        dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+        dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
         answers = dataset.map_batches(
             self.worker,
             fn_constructor_args=(task,),
-            batch_size=CHUNK,
-            compute=ray.data.ActorPoolStrategy(size=min(workers, blocks)),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
             num_cpus=1,
         )
         try:
             yield from answers.iter_batches(batch_size=None, batch_format="numpy")
         except ray.exceptions.RayError as error:
             raise Unfinished(f"a Ray worker failed on {task.source}: {one_line(error)}") from error
+
+
+def _found_anywhere(source: str) -> str:
+    """A path that does not hang on the working directory: workers of a cluster have another."""
+    return str(Path(source).absolute()) if Path(source).exists() else source
 
 
 def _take_in(
