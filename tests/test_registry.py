@@ -115,8 +115,15 @@ def test_looking_at_the_registries_imports_no_framework():
 
 def _brings(requirements: list[str], package: str) -> bool:
     names = {re.split(r"[>~=\[]", requirement)[0] for requirement in requirements}
-    distributions = {"keras": "tensorflow", "ai_edge_litert": "ai-edge-litert"}
-    return distributions.get(package, package) in names  # Keras comes with TensorFlow
+    distributions = {
+        "keras": "tensorflow",
+        "ai_edge_litert": "ai-edge-litert",
+        "pandas": "ray",
+        "pyarrow": "ray",
+    }
+    return (
+        distributions.get(package, package) in names
+    )  # Keras comes with TensorFlow, pandas with Ray Data
 
 
 def test_the_extra_named_is_the_smallest_that_brings_the_package():
@@ -125,6 +132,6 @@ def test_the_extra_named_is_the_smallest_that_brings_the_package():
     extras["cpu"] = extras["cpu"] + extras["build"]
     assert "vggexport[build]" in extras["cpu"]
     for package, extra in registry._EXTRAS.items():
-        smallest_first = ("report", "sign", "runtime", "cpu")
+        smallest_first = ("report", "sign", "ray", "runtime", "cpu")
         brought_by = [name for name in smallest_first if _brings(extras[name], package)]
         assert brought_by[0] == extra

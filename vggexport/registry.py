@@ -29,6 +29,8 @@ _EXTRAS: Mapping[str, str] = {
     "cryptography": "sign",
     "matplotlib": "report",
     "ray": "ray",
+    "pandas": "ray",  # which Ray Data imports, and Ray alone does without
+    "pyarrow": "ray",
 }
 """The smallest extra that brings a package."""
 

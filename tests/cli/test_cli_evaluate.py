@@ -1,5 +1,7 @@
 """``vggexport evaluate``, as CI jobs run it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +89,22 @@ def test_an_empty_class_is_exit_2(run, files, data, workplace):
     (workplace / "data" / "f").mkdir()
     outcome = run("evaluate", *files, "--data", data)
     assert (outcome.code, "classes without an image: 'f'" in outcome.error) == (2, True)
+
+
+WITHOUT = "import sys; sys.modules[sys.argv.pop()] = None; from vggexport.cli import main; main()"
+
+
+@pytest.mark.parametrize("package", ["ray", "pandas", "pyarrow"])
+def test_without_ray_the_extra_is_named(package):
+    """Ray without the packages of Ray Data is as good as none."""
+    arguments = ("evaluate", "x.onnx", "--data", "data", "--engine", "ray")
+    outcome = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *arguments, package],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 3, outcome.stderr
+    assert outcome.stdout == ""
+    line = f"Error: {package} is not installed: pip install 'vggexport[ray]'\n"
+    assert outcome.stderr == line
