@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.errors import CalibrationDataError, one_line
-from calibration.sources import FolderImages, open_source, printable_path
+from calibration.sources import FolderImages, open_folder, printable_path
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
 
@@ -83,14 +83,14 @@ def open_labelled(folder: Path, *, size: int, table: Path | None = None) -> Labe
     Raises:
         CalibrationDataError: The folder or the table cannot be used.
     """
-    if not folder.is_dir():
+    if not _there(folder.is_dir):
         raise CalibrationDataError(
             f"labelled data {str(folder)!r} is no folder: pass a folder of folders, one a class"
         )
     if table is not None:
         return _tabled(folder, size, table)
-    source = open_source(str(folder.absolute()), size=size, seed=0, samples=1)
-    assert isinstance(source, FolderImages)  # noqa: S101  what a folder is opened as
+    advice = "pass a folder of folders, one a class"
+    source = open_folder(folder.absolute(), size, kind="labelled data", advice=advice)
     source = replace(source, name=printable_path(source.name))
     labels = [_folder_of(path, source.name) for path in source.paths]
     classes = tuple(sorted(set(labels)))
@@ -100,6 +100,14 @@ def open_labelled(folder: Path, *, size: int, table: Path | None = None) -> Labe
             "images or remove the folders"
         )
     return _indexed(source, labels, classes)
+
+
+def _there(test: Callable[[], bool]) -> bool:
+    """A path's own test; what cannot even be looked at is not there."""
+    try:
+        return test()
+    except OSError:  # a name too long, a folder that is closed to us
+        return False
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -129,7 +137,7 @@ def _indexed(
 
 def _tabled(folder: Path, size: int, table: Path) -> LabelledImages:
     rows = _read_table(table)
-    if missing := [image for image in rows if not (folder / image).is_file()]:
+    if missing := [image for image in rows if not _there((folder / image).is_file)]:
         raise CalibrationDataError(
             f"{str(table)!r} names {len(missing)} images that are not in {str(folder)!r}: "
             f"{_listed(missing)}; paths are relative to that folder"
@@ -144,7 +152,7 @@ def _read_table(table: Path) -> dict[str, str]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             columns = tuple(reader.fieldnames or ())
-            found = [(row.get(IMAGE_COLUMN), row.get(LABEL_COLUMN)) for row in reader]
+            lines = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CalibrationDataError(
             f"labels {str(table)!r} cannot be read as CSV in UTF-8: {one_line(error)}"
@@ -154,7 +162,13 @@ def _read_table(table: Path) -> dict[str, str]:
             f"labels {str(table)!r} has the columns {', '.join(columns) or 'none'}: its first line "
             f"must name {' and '.join(CSV_COLUMNS)}"
         )
-    rows = {image: label for image, label in found if image and label}
+    if ragged := [number for number, line in enumerate(lines, start=1) if None in line]:
+        raise CalibrationDataError(
+            f"labels {str(table)!r}: row {ragged[0]} has more cells than there are columns: put "
+            "names with commas in double quotes"
+        )
+    found = [(line.get(IMAGE_COLUMN), line.get(LABEL_COLUMN)) for line in lines]
+    rows = {PurePosixPath(image).as_posix(): label for image, label in found if image and label}
     if len(rows) != len(found) or not rows:
         raise CalibrationDataError(
             f"labels {str(table)!r} has {len(found)} rows for {len(rows)} images: each row needs "

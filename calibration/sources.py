@@ -25,6 +25,7 @@ EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", 
 NPZ_EXTENSION = ".npz"
 
 _ACCEPTED = f"pass a folder of images, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
+_ANOTHER = f"pass another folder, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,7 @@ def open_source(data: str, *, size: int, seed: int, samples: int) -> ImageSource
     path = Path(data)
     try:
         if data and path.is_dir():
-            return FolderImages(_given_name(path), path, size, _image_paths(path))
+            return open_folder(path, size)
         if path.is_file() and path.suffix.lower() == NPZ_EXTENSION:
             return NpzImages(path.name, size, open_npz(path))
         missing = not data or not path.exists()
@@ -89,6 +90,23 @@ def open_source(data: str, *, size: int, seed: int, samples: int) -> ImageSource
         ) from error
     problem = "does not exist" if missing else f"is neither a folder nor an {NPZ_EXTENSION} file"
     raise CalibrationDataError(f"calibration data {data!r} {problem}: {_ACCEPTED}")
+
+
+def open_folder(
+    path: Path, size: int, *, kind: str = "calibration data", advice: str = _ANOTHER
+) -> FolderImages:
+    """The images below a folder.
+
+    Args:
+        path: The folder.
+        size: Side of the images in pixels.
+        kind: What to call it in errors.
+        advice: What to pass instead of one without images.
+
+    Raises:
+        CalibrationDataError: No images are in it, or it cannot be listed.
+    """
+    return FolderImages(_given_name(path), path, size, _image_paths(path, kind, advice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +203,7 @@ def printable_path(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _image_paths(root: Path) -> tuple[str, ...]:
+def _image_paths(root: Path, kind: str, advice: str) -> tuple[str, ...]:
     files = list(_files(root))
     images = sorted(
         path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS
@@ -193,8 +211,8 @@ def _image_paths(root: Path) -> tuple[str, ...]:
     if not images:
         wanted = " ".join(EXTENSIONS)
         raise CalibrationDataError(
-            f"calibration data {str(root)!r} has no image among its {len(files)} files: expected "
-            f"{wanted}; pass another folder, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
+            f"{kind} {str(root)!r} has no image among its {len(files)} files: expected {wanted}; "
+            f"{advice}"
         )
     return tuple(images)
 

@@ -75,6 +75,9 @@ def test_a_table_names_classes_itself(folder, tmp_path):
         ("file,label\nant/2.png,a\n", "has the columns file, label"),
         ("", "has the columns none"),
         ("image,label\n", "0 rows for 0 images"),
+        ("image,label\nant/2.png,Ant, red\n", "row 1 has more cells than there are columns"),
+        ("image,label\nant/2.png,a\n./ant/2.png,a\n", "2 rows for 1 images"),
+        (f"image,label\n{'a' * 5000}.png,a\n", "names 1 images that are not in"),
         ("image,label\n\xff", "cannot be read as CSV in UTF-8"),
         (None, "cannot be read as CSV"),
     ],
@@ -99,9 +102,16 @@ def test_an_image_in_no_class_is_refused(folder):
         open_labelled(folder, size=8)
 
 
+def test_a_folder_without_images_is_refused_with_what_is_expected(tmp_path):
+    with pytest.raises(CalibrationDataError) as raised:
+        open_labelled(tmp_path, size=8)
+    assert str(raised.value).endswith("pass a folder of folders, one a class")
+
+
 def test_what_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(CalibrationDataError, match="is no folder"):
-        open_labelled(tmp_path / "none", size=8)
+    for path in (tmp_path / "none", tmp_path / ("a" * 5000)):
+        with pytest.raises(CalibrationDataError, match="is no folder"):
+            open_labelled(path, size=8)
 
 
 def test_a_link_that_is_broken_is_an_unreadable_image(folder):
