@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Self
 
 from vggexport.errors import InputError
@@ -15,9 +16,10 @@ INITIALIZERS = ("paper", "he")
 
 _RANGES: Mapping[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "1 or more": (("batch", "patience", "epochs", "views"), lambda value: value >= 1),
-    "0 or more": (("decreases", "weight_decay", "seed"), lambda value: value >= 0),
-    "more than 0": (("learning_rate",), lambda value: value > 0),
-    "more than 1": (("learning_rate_divisor",), lambda value: value > 1),
+    "0 or more": (("decreases", "seed"), lambda value: value >= 0),
+    "0 or more, but not infinite": (("weight_decay",), lambda value: 0 <= value < inf),
+    "more than 0, but not infinite": (("learning_rate",), lambda value: 0 < value < inf),
+    "more than 1, but not infinite": (("learning_rate_divisor",), lambda value: 1 < value < inf),
     "0 to less than 1": (("momentum", "dropout"), lambda value: 0 <= value < 1),
     " or ".join(INITIALIZERS): (("initializer",), lambda value: value in INITIALIZERS),
 }
@@ -32,7 +34,8 @@ class Recipe:
     """How a network is trained.
 
     The loss is the multinomial logistic regression (categorical cross-entropy of the softmax) plus
-    the L2 penalty; stochastic gradient descent with momentum minimises it.
+    the L2 penalty; stochastic gradient descent with momentum minimises it. The paper's
+    random colour shift of training images is left out.
 
     Attributes:
         batch: Images of a step (256).
