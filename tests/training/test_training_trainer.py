@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import calibration
-from vggexport.errors import Unfinished
+from vggexport.errors import OutputError, Unfinished
 from vggexport.recipe import PAPER
 from vggexport.spec import VGGSpec, parse_blocks
 from vggexport.training import FREEZE_CONVOLUTIONS, trainer
@@ -169,6 +169,54 @@ def test_a_loss_that_is_not_finite_stops_with_advice(make_head, tmp_path):
     recipe = dataclasses.replace(CALM, learning_rate=1e30)
     with pytest.raises(Unfinished, match=r"the training diverged; try --learning-rate 1e\+29"):
         run(make_head(), recipe, tmp_path)
+
+
+def test_what_the_last_step_blew_up_is_not_kept(make_head, tmp_path):
+    """One step of one epoch: its loss is finite, the weights behind it are not of any use."""
+    recipe = dataclasses.replace(CALM, learning_rate=1e30, batch=20, epochs=1)
+    with pytest.raises(Unfinished, match=r"the validation loss is .* in epoch 1: the train"):
+        run(make_head(), recipe, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_at_once(make_head, tmp_path, monkeypatch):
+    steps = []
+
+    def step(_trainee, chunks):
+        steps.append(len(chunks))
+        return float("nan")
+
+    monkeypatch.setattr(trainer._Trainee, "_step", step)
+    with pytest.raises(Unfinished, match="the loss is nan in epoch 1"):
+        run(make_head(), CALM, tmp_path)
+    assert len(steps) == 1  # of three
+
+
+@pytest.mark.parametrize("index", [3, 17])
+def test_an_image_that_is_gone_is_named(make_head, tmp_path, capfd, index):
+    """To learn from and to judge by; TensorFlow would print a traceback."""
+    lesson = make_head()
+
+    def read(asked, view):
+        if asked == index:
+            raise calibration.UnreadableImageError("ant/3.png", "it is gone")
+        return lesson.training.read(asked, view)
+
+    parts = (dataclasses.replace(part, read=read) for part in (lesson.training, lesson.validation))
+    training, validation = parts
+    lost = dataclasses.replace(lesson, training=training, validation=validation)
+    with pytest.raises(calibration.UnreadableImageError, match=r"ant/3\.png"):
+        run(lost, CALM, tmp_path)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_place_where_no_logs_can_be_is_refused(make_head, tmp_path):
+    (tmp_path / "logs").write_text("no folder")
+    for place in (tmp_path / "logs", tmp_path / "logs" / "below"):
+        with pytest.raises(
+            OutputError, match=r"logs cannot be written to .*name another --log-dir"
+        ):
+            run(make_head(), CALM, tmp_path / "c", log_dir=place)
 
 
 def test_logs_for_tensorboard(make_head, tmp_path):

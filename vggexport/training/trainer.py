@@ -19,7 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from calibration.seeding import generator
-from vggexport.errors import Unfinished
+from vggexport.errors import OutputError, Unfinished, one_line
 from vggexport.model import build_model, start_tensorflow
 from vggexport.recipe import Recipe
 from vggexport.spec import LOGITS_NAME
@@ -59,8 +59,9 @@ def train(
         The course after each epoch, which the checkpoint has by then.
 
     Raises:
-        Unfinished: The loss is not finite.
+        Unfinished: The loss is not finite, or features are gone.
         UnreadableImageError: An image cannot be read.
+        OutputError: Logs cannot be written.
     """
     start_tensorflow()
     trainee = _Trainee(lesson, course.recipe)
@@ -75,6 +76,8 @@ def train(
                 trainee.rescale(course.learning_rate / course.history[-1].learning_rate)
             loss = trainee.learn(number, course.learning_rate)
             validation_loss, accuracy = trainee.validate()
+            # What the last step of an epoch blew up has given no loss yet.
+            _check_finite(validation_loss, "validation loss", number, course.learning_rate)
             epoch = Epoch(
                 number, course.learning_rate, loss, validation_loss, accuracy, clock() - begin
             )
@@ -134,22 +137,19 @@ class _Trainee:
         """One epoch of steps.
 
         Returns:
-            The mean loss.
+            The mean loss of the steps.
 
         Raises:
             Unfinished: The loss is not finite.
         """
         self._optimizer.learning_rate.assign(learning_rate)
         self._seed_dropout(epoch)
-        losses = [self._step(batch) for batch in self._batches(epoch)]
-        mean = float(np.mean(losses))
-        if not math.isfinite(mean):
-            raise Unfinished(
-                f"the loss is {mean} in epoch {epoch}: the training diverged; try --learning-rate "
-                f"{learning_rate / 10:g}, --initializer paper for new layers, or weights that are "
-                "trained already"
-            )
-        return mean
+        losses = []
+        for batch in self._batches(epoch):
+            loss = self._step(batch)
+            _check_finite(loss, "loss", epoch, learning_rate)  # now: an epoch may take hours
+            losses.append(loss)
+        return float(np.mean(losses))
 
     def validate(self) -> tuple[float, float]:
         """Mean cross-entropy and share of right answers on the validation images."""
@@ -245,8 +245,12 @@ class _Trainee:
         """Inputs and targets, read ahead on all cores, in the order given.
 
         The last chunk of every batch is as short as the batch leaves it: batches are cut here, too.
+
+        Raises:
+            Exception: What reading one of them raised.
         """
-        read = _reader(sample.read, self._logits.input_shape[1:])
+        failures: list[Exception] = []
+        read = _reader(sample.read, self._logits.input_shape[1:], failures)
         dataset = tf.data.Dataset.from_tensor_slices(
             (sample.indices[order].astype(np.int64), np.asarray(views, np.int64))
         ).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -254,6 +258,8 @@ class _Trainee:
         start = 0
         for length in _chunk_lengths(len(order), self._recipe.batch, room):
             values = tf.stack([next(rows) for _ in range(length)])
+            if failures:
+                raise failures[0]
             yield values, tf.constant(targets[start : start + length])
             start += length
 
@@ -275,14 +281,42 @@ def _chunk_lengths(images: int, batch: int, room: int) -> Iterator[int]:
             left -= length
 
 
+def _check_finite(loss: float, name: str, epoch: int, learning_rate: float) -> None:
+    """Stops a training that has diverged.
+
+    Raises:
+        Unfinished: The loss is not finite.
+    """
+    if not math.isfinite(loss):
+        raise Unfinished(
+            f"the {name} is {loss} in epoch {epoch}: the training diverged; try --learning-rate "
+            f"{learning_rate / 10:g}, --initializer paper for new layers, or weights that are "
+            "trained already"
+        )
+
+
 def _cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Multinomial logistic regression, image by image."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
 
 
-def _reader(read: Read, shape: tuple[int, ...]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _reader(
+    read: Read, shape: tuple[int, ...], failures: list[Exception]
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """As TensorFlow calls it.
+
+    Args:
+        read: Gives one input.
+        shape: Of that.
+        failures: Gets what it raises: TensorFlow would print a traceback and raise its own error.
+    """
+
     def load(index: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.asarray(read(int(index), int(view)), np.float32)
+        try:
+            return np.asarray(read(int(index), int(view)), np.float32)
+        except Exception as error:  # noqa: BLE001  raised where the input is taken
+            failures.append(error)
+            return np.zeros(shape, np.float32)
 
     def mapped(index: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
         values = tf.numpy_function(load, (index, view), tf.float32)
@@ -296,11 +330,16 @@ def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]
     """Writes each epoch for TensorBoard, where that is asked for."""
     if log_dir is None:
         return lambda _epoch: None
-    log_dir.mkdir(parents=True, exist_ok=True)
-    writer = entered.enter_context(
-        tf.io.TFRecordWriter(str(log_dir / f"events.out.tfevents.{time.time():.0f}.vggexport"))
-    )
-    writer.write(_event(file_version="brain.Event:2"))
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        place = log_dir / f"events.out.tfevents.{time.time():.0f}.vggexport"
+        writer = entered.enter_context(tf.io.TFRecordWriter(str(place)))
+        writer.write(_event(file_version="brain.Event:2"))
+        writer.flush()
+    except (OSError, tf.errors.OpError) as error:
+        raise OutputError(
+            f"logs cannot be written to {log_dir}: {one_line(error)}; name another --log-dir"
+        ) from error
 
     def log(epoch: Epoch) -> None:
         values = [
