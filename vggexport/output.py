@@ -50,7 +50,7 @@ def output_folder(
     try:
         yield folder
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise Unfinished(_full_message(target, error)) from error
         raise
     finally:
@@ -78,6 +78,11 @@ def publish(folder: Path, *targets: Path) -> None:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a small JSON file."""
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it says that there is no room, rather than that something is wrong."""
+    return error.errno in _FULL
 
 
 def _check_file(path: Path, *, force: bool) -> None:
@@ -133,7 +138,7 @@ def _make_folder(target: Path) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise Unfinished(_full_message(target, error)) from error
         raise OutputError(
             f"cannot write to {target.parent}: {error.strerror}; name a folder that exists and "

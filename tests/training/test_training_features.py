@@ -1,10 +1,12 @@
 """Outputs of frozen layers: computed once, kept by all that they depend on."""
 
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
 
+from vggexport.errors import Unfinished
 from vggexport.recipe import PAPER
 from vggexport.runners.interface import Runner
 from vggexport.training.features import CHUNK, Features, Frozen
@@ -80,3 +82,38 @@ def test_what_they_depend_on_is_in_the_key(frozen, source, tmp_path):
     ):
         assert computed(frozen, source, tmp_path, recipe=recipe)[1] == 10  # not the centre crops
     assert computed(frozen, source, tmp_path, recipe=dataclasses.replace(PAPER, batch=3))[1] == 0
+
+
+@pytest.mark.parametrize("left", [b"", b"\x93NUMPY", b"no array" * 20, None])
+def test_what_is_not_whole_is_computed_anew(frozen, source, tmp_path, left):
+    """A machine that went down may have left any of these."""
+    features, _ = computed(frozen, source, tmp_path)
+    expected = features.read(4, CENTRE)
+    broken = features._places[4, CENTRE]
+    broken.write_bytes(broken.read_bytes()[:-1] if left is None else left)
+    again, images = computed(frozen, source, tmp_path)
+    assert images == 1
+    np.testing.assert_array_equal(again.read(4, CENTRE), expected)
+
+
+def test_what_would_be_unpickled_is_computed_anew(frozen, source, tmp_path):
+    features, _ = computed(frozen, source, tmp_path)
+    np.save(features._places[4, CENTRE], np.array([{}]), allow_pickle=True)
+    assert computed(frozen, source, tmp_path)[1] == 1
+
+
+def test_what_goes_while_it_is_used_is_named(frozen, source, tmp_path):
+    features, _ = computed(frozen, source, tmp_path)
+    features._places[4, CENTRE].unlink()
+    with pytest.raises(Unfinished, match=r"features .*\.npy are gone or damaged .* --resume"):
+        features.read(4, CENTRE)
+
+
+def test_a_disk_that_is_full_keeps_no_part(frozen, source, tmp_path, monkeypatch):
+    def full(self, _target):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(OSError, match="no space"):
+        computed(frozen, source, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

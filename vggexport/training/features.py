@@ -7,6 +7,7 @@ not grow with the images. A file's name says all that it depends on.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.errors import Unfinished, one_line
 from vggexport.runners.interface import Runner
 from vggexport.spec import VGGSpec
 from vggexport.training.views import CENTRE, Views
@@ -69,8 +71,19 @@ class Features:
         self._places: dict[tuple[int, int], Path] = {}
 
     def read(self, index: int, view: int) -> NDArray[np.float32]:
-        """The output for one view, which :meth:`compute` has seen."""
-        values: NDArray[np.float32] = np.load(self._places[index, view], allow_pickle=False)
+        """The output for one view, which :meth:`compute` has seen.
+
+        Raises:
+            Unfinished: It has gone from the cache meanwhile.
+        """
+        place = self._places[index, view]
+        try:
+            values: NDArray[np.float32] = np.load(place, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise Unfinished(
+                f"features {place} are gone or damaged since training began ({one_line(error)}): "
+                "run it again, with --resume if an epoch was finished"
+            ) from error
         return values
 
     def compute(
@@ -83,7 +96,7 @@ class Features:
             runner: Runs the frozen layers; entered here.
 
         Yields:
-            Each of them when it is there, in any order.
+            Each of them when it has been looked up; all are there at the end.
 
         Raises:
             UnreadableImageError: A file is not an image.
@@ -95,7 +108,7 @@ class Features:
             for index, view in wanted:
                 data = self._views.bytes_of(index)
                 place = self._places[index, view] = self._place(data, view)
-                if not place.exists():
+                if not _is_whole(place):
                     label = self._views.source.paths[index]
                     waiting.append((place, self._views.pixels_of(data, view, label=label)))
                 if len(waiting) == CHUNK:
@@ -111,10 +124,7 @@ class Features:
         for (place, _), values in zip(
             waiting, runner.activations(pixels, [name])[name], strict=True
         ):
-            part = place.with_name(f"{place.name}.{os.getpid()}")
-            with part.open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-            part.replace(place)
+            _write_whole(place, values)
 
     def _place(self, data: bytes, view: int) -> Path:
         name = hashlib.sha256(data).hexdigest()
@@ -123,3 +133,24 @@ class Features:
         recipe = self._views.recipe
         scales = f"{recipe.min_scale}-{recipe.max_scale}{'-flip' if recipe.flip else ''}"
         return self._folder / f"{name}-{view}-{scales}-seed{recipe.seed}.npy"
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether features are there to their end: a machine that went down may have left others."""
+    try:
+        np.lib.format.open_memmap(place, mode="r")  # looks at the header and the length
+    except Exception:  # noqa: BLE001  whatever is there instead, they are computed anew
+        return False
+    return True
+
+
+def _write_whole(place: Path, values: NDArray[np.float32]) -> None:
+    """Writes features whole or not at all."""
+    content = io.BytesIO()  # np.save into a file does not say that a disk is full
+    np.save(content, values, allow_pickle=False)
+    part = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        part.write_bytes(content.getbuffer())
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
