@@ -100,6 +100,32 @@ def test_a_process_killed_while_it_writes_leaves_the_epoch_before(checkpoint):
         checkpoint.save(run([0.4, 0.5]), {"fc1/kernel": Dying()}, broken)
     assert checkpoint.load(RECIPE)[0] == course
     np.testing.assert_array_equal(checkpoint.best(course)["fc1/kernel"], WEIGHTS["fc1/kernel"])
+    names = sorted(path.name for path in checkpoint.folder.iterdir())
+    assert names == ["best_0001.safetensors", "state.safetensors"]  # a full disk gets its room back
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_rest(checkpoint):
+    checkpoint.save(run([0.4]), WEIGHTS, VELOCITIES)
+    for name in (".best_0007.safetensors", ".state.safetensors"):
+        (checkpoint.folder / name).write_bytes(b"half")
+    checkpoint.remove()
+    assert not checkpoint.folder.exists()
+
+
+def test_what_others_put_there_stays(checkpoint):
+    checkpoint.save(run([0.4]), WEIGHTS, VELOCITIES)
+    (checkpoint.folder / "notes.txt").write_text("mine")
+    checkpoint.remove()
+    assert [path.name for path in checkpoint.folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_checkpoint_without_the_best_weights_is_refused(checkpoint):
+    """Now, rather than when the training is over."""
+    course = run([0.4])
+    checkpoint.save(course, WEIGHTS, VELOCITIES)
+    checkpoint.best_path(course).unlink()
+    with pytest.raises(InputError, match=r"best_0001\.safetensors is gone: begin anew"):
+        checkpoint.load(RECIPE)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Training end to end on a tiny network; what was written is read by everything else."""
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -245,3 +246,72 @@ def test_outputs_are_safetensors_and_not_replaced(trained):
 def test_other_blocks_are_named(trained):
     with pytest.raises(InputError, match=r"choose from conv, none, block1, block2"):
         trained(freeze="block7")
+
+
+class Telling(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.steps, self.notes = [], []
+
+    def start(self, step):
+        self.steps.append(step)
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
+    progress = Telling()
+    with pytest.raises(InputError, match="holds no checkpoint to resume"):
+        trained(progress, resume=True)
+    Path("w.safetensors.checkpoint").write_text("no folder")
+    with pytest.raises(OutputError, match="is where checkpoints go and is no folder"):
+        trained(progress)
+    assert progress.steps == []
+
+
+def test_a_training_that_is_interrupted_says_how_to_go_on(trained):
+    class InterruptedTelling(Telling):
+        def note(self, message):
+            super().note(message)
+            if message.startswith("epoch 2 "):
+                raise KeyboardInterrupt
+
+    progress = InterruptedTelling()
+    with pytest.raises(KeyboardInterrupt):
+        trained(progress)
+    assert progress.notes[-1] == "w.safetensors.checkpoint has the last epoch: go on with --resume"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, Unfinished), (errno.EACCES, OutputError)]
+)
+def test_features_that_cannot_be_kept(trained, monkeypatch, number, kind):
+    def refuse(_self, _content):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    with pytest.raises(kind, match=r"features cannot be kept in cache: no; .* --cache-dir"):
+        trained()
+
+
+def test_images_on_both_sides_are_told(trained, labelled):
+    progress = Telling()
+    trained(progress, validation_data=labelled)
+    assert any(note.startswith("30 of the images to judge by") for note in progress.notes)
+    other = Telling()
+    trained(other, force=True)
+    assert not any("judge by" in note for note in other.notes)
+
+
+def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, capfd):
+    class Removing(Telling):
+        def note(self, message):
+            if message.startswith("epoch 1 "):
+                (labelled / "bee" / "1.png").unlink()
+                (labelled / "bee" / "2.png").unlink()
+
+    with pytest.raises(CalibrationError, match=r"image 'bee/[12]\.png' is not readable"):
+        trained(Removing(), freeze="none", recipe=dataclasses.replace(RECIPE, learning_rate=1e-5))
+    assert "Traceback" not in capfd.readouterr().err

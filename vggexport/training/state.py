@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +32,7 @@ class Epoch:
     Attributes:
         number: From 1.
         learning_rate: Of its steps.
-        loss: Mean loss over the training images, L2 penalty included, with dropout.
+        loss: Mean loss of the steps, L2 penalty included, with dropout.
         validation_loss: Mean cross-entropy of the validation images.
         validation_accuracy: Share of those that are right.
         seconds: Wall-clock seconds.
@@ -154,6 +155,20 @@ class Checkpoint:
         assert course.best is not None  # noqa: S101  there is one after every epoch
         return self.folder / f"best_{course.best.number:04}.safetensors"
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is one to go on from."""
+        return self.state_path.is_file()
+
+    def check_exists(self) -> None:
+        """Refuses to go on from nothing.
+
+        Raises:
+            InputError: There is none.
+        """
+        if not self.exists:
+            raise InputError(f"{self.folder} holds no checkpoint to resume: leave out --resume")
+
     def save(self, course: Course, weights: Tensors, velocities: Tensors) -> None:
         """Keeps an epoch. A process killed meanwhile leaves the one before.
 
@@ -181,13 +196,14 @@ class Checkpoint:
             InputError: There is none, or it is of another training.
             WeightsError: It is damaged.
         """
-        if not self.state_path.is_file():
-            raise InputError(f"{self.folder} holds no checkpoint to resume: leave out --resume")
+        self.check_exists()
         course, identity = self._describe()
         asked = {**self.identity, "recipe": _lasting(recipe)}
         found = {**identity, "recipe": _lasting(course.recipe)}
         for name, value in asked.items():
             _check_same(name, found.get(name), value, self.folder)
+        if not self.best_path(course).is_file():
+            raise InputError(f"{self.best_path(course)} is gone: begin anew with --force")
         course = replace(course, recipe=replace(course.recipe, epochs=recipe.epochs))
         tensors = {name: t.read() for name, t in read_safetensors(self.state_path).items()}
         return course, tensors
@@ -198,15 +214,18 @@ class Checkpoint:
         return {name: tensor.read() for name, tensor in archive.items()}
 
     def remove(self) -> None:
-        """Deletes what :meth:`save` wrote."""
-        for path in (self.state_path, *self.folder.glob("best_*.safetensors")):
-            path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        """Deletes what :meth:`save` wrote, and what it was writing when it was killed."""
+        names = (STATE_NAME, "best_*.safetensors")
+        for pattern in (*names, *map(_part_name, names)):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+        with suppress(OSError):  # what others put there stays
+            self.folder.rmdir()
 
     def _describe(self) -> tuple[Course, Mapping[str, Any]]:
         try:
             data = json.loads(read_metadata(self.state_path)[METADATA_KEY])
-            return Course.from_json(data["course"]), data["identity"]
+            return Course.from_json(data["course"]), dict(data["identity"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.state_path} is no checkpoint of ours: {error!r}") from error
 
@@ -215,9 +234,17 @@ class Checkpoint:
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         arrays = (np.asarray(tensor) for tensor in tensors.values())
         data = {"identity": self.identity, "course": course.to_json()}
-        part = path.with_name(f".{path.name}")
-        write_safetensors(part, shapes, arrays, {METADATA_KEY: json.dumps(data)})
-        part.replace(path)
+        part = path.with_name(_part_name(path.name))
+        try:
+            write_safetensors(part, shapes, arrays, {METADATA_KEY: json.dumps(data)})
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _part_name(name: str) -> str:
+    """Of a file that is being written."""
+    return f".{name}"
 
 
 def _check_same(name: str, theirs: Any, mine: Any, folder: Path) -> None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import calibration
 from calibration.splitting import stratified_split
 from vggexport import registry
-from vggexport.errors import CalibrationError, InputError
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
+from vggexport.output import is_full
 from vggexport.progress import Steps
 from vggexport.recipe import REFERENCE_SIZE, Recipe
 from vggexport.runners import RUNNERS
@@ -108,7 +109,8 @@ class School:
 
         Raises:
             InputError: A layer would be frozen that is random.
-            CalibrationError: The cache cannot be written.
+            OutputError: The cache cannot be written.
+            Unfinished: It has no room.
         """
         if self.after is None:
             reads: list[Read] = [
@@ -142,9 +144,10 @@ class School:
                         done += 1
                         steps.progress.advance(done, total)
                 except OSError as error:
-                    raise CalibrationError(
-                        f"features cannot be kept in {cache}: {error.strerror or error}; name "
-                        "another folder with --cache-dir"
+                    kind = Unfinished if is_full(error) else OutputError
+                    raise kind(
+                        f"features cannot be kept in {cache}: {error.strerror or error}; make room "
+                        "there, or name another folder with --cache-dir"
                     ) from error
                 reads.append(features.read)
         return reads
@@ -182,10 +185,16 @@ def open_school(
         CalibrationDataError: A class is unknown or too small.
     """
     part = _read(images, start, labels, steps)
-    if others is not None:
-        return School(start, tuple(labels), after, part, _read(others, start, labels, steps))
-    learn, judge = stratified_split(part.images, split, seed=seed)
-    return School(start, tuple(labels), after, part.some(learn), part.some(judge))
+    if others is None:
+        learn, judge = map(part.some, stratified_split(part.images, split, seed=seed))
+    else:
+        learn, judge = part, _read(others, start, labels, steps)
+    if shared := len(set(learn.digests) & set(judge.digests)):
+        steps.progress.note(
+            f"{shared} of the images to judge by are learnt from, too: what they say of unseen "
+            "images is too good"
+        )
+    return School(start, tuple(labels), after, learn, judge)
 
 
 def _read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def train(
     steps = Steps(progress or Silent(), clock=clock)
     places = [options.place, *([options.table] if options.table else [])]
     with output_folder(*places, force=options.force) as folder:
+        _check_checkpoint(options)
         with steps.step("images"), translated():
             school = _open_school(options, steps)
         checkpoint = Checkpoint(_checkpoint_folder(options.place), school.identity)
@@ -118,7 +120,7 @@ def train(
         with translated():
             lesson = school.lesson(options.recipe, options.cache_dir, steps)
         run = registry.load(TRAINERS, "keras")
-        with steps.step("train"), translated():
+        with steps.step("train"), translated(), _told_where_it_is(checkpoint, steps):
             epochs = run(
                 lesson, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
             )
@@ -151,18 +153,46 @@ def _checkpoint_folder(place: Path) -> Path:
     return place.with_name(f"{place.name}.checkpoint")
 
 
+def _check_checkpoint(options: TrainOptions) -> None:
+    """Refuses, before images are read, what the options and the folder do not agree on.
+
+    Raises:
+        InputError: There is none to resume.
+        OutputError: There is one to be overwritten, or no room for one.
+    """
+    checkpoint = Checkpoint(_checkpoint_folder(options.place))
+    if checkpoint.folder.exists() and not checkpoint.folder.is_dir():
+        raise OutputError(
+            f"{checkpoint.folder} is where checkpoints go and is no folder: remove it, or name "
+            "another output"
+        )
+    if options.resume:
+        checkpoint.check_exists()
+    elif checkpoint.exists and not options.force:
+        raise OutputError(
+            f"{checkpoint.folder} holds the checkpoint of a training that was not finished: go on "
+            "with --resume, or begin anew with --force"
+        )
+
+
+@contextmanager
+def _told_where_it_is(checkpoint: Checkpoint, steps: Steps) -> Iterator[None]:
+    """Says what is left of a training that was broken off."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):
+        if checkpoint.exists:
+            steps.progress.note(f"{checkpoint.folder} has the last epoch: go on with --resume")
+        raise
+
+
 def _begin(
     options: TrainOptions, checkpoint: Checkpoint
 ) -> tuple[Course, Mapping[str, NDArray[np.float32]] | None]:
     """The course so far, and the tensors of its last epoch."""
     if options.resume:
         return checkpoint.load(options.recipe)
-    if checkpoint.state_path.exists():
-        if not options.force:
-            raise OutputError(
-                f"{checkpoint.folder} holds the checkpoint of a training that was not finished: go "
-                "on with --resume, or begin anew with --force"
-            )
+    if checkpoint.exists:
         checkpoint.remove()
     return Course.begin(options.recipe), None
 
