@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vggexport.accuracy import Interval, PairedCounts, Verdict
 from vggexport.reports.evaluation import EvaluationReport, EvaluationResult, GateCheck
-from vggexport.reports.figures import printable
+from vggexport.reports.figures import counted, printable
 
 DEFINITIONS = (
     "Top-1 and top-5 are the shares of images whose class is the best, or among the five best, of "
@@ -20,7 +20,8 @@ def headline(report: EvaluationReport) -> str:
     """The verdict, a sentence."""
     match report.verdict:
         case None:
-            return f"{len(report.results)} networks on {report.images} images."
+            networks, images = len(report.results), report.images
+            return f"{counted(networks, 'network')} on {counted(images, 'image')}."
         case Verdict.PASS:
             return "All limits are kept."
         case Verdict.FAIL:
