@@ -76,6 +76,14 @@ def test_equal_arrays_have_infinite_sqnr_which_json_calls_null():
     assert Tolerance("equal", max_abs=0.0, min_logit_sqnr_db=1000.0).violations(metrics) == ()
 
 
+def test_a_reference_of_zeros_can_be_compared():
+    """In whole 256ths the probabilities of many classes may all be zero."""
+    zeros = np.zeros((2, 300), np.float32)
+    equal, other = compare(zeros, zeros), compare(zeros, zeros + 1 / 256)
+    assert (equal.rel_l2, equal.sqnr_db) == (0.0, math.inf)
+    assert (other.rel_l2, other.sqnr_db) == (math.inf, -math.inf)
+
+
 def test_json_has_the_keys_of_the_contract():
     assert set(compare(REFERENCE, CANDIDATE).to_json()) == {
         "max_abs",

@@ -23,6 +23,11 @@ METADATA_KEY = "vggexport.artifact"
 SUFFIXES: Mapping[str, str] = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": "_saved_model"}
 """How the name of a format's file, or directory, ends."""
 
+_WRONG_KINDS = (
+    AttributeError, InputError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What conversions raise where JSON holds something else; of an infinite number OverflowError."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightsRecord:
@@ -186,14 +191,14 @@ class Artifact:
                 weights=WeightsRecord.from_json(data["weights"]),
                 calibration=calibration and CalibrationRecord.from_json(calibration),
                 input_dtype=str(data["input_dtype"]),
-                batch=None if data["batch"] == "dynamic" else int(data["batch"]),
+                batch=_batch(data["batch"]),
                 full_integer=bool(data["full_integer"]),
-                labels=tuple(data["labels"] or ()),
-                tools=dict(data["tools"]),
-                size_bytes=data["size_bytes"],
-                sha256=data["sha256"],
+                labels=tuple(map(str, data["labels"] or ())),
+                tools={str(name): str(version) for name, version in dict(data["tools"]).items()},
+                size_bytes=None if data["size_bytes"] is None else int(data["size_bytes"]),
+                sha256=None if data["sha256"] is None else str(data["sha256"]),
             )
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except _WRONG_KINDS as error:
             raise ArtifactError(f"artifact description is not readable: {error!r}") from error
 
     @classmethod
@@ -205,7 +210,7 @@ class Artifact:
         """
         try:
             return cls.from_json(json.loads(text))
-        except (ValueError, ArtifactError) as error:
+        except (ValueError, RecursionError, ArtifactError) as error:
             raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
 
     def embedded(self) -> str:
@@ -226,6 +231,15 @@ class Artifact:
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
+
+
+def _batch(value: Any) -> int | None:
+    if value == "dynamic":
+        return None
+    batch = int(value)
+    if batch < 1:
+        raise ValueError(f"batch {batch}")
+    return batch
 
 
 def format_of(path: Path) -> str:

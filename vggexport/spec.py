@@ -317,7 +317,7 @@ class VGGSpec:
                 int(data["input_size"]),
                 (red, green, blue),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"network description is not readable: {error!r}") from error
 
 

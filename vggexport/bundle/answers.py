@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,8 @@ from vggexport.bundle.tolerances import DeviceTolerance
 from vggexport.errors import ArtifactError, one_line
 
 SCHEMA = 1
+
+_ABOVE = 1.001  # all probabilities, whose last digits a softmax may round up
 
 Probabilities = NDArray[np.float32]
 """(images, classes)."""
@@ -75,11 +77,12 @@ class GivenAnswers:
         """Reads :meth:`to_json`.
 
         Raises:
-            ValueError: The probabilities are not of that shape, or not finite.
+            ValueError: The probabilities are not of that shape, or none.
         """
-        probabilities = np.array(data["probabilities"], np.float32)
-        if not shape[0] or probabilities.shape != shape or not np.isfinite(probabilities).all():
-            raise ValueError(f"probabilities of shape {probabilities.shape}, expected {shape}")
+        values = np.array(data["probabilities"], np.float64)
+        if not shape[0] or values.shape != shape or not ((values >= 0) & (values < _ABOVE)).all():
+            raise ValueError(f"no probabilities of shape {shape}, but {values.shape}")
+        probabilities = values.astype(np.float32)
         return cls(
             str(data["name"]),
             str(data["precision"]),
@@ -128,6 +131,7 @@ class GoldenAnswers:
         """
         try:
             images = tuple(GoldenInput(str(i["file"]), str(i["label"])) for i in data["images"])
+            _check_distinct(images)
             shape = (len(images), classes)
             return cls(
                 str(data["source"]),
@@ -153,6 +157,12 @@ class GoldenAnswers:
             if given.name == name:
                 return given
         raise ArtifactError(f"there are no golden answers of {name}: get the bundle anew")
+
+
+def _check_distinct(images: Sequence[GoldenInput]) -> None:
+    """All are in memory at once: no more of them than the bundle has files."""
+    if len({image.file for image in images}) != len(images):
+        raise ValueError("an image comes twice")
 
 
 def _shortest(value: np.float32) -> float:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vggexport.artifact import Artifact, CalibrationRecord
+from vggexport.bundle.tolerances import RUNTIMES
 from vggexport.errors import ArtifactError, one_line
 
 SCHEMA = 1
 KIND = "vggexport bundle"
+
+_WRONG_KINDS = (
+    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What conversions raise where JSON holds something else; of an infinite number OverflowError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,12 @@ class BundledArtifact:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError."""
-        converted = data["converted_from"]
+        """Reads :meth:`to_json`; a missing key raises KeyError, an unknown format ValueError."""
+        converted, artifact = data["converted_from"], Artifact.from_json(data["artifact"])
+        if artifact.format not in RUNTIMES:
+            raise ValueError(f"format {artifact.format!r}")
         return cls(
-            Artifact.from_json(data["artifact"]),
+            artifact,
             tuple(map(str, data["files"])),
             str(data["source_name"]),
             None if converted is None else str(converted),
@@ -137,14 +145,14 @@ class Manifest:
                 str(data["name"]),
                 str(data["layout"]),
                 tuple(map(BundledArtifact.from_json, data["artifacts"])),
-                tuple(data["labels"] or ()),
+                tuple(map(str, data["labels"] or ())),
                 None if data["licence"] is None else str(data["licence"]),
                 str(data["weights_source"]),
                 int(data["source_date_epoch"]),
-                dict(data["tools"]),
+                {str(name): str(version) for name, version in dict(data["tools"]).items()},
                 tuple(map(str, data["reports"])),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ArtifactError) as error:
+        except (*_WRONG_KINDS, ArtifactError) as error:
             raise ArtifactError(
                 f"the manifest is not readable ({one_line(error)}): get the bundle anew, or update "
                 "vggexport"

@@ -25,6 +25,9 @@ levels in between, and which is first depends on its version and on the sizes. F
 antialiasing, and other centres, are tens of levels off."""
 
 
+MAX_SIDE = 1 << 16
+"""Of what an image is scaled to, in pixels: more than any network takes."""
+
 _PROSE = frozenset({"long_side", "filter", "top", "left", "colour_profile"})
 """What explains a step to whoever writes it anew; the other keys are what it depends on."""
 
@@ -118,14 +121,20 @@ class Preprocessing:
         try:
             steps = {step["step"]: step for step in data["steps"]}
             found = cls(int(steps["crop"]["width"]), int(steps["resize"]["short_side"]))
+            _check_sides(found)
             same = _settings(data["steps"]) == _settings(found.steps())
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ArtifactError(f"the preprocessing is not readable: {error!r}") from error
         if not same:
             raise ArtifactError(
                 "the preprocessing has other steps than this version of vggexport knows: update it"
             )
         return found
+
+
+def _check_sides(steps: Preprocessing) -> None:
+    if not 0 < steps.size <= steps.short_side <= MAX_SIDE:
+        raise ValueError(f"a crop of {steps.size} pixels out of {steps.short_side}")
 
 
 def _settings(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
