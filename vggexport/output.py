@@ -57,6 +57,26 @@ def output_folder(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what runtimes and decoders want as files, gone afterwards.
+
+    Raises:
+        Unfinished: The disk is full.
+    """
+    with tempfile.TemporaryDirectory(prefix="vggexport-") as name:
+        try:
+            yield Path(name)
+        except OSError as error:
+            if error.errno in _FULL:
+                place = Path(name).parent
+                raise Unfinished(
+                    f"no room in the temporary folder {place}: {error.strerror}; make room or name "
+                    "another in TMPDIR"
+                ) from error
+            raise
+
+
 def publish(folder: Path, *targets: Path) -> None:
     """Gives whole files and directories their names.
 

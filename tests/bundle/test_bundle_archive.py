@@ -110,6 +110,8 @@ def plain(name, **attributes):
         ([plain("./b")], "is not a plain relative path"),
         ([plain("a\\..\\b")], "characters that cannot be in a name"),
         ([plain("a\nb")], "characters that cannot be in a name"),
+        ([plain("a/" * 30_000 + "b")], "longer than a name can be"),
+        ([plain("a" * 300)], "longer than a name can be"),
         ([plain("a"), plain("A")], "are one file on some systems"),
         ([plain("a"), plain("a/b")], "under 'a', which is a file"),
         ([plain("link", external_attr=(stat.S_IFLNK | 0o777) << 16)], "is a link"),

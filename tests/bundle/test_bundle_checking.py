@@ -1,6 +1,8 @@
 """Checking a bundle that is what was packed: models, preprocessing, and what is not to be had."""
 
+import errno
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,18 @@ import pytest
 from vggexport import registry, workflows
 from vggexport.bundle import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundle.checksums import measure_path, render_checksums
-from vggexport.errors import ArtifactError, InputError, Unavailable
-from vggexport.workflows import BundleCheckOptions
+from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished
+from vggexport.workflows import BundleCheckOptions, checking_bundles, diffing
+
+INFINITY = float("inf")  # Python's reader of JSON takes it, and 1e999
 
 
 def check(path: Path, **options):
     return workflows.check_bundle(BundleCheckOptions(path, **options))
+
+
+def described(manifest: dict) -> dict:
+    return manifest["artifacts"][0]["artifact"]
 
 
 def fit(folder: Path) -> None:
@@ -106,6 +114,24 @@ def test_another_preprocessing_fails(unpacked):
     (GOLDEN, lambda d: d["images"][0].__setitem__("file", "golden/sources/small.png"),
      "is not an RGB image of 16x16"),
     (PREPROCESSING, lambda d: d["steps"].pop(), "preprocessing is not readable"),
+    (MANIFEST, lambda d: d.update(source_date_epoch=INFINITY), "manifest is not readable"),
+    (MANIFEST, lambda d: d.update(tools=3), "manifest is not readable"),
+    (MANIFEST, lambda d: described(d).update(format="keras"), "format 'keras'"),
+    (MANIFEST, lambda d: described(d).update(batch=0), "manifest is not readable"),
+    (MANIFEST, lambda d: described(d).update(batch=INFINITY), "manifest is not readable"),
+    (MANIFEST, lambda d: described(d).update(size_bytes="x"), "manifest is not readable"),
+    (MANIFEST, lambda d: described(d).update(size_bytes=7), "not the file that the manifest"),
+    (MANIFEST, lambda d: described(d).update(calibration="x"), "manifest is not readable"),
+    (MANIFEST, lambda d: described(d)["spec"].update(classes=INFINITY), "manifest is not readable"),
+    (GOLDEN, lambda d: d["images"].__setitem__(1, d["images"][0]), "an image comes twice"),
+    (GOLDEN, lambda d: d["reference"]["probabilities"][0].__setitem__(0, 1e300),
+     "no probabilities"),
+    (GOLDEN, lambda d: d["reference"]["probabilities"][0].__setitem__(0, 10**400),
+     "golden answers are not readable"),
+    (PREPROCESSING, lambda d: d["steps"][1].update(short_side=0), "preprocessing is not readable"),
+    (PREPROCESSING, lambda d: d["steps"][1].update(short_side=10**400), "crop of 16 pixels out of"),
+    (PREPROCESSING, lambda d: d["steps"][2].update(width=INFINITY),
+     "preprocessing is not readable"),
 ])  # fmt: skip
 def test_descriptions_that_do_not_go_together(unpacked, name, change, said):
     edit(unpacked, name, change)
@@ -180,3 +206,81 @@ def test_a_manifest_leads_nowhere_out_of_the_bundle(unpacked, tmp_path, path, fi
         with pytest.raises(ArtifactError, match=r"are not its own|has no \.\./outside|has no /etc"):
             refuse(unpacked)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def change_after_check(monkeypatch):
+    """Between the check and the use, as whoever else may write there could."""
+
+    def install(change):
+        for module in (checking_bundles, diffing):
+            real = module.check_integrity
+
+            def check_and_change(*arguments, real=real):
+                found = real(*arguments)
+                change()
+                return found
+
+            monkeypatch.setattr(module, "check_integrity", check_and_change)
+
+    return install
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GOLDEN, PREPROCESSING, "golden/inputs/000.png"])
+def test_a_file_that_changes_after_the_check_is_not_used(unpacked, change_after_check, name):
+    """A space more, or another image: all that was checked reads as well as before."""
+    place = unpacked / name
+    other = (unpacked / "golden/inputs/001.png").read_bytes()
+    changed = other if place.suffix == ".png" else place.read_bytes() + b" "
+    change_after_check(lambda: place.write_bytes(changed))
+    with pytest.raises(ArtifactError, match=f"{name} was changed after it was checked"):
+        check(unpacked)
+
+
+def test_diff_does_not_use_it_either(unpacked, change_after_check):
+    place = unpacked / MANIFEST
+    change_after_check(lambda: place.write_bytes(place.read_bytes() + b" "))
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json was changed after it was checked"):
+        workflows.diff(unpacked, unpacked)
+
+
+def test_an_archive_that_changes_after_the_check_is_not_used(bundled, tmp_path, change_after_check):
+    path, whole = tmp_path / "tiny.zip", bundled.read_bytes()
+    path.write_bytes(whole)
+    changed = whole.replace(b'"licence": "CC BY 4.0"', b'"licence": "CC BY 4.1"')
+    change_after_check(lambda: path.write_bytes(changed))
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json was changed after it was checked"):
+        check(path)
+
+
+def test_a_file_that_is_gone_after_the_check_is_named(unpacked, change_after_check):
+    place = unpacked / GOLDEN
+    change_after_check(lambda: place.unlink(missing_ok=True))
+    with pytest.raises(ArtifactError, match=r"golden\.json cannot be read: No such file"):
+        check(unpacked)
+
+
+def test_a_deep_folder_is_refused(tmp_path):
+    """Deeper than calls can be."""
+    folder = tmp_path
+    for _ in range(1200):
+        folder /= "d"
+        folder.mkdir()
+    (folder / "file").touch()
+    with pytest.raises(ArtifactError, match="longer than a name can be"):
+        check(tmp_path)
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)  # pytest's own way calls itself, too
+
+
+def test_a_device_is_no_bundle():
+    with pytest.raises(ArtifactError, match="is a device or a pipe"):
+        check(Path("/dev/zero"))
+
+
+def test_a_full_disk_is_told(bundled, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checking_bundles, "unpack_model", full)
+    with pytest.raises(Unfinished, match=r"no room in the temporary folder .*TMPDIR"):
+        check(bundled)

@@ -2,7 +2,9 @@
 
 import io
 import json
+import struct
 import subprocess
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +60,20 @@ def test_images_of_other_kinds_are_refused(tmp_path):
             read_png(tmp_path / "image.png")
     with pytest.raises(ArtifactError):
         read_png(tmp_path / "missing.png")
+
+
+def test_an_image_that_would_grow_as_it_is_read_is_refused(tmp_path):
+    """Compressed, or said to be larger than Pillow warns of, or reads."""
+    path = tmp_path / "image.png"
+    Image.new("RGB", (3000, 3000)).save(path)
+    with pytest.raises(ArtifactError, match=r"3000x3000 pixels in [\d,]+ bytes"):
+        read_png(path)
+    small = encode_png(np.zeros((4, 4, 3), np.uint8))
+    for side in (10_000, 100_000):
+        header = b"IHDR" + struct.pack(">2I", side, side) + small[24:29]
+        path.write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
+        with pytest.raises(ArtifactError, match="is not an RGB image, uncompressed"):
+            read_png(path)
 
 
 def test_digests_are_read_as_they_were_written():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from vggexport.artifact import sha256
 from vggexport.bundle import CHECKSUMS, MANIFEST
 from vggexport.bundle.archive import ArchiveFiles
 from vggexport.bundle.checksums import chunks
@@ -38,6 +39,63 @@ class BundleFiles(Protocol):
         ...
 
 
+class CheckedFiles:
+    """The files of a bundle that were held to their digests, and are again whenever they are read.
+
+    A folder or an archive may be another one by the time that it is read for use.
+
+    Args:
+        files: The bundle's.
+        digests: SHA-256 of each file that may be used, by name.
+    """
+
+    def __init__(self, files: BundleFiles, digests: Mapping[str, str]) -> None:
+        self.path = files.path
+        self.names = tuple(digests)
+        self._files = files
+        self._digests = digests
+
+    def size(self, name: str) -> int:
+        """Number of bytes of a file."""
+        return self._files.size(name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """A file, open to be read from front to end.
+
+        Raises:
+            ArtifactError: On leaving: what was read is not what was checked.
+        """
+        with self._files.open(name) as file:
+            reading = _Hashed(file)
+            yield reading  # type: ignore[misc]
+        if reading.sha256 != self._digests[name]:
+            raise ArtifactError(
+                f"{self.path}: {name} was changed after it was checked: check a bundle that nobody "
+                "else writes to"
+            )
+
+    def is_dated(self, moment: int) -> bool:
+        """Whether its files have this date, in seconds since 1970, if they have any."""
+        return self._files.is_dated(moment)
+
+
+class _Hashed:
+    """An open file that knows the digest of what was read of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+
 def is_bundle(path: Path) -> bool:
     """Whether it looks like one: a folder with a manifest, or a zip archive."""
     return (path / MANIFEST).is_file() or (path.suffix == ".zip" and path.is_file())
@@ -51,6 +109,8 @@ def open_bundle(path: Path) -> BundleFiles:
     """
     if not path.exists():
         raise ArtifactError(f"bundle {path} does not exist: name a zip archive or a folder")
+    if not (path.is_file() or path.is_dir()):
+        raise ArtifactError(f"bundle {path} is a device or a pipe: name a zip archive or a folder")
     files: BundleFiles = FolderFiles(path) if path.is_dir() else ArchiveFiles(path)
     for name in (CHECKSUMS, MANIFEST):
         if name not in files.names:
@@ -69,7 +129,7 @@ def read_bytes(files: BundleFiles, name: str) -> bytes:
     if files.size(name) > MAX_TEXT_BYTES:
         raise ArtifactError(f"{files.path}: {name} has more than {MAX_TEXT_BYTES:,} bytes")
     with files.open(name) as file:
-        return file.read()
+        return file.read(MAX_TEXT_BYTES + 1)
 
 
 def read_object(files: BundleFiles, name: str) -> dict[str, Any]:
@@ -118,7 +178,8 @@ def unpack_model(files: BundleFiles, bundled: BundledArtifact, target: Path) -> 
         raise ArtifactError(f"{files.path}: the files of {place!r} are not its own: get it anew")
     for name in bundled.files:
         unpack(files, name, target)
-    if sha256(target / place) != bundled.artifact.sha256:
+    found = bundled.artifact.located(target / place)
+    if (found.size_bytes, found.sha256) != (bundled.artifact.size_bytes, bundled.artifact.sha256):
         raise ArtifactError(
             f"{files.path}: {place} is not the file that the manifest describes: get it anew"
         )

@@ -38,7 +38,7 @@ class FolderFiles:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.names = tuple(sorted(islice(_walk(path, ""), MAX_FILES + 1)))
+            self.names = tuple(sorted(islice(_walk(path), MAX_FILES + 1)))
         except OSError as error:
             raise ArtifactError(f"bundle {path} cannot be read: {error.strerror}") from error
         if not self.names:
@@ -47,30 +47,45 @@ class FolderFiles:
 
     def size(self, name: str) -> int:
         """Number of bytes of a file."""
-        return (self.path / name).stat().st_size
+        with self._readable(name):
+            return (self.path / name).stat().st_size
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """A file, open to be read."""
-        with (self.path / name).open("rb") as file:
+        with self._readable(name):
+            file = (self.path / name).open("rb")
+        with file:
             yield file
 
     def is_dated(self, moment: int) -> bool:
         """True: a folder says nothing of when it was made."""
         return True
 
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(
+                f"bundle {self.path}: {name} cannot be read: {error.strerror}"
+            ) from error
 
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
-    """Names of all files below."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = f"{prefix}{entry.name}"
-            if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-                raise ArtifactError(
-                    f"the bundle holds {name!r}, which is a link or a device and no plain file: "
-                    "do not use it"
-                )
-            if entry.is_dir():
-                yield from _walk(folder / entry.name, f"{name}/")
-            else:
-                yield name
+
+def _walk(root: Path) -> Iterator[str]:
+    """Names of all files below, however deep: a folder may be deeper than calls can be."""
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(root / prefix) as entries:
+            for entry in entries:
+                name = f"{prefix}{entry.name}"
+                if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+                    raise ArtifactError(
+                        f"the bundle holds {name!r}, which is a link or a device and no plain "
+                        "file: do not use it"
+                    )
+                if entry.is_dir():
+                    pending.append(f"{name}/")
+                else:
+                    yield name

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vggexport import registry
 from vggexport.bundle import CHECKSUMS, MANIFEST, SIGNATURE, SIGNING, UNLISTED
 from vggexport.bundle.checksums import measure, parse_checksums
-from vggexport.bundle.files import BundleFiles, read_bytes, read_object
+from vggexport.bundle.files import BundleFiles, CheckedFiles, read_bytes, read_object
 from vggexport.bundle.manifest import Manifest
 from vggexport.errors import ArtifactError
 
@@ -25,12 +24,14 @@ class Integrity:
         is_signed: Whether it carries a signature.
         is_verified: Whether a public key was given and the signature is its owner's.
         problems: What is wrong, a clause each; empty if nothing is.
+        digests: Of every file that may be used, by name; nothing where something is wrong.
     """
 
     files: int
     is_signed: bool
     is_verified: bool
     problems: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
@@ -63,12 +64,14 @@ def check_integrity(
     is_signed = SIGNATURE in files.names
     if public_key and (problem := _signature_problem(files, checksums, public_key)):
         return Integrity(len(files.names), is_signed, is_verified=False, problems=(problem,))
-    problems = _file_problems(files, _decoded(files, checksums), advance)
+    listed = _decoded(files, checksums)
+    problems = _file_problems(files, listed, advance)
     if not problems:
-        moment = Manifest.from_json(read_object(files, MANIFEST)).moment
+        checked = CheckedFiles(files, listed)
+        moment = Manifest.from_json(read_object(checked, MANIFEST)).moment
         problems = () if files.is_dated(moment) else ("the dates of its files were changed",)
     verified = public_key is not None and not problems
-    return Integrity(len(files.names), is_signed, verified, problems)
+    return Integrity(len(files.names), is_signed, verified, problems, {} if problems else listed)
 
 
 def _signature_problem(files: BundleFiles, checksums: bytes, public_key: Path) -> str | None:
@@ -101,8 +104,3 @@ def _file_problems(
                     problems.append(f"{name} was changed")
         advance(done, len(names))
     return tuple(problems)
-
-
-def listing_digest(checksums: bytes) -> str:
-    """One digest for a whole bundle: that of its list of digests."""
-    return hashlib.sha256(checksums).hexdigest()

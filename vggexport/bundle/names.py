@@ -11,12 +11,21 @@ from vggexport.errors import ArtifactError
 MAX_FILES = 10_000
 """More than the files of any SavedModel, less than what makes a folder slow."""
 
+MAX_NAME_BYTES, MAX_PART_BYTES = 1024, 255
+"""Of a whole name, and of what is between two slashes, which no common file system has longer."""
+
 _RESERVED = frozenset('<>:"|?*\\')
 """What Windows does not have in a name; a backslash separates folders there."""
 
+_SHOWN = 80  # characters of a name in a message
 
-def check_names(names: Iterable[str]) -> None:
+
+def check_names(names: Iterable[str], advice: str = "do not use it") -> None:
     """Refuses names that would lead out of a folder, or that two systems read differently.
+
+    Args:
+        names: Of all files.
+        advice: What to do about one that is refused.
 
     Raises:
         ArtifactError: One is absolute, has a ``..`` in it, comes twice, is a folder and a file, or
@@ -27,20 +36,19 @@ def check_names(names: Iterable[str]) -> None:
         if number > MAX_FILES:
             raise ArtifactError(f"the bundle has more than {MAX_FILES:,} files: not one of ours")
         if fault := _fault(name):
-            raise ArtifactError(f"the bundle holds {name!r}, which {fault}: do not use it")
+            raise ArtifactError(f"the bundle holds {name[:_SHOWN]!r}, which {fault}: {advice}")
         # Where case or composed letters are not told apart, two names are one file.
         key = unicodedata.normalize("NFC", name).casefold()
         if key in seen:
             raise ArtifactError(
                 f"the bundle holds {name!r} and {seen[key]!r}, which are one file on some systems: "
-                "do not use it"
+                f"{advice}"
             )
         seen[key] = name
     for key, name in seen.items():
         if parent := next((p for p in PurePosixPath(key).parents if str(p) in seen), None):
             raise ArtifactError(
-                f"the bundle holds {name!r} under {seen[str(parent)]!r}, which is a file: do not "
-                "use it"
+                f"the bundle holds {name!r} under {seen[str(parent)]!r}, which is a file: {advice}"
             )
 
 
@@ -55,4 +63,6 @@ def _fault(name: str) -> str | None:
         return "is not a plain relative path"
     if not name.isprintable() or _RESERVED.intersection(name):
         return "has characters that cannot be in a name everywhere"
+    if len(name.encode()) > MAX_NAME_BYTES or any(len(p.encode()) > MAX_PART_BYTES for p in parts):
+        return "is longer than a name can be everywhere"
     return None

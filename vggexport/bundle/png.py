@@ -8,6 +8,7 @@ sections 5.2 and 11) and stored blocks of RFC 1951, 3.2.4, inside RFC 1950.
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -22,8 +23,20 @@ _RGB_8_BIT = bytes([8, 2, 0, 0, 0])  # bit depth, colour type, compression, filt
 _ZLIB_HEADER = b"\x78\x01"
 _BLOCK_BYTES = 0xFFFF  # of a stored block, at most
 
-MAX_SIDE = 8192
-"""Of an image whose size nobody told, in pixels."""
+_DECODING_ERRORS = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow meets a damaged or a huge file with."""
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -37,31 +50,35 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def read_png(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """The pixels of an RGB PNG file, uint8 (height, width, 3).
+    """The pixels of a PNG file of :func:`encode_png`, uint8 (height, width, 3).
 
     Args:
         path: The file.
-        size: Width and height that it must have; None for any up to :data:`MAX_SIDE`.
+        size: Width and height that it must have; None for any.
 
     Raises:
-        ArtifactError: It cannot be read, or is of another kind or size.
+        ArtifactError: It cannot be read, is of another kind or size, or is compressed: an image
+            takes no more memory than its file.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            _check_kind(image, size)
-            return np.array(image)
-    except (OSError, ValueError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=["PNG"]) as image:
+                _check_kind(image, size, path.stat().st_size)
+                return np.array(image)
+    except _DECODING_ERRORS as error:
         expected = f"an RGB image of {size[0]}x{size[1]}" if size else "an RGB image"
         raise ArtifactError(
-            f"{path.name} is not {expected}, or too large: {one_line(error)}"
+            f"{path.name} is not {expected}, uncompressed: {one_line(error)}"
         ) from error
 
 
-def _check_kind(image: Image.Image, size: tuple[int, int] | None) -> None:
+def _check_kind(image: Image.Image, size: tuple[int, int] | None, file_bytes: int) -> None:
     """Refuses an image before it is decoded."""
-    fits = image.size == size if size else max(image.size) <= MAX_SIDE
-    if not fits or image.mode != "RGB":
+    if image.mode != "RGB" or image.size != (size or image.size):
         raise ValueError(f"{image.mode} of {image.width}x{image.height}")
+    if 3 * image.width * image.height > file_bytes:
+        raise ValueError(f"{image.width}x{image.height} pixels in {file_bytes:,} bytes")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +10,14 @@ from numpy.typing import NDArray
 
 from vggexport.bundle import GOLDEN, MANIFEST, PREPROCESSING
 from vggexport.bundle.answers import GoldenAnswers
-from vggexport.bundle.files import BundleFiles, open_bundle, read_object, unpack, unpack_model
+from vggexport.bundle.files import (
+    BundleFiles,
+    CheckedFiles,
+    open_bundle,
+    read_object,
+    unpack,
+    unpack_model,
+)
 from vggexport.bundle.integrity import Integrity, check_integrity
 from vggexport.bundle.manifest import BundledArtifact, Manifest
 from vggexport.bundle.png import read_png
@@ -21,6 +25,7 @@ from vggexport.bundle.preprocessing import MAX_LEVELS, Preprocessing
 from vggexport.bundle.tolerances import CPU, tolerance_on
 from vggexport.environment import peak_rss_bytes
 from vggexport.errors import ArtifactError, InputError
+from vggexport.output import temporary_folder
 from vggexport.parity import compare
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, PreprocessingCheck
@@ -73,10 +78,11 @@ def check_bundle(
         return _report(options, integrity, None, steps)
     if integrity.is_signed and not integrity.is_verified:
         steps.progress.note("the bundle is signed: pass --public-key to check by whom")
-    manifest = Manifest.from_json(read_object(files, MANIFEST))
+    checked = CheckedFiles(files, integrity.digests)
+    manifest = Manifest.from_json(read_object(checked, MANIFEST))
     if not options.run:
         return _report(options, integrity, manifest, steps)
-    return _Run(options, files, manifest, steps).report(integrity)
+    return _Run(options, checked, manifest, steps).report(integrity)
 
 
 class _Run:
@@ -108,9 +114,9 @@ class _Run:
 
     def report(self, integrity: Integrity) -> BundleCheckReport:
         """Runs everything."""
-        with self._steps.step("preprocessing"), _folder() as folder:
+        with self._steps.step("preprocessing"), temporary_folder() as folder:
             preprocessing = self._check_preprocessing(folder)
-        with self._steps.step("run"), _folder() as folder:
+        with self._steps.step("run"), temporary_folder() as folder:
             images = np.stack([self._input(image.file, folder) for image in self._golden.images])
             chosen = self._steps.track(iter(self._chosen), len(self._chosen))
             checks = tuple(self._check(bundled, images) for bundled in chosen)
@@ -143,7 +149,7 @@ class _Run:
     def _check(self, bundled: BundledArtifact, images: NDArray[np.uint8]) -> AnswerCheck:
         """Unpacks a model, runs it, and lets go of it before the next."""
         expected = self._golden.of(bundled.artifact.path)
-        with _folder() as folder:
+        with temporary_folder() as folder:
             path = unpack_model(self._files, bundled, folder)
             given = answer(bundled.artifact, path, images, threads=self._options.threads)
         return AnswerCheck(
@@ -155,13 +161,6 @@ class _Run:
             compare(expected.probabilities, given.probabilities),
             tolerance_on(expected.tolerances, CPU),
         )
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for what runtimes and decoders want as files."""
-    with tempfile.TemporaryDirectory(prefix="vggexport-") as name:
-        yield Path(name)
 
 
 def _chosen(manifest: Manifest, formats: tuple[str, ...]) -> list[BundledArtifact]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,13 +15,21 @@ from vggexport import registry
 from vggexport.artifact import Artifact
 from vggexport.bundle import MANIFEST
 from vggexport.bundle.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
-from vggexport.bundle.files import BundleFiles, is_bundle, open_bundle, read_object, unpack_model
+from vggexport.bundle.files import (
+    BundleFiles,
+    CheckedFiles,
+    is_bundle,
+    open_bundle,
+    read_object,
+    unpack_model,
+)
 from vggexport.bundle.integrity import check_integrity
 from vggexport.bundle.manifest import BundledArtifact, Manifest
 from vggexport.environment import peak_rss_bytes
 from vggexport.errors import ArtifactError
 from vggexport.extractors import EXTRACTORS
 from vggexport.faults.weights import tensor_sqnr_db
+from vggexport.output import temporary_folder
 from vggexport.progress import Progress, Silent, Steps
 from vggexport.reports.difference import (
     Change,
@@ -111,11 +118,13 @@ def _open(entered: ExitStack, path: Path) -> _Side:
     if not is_bundle(path):
         model = read_model(path)
         return _Side((_Model(model.artifact, path, path.name),))
-    files = open_bundle(path)
-    if problems := check_integrity(files).problems:
+    packed = open_bundle(path)
+    integrity = check_integrity(packed)
+    if problems := integrity.problems:
         raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
+    files = CheckedFiles(packed, integrity.digests)
     manifest = Manifest.from_json(read_object(files, MANIFEST))
-    folder = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="vggexport-")))
+    folder = entered.enter_context(temporary_folder())
     models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)
     evidence = tuple(_evidence(files, name) for name in manifest.reports)
     return _Side(models, evidence, manifest)
