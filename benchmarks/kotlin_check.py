@@ -5,7 +5,7 @@
 
 ``kotlin/`` holds declarations of the classes of Android, LiteRT and ONNX Runtime that the examples
 use. The preprocessing must be within one level of Pillow's for each pair of the bundle, and the
-golden check must pass the same answers and find three problems in others.
+golden check must pass the same answers, find three problems in others, and one in none.
 """
 
 from __future__ import annotations

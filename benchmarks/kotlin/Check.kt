@@ -30,4 +30,6 @@ fun main(arguments: Array<String>) {
     val tolerance = Tolerance(1e-4, 80.0, 6.0)
     println("the same answers: ${GoldenCheck.problems(answers, answers, tolerance).size} problems")
     println("other answers: ${GoldenCheck.problems(answers, others, tolerance).size} problems")
+    val none = listOf(FloatArray(0))
+    println("no answer: ${GoldenCheck.problems(answers, none, tolerance).size} problem")
 }

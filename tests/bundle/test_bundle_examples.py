@@ -10,6 +10,7 @@ import tree_sitter_kotlin
 import tree_sitter_swift
 from tree_sitter import Language, Parser
 
+from vggexport.bundle.checksums import measure_path, render_checksums
 from vggexport.bundle.static import STATIC, static_files
 
 GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
@@ -61,11 +62,35 @@ def test_the_self_test_fails_without_any_runtime(unpacked):
     assert "no model was run" in ran.stdout
 
 
+def test_the_self_test_opens_nothing_that_is_not_what_was_packed(unpacked):
+    (unpacked / "models/tiny.onnx").write_bytes(b"cut off")
+    (unpacked / "golden/golden.json").unlink()
+    (unpacked / "SHA256SUMS.old").touch()
+    ran = self_test(unpacked)
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        "FAILED   SHA256SUMS.old is not in SHA256SUMS",
+        "FAILED   golden/golden.json is missing",
+        "FAILED   models/tiny.onnx was changed",
+        "failed",
+    ]
+    (unpacked / "SHA256SUMS").unlink()
+    assert "SHA256SUMS is missing" in self_test(unpacked).stdout
+
+
+def fit(folder):
+    """Makes the list of digests fit what was changed."""
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    digests = {n: measure_path(folder / n).sha256 for n in names if not n.startswith("SHA256SUMS")}
+    (folder / "SHA256SUMS").write_text(render_checksums(digests))
+
+
 def test_the_self_test_sees_what_is_wrong(unpacked):
-    """A changed file, another model under a model's name, and images fed in another order."""
+    """Another model under a model's name, one that no runtime reads, images in another order."""
     models = unpacked / "models"
     shutil.copyfile(models / "tiny_int8.onnx", models / "tiny.onnx")
-    (unpacked / "labels.txt").unlink()
+    (models / "tiny_int8.onnx").write_bytes(b"cut off")
     (unpacked / "golden/inputs/000.png").write_bytes(
         (unpacked / "golden/inputs/001.png").read_bytes()
     )
@@ -73,12 +98,13 @@ def test_the_self_test_sees_what_is_wrong(unpacked):
         unpacked / "golden/sources/small_prepared.png",
         unpacked / "golden/sources/portrait_prepared.png",
     )
+    fit(unpacked)
     ran = self_test(unpacked)
     assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
     for said in (
         "FAILED   models/tiny.onnx",
-        "models/tiny.onnx was changed",
-        "labels.txt is missing",
+        "models/tiny_int8.onnx: cannot be run here",
         "preprocessing of golden/sources/portrait.png",
         "models/tiny_int8.tflite: min_logit_sqnr_db is 35, found",
     ):

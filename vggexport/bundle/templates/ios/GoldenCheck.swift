@@ -27,6 +27,7 @@ enum GoldenCheck {
         expected: [[Float]], actual: [[Float]], tolerance: Tolerance
     ) -> [String] {
         precondition(expected.count == actual.count, "as many answers as images")
+        if expected.map(\.count) != actual.map(\.count) { return ["other numbers of classes"] }
         if actual.contains(where: { row in row.contains { !$0.isFinite } }) {
             return ["NaN in the output"]
         }
@@ -49,7 +50,8 @@ enum GoldenCheck {
 
     /// Largest difference of two images, in levels of 255.
     static func levels(_ expected: Pixels, _ actual: Pixels) -> Int {
-        zip(expected.rgb, actual.rgb).map { abs(Int($0) - Int($1)) }.max() ?? 0
+        precondition(expected.width == actual.width && expected.height == actual.height, "sizes")
+        return zip(expected.rgb, actual.rgb).map { abs(Int($0) - Int($1)) }.max() ?? 0
     }
 
     /// Logits up to a constant: log-probabilities less their mean.
