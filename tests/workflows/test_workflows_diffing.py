@@ -187,3 +187,38 @@ def test_what_cannot_be_compared(export, pack, tmp_path):
         workflows.diff(bundle, bundle)
     with pytest.raises(ArtifactError, match="does not exist"):
         workflows.diff(tmp_path / "missing.onnx", export("float32"))
+
+
+def test_models_of_one_kind_are_paired_by_name_first(export, pack, changed, tmp_path):
+    """The second keeps its name: it is not what became of the first, which was renamed."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    first, second = (shutil.copyfile(export("float32"), tmp_path / f"old/{n}.onnx") for n in "ab")
+    kept = shutil.copyfile(second, tmp_path / "new/b.onnx")
+    renamed = shutil.copyfile(changed(), tmp_path / "new/c.onnx")
+    report = workflows.diff(pack("old.zip", first, second), pack("new.zip", kept, renamed))
+    assert [(m.old.path, m.new.path, m.is_same_file) for m in report.models] == [
+        ("models/a.onnx", "models/c.onnx", False),
+        ("models/b.onnx", "models/b.onnx", True),
+    ]
+
+
+def test_latencies_of_two_processors_are_not_set_beside_each_other(export, pack, tmp_path):
+    path = Path(shutil.copyfile(export("float32"), tmp_path / "net.onnx"))
+
+    def measured(folder, processor, p50):
+        (tmp_path / folder).mkdir()
+        row = {"path": "net.onnx", "provider": "CPU", "threads": 2, "batch": 1,
+               "latency_ms": {"p50": p50}}  # fmt: skip
+        data = {"schema": 1, "environment": {"cpu_model": processor}, "results": [row]}
+        (tmp_path / folder / "b.json").write_text(json.dumps(data))
+        return [tmp_path / folder / "b.json"]
+
+    old = pack("old.zip", path, reports=measured("r1", "fast", 10.0))
+    new = pack("new.zip", path, reports=measured("r2", "slow", 90.0))
+    figures = workflows.diff(old, new).models[0].figures
+    conditions = "provider CPU, threads 2, batch 1"
+    assert [(f.condition, f.old, f.new) for f in figures] == [
+        (f"{conditions}, fast", 10.0, None),
+        (f"{conditions}, slow", None, 90.0),
+    ]

@@ -145,20 +145,28 @@ def _evidence(files: BundleFiles, name: str) -> Evidence:
 def _pair(
     old: Sequence[_Model], new: Sequence[_Model]
 ) -> tuple[list[tuple[_Model, _Model]], list[_Model], list[_Model]]:
-    """Models that became others: of one kind, and of one name where there are several."""
+    """Models that became others: of one kind and name, and then of one kind, in order."""
     if len(old) == len(new) == 1:
         return [(old[0], new[0])], [], []
-    pairs, left = [], list(new)
-    removed = []
-    for before in old:
-        alike = [after for after in left if after.kind == before.kind]
-        after = next((a for a in alike if a.name == before.name), alike[0] if alike else None)
-        if after is None:
-            removed.append(before)
-            continue
-        left.remove(after)
-        pairs.append((before, after))
+    became: dict[int, _Model] = {}
+    left = list(new)
+    for is_same in (_is_namesake, _is_alike):
+        for index, before in enumerate(old):
+            after = next((model for model in left if is_same(before, model)), None)
+            if index not in became and after is not None:
+                left.remove(after)
+                became[index] = after
+    pairs = [(before, became[i]) for i, before in enumerate(old) if i in became]
+    removed = [before for i, before in enumerate(old) if i not in became]
     return pairs, removed, left
+
+
+def _is_alike(old: _Model, new: _Model) -> bool:
+    return old.kind == new.kind
+
+
+def _is_namesake(old: _Model, new: _Model) -> bool:
+    return _is_alike(old, new) and old.name == new.name
 
 
 def _compare(old: _Model, new: _Model, former: _Side, latter: _Side) -> ModelDifference:
@@ -302,6 +310,9 @@ def _condition(report: Evidence, row: Row) -> str:
     """Under which a figure was measured: only those of one condition are beside each other."""
     if report.kind == BENCHMARK:
         keys = ("provider", "threads", "batch")
-        return ", ".join(f"{key} {row.get(key)}" for key in keys)
+        machine = report.data.get("environment")
+        processor = machine.get("cpu_model") if isinstance(machine, dict) else None
+        parts = [f"{key} {row.get(key)}" for key in keys]
+        return ", ".join([*parts, str(processor)] if processor else parts)
     images = row.get("images", report.data.get("images"))
     return f"{images} images"
