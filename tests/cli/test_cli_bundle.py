@@ -131,6 +131,7 @@ def test_diff_shows_and_writes(run, packed, workplace):
         (("bundle", "text.zip", "-o", "x.zip"), "of no known format"),
         (("bundle", "a.onnx"), "Missing option"),
         (("bundle", "a.onnx", "-o", "x", "--max-size", "large"), "not a size such as 100MB"),
+        (("bundle", "a.onnx", "-o", "x", "--max-size", "9" * 400), "not a size such as 100MB"),
         (("bundle", "a.onnx", "-o", "x", "--layout", "ark"), "is not one of"),
         (("diff", "missing.onnx", "text.zip"), "does not exist"),
     ],

@@ -23,7 +23,8 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Parses one value."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?B)?", str(value).strip(), re.IGNORECASE)
+        size = r"(\d{1,18}(?:\.\d+)?)\s*([KMG]i?B)?"
+        match = re.fullmatch(size, str(value).strip(), re.IGNORECASE)
         if match is None:
             self.fail(f"{value!r} is not a size such as 100MB or 95MiB", param, ctx)
         return int(float(match[1]) * _UNITS[(match[2] or "").upper()])

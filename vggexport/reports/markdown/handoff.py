@@ -103,7 +103,7 @@ def _parity(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
         (
             code(bundled.artifact.path),
             _count(report.data, "images"),
-            _decibels(row, "metrics", "logit_sqnr_db"),
+            _logit_sqnr(row),
             _share(row, "metrics", "top1_agreement"),
             code(report.path.name),
         )
@@ -154,9 +154,13 @@ def _share(row: Row, *keys: str) -> str:
     return "" if value is None else share(value)
 
 
-def _decibels(row: Row, *keys: str) -> str:
-    value = number(row, *keys)
-    return "exact" if value is None else decibels(value)
+def _logit_sqnr(row: Row) -> str:
+    """A null stands for equal logits: JSON knows no infinity."""
+    metrics = row["metrics"]
+    if isinstance(metrics, dict) and metrics.get("logit_sqnr_db", "") is None:
+        return "exact"
+    value = number(row, "metrics", "logit_sqnr_db")
+    return "" if value is None else decibels(value)
 
 
 def _milliseconds(row: Row, *keys: str) -> str:
