@@ -9,6 +9,7 @@ import pytest
 from vggexport.bundle import archive
 from vggexport.bundle.archive import FIRST_MOMENT, ArchiveFiles, write_archive
 from vggexport.bundle.checksums import measure_path
+from vggexport.bundle.folder import write_folder
 from vggexport.errors import ArtifactError, InputError, Unfinished
 
 CONTENT = {"b/two.bin": b"\0\1\2" * 1000, "a.txt": b"one\n", "b/empty": b"", "é.txt": b"accent"}
@@ -153,6 +154,8 @@ def test_a_file_that_changes_meanwhile_is_noticed(files, tmp_path):
     files["a.txt"].write_bytes(b"two\n")
     with pytest.raises(Unfinished, match=r"a\.txt was changed while it was read"):
         write_archive(files, digests, tmp_path / "made.zip", moment=FIRST_MOMENT)
+    with pytest.raises(Unfinished, match=r"a\.txt was changed while it was read"):
+        write_folder(files, digests, tmp_path / "made")
 
 
 def test_what_an_archive_does_not_hold_is_refused(write, monkeypatch):

@@ -16,13 +16,16 @@ from PIL import Image
 from vggexport import registry, workflows
 from vggexport.artifact import SUFFIXES
 from vggexport.bundle.archive import ArchiveFiles
+from vggexport.bundle.evidence import Evidence
+from vggexport.bundle.files import open_bundle, read_object
+from vggexport.bundle.manifest import Manifest
 from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
 from vggexport.exporters import EXPORTERS
 from vggexport.exporters.interface import ExportRequest
 from vggexport.golden import GoldenFile
 from vggexport.parity import Tolerance
-from vggexport.reports.markdown.handoff import guide
-from vggexport.workflows import BundleCheckOptions, BundleOptions, VerifyOptions, checking
+from vggexport.reports.markdown.handoff import guide, model_card
+from vggexport.workflows import BundleCheckOptions, BundleOptions, VerifyOptions, bundling, checking
 
 
 @pytest.fixture
@@ -291,11 +294,14 @@ def test_a_model_that_is_too_large_is_refused(pack, models, tmp_path):
     report = pack(models["tiny.onnx"], models["tiny_int8.onnx"], max_bytes=limit)
     (failure,) = report.failures
     assert failure.startswith(f"{models['tiny.onnx']} has ")
-    assert "int8, int8-w4 would fit" in failure
+    assert failure.endswith(": int8, int8-w4 would fit")  # ONNX has no dynamic-int8
     assert not (tmp_path / "out.zip").exists()
     sizes = report.to_json()["sizes"]
     assert [layer["name"] for layer in sizes["files"][0]["layers"]][-1] == "predictions"
     assert pack(models["tiny_int8.onnx"], max_bytes=limit).failures == ()
+    weights = sizes["files"][0]["precisions"]["int8"]
+    report = pack(models["tiny.onnx"], output="other", max_bytes=weights)
+    assert report.failures[0].endswith(": int8-w4 would fit")  # int8 without room for the graph
 
 
 def test_an_existing_output_is_kept_without_force(pack, tmp_path):
@@ -409,9 +415,6 @@ def test_a_full_integer_file_is_described_with_its_quantization(pack, export, tm
 
 
 def test_names_that_would_break_a_page_mean_themselves(bundled):
-    from vggexport.bundle.files import open_bundle, read_object
-    from vggexport.bundle.manifest import Manifest
-
     manifest = Manifest.from_json(read_object(open_bundle(bundled), "MANIFEST.json"))
     evil = replace(manifest, name="a|b <script> `x`\n# head")
     page = guide(evil, is_signed=True)
@@ -426,8 +429,6 @@ def test_an_output_may_have_any_name(pack, tmp_path, output):
 
 
 def test_a_model_that_changes_meanwhile_is_refused(pack, exported, tmp_path, monkeypatch):
-    from vggexport.workflows import bundling
-
     path = exported()
     real = bundling.answer
 
@@ -440,3 +441,96 @@ def test_a_model_that_changes_meanwhile_is_refused(pack, exported, tmp_path, mon
     with pytest.raises(Unfinished, match=r"other\.onnx was changed while it was packed"):
         pack(path)
     assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("output", ["out", "out.zip"])
+def test_a_model_whose_name_no_receiver_could_use_is_refused_before_it_is_run(
+    pack, models, tmp_path, never_run, output
+):
+    odd = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "a:b.onnx"))
+    with pytest.raises(ArtifactError, match=r"models/a:b\.onnx.* everywhere: rename"):
+        pack(odd, output=output)
+    (tmp_path / "deeper").mkdir()
+    other = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "deeper/TINY.onnx"))
+    with pytest.raises(ArtifactError, match="one file on some systems: rename"):
+        pack(models["tiny.onnx"], other, output=output)
+
+
+@pytest.fixture
+def never_run(monkeypatch):
+    """Work that would be lost."""
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("was run")
+
+    monkeypatch.setattr(bundling, "answer", refuse)
+
+
+@pytest.mark.usefixtures("never_run")
+def test_a_key_or_a_date_that_cannot_be_used_costs_no_work(pack, make_key, monkeypatch):
+    with pytest.raises(InputError, match="is not a private key in PEM"):
+        pack(sign=make_key("ours")[1])
+    for date, said in (("0", "is not a date that a zip"), ("9" * 5000, "is not a number")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+        with pytest.raises(InputError, match=said):
+            pack()
+
+
+def test_a_folder_may_have_any_date(pack, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    assert pack(output="out").failures == ()
+    assert workflows.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+def test_the_report_that_was_read_is_the_one_that_is_packed(
+    pack, verification, tmp_path, monkeypatch
+):
+    mine = Path(shutil.copyfile(verification, tmp_path / "verify.json"))
+    before = mine.read_bytes()
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        mine.write_text('{"passed": false}')
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    assert pack(output="out", reports=(mine,)).failures == ()
+    assert (tmp_path / "out/reports/verify.json").read_bytes() == before
+
+
+def test_a_saved_model_that_changes_meanwhile_is_refused(pack, export, tmp_path, monkeypatch):
+    path = tmp_path / "net_saved_model"
+    shutil.copytree(export("float32", format="savedmodel"), path)
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        given = real(*arguments, **options)
+        (path / "assets.extra/added").touch()
+        return given
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    with pytest.raises(Unfinished, match="net_saved_model was changed while it was packed"):
+        pack(path)
+
+
+def test_a_saved_model_where_one_stands(pack, export, tmp_path, monkeypatch):
+    path = tmp_path / "net_saved_model"
+    shutil.copytree(export("float32", format="savedmodel"), path)
+    monkeypatch.chdir(path)
+    assert pack(Path(), output="out").failures == ()
+    (found,) = read(tmp_path / "out", "MANIFEST.json")["artifacts"]
+    assert found["artifact"]["path"] == "models/net_saved_model"
+    assert "numpy pillow tensorflow" in (tmp_path / "out/README.md").read_text()
+
+
+def test_a_card_says_exact_of_equal_logits_only(bundled):
+    """JSON has null for the infinite SQNR of equal logits; a figure that is not there is none."""
+    manifest = Manifest.from_json(read_object(open_bundle(bundled), "MANIFEST.json"))
+
+    def card(**metrics):
+        row = {"path": "tiny.onnx", "metrics": metrics}
+        data = {"schema": 1, "candidates": [row], "reference": {}, "images": 7}
+        return model_card(manifest, [Evidence.of(Path("v.json"), data)], [])
+
+    assert "| `models/tiny.onnx` | 7 | exact |" in card(logit_sqnr_db=None)
+    assert "| `models/tiny.onnx` | 7 |  |" in card()

@@ -127,13 +127,13 @@ def test_other_dates(unpacked, public, tmp_path):
 
 def test_swapped_signatures(unpacked, make_key, public, tmp_path):
     """That of another bundle by the same key, and that of this one by another key."""
-    from vggexport.bundle.signing import sign
+    from vggexport.bundle.signing import signer
 
     signature = unpacked / SIGNATURE
     listing = (unpacked / CHECKSUMS).read_bytes()
     for other in (
-        sign(listing + b"\n", make_key("ours")[0]),
-        sign(listing, make_key("theirs")[0]),
+        signer(make_key("ours")[0])(listing + b"\n"),
+        signer(make_key("theirs")[0])(listing),
         bytes(64),
         b"",
     ):

@@ -25,7 +25,7 @@ UNLISTED = frozenset({CHECKSUMS, SIGNATURE})
 """What the list of digests cannot hold: itself, and what is made of it."""
 
 SIGNING: Mapping[str, str] = {
-    "sign": "vggexport.bundle.signing:sign",
+    "signer": "vggexport.bundle.signing:signer",
     "verify": "vggexport.bundle.signing:verify",
 }
 """By what is done: functions that need the package ``cryptography``."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
-from vggexport.bundle.checksums import CHUNK_BYTES, Digest, chunks
+from vggexport.bundle.checksums import CHUNK_BYTES, Digest, copy_checked
 from vggexport.bundle.names import MAX_FILES, check_names
-from vggexport.errors import ArtifactError, InputError, Unfinished
+from vggexport.errors import ArtifactError, InputError
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -117,19 +116,8 @@ def write_archive(
     with target.open("wb") as archive:
         for member, header in zip(members, records.headers, strict=True):
             archive.write(header)
-            _copy(files[member.name], archive, member)
+            copy_checked(files[member.name], archive, digests[member.name])
         archive.write(records.tail)
-
-
-def _copy(path: Path, archive: IO[bytes], member: Member) -> None:
-    size, crc = 0, 0
-    with path.open("rb") as file:
-        for chunk in chunks(file):
-            archive.write(chunk)
-            size += len(chunk)
-            crc = zlib.crc32(chunk, crc)
-    if (size, crc) != (member.size, member.crc32):
-        raise Unfinished(f"{path} was changed while it was read: bundle it when it is whole")
 
 
 class ArchiveFiles:
@@ -254,8 +242,8 @@ def _check_records(path: Path, members: Sequence[Member], stamp: tuple[int, int]
     return begins
 
 
-def _stamp(moment: int) -> tuple[int, int]:
-    """Time and date of MS-DOS, in steps of two seconds (4.4.6).
+def check_moment(moment: int) -> None:
+    """Refuses a date that no archive has.
 
     Raises:
         InputError: It is before 1980 or after 2107.
@@ -265,6 +253,15 @@ def _stamp(moment: int) -> tuple[int, int]:
             f"SOURCE_DATE_EPOCH {moment} is not a date that a zip archive has: choose one from "
             f"{FIRST_MOMENT} to {_LAST_MOMENT}, or unset it"
         )
+
+
+def _stamp(moment: int) -> tuple[int, int]:
+    """Time and date of MS-DOS, in steps of two seconds (4.4.6).
+
+    Raises:
+        InputError: It is before 1980 or after 2107.
+    """
+    check_moment(moment)
     at = datetime.fromtimestamp(moment, UTC)
     time = at.hour << 11 | at.minute << 5 | at.second // 2
     return time, (at.year - 1980) << 9 | at.month << 5 | at.day

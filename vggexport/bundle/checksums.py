@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, Unfinished
 
 CHUNK_BYTES = 1 << 20
 
@@ -54,9 +54,30 @@ def chunks(file: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
+def copy_checked(path: Path, target: IO[bytes], digest: Digest) -> None:
+    """Copies a file behind what an open one holds, in memory that does not grow with it.
+
+    Raises:
+        Unfinished: It was changed since its digest was taken.
+    """
+    size, crc = 0, 0
+    with path.open("rb") as file:
+        for chunk in chunks(file):
+            target.write(chunk)
+            size += len(chunk)
+            crc = zlib.crc32(chunk, crc)
+    if (size, crc) != (digest.size, digest.crc32):
+        raise Unfinished(f"{path} was changed while it was read: bundle it when it is whole")
+
+
 def render_checksums(digests: Mapping[str, str]) -> str:
     """The list: a digest, two spaces and a name a line, in order of the names."""
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+
+
+def listing_digest(digests: Mapping[str, str]) -> str:
+    """One digest for many files: that of their list, as ``vggexport.artifact.sha256`` has it."""
+    return hashlib.sha256(render_checksums(digests).encode()).hexdigest()
 
 
 def parse_checksums(text: str) -> dict[str, str]:

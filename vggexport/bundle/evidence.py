@@ -6,9 +6,9 @@ They are files that somebody hands in: a key that is missing or of another kind 
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,11 +30,13 @@ class Evidence:
         path: Its file.
         kind: Which command wrote it.
         data: What it says.
+        content: The file's bytes, which are what is packed: the file may be another by then.
     """
 
     path: Path
     kind: str
     data: Mapping[str, Any]
+    content: bytes = b""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -44,7 +46,8 @@ class Evidence:
             InputError: It cannot be read, or is not the ``--json`` of one of the commands.
         """
         try:
-            return cls.of(path, json.loads(_read(path)))
+            content = _read(path)
+            return replace(cls.of(path, json.loads(content)), content=content)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"report {path} cannot be used ({one_line(error)}): name what verify, evaluate, "
@@ -89,7 +92,7 @@ class Evidence:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the files that it knows them of, by name."""
-        return {Path(str(r["path"])).name: r["sha256"] for r in self._rows() if r.get("sha256")}
+        return {Path(str(r.get("path"))).name: r["sha256"] for r in self._rows() if r.get("sha256")}
 
     def _rows(self) -> Iterator[Any]:
         if self.kind == BUILD:
@@ -130,4 +133,5 @@ def number(row: Row, *keys: str) -> float | None:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
+    # JSON has integers beyond all floats, and Python's reader knows NaN and Infinity.
+    return float(value) if is_number and abs(value) <= sys.float_info.max else None

@@ -7,19 +7,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from shutil import copyfile
 from typing import IO
 
+from vggexport.bundle.checksums import Digest, copy_checked
 from vggexport.bundle.names import MAX_FILES, check_names
 from vggexport.errors import ArtifactError
 
 
-def write_folder(files: Mapping[str, Path], target: Path) -> None:
-    """Copies files to where they belong in a folder that does not exist."""
+def write_folder(files: Mapping[str, Path], digests: Mapping[str, Digest], target: Path) -> None:
+    """Copies files to where they belong in a folder that does not exist.
+
+    Args:
+        files: Where each file is, by its name in the folder.
+        digests: Of each.
+        target: The folder.
+
+    Raises:
+        Unfinished: A file was changed since its digest was taken.
+    """
+    check_names(files)
     for name in sorted(files):
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        copyfile(files[name], place)
+        with place.open("wb") as copy:
+            copy_checked(files[name], copy, digests[name])
 
 
 class FolderFiles:

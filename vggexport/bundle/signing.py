@@ -7,6 +7,7 @@ openssl pkeyutl -verify -pubin -inkey key.pub.pem -rawin -in SHA256SUMS -sigfile
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -18,8 +19,8 @@ from vggexport.errors import InputError
 MAX_KEY_BYTES = 1 << 16
 
 
-def sign(message: bytes, key: Path) -> bytes:
-    """The signature of a message, 64 bytes; the same for the same message and key.
+def signer(key: Path) -> Callable[[bytes], bytes]:
+    """What signs messages: 64 bytes, the same for the same message and key.
 
     Raises:
         InputError: The key cannot be read, or is not an Ed25519 private key without a password.
@@ -37,7 +38,7 @@ def sign(message: bytes, key: Path) -> bytes:
             f"{key} is a private key, but not of Ed25519: make one with openssl genpkey -algorithm "
             "ed25519"
         )
-    return private.sign(message)
+    return private.sign
 
 
 def verify(message: bytes, signature: bytes, key: Path) -> bool:

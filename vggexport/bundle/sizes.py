@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class FileSize:
         path: The file.
         size_bytes: In all.
         layers: Weights of each layer in bytes, by name, scales included; by count, not by looking.
-        precisions: What all weights would be in each precision.
+        precisions: What all weights would be in each precision that the file's format has.
     """
 
     path: str
@@ -39,10 +39,10 @@ class FileSize:
     precisions: Mapping[Precision, int]
 
     @classmethod
-    def of(cls, artifact: Artifact) -> FileSize:
-        """That of a file whose size is known."""
+    def of(cls, artifact: Artifact, offered: Iterable[Precision]) -> FileSize:
+        """That of a file whose size is known, and of its weights in the precisions offered."""
         layers = layer_bytes(artifact.spec, artifact.precision)
-        precisions = {p: sum(layer_bytes(artifact.spec, p).values()) for p in Precision}
+        precisions = {p: sum(layer_bytes(artifact.spec, p).values()) for p in offered}
         return cls(artifact.path, artifact.size_bytes or 0, layers, precisions)
 
     @property

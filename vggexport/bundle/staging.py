@@ -62,9 +62,14 @@ class Staging:
             self.add(SIGNATURE, sign(listing))
 
     def write_folder(self, target: Path) -> str:
-        """Writes the bundle as a folder, and gives the digest of its list of digests."""
-        write_folder(self.files, target)
-        return measure_path(target / CHECKSUMS).sha256
+        """Writes the bundle as a folder, and gives the digest of its list of digests.
+
+        Raises:
+            Unfinished: A file was changed since it was taken in.
+        """
+        digests = self._all_digests()
+        write_folder(self.files, digests, target)
+        return digests[CHECKSUMS].sha256
 
     def write_archive(self, target: Path, *, moment: int) -> str:
         """Writes the bundle as an archive dated ``moment``, and gives its digest.
@@ -73,7 +78,10 @@ class Staging:
             InputError: The files are more than an archive holds.
             Unfinished: One was changed since it was taken in.
         """
-        unlisted = self.files.keys() - self.digests.keys()
-        digests = self.digests | {name: measure_path(self.files[name]) for name in unlisted}
-        write_archive(self.files, digests, target, moment=moment)
+        write_archive(self.files, self._all_digests(), target, moment=moment)
         return measure_path(target).sha256
+
+    def _all_digests(self) -> dict[str, Digest]:
+        """Those of the list and of its signature, too."""
+        unlisted = self.files.keys() - self.digests.keys()
+        return self.digests | {name: measure_path(self.files[name]) for name in unlisted}

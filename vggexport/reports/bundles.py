@@ -88,7 +88,8 @@ class SizeGate:
 
 
 def _advice(file: FileSize, limit: int) -> str:
-    fitting = [p.value for p, size in file.precisions.items() if size <= limit]
+    left = limit - max(file.other_bytes, 0)  # the graph stays
+    fitting = [p.value for p, size in file.precisions.items() if size <= left]
     return f"{', '.join(fitting)} would fit" if fitting else "no precision would fit"
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import calibration
@@ -23,18 +23,21 @@ from vggexport.bundle import (
     SIGNING,
 )
 from vggexport.bundle.answers import GivenAnswers
-from vggexport.bundle.archive import FIRST_MOMENT
+from vggexport.bundle.archive import FIRST_MOMENT, check_moment
+from vggexport.bundle.checksums import Digest, listing_digest
 from vggexport.bundle.evidence import Evidence
 from vggexport.bundle.goldens import write_golden
 from vggexport.bundle.layouts import LAYOUTS, PLAIN
 from vggexport.bundle.layouts.interface import PlacedModel
 from vggexport.bundle.manifest import Manifest
+from vggexport.bundle.names import check_names
 from vggexport.bundle.preprocessing import Preprocessing
 from vggexport.bundle.sizes import FileSize
 from vggexport.bundle.staging import Staging
 from vggexport.bundle.static import static_files
 from vggexport.environment import package_versions, peak_rss_bytes
 from vggexport.errors import InputError, Unfinished
+from vggexport.exporters import PRECISIONS
 from vggexport.output import output_folder, publish
 from vggexport.parity import compare
 from vggexport.progress import Progress, Silent, Steps
@@ -51,6 +54,8 @@ from vggexport.workflows.shipping import (
     read_evidence,
     read_model,
 )
+
+_MAX_DATE_DIGITS = 18  # 64 bits hold them
 
 DEFAULT_IMAGES = 8
 ARCHIVE_SUFFIX = ".zip"
@@ -117,19 +122,19 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         Unavailable: A runtime or a package is not installed.
     """
     steps = Steps(progress or Silent())
-    moment = _moment()
+    moment, sign = _moment(options), _signer(options)
     with _output(options) as folder:
         with steps.step("read"):
             evidence = read_evidence(options.reports)
             models = [read_model(path) for path in options.artifacts]
             check_shippable(models, allow_untrained=options.allow_untrained)
             check_evidence(models, evidence)
-        sizes = SizeGate(tuple(FileSize.of(m.artifact) for m in models), options.max_bytes)
+        sizes = SizeGate(tuple(map(_file_size, models)), options.max_bytes)
         against = tuple(failure for report in evidence for failure in report.failures)
         if against or sizes.failures:
             return replace(_refused(options, sizes, (), steps), evidence=against)
         _note(models, options, steps)
-        job = _Packing(options, models, evidence, folder, moment, steps)
+        job = _Packing(options, models, evidence, folder, moment, sign, steps)
         checks = job.run()
         if any(check.failures for check in checks):
             return _refused(options, sizes, checks, steps)
@@ -145,6 +150,7 @@ class _Packing:
         evidence: The reports.
         folder: Temporary folder; what is left in it under the output's name is published.
         moment: Date of all files.
+        sign: Gives the signature of the list of digests, or None for a bundle without one.
         steps: Who counts the seconds.
     """
 
@@ -155,6 +161,7 @@ class _Packing:
         evidence: Sequence[Evidence],
         folder: Path,
         moment: int,
+        sign: Callable[[bytes], bytes] | None,
         steps: Steps,
     ) -> None:
         self._options = options
@@ -162,10 +169,12 @@ class _Packing:
         self._evidence = evidence
         self._folder = folder
         self._moment = moment
+        self._sign = sign
         self._steps = steps
         self._staging = Staging(folder)
         with steps.step("lay out"):
             self._placed = [self._place(model) for model in models]
+            self._check_names()
         self._labels = chosen_labels(models[0].artifact, options.labels)
 
     def run(self) -> tuple[AnswerCheck, ...]:
@@ -209,6 +218,16 @@ class _Packing:
             peak_rss_bytes(),
         )
 
+    def _check_names(self) -> None:
+        """Refuses names that no receiver could use, before anything is run.
+
+        Raises:
+            ArtifactError: There is one.
+        """
+        models = chain.from_iterable(placed.files for placed in self._placed)
+        reports = (_report_place(evidence) for evidence in self._evidence)
+        check_names(chain(models, reports), advice="rename what it is made of")
+
     def _choose_images(self) -> ChosenImages:
         options, artifact = self._options, self._models[0].artifact
         if options.golden:
@@ -231,7 +250,7 @@ class _Packing:
             options.weights_source or self._models[0].artifact.weights.source,
             self._moment,
             package_versions() | {"pillow": metadata.version("pillow")},
-            tuple(f"{REPORTS}/{evidence.path.name}" for evidence in self._evidence),
+            tuple(map(_report_place, self._evidence)),
         )
 
     def _add_texts(self, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
@@ -240,7 +259,8 @@ class _Packing:
             add(name, data)
         names = self._labels or tuple(map(str, range(spec.classes)))
         add(LABELS, "".join(f"{name}\n" for name in names).encode())
-        self._staging.add_files({f"{REPORTS}/{e.path.name}": e.path for e in self._evidence})
+        for evidence in self._evidence:
+            add(_report_place(evidence), evidence.content)
         described = Preprocessing.for_size(spec.input_size).to_json(self._ends())
         self._staging.add_json(PREPROCESSING, described)
         self._staging.add_json(MANIFEST, manifest.to_json())
@@ -258,22 +278,20 @@ class _Packing:
 
     def _write(self, target: Path) -> str:
         """Digests, signature, and the archive or folder; the digest of the whole."""
-        key = self._options.sign
-        self._staging.seal(partial(registry.load(SIGNING, "sign"), key=key) if key else None)
+        self._staging.seal(self._sign)
         self._check_unchanged()
         if _is_archive(self._options.output):
             return self._staging.write_archive(target, moment=self._moment)
         return self._staging.write_folder(target)
 
     def _check_unchanged(self) -> None:
-        """Refuses a model file that became another since its answers were taken.
+        """Refuses a model that became another since it was read and its answers were taken.
 
         Raises:
             Unfinished: One did.
         """
         for placed in self._placed:
-            digest = self._staging.digests.get(placed.artifact.path)
-            if digest and digest.sha256 != placed.artifact.sha256:
+            if _packed_sha256(placed, self._staging.digests) != placed.artifact.sha256:
                 raise Unfinished(
                     f"{placed.path} was changed while it was packed: bundle it when it is whole"
                 )
@@ -290,17 +308,54 @@ def _is_archive(output: Path) -> bool:
     return output.suffix == ARCHIVE_SUFFIX
 
 
+def _report_place(evidence: Evidence) -> str:
+    return f"{REPORTS}/{evidence.path.name}"
+
+
+def _packed_sha256(placed: PlacedModel, digests: Mapping[str, Digest]) -> str:
+    """The digest of a model as it is packed, in the sense of :func:`vggexport.artifact.sha256`."""
+    place = placed.artifact.path
+    if not placed.path.is_dir():
+        return digests[place].sha256
+    listed = {n: d.sha256 for n, d in digests.items() if n.startswith(f"{place}/")}
+    return listing_digest({n.removeprefix(f"{place}/"): sha for n, sha in listed.items()})
+
+
+def _file_size(model: Model) -> FileSize:
+    return FileSize.of(model.artifact, PRECISIONS[model.artifact.format])
+
+
 def _size(path: Path) -> int:
     parts = path.rglob("*") if path.is_dir() else (path,)
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
-def _moment() -> int:
-    """Date of all files: what the environment says, or the first that an archive can have."""
+def _moment(options: BundleOptions) -> int:
+    """Date of all files: what the environment says, or the first that an archive can have.
+
+    Raises:
+        InputError: It is none, or none that the output can have.
+    """
     text = os.environ.get(DATE_VARIABLE, "")
-    if text and not text.isdecimal():
+    if text and not (text.isdecimal() and len(text) <= _MAX_DATE_DIGITS):
         raise InputError(f"{DATE_VARIABLE} {text!r} is not a number of seconds since 1970")
-    return int(text or FIRST_MOMENT)
+    moment = int(text or FIRST_MOMENT)
+    if _is_archive(options.output):
+        check_moment(moment)
+    return moment
+
+
+def _signer(options: BundleOptions) -> Callable[[bytes], bytes] | None:
+    """What signs, with its key read: a key that is none costs no work.
+
+    Raises:
+        InputError: The key cannot be used.
+        Unavailable: The package that knows signatures is not installed.
+    """
+    if options.sign is None:
+        return None
+    sign: Callable[[bytes], bytes] = registry.load(SIGNING, "signer")(options.sign)
+    return sign
 
 
 def _coarseness(artifact: Artifact) -> tuple[bool, int]:

@@ -40,6 +40,8 @@ def read_model(path: Path) -> Model:
         ArtifactError: It cannot be read, or is not one of ours.
         Unavailable: A package that reads its format is not installed.
     """
+    if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
+        path = path.resolve()
     weights = registry.load(EXTRACTORS, format_of(path))(path)
     artifact: Artifact = weights.artifact
     return Model(artifact.located(path), path, weights.input, weights.output)

@@ -10,6 +10,7 @@ from vggexport.bundle.integrity import Integrity
 from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, BundleReport, SizeGate
 from vggexport.reports.figures import MEGA, cost, decibels, difference, printable, share
 from vggexport.reports.text.layout import grid, table_of
+from vggexport.spec import Precision
 
 
 def bundle(report: BundleReport) -> RenderableType:
@@ -82,9 +83,11 @@ def _sizes(gate: SizeGate) -> Table:
     table.add_row("graph and metadata", *(_megabytes(file.other_bytes) for file in gate.files))
     table.add_row("in all", *(_megabytes(file.size_bytes) for file in gate.files), style="bold")
     table.add_row("limit", *(_megabytes(gate.max_bytes or 0) for _ in gate.files))
-    for precision in gate.files[0].precisions:
-        sizes = (_megabytes(file.precisions[precision]) for file in gate.files)
-        table.add_row(f"weights in {precision.value}", *sizes)
+    for precision in Precision:
+        sizes = [file.precisions.get(precision) for file in gate.files]
+        if any(sizes):
+            cells = ("" if size is None else _megabytes(size) for size in sizes)
+            table.add_row(f"weights in {precision.value}", *cells)
     return table
 
 
