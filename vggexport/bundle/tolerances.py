@@ -69,10 +69,17 @@ _ON_ACCELERATOR: Mapping[Precision, Tolerance] = {
     for precision in Precision
 }
 
-_FULL_INTEGER = Tolerance(
-    "probabilities in whole 256ths, from which no logit can be told: as between two files",
-    min_sqnr_db=6.0,
-)
+_FULL_INTEGER: Mapping[str, Tolerance] = {
+    CPU: Tolerance(
+        "probabilities in whole 256ths, from which no logit can be told: LiteRT with and without "
+        "XNNPACK measured 12.2 dB in the worst of 1,000 sets of 8 photographs, and 0.23 at most",
+        max_abs=0.5,
+        min_sqnr_db=10.0,
+    ),
+    ACCELERATOR: Tolerance(
+        "probabilities in whole 256ths: as between two files; not measured on one", min_sqnr_db=6.0
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ def device_tolerances(artifact: Artifact) -> tuple[DeviceTolerance, ...]:
     """The tolerances of a file, on CPUs and on accelerators."""
     runtime = RUNTIMES[artifact.format]
     if artifact.full_integer:
-        return tuple(DeviceTolerance(runtime, d, _FULL_INTEGER) for d in (CPU, ACCELERATOR))
+        return tuple(DeviceTolerance(runtime, d, found) for d, found in _FULL_INTEGER.items())
     return (
         DeviceTolerance(runtime, CPU, _ON_CPU[artifact.precision]),
         DeviceTolerance(runtime, ACCELERATOR, _ON_ACCELERATOR[artifact.precision]),
