@@ -147,3 +147,11 @@ def test_a_file_that_is_not_utf_8(run, workplace):
     outcome = run("summary")
     assert outcome.code == 2
     assert "vggexport.toml" in outcome.error
+
+
+def test_a_command_with_a_hyphen_has_a_table(run, workplace):
+    (workplace / "vggexport.toml").write_text("[check-bundle]\npublic-key = 'missing.pem'\n")
+    (workplace / "text.zip").write_text("no bundle")
+    assert "is not a bundle" in run("check-bundle", "text.zip").error
+    (workplace / "vggexport.toml").write_text("[check-bundle]\nthread = 2\n")
+    assert "did you mean check-bundle.threads?" in run("check-bundle", "text.zip").error

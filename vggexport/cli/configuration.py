@@ -44,7 +44,7 @@ def read_configuration(commands: Mapping[str, click.Command]) -> dict[str, dict[
         if not isinstance(own, dict):
             raise click.ClickException(f"{path}: {name} is a command, so it must be a table")
         for key in own:
-            _check_known(path, f"{name}.{key}", {f"{name}.{p}" for p in parameters})
+            _check_known(path, key, parameters, table=f"{name}.")
         merged = _normalized(everywhere) | _normalized(own)
         defaults[name] = {key: value for key, value in merged.items() if key in parameters}
     return defaults
@@ -84,9 +84,9 @@ def _normalized(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key.replace("-", "_"): value for key, value in table.items()}
 
 
-def _check_known(path: Path, key: str, known: set[str]) -> None:
+def _check_known(path: Path, key: str, known: set[str], table: str = "") -> None:
     name = key.replace("-", "_")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise click.ClickException(f"{path}: no command has an option {key}{hint}")
+        hint = f"; did you mean {table}{near[0]}?" if near else ""
+        raise click.ClickException(f"{path}: no command has an option {table}{key}{hint}")
