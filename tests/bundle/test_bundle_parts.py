@@ -74,6 +74,13 @@ def test_an_image_that_would_grow_as_it_is_read_is_refused(tmp_path):
         path.write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
         with pytest.raises(ArtifactError, match="is not an RGB image, uncompressed"):
             read_png(path)
+    animation = b"acTL" + bytes(8)  # of no frames, of which Pillow warns
+    path.write_bytes(
+        small[:33] + struct.pack(">I", 8) + animation + struct.pack(">I", zlib.crc32(animation))
+        + small[33:]
+    )  # fmt: skip
+    with pytest.raises(ArtifactError, match="Invalid APNG"):
+        read_png(path)
 
 
 def test_digests_are_read_as_they_were_written():

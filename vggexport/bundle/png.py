@@ -34,9 +34,9 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
+    Warning,
 )
-"""What Pillow meets a damaged or a huge file with."""
+"""What Pillow meets a damaged, an odd or a huge file with; warnings are made errors."""
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -62,7 +62,7 @@ def read_png(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("error")
             with Image.open(path, formats=["PNG"]) as image:
                 _check_kind(image, size, path.stat().st_size)
                 return np.array(image)
