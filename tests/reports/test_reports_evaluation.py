@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from vggexport.accuracy import Accuracy, Interval, PairedCounts, Verdict
-from vggexport.reports import junit_evaluation, text
+from vggexport.reports import accounts, junit_evaluation, text
 from vggexport.reports.evaluation import (
     Comparison,
     EvaluationReport,
@@ -108,6 +108,13 @@ def test_verdicts(make_report, strict):
         assert ("✗ FAILED" in found["html"]) == fails
         assert report.to_json()["gate"]["verdict"] == verdict.value
         assert report.to_json()["passed"] is not fails
+
+
+def test_one_is_not_many(make_report):
+    report = make_report()
+    assert accounts.headline(report) == "2 networks on 30 images."
+    one = dataclasses.replace(report, results=report.results[:1], images=1)
+    assert accounts.headline(one) == "1 network on 1 image."
 
 
 def test_the_worst_verdict_is_that_of_all(make_report):

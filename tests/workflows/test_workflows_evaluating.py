@@ -167,6 +167,13 @@ def test_unreadable_images_are_left_out_and_too_many_refused(files, labelled):
         evaluated(files[0], data=labelled)
 
 
+def test_no_image_at_all_is_no_evaluation(files, labelled):
+    (labelled / "ant" / "0.png").write_bytes(b"no image")
+    Path("t.csv").write_text("image,label\nant/0.png,ant\n")
+    with pytest.raises(CalibrationError, match="1 unreadable images of 1 where 0 are tolerated"):
+        evaluated(files[0], data=labelled, table=Path("t.csv"))
+
+
 def test_classes_that_a_file_does_not_know_are_refused(files, labelled):
     (labelled / "ant").rename(labelled / "ants")
     with pytest.raises(

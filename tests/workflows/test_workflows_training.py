@@ -315,3 +315,16 @@ def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, 
     with pytest.raises(CalibrationError, match=r"image 'bee/[12]\.png' is not readable"):
         trained(Removing(), freeze="none", recipe=dataclasses.replace(RECIPE, learning_rate=1e-5))
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_disk_that_is_full_at_the_end_loses_no_epoch(trained, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "no space")
+
+    progress = Telling()
+    with monkeypatch.context() as patch:
+        patch.setattr("vggexport.workflows.training._write", full)
+        with pytest.raises(Unfinished, match=r"no room for w\.safetensors"):
+            trained(progress)
+    assert progress.notes[-1].endswith("has the last epoch: go on with --resume")
+    assert len(trained(resume=True).epochs) == 3

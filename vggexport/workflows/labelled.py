@@ -26,8 +26,8 @@ def check_readable(
     Raises:
         CalibrationError: They are too many.
     """
-    allowed = max(1, int(MAX_UNREADABLE_FRACTION * len(images)))
-    if len(unreadable) > allowed or len(unreadable) == len(images):
+    allowed = min(max(1, int(MAX_UNREADABLE_FRACTION * len(images))), len(images) - 1)
+    if len(unreadable) > allowed:
         raise CalibrationError(
             f"{images.source.name!r} has {len(unreadable)} unreadable images of {len(images)} "
             f"where {allowed} are tolerated: {unreadable[0]}; replace or remove them"

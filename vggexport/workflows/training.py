@@ -111,7 +111,7 @@ def train(
     """
     steps = Steps(progress or Silent(), clock=clock)
     places = [options.place, *([options.table] if options.table else [])]
-    with output_folder(*places, force=options.force) as folder:
+    with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
         _check_checkpoint(options)
         with steps.step("images"), translated():
             school = _open_school(options, steps)
@@ -120,7 +120,7 @@ def train(
         with translated():
             lesson = school.lesson(options.recipe, options.cache_dir, steps)
         run = registry.load(TRAINERS, "keras")
-        with steps.step("train"), translated(), _told_where_it_is(checkpoint, steps):
+        with steps.step("train"), translated():
             epochs = run(
                 lesson, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
             )
@@ -176,11 +176,12 @@ def _check_checkpoint(options: TrainOptions) -> None:
 
 
 @contextmanager
-def _told_where_it_is(checkpoint: Checkpoint, steps: Steps) -> Iterator[None]:
+def _told_of_checkpoint(options: TrainOptions, steps: Steps) -> Iterator[None]:
     """Says what is left of a training that was broken off."""
     try:
         yield
     except (KeyboardInterrupt, OSError):
+        checkpoint = Checkpoint(_checkpoint_folder(options.place))
         if checkpoint.exists:
             steps.progress.note(f"{checkpoint.folder} has the last epoch: go on with --resume")
         raise

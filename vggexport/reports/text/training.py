@@ -9,6 +9,7 @@ from vggexport.reports.accounts import interval
 from vggexport.reports.figures import cost, printable, share
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.reports.training import TrainingReport
+from vggexport.spec import DEFAULT_CONFIGURATION, VGGSpec
 
 
 def training(report: TrainingReport) -> RenderableType:
@@ -40,7 +41,13 @@ def _next(report: TrainingReport) -> str:
     path = printable(report.path)
     table = f" --csv {printable(report.validation_table)}" if report.validation_table else ""
     evaluate = f"vggexport evaluate {path} --data DIR{table}"
-    return f"{evaluate}\nvggexport onnx --quantize --weights {path}"
+    return f"{evaluate}\nvggexport onnx --quantize --weights {path}{_column(report.spec)}"
+
+
+def _column(spec: VGGSpec) -> str:
+    """The option that commands need beside the weights."""
+    default = spec.configuration == DEFAULT_CONFIGURATION
+    return "" if default else f" --config {spec.configuration}"
 
 
 def recipe(found: Recipe) -> RenderableType:
