@@ -16,7 +16,7 @@ from benchmarks.measure import Cost, run, vggexport
 
 SAVE = """
 import sys, tensorflow as tf
-from vggexport.model import build_model
+from vggexport.formats.keras.model import build_model
 from vggexport.weights import SpecRequest, open_weights
 weights = open_weights(sys.argv[1], SpecRequest())
 model = build_model(weights.spec, weights)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from benchmarks.int8_accuracy import keras
 from benchmarks.measure import photographs, run, vggexport
-from vggexport import registry
 from vggexport.artifact import files_of, format_of
-from vggexport.parity import compare
-from vggexport.runners import RUNNERS
+from vggexport.formats.registry import RUNNERS
+from vggexport.metrics.parity import compare
+from vggexport.system import registry
 
 PRECISIONS = "float32,float16,dynamic-int8,int8,int8-w4"
 TOGETHER = ("float32", "int8", "int8-w4")

@@ -21,8 +21,8 @@ import numpy as np
 import calibration
 from benchmarks.measure import run, vggexport
 from vggexport.errors import VggExportError
-from vggexport.parity import compare
-from vggexport.runners.onnx import OnnxRunner
+from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.metrics.parity import compare
 
 CUDA = "CUDAExecutionProvider"
 IMAGES = 8

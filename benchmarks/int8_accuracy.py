@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import photographs, run, vggexport
 from benchmarks.quantize_static import quantize
-from vggexport.parity import compare
-from vggexport.runners.onnx import OnnxRunner
+from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.metrics.parity import compare
 from vggexport.weights import SpecRequest, open_weights
 
 BATCH = 8
@@ -84,7 +84,7 @@ def predict(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def keras(source: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities of the Keras network, its weights held in memory."""
-    from vggexport.runners.keras import KerasRunner  # noqa: PLC0415  only --keras needs TensorFlow
+    from vggexport.formats.keras.runner import KerasRunner  # noqa: PLC0415  only --keras needs TensorFlow
 
     weights = open_weights(source, SpecRequest())
     with KerasRunner(weights.spec, dict(weights)) as runner:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import run, vggexport
-from vggexport import registry
 from vggexport.artifact import SUFFIXES
-from vggexport.runners import RUNNERS
-from vggexport.runners.interface import Runner
+from vggexport.formats.registry import RUNNERS
+from vggexport.formats.runner import Runner
+from vggexport.system import registry
 
 WARM_UP = 3
 

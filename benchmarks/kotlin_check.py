@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from vggexport.bundle import static
+from vggexport.bundles import static
 
 DECLARATIONS = Path(__file__).parent / "kotlin"
 TEMPLATES = Path(static.__file__).parent / "templates" / "android"

@@ -22,7 +22,7 @@ import sys, numpy as np, tensorflow as tf
 from benchmarks.measure import photographs
 from itertools import islice
 from pathlib import Path
-from vggexport.model import build_model
+from vggexport.formats.keras.model import build_model
 from vggexport.weights import SpecRequest, open_weights
 kind, source, images, output = sys.argv[1:]
 weights = open_weights(source, SpecRequest())

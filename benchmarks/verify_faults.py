@@ -18,6 +18,7 @@ from pathlib import Path
 
 import onnx
 
+import vggexport as api
 from benchmarks.faulty_files import (
     IMAGE_BREAKS,
     OUTPUT_BREAKS,
@@ -28,8 +29,7 @@ from benchmarks.faulty_files import (
     resize_breaks,
 )
 from benchmarks.measure import run, vggexport
-from vggexport import workflows
-from vggexport.reports.verification import CandidateReport
+from vggexport.results.verify import CandidateReport
 
 SIZE = 224
 LAYER_BREAKS: Mapping[str, Change] = {
@@ -110,8 +110,8 @@ def verify(
     reference: str, files: list[str], options: argparse.Namespace, *, layers: bool = False
 ) -> tuple[CandidateReport, ...]:
     """What ``vggexport verify`` finds."""
-    report = workflows.verify(
-        workflows.VerifyOptions(
+    report = api.verify(
+        api.VerifyOptions(
             tuple(files),
             reference=reference,
             data=options.images,

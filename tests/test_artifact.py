@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vggexport.artifact import (
-    Artifact,
-    CalibrationRecord,
-    WeightsRecord,
-    sha256,
-    sidecar_path,
-)
+from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord, sha256, sidecar_path
 from vggexport.errors import ArtifactError
-from vggexport.spec import Precision
+from vggexport.precision import Precision
 
 
 @pytest.fixture

@@ -1,12 +1,82 @@
 """Export and edge deployment of VGG networks.
 
-Only light names are re-exported here; importing this package imports no TensorFlow, ONNX Runtime
-or LiteRT.
+``export``, ``verify``, ``benchmark`` and the other commands are functions here, from options to the
+result that the command prints. Importing this package imports no TensorFlow, ONNX Runtime or
+LiteRT; each name is imported when it is first used.
 """
 
-from vggexport.errors import VggExportError
-from vggexport.spec import MEAN_RGB, Precision, VGGSpec
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vggexport.errors import VggExportError as VggExportError
+from vggexport.network.spec import MEAN_RGB as MEAN_RGB
+from vggexport.network.spec import VGGSpec as VGGSpec
+from vggexport.precision import Precision as Precision
+
+if TYPE_CHECKING:
+    from vggexport.opening.calibration_images import CalibrationOptions as CalibrationOptions
+    from vggexport.opening.models import RunOptions as RunOptions
+    from vggexport.opening.network import NetworkOptions as NetworkOptions
+    from vggexport.opening.network import summarize as summarize
+    from vggexport.workflows.benchmark.options import BenchmarkOptions as BenchmarkOptions
+    from vggexport.workflows.benchmark.run import benchmark as benchmark
+    from vggexport.workflows.build.run import BuildOptions as BuildOptions
+    from vggexport.workflows.build.run import FileOptions as FileOptions
+    from vggexport.workflows.build.run import build as build
+    from vggexport.workflows.build.several import ExportOptions as ExportOptions
+    from vggexport.workflows.build.several import export as export
+    from vggexport.workflows.bundle.run import BundleOptions as BundleOptions
+    from vggexport.workflows.bundle.run import bundle as bundle
+    from vggexport.workflows.calibrate.run import calibrate as calibrate
+    from vggexport.workflows.check_bundle import BundleCheckOptions as BundleCheckOptions
+    from vggexport.workflows.check_bundle import check_bundle as check_bundle
+    from vggexport.workflows.diff.run import diff as diff
+    from vggexport.workflows.evaluate.predictions import EngineOptions as EngineOptions
+    from vggexport.workflows.evaluate.run import EvaluateOptions as EvaluateOptions
+    from vggexport.workflows.evaluate.run import evaluate as evaluate
+    from vggexport.workflows.inspect import inspect as inspect
+    from vggexport.workflows.train.run import TrainOptions as TrainOptions
+    from vggexport.workflows.train.run import train as train
+    from vggexport.workflows.verify import VerifyOptions as VerifyOptions
+    from vggexport.workflows.verify import verify as verify
 
 __version__ = "0.1.0"
 
-__all__ = ["MEAN_RGB", "Precision", "VGGSpec", "VggExportError", "__version__"]
+_PLACES = {
+    "RunOptions": "opening.models",
+    "NetworkOptions": "opening.network",
+    "summarize": "opening.network",
+    "BenchmarkOptions": "workflows.benchmark.options",
+    "benchmark": "workflows.benchmark.run",
+    "BuildOptions": "workflows.build.run",
+    "FileOptions": "workflows.build.run",
+    "build": "workflows.build.run",
+    "ExportOptions": "workflows.build.several",
+    "export": "workflows.build.several",
+    "BundleOptions": "workflows.bundle.run",
+    "bundle": "workflows.bundle.run",
+    "CalibrationOptions": "opening.calibration_images",
+    "calibrate": "workflows.calibrate.run",
+    "BundleCheckOptions": "workflows.check_bundle",
+    "check_bundle": "workflows.check_bundle",
+    "diff": "workflows.diff.run",
+    "EngineOptions": "workflows.evaluate.predictions",
+    "EvaluateOptions": "workflows.evaluate.run",
+    "evaluate": "workflows.evaluate.run",
+    "inspect": "workflows.inspect",
+    "TrainOptions": "workflows.train.run",
+    "train": "workflows.train.run",
+    "VerifyOptions": "workflows.verify",
+    "verify": "workflows.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, and keeps it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from vggexport.errors import ArtifactError, InputError
-from vggexport.spec import Precision, VGGSpec
+from vggexport.network.spec import VGGSpec
+from vggexport.precision import Precision
 
 SCHEMA = 1
 METADATA_KEY = "vggexport.artifact"
@@ -22,6 +23,14 @@ METADATA_KEY = "vggexport.artifact"
 
 SUFFIXES: Mapping[str, str] = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": "_saved_model"}
 """How the name of a format's file, or directory, ends."""
+
+RUNTIMES: Mapping[str, str] = {
+    "onnx": "onnxruntime",
+    "ort": "onnxruntime",
+    "savedmodel": "tensorflow",
+    "tflite": "ai-edge-litert",
+}
+"""What runs a file, by its format."""
 
 _WRONG_KINDS = (
     AttributeError, InputError, KeyError, OverflowError, RecursionError, TypeError, ValueError,

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vggexport import spec
 from vggexport.cli import main
-from vggexport.parity import Tolerance
-from vggexport.spec import Precision, VGGSpec
-from vggexport.workflows import checking
+from vggexport.metrics.parity import Tolerance
+from vggexport.network import spec
+from vggexport.network.spec import VGGSpec
+from vggexport.opening import file_check as checking
+from vggexport.precision import Precision
 
 SMALLEST = ("--config", "A", "--input-size", "32", "--fc-units", "16", "--classes", "5")
 """The smallest network that table 1 allows: 9 million parameters, all in the convolutions."""

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from vggexport.artifact import Artifact, WeightsRecord
-from vggexport.environment.machine import FEATURES, Machine
-from vggexport.latency import Measurement, Ratio, Scenario, Turn
-from vggexport.parity import ParityMetrics, Tolerance
-from vggexport.reports.latency import (
+from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.timing import Measurement, Ratio, Scenario, Turn
+from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.precision import Precision
+from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
     BenchmarkResult,
     Ceiling,
 )
-from vggexport.reports.verification import (
+from vggexport.results.verify import (
     CandidateReport,
     Diagnosis,
     Guess,
@@ -26,7 +27,7 @@ from vggexport.reports.verification import (
     Trial,
     VerifyReport,
 )
-from vggexport.spec import Precision, VGGSpec, parse_blocks
+from vggexport.system.machine import FEATURES, Machine
 
 INFINITE, NAN = float("inf"), float("nan")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vggexport.spec import LayerKind, VGGSpec, parse_blocks
+from vggexport.network.spec import LayerKind, VGGSpec, parse_blocks
 
 
 @pytest.fixture

@@ -171,15 +171,15 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     of the machine hits all alike; each is compared with the first. With --baseline, exit code 1 if
     one became slower than --max-regression allows.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.cli.report_files import report_files
-    from vggexport.latency import Scenario
+    from vggexport.metrics.timing import Scenario
     from vggexport.reports import LATENCY_FILES, text
 
     with report_files(LATENCY_FILES, options) as write:
-        report = workflows.benchmark(
-            workflows.BenchmarkOptions(
+        report = vggexport.benchmark(
+            vggexport.BenchmarkOptions(
                 artifacts=options["artifacts"],
                 device=options["device"],
                 provider=options["provider"],

@@ -21,8 +21,8 @@ from vggexport.cli.options import (
     network_options,
     output_options,
 )
-from vggexport.exporters import PRECISIONS
-from vggexport.spec import Precision
+from vggexport.formats.registry import PRECISIONS
+from vggexport.precision import Precision
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,9 +84,9 @@ def build(
         file_format: Which format.
         options: As Click parsed them.
         as_json: Show the report as JSON.
-        extra: Further fields of ``workflows.FileOptions``, or other values for them.
+        extra: Further fields of ``vggexport.FileOptions``, or other values for them.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text
 
@@ -96,10 +96,10 @@ def build(
         "input_dtype": options["input_dtype"],
         "batch": options["batch"],
     }
-    report = workflows.build(
+    report = vggexport.build(
         parsed.network(options),
         parsed.calibrating(options),
-        workflows.FileOptions(file_format, **chosen | extra),
+        vggexport.FileOptions(file_format, **chosen | extra),
         parsed.building(options),
         terminal.make_progress(),
     )

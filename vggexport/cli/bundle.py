@@ -107,11 +107,11 @@ def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     ARTIFACTS are .onnx and .tflite files and SavedModel directories of one network. The same inputs
     give the same bytes; dates are SOURCE_DATE_EPOCH's, or 1980.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.reports import text
 
     options["max_bytes"] = options.pop("max_size")
-    report = workflows.bundle(workflows.BundleOptions(**options), terminal.make_progress())
+    report = vggexport.bundle(vggexport.BundleOptions(**options), terminal.make_progress())
     terminal.show(text.bundle(report), report, as_json=json)
     fail_check(report.failures, "nothing was packed")

@@ -26,11 +26,11 @@ from vggexport.cli.options import (
 @common_options
 def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Take activation ranges from images, for --ranges of the int8 exports."""
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text
 
-    report = workflows.calibrate(
+    report = vggexport.calibrate(
         parsed.network(options),
         parsed.calibrating(options),
         options["output"],

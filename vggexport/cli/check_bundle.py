@@ -38,13 +38,13 @@ def check_bundle(json: bool, bundle: Path, **options: Any) -> None:  # noqa: FBT
     BUNDLE is an archive or a folder of vggexport bundle. Nothing is written or run before every
     byte is known to be right.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.reports import text
 
     options["threads"] = options["threads"] or 0
-    report = workflows.check_bundle(
-        workflows.BundleCheckOptions(bundle, **options), terminal.make_progress()
+    report = vggexport.check_bundle(
+        vggexport.BundleCheckOptions(bundle, **options), terminal.make_progress()
     )
     terminal.show(text.bundle_check(report), report, as_json=json)
     fail_check(report.failures, "do not use the bundle")

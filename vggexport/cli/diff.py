@@ -21,12 +21,12 @@ def diff(json: bool, old: Path, new: Path, **options: Any) -> None:  # noqa: FBT
     Weights by layer, activation ranges, graph and size are read from the files, which are not run;
     accuracy and latency come from the reports in the bundles.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.cli.report_files import report_files
     from vggexport.reports import DIFFERENCE_FILES, text
 
     with report_files(DIFFERENCE_FILES, options) as write:
-        report = workflows.diff(old, new, terminal.make_progress())
+        report = vggexport.diff(old, new, terminal.make_progress())
         terminal.show(text.difference(report), report, as_json=json)
         write(report)

@@ -80,25 +80,25 @@ def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
     random:SEED), which stand for the Keras network. The others are compared with the first. A gate
     fails where the 95 % interval is beyond the limit, and is inconclusive where it holds it.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.cli.report_files import report_files
     from vggexport.reports import EVALUATION_FILES, text
 
     with report_files(EVALUATION_FILES, options) as write:
-        report = workflows.evaluate(
-            workflows.EvaluateOptions(
+        report = vggexport.evaluate(
+            vggexport.EvaluateOptions(
                 artifacts=options["artifacts"],
                 data=options["data"],
                 table=options["csv"],
                 labels=options["labels"],
                 images=options["images"],
                 seed=options["seed"],
-                run=workflows.RunOptions(options["threads"] or 0, options["provider"]),
+                run=vggexport.RunOptions(options["threads"] or 0, options["provider"]),
                 min_top1=options["min_top1"],
                 max_drop=options["max_drop"],
                 strict=options["strict"],
-                engine=workflows.EngineOptions(
+                engine=vggexport.EngineOptions(
                     options["engine"], options["address"], options["workers"]
                 ),
             ),

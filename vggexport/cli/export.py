@@ -17,8 +17,8 @@ from vggexport.cli.options import (
     network_options,
     output_options,
 )
-from vggexport.exporters import EXPORTERS
-from vggexport.spec import Precision
+from vggexport.formats.registry import EXPORTERS
+from vggexport.precision import Precision
 
 
 @click.command()
@@ -51,18 +51,18 @@ def export(json: bool, **options: Any) -> None:  # noqa: FBT001
     Weights are read once, and calibration runs once for all. A file that fails its check is not
     kept, the others are, and the exit code is 1.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text
 
-    export_options = workflows.ExportOptions(
+    export_options = vggexport.ExportOptions(
         formats=options["formats"],
         precisions=tuple(map(Precision, options["precisions"])),
         folder=options["output"],
         input_dtype=options["input_dtype"],
         batch=options["batch"],
     )
-    report = workflows.export(
+    report = vggexport.export(
         parsed.network(options),
         parsed.calibrating(options),
         export_options,

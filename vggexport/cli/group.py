@@ -16,7 +16,7 @@ from vggexport import __version__
 from vggexport.cli.configuration import read_configuration
 from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
-from vggexport.registry import resolve
+from vggexport.system.registry import resolve
 
 COMMANDS: Mapping[str, str] = {
     "summary": "vggexport.cli.summary:summary",

@@ -8,7 +8,7 @@ import click
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import common_options, file_path
-from vggexport.spec import Precision
+from vggexport.precision import Precision
 
 
 @click.command()
@@ -21,11 +21,11 @@ from vggexport.spec import Precision
 @common_options
 def inspect(artifact: Path, require: str | None, json: bool) -> None:  # noqa: FBT001
     """Show a model file's metadata, inputs and outputs, and what its runtime computes."""
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.reports import text
 
-    report = workflows.inspect(artifact)
+    report = vggexport.inspect(artifact)
     terminal.show(text.inspection(report), report, as_json=json)
     if require:
         fail_check(report.not_integer(), f"{artifact.name} is not all {require}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vggexport.spec import (
+from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,

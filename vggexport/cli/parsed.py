@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from vggexport.recipe import Recipe
+from vggexport.network.training_recipe import Recipe
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.network import NetworkOptions
 from vggexport.weights import SpecRequest
-from vggexport.workflows import BuildOptions, CalibrationOptions, NetworkOptions
+from vggexport.workflows.build.run import BuildOptions
 
 
 def spec_request(options: dict[str, Any]) -> SpecRequest:

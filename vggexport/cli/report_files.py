@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vggexport import registry
 from vggexport.errors import OutputError
-from vggexport.output import output_folder, publish
+from vggexport.system import registry
+from vggexport.system.output_files import output_folder, publish
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from vggexport.cli.options import architecture_options, common_options
 @common_options
 def summary(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the network as a table: layers, shapes, parameters, MACs, receptive fields."""
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import parsed, terminal
-    from vggexport.recipe import PAPER
+    from vggexport.network.training_recipe import PAPER
     from vggexport.reports import text
 
     recipe = PAPER if options["training"] else None
-    report = workflows.summarize(parsed.spec_request(options), recipe)
+    report = vggexport.summarize(parsed.spec_request(options), recipe)
     terminal.show(text.summary(report), report, as_json=json)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from vggexport.progress import Progress
+from vggexport.system.progress import Progress
 
 
 def make_progress() -> Progress:

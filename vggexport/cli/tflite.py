@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli import building
-from vggexport.spec import Precision
+from vggexport.precision import Precision
 
 
 @click.command()

@@ -15,7 +15,7 @@ from vggexport.cli.options import (
     network_options,
     output_options,
 )
-from vggexport.recipe import INITIALIZERS, PAPER
+from vggexport.network.training_recipe import INITIALIZERS, PAPER
 
 
 def recipe_options(command: Any) -> Any:
@@ -103,12 +103,12 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
     every command reads them. Beside them goes a CSV file of the images that were split off, for
     evaluate --csv. A checkpoint is kept after every epoch until the training is finished.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text
 
-    report = workflows.train(
-        workflows.TrainOptions(
+    report = vggexport.train(
+        vggexport.TrainOptions(
             network=parsed.network(options),
             data=options["data"],
             output=options["output"],

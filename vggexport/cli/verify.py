@@ -98,10 +98,10 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     random:SEED), which stand for the Keras network. All run on the same images. Limits that are not
     given are those of the artifacts' precisions; exit code 1 if one is not met.
     """
-    from vggexport import workflows
+    import vggexport
     from vggexport.cli import terminal
     from vggexport.cli.report_files import report_files
-    from vggexport.parity import Tolerance
+    from vggexport.metrics.parity import Tolerance
     from vggexport.reports import VERIFICATION_FILES, text
 
     limits = Tolerance(
@@ -112,14 +112,14 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
         min_top1_agreement=options["min_top1_agreement"],
     )
     with report_files(VERIFICATION_FILES, options) as write:
-        report = workflows.verify(
-            workflows.VerifyOptions(
+        report = vggexport.verify(
+            vggexport.VerifyOptions(
                 artifacts=options["artifacts"],
                 reference=options["reference"],
                 data=options["data"],
                 images=options["images"],
                 seed=options["seed"],
-                run=workflows.RunOptions(options["threads"] or 0, options["provider"]),
+                run=vggexport.RunOptions(options["threads"] or 0, options["provider"]),
                 layers=options["layers"],
                 strict=options["strict"],
                 limits=limits,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import RangeObserver, make_observer
+from vggexport.network.spec import VGGSpec
 from vggexport.quantization.ranges import observed_layers
-from vggexport.spec import VGGSpec
 
 
 class ReadActivations(Protocol):

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from vggexport.artifact import CalibrationRecord, WeightsRecord
 from vggexport.errors import CalibrationError, InputError
+from vggexport.network.spec import MEAN_SUBTRACTION_NAME, VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
-from vggexport.spec import MEAN_SUBTRACTION_NAME, VGGSpec
 
 SCHEMA = 1
 KIND = "vggexport activation ranges"

@@ -6,23 +6,23 @@ from collections.abc import Mapping
 
 VERIFICATION_FILES: Mapping[str, str] = {
     "markdown": "vggexport.reports.markdown.verification:verification",
-    "junit": "vggexport.reports.junit:verification",
+    "junit": "vggexport.reports.junit.verification:verification",
     "html": "vggexport.reports.html.verification:verification",
 }
 """What a verification can be written to, by the option's name."""
 
 EVALUATION_FILES: Mapping[str, str] = {
     "markdown": "vggexport.reports.markdown.evaluation:evaluation",
-    "junit": "vggexport.reports.junit_evaluation:evaluation",
+    "junit": "vggexport.reports.junit.evaluation:evaluation",
     "html": "vggexport.reports.html.evaluation:evaluation",
 }
 """The same for an evaluation."""
 
 LATENCY_FILES: Mapping[str, str] = {
-    "save_samples": "vggexport.reports.samples:latency",
-    "csv": "vggexport.reports.csv_file:latency",
-    "markdown": "vggexport.reports.markdown.latency:latency",
-    "html": "vggexport.reports.html.latency:latency",
+    "save_samples": "vggexport.reports.benchmark_samples:latency",
+    "csv": "vggexport.reports.benchmark_csv:latency",
+    "markdown": "vggexport.reports.markdown.benchmark:latency",
+    "html": "vggexport.reports.html.benchmark:latency",
 }
 """What a benchmark can be written to, by the option's name."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from vggexport.reports.difference import DifferenceReport, Figure, ModelDifference
-from vggexport.reports.figures import MEGA, decibels, difference
+from vggexport.results.diff import DifferenceReport, Figure, ModelDifference
+from vggexport.system.number_text import MEGA, decibels, difference
 
 MAX_TEXT = 60
 """Characters of one fact; lists of labels are longer."""

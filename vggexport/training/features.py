@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.errors import Unfinished, one_line
-from vggexport.runners.interface import Runner
-from vggexport.spec import VGGSpec
-from vggexport.training.views import CENTRE, Views
+from vggexport.formats.runner import Runner
+from vggexport.network.spec import VGGSpec
+from vggexport.training.image_views import CENTRE, Views
 
 CHUNK = 8
 """Images that go through the layers together."""

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from calibration.seeding import generator
 from vggexport.errors import OutputError, Unfinished, one_line
-from vggexport.model import build_model, start_tensorflow
-from vggexport.recipe import Recipe
-from vggexport.spec import LOGITS_NAME
+from vggexport.formats.keras.model import build_model, start_tensorflow
+from vggexport.network.spec import LOGITS_NAME
+from vggexport.network.training_recipe import Recipe
 from vggexport.training import FREEZE_CONVOLUTIONS
-from vggexport.training.lesson import Lesson, Read, Sample
-from vggexport.training.state import VELOCITY, Checkpoint, Course, Epoch, Tensors
-from vggexport.training.views import CENTRE
+from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Epoch, Tensors
+from vggexport.training.image_views import CENTRE
+from vggexport.training.job import Lesson, Read, Sample
 
 ORDER_KEY, VIEW_KEY, DROPOUT_KEY = range(3)
 """What a generator of random numbers is for, beside the seed and the epoch."""

@@ -5,7 +5,7 @@ files; each is imported when a file of its kind is opened.
 """
 
 from vggexport.weights.mapping import Weights
-from vggexport.weights.options import DownloadProgress
+from vggexport.weights.open_options import DownloadProgress
 from vggexport.weights.request import SpecRequest
 from vggexport.weights.sources import open_weights
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vggexport.errors import InputError, WeightsError
-from vggexport.spec import VGGSpec
+from vggexport.network.spec import VGGSpec
 from vggexport.weights.request import SpecRequest
 
 METADATA_KEY = "vggexport.weights"

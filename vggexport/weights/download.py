@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vggexport.errors import Unavailable, Unfinished, WeightsError
-from vggexport.weights.options import DownloadProgress
+from vggexport.weights.open_options import DownloadProgress
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from vggexport.errors import WeightsError
-from vggexport.registry import resolve
-from vggexport.weights.binding import Fit, require_fit
+from vggexport.system.registry import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
 from vggexport.weights.layouts import choose_layout
 from vggexport.weights.mapping import Weights
-from vggexport.weights.options import Options
+from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin
 from vggexport.weights.random import random_tensors
 from vggexport.weights.stored import Archive, StoredTensor, reading
+from vggexport.weights.tensor_matching import Fit, require_fit
 
 
 class Reader(Protocol):

@@ -7,11 +7,11 @@ from pathlib import Path
 import platformdirs
 
 from vggexport.errors import WeightsError
-from vggexport.spec import VGGSpec
+from vggexport.network.spec import VGGSpec
 from vggexport.weights.download import RemoteFile, fetch
 from vggexport.weights.files import open_file
 from vggexport.weights.mapping import Weights
-from vggexport.weights.options import Options
+from vggexport.weights.open_options import Options
 
 CONFIGURATION = "D"
 

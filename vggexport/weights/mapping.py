@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from vggexport.errors import WeightsError
-from vggexport.spec import VGGSpec
+from vggexport.network.spec import VGGSpec
 from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
 
 CHECK_VALUES = 1 << 22

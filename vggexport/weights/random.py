@@ -27,9 +27,9 @@ from math import sqrt
 import numpy as np
 
 from vggexport.errors import WeightsError
-from vggexport.spec import CHANNELS, LOGITS_NAME, Layer, LayerKind, TensorSpec, VGGSpec
+from vggexport.network.spec import CHANNELS, LOGITS_NAME, Layer, LayerKind, TensorSpec, VGGSpec
 from vggexport.weights.mapping import Weights
-from vggexport.weights.options import Options
+from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin
 from vggexport.weights.request import resolve
 from vggexport.weights.stored import Float32Array, StoredTensor
@@ -217,8 +217,9 @@ def training_tensors(spec: VGGSpec, seed: int, initializer: str) -> dict[str, St
     Args:
         spec: The network.
         seed: Each tensor's numbers depend on it and on the tensor's name.
-        initializer: "paper", standard deviation 1e-2 (see ``vggexport.recipe``), or "he", the
-            square root of 2 over the inputs (arXiv 1502.01852).
+        initializer: "paper", standard deviation 1e-2 (see
+            ``vggexport.network.training_recipe``), or "he", the square root of 2 over the inputs
+            (arXiv 1502.01852).
     """
     tensors = random_tensors(spec, seed)
     for layer in spec.weighted_layers:

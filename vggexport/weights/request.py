@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from vggexport.errors import WeightsError
-from vggexport.spec import (
+from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,

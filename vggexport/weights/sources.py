@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from vggexport.registry import resolve
-from vggexport.spec import VGGSpec
+from vggexport.network.spec import VGGSpec
+from vggexport.system.registry import resolve
 from vggexport.weights.files import open_file
 from vggexport.weights.layouts import AUTO, check_layout
 from vggexport.weights.mapping import Weights
-from vggexport.weights.options import DownloadProgress, Options
+from vggexport.weights.open_options import DownloadProgress, Options
 from vggexport.weights.pin import parse_pin
 from vggexport.weights.request import SpecRequest
 

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from vggexport.reports import accounts
-from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
+from vggexport.reports import evaluation_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
+from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 
 MATRIX_CLASSES = 40
 """Classes of a confusion matrix that can still be read; the commonest mistakes are in a table."""
@@ -39,13 +39,13 @@ def evaluation(report: EvaluationReport) -> str:
         report=report,
         entries=entries,
         first=report.results[0],
-        accounts=accounts,
+        evaluation_words=evaluation_words,
     )
 
 
 def _entry(number: int, result: EvaluationResult) -> _Entry:
     matrix = _matrix(result) if len(result.classes) <= MATRIX_CLASSES else None
-    return _Entry(result, series_style(number), accounts.findings(result), matrix)
+    return _Entry(result, series_style(number), evaluation_words.findings(result), matrix)
 
 
 def _matrix(result: EvaluationResult) -> charts.Chart:

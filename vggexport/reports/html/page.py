@@ -7,9 +7,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vggexport import __version__
-from vggexport.reports import figures
 from vggexport.reports.html.pictures import SIDE_PX, thumbnail
 from vggexport.reports.html.themes import DARK, LIGHT
+from vggexport.system import number_text
 
 _TEMPLATES = Environment(
     loader=PackageLoader("vggexport.reports.html"),
@@ -19,14 +19,14 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters |= {
-    "cost": figures.cost,
-    "counted": figures.counted,
-    "decibels": figures.decibels,
-    "difference": figures.difference,
-    "printable": figures.printable,
-    "probability": figures.probability,
-    "seconds": figures.seconds,
-    "share": figures.share,
+    "cost": number_text.cost,
+    "counted": number_text.counted,
+    "decibels": number_text.decibels,
+    "difference": number_text.difference,
+    "printable": number_text.printable,
+    "probability": number_text.probability,
+    "seconds": number_text.seconds,
+    "share": number_text.share,
     "thumbnail": thumbnail,
 }
 _TEMPLATES.globals |= {"themes": (LIGHT, DARK), "thumbnail_px": SIDE_PX, "version": __version__}

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vggexport.reports import explanation
-from vggexport.reports.figures import decibels
+from vggexport.reports import verification_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, series_style
-from vggexport.reports.verification import CandidateReport, VerifyReport
+from vggexport.results.verify import CandidateReport, VerifyReport
+from vggexport.system.number_text import decibels
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,16 @@ def verification(report: VerifyReport) -> str:
         curve=_curve([entry for entry in entries if entry.candidate.layers]),
         runners=(report.reference, *(candidate.runner for candidate in report.candidates)),
         versions=report.versions,
-        explanation=explanation,
+        verification_words=verification_words,
     )
 
 
 def _entry(number: int, candidate: CandidateReport) -> _Entry:
     style = series_style(number)
     scatter = _scatter(candidate, style) if len(candidate.scatter) else None
-    return _Entry(candidate, style, explanation.findings(candidate), scatter, _bars(candidate))
+    return _Entry(
+        candidate, style, verification_words.findings(candidate), scatter, _bars(candidate)
+    )
 
 
 def _bars(candidate: CandidateReport) -> tuple[tuple[str, str, float, str], ...]:
@@ -105,6 +107,6 @@ def _curve(entries: Sequence[_Entry]) -> _Curve | None:
 
 
 def _series(candidate: CandidateReport, style: SeriesStyle) -> charts.Series:
-    marked = [explanation.stands_out(candidate, layer) for layer in candidate.layers]
+    marked = [verification_words.stands_out(candidate, layer) for layer in candidate.layers]
     values = [layer.sqnr_db for layer in candidate.layers]
     return charts.Series(values, style, marked.index(True) if True in marked else None)

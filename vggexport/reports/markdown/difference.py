@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vggexport.reports.difference import DifferenceReport, ModelDifference
 from vggexport.reports.difference_tables import (
     DifferenceTable,
     bundle_table,
@@ -11,7 +10,8 @@ from vggexport.reports.difference_tables import (
     summary,
     tables,
 )
-from vggexport.reports.markdown.blocks import code, details, document, escaped, table
+from vggexport.results.diff import DifferenceReport, ModelDifference
+from vggexport.system.markdown import code, details, document, escaped, table
 
 SHOWN = frozenset({"Reports"})
 """Tables that are not folded away."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vggexport.accuracy import Verdict
-from vggexport.reports.accounts import (
+from vggexport.metrics.accuracy import Verdict
+from vggexport.reports.evaluation_words import (
     DEFINITIONS,
     findings,
     headline,
@@ -12,9 +12,9 @@ from vggexport.reports.accounts import (
     paired,
     verdict_line,
 )
-from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
-from vggexport.reports.figures import cost, share
-from vggexport.reports.markdown.blocks import code, details, document, escaped, table, terms
+from vggexport.results.evaluate import EvaluationReport, EvaluationResult
+from vggexport.system.markdown import code, details, document, escaped, table, terms
+from vggexport.system.number_text import cost, share
 
 SIGNS = {None: "", Verdict.PASS: "✅ ", Verdict.FAIL: "❌ ", Verdict.INCONCLUSIVE: "❔ "}
 

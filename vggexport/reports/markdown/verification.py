@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vggexport.reports.explanation import (
+from vggexport.reports.verification_words import (
     DEFINITIONS,
     findings,
     guess,
@@ -11,9 +11,9 @@ from vggexport.reports.explanation import (
     stands_out,
     verdict,
 )
-from vggexport.reports.figures import cost, decibels, difference, share
-from vggexport.reports.markdown.blocks import code, details, document, escaped, table, terms
-from vggexport.reports.verification import CandidateReport, LayerParity, VerifyReport
+from vggexport.results.verify import CandidateReport, LayerParity, VerifyReport
+from vggexport.system.markdown import code, details, document, escaped, table, terms
+from vggexport.system.number_text import cost, decibels, difference, share
 
 
 def verification(report: VerifyReport) -> str:

@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.figures import MEGA, cost, decibels, share
-from vggexport.reports.results import BuildReport, CalibrationReport, CheckReport, ExportReport
-from vggexport.reports.sufficiency import STEADY_DB, CurvePoint, sufficient_images
+from vggexport.precision import Precision
 from vggexport.reports.text.layout import grid, table_of
-from vggexport.spec import Precision
+from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
+from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
+from vggexport.system.number_text import MEGA, cost, decibels, share
 
 
 def build(report: BuildReport) -> RenderableType:

@@ -6,11 +6,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.bundle.integrity import Integrity
-from vggexport.reports.bundles import AnswerCheck, BundleCheckReport, BundleReport, SizeGate
-from vggexport.reports.figures import MEGA, cost, decibels, difference, printable, share
+from vggexport.precision import Precision
 from vggexport.reports.text.layout import grid, table_of
-from vggexport.spec import Precision
+from vggexport.results.bundle import (
+    AnswerCheck,
+    BundleCheckReport,
+    BundleReport,
+    Integrity,
+    SizeGate,
+)
+from vggexport.system.number_text import MEGA, cost, decibels, difference, printable, share
 
 
 def bundle(report: BundleReport) -> RenderableType:

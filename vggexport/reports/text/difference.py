@@ -6,7 +6,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.difference import DifferenceReport
 from vggexport.reports.difference_tables import (
     DifferenceTable,
     bundle_table,
@@ -15,8 +14,9 @@ from vggexport.reports.difference_tables import (
     summary,
     tables,
 )
-from vggexport.reports.figures import cost, printable
 from vggexport.reports.text.layout import grid, table_of
+from vggexport.results.diff import DifferenceReport
+from vggexport.system.number_text import cost, printable
 
 
 def difference(report: DifferenceReport) -> RenderableType:

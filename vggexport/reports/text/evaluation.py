@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.accuracy import Verdict
-from vggexport.reports.accounts import interval, p_value, paired, verdict
-from vggexport.reports.evaluation import EvaluationReport, EvaluationResult
-from vggexport.reports.figures import cost, printable, share
+from vggexport.metrics.accuracy import Verdict
+from vggexport.reports.evaluation_words import interval, p_value, paired, verdict
 from vggexport.reports.text.layout import grid, table_of
+from vggexport.results.evaluate import EvaluationReport, EvaluationResult
+from vggexport.system.number_text import cost, printable, share
 
 CLASSES = 40
 """Classes of a table in a terminal; the worst of more."""

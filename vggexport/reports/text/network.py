@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from vggexport.reports.figures import GIGA, MEGA
-from vggexport.reports.results import Inspection, SummaryReport
+from vggexport.network.spec import Layer
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.reports.text.training import recipe
-from vggexport.spec import Layer
+from vggexport.results.build import Inspection, SummaryReport
+from vggexport.system.number_text import GIGA, MEGA
 
 
 def summary(report: SummaryReport) -> RenderableType:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
-from vggexport.recipe import PAPER, Recipe
-from vggexport.reports.accounts import interval
-from vggexport.reports.figures import cost, printable, share
+from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
+from vggexport.network.training_recipe import PAPER, Recipe
+from vggexport.reports.evaluation_words import interval
 from vggexport.reports.text.layout import grid, table_of
-from vggexport.reports.training import TrainingReport
-from vggexport.spec import DEFAULT_CONFIGURATION, VGGSpec
+from vggexport.results.train import TrainingReport
+from vggexport.system.number_text import cost, printable, share
 
 
 def training(report: TrainingReport) -> RenderableType:

@@ -10,10 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.explanation import described, findings, guess, stands_out, verdict
-from vggexport.reports.figures import cost, decibels, difference, printable, share
 from vggexport.reports.text.layout import grid, table_of
-from vggexport.reports.verification import CandidateReport, VerifyReport
+from vggexport.reports.verification_words import described, findings, guess, stands_out, verdict
+from vggexport.results.verify import CandidateReport, VerifyReport
+from vggexport.system.number_text import cost, decibels, difference, printable, share
 
 FIGURE_WIDTH = len("-100.0 <")
 BAR_WIDTH = 10

@@ -1,0 +1,131 @@
+"""What receivers run: the self-test, and the examples for phones."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import tree_sitter_kotlin
+import tree_sitter_swift
+from tree_sitter import Language, Parser
+
+from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.static import STATIC, static_files
+
+GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
+PHONES = [name for name in STATIC if name.startswith("examples/")]
+
+RUN_ALONE = """
+import importlib.abc, runpy, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {refused}:
+            raise ImportError(name + " is not installed")
+sys.meta_path.insert(0, Refuse())
+sys.argv = ["self_test.py"]
+runpy.run_path({script!r}, run_name="__main__")
+"""
+
+EVERYTHING_ELSE = {
+    *("vggexport", "calibration", "tensorflow", "keras", "onnx", "click", "rich", "jinja2"),
+    *("cryptography", "flatbuffers", "safetensors", "h5py", "tf2onnx"),
+}
+
+
+def self_test(folder, *missing):
+    script = RUN_ALONE.format(
+        refused=EVERYTHING_ELSE | set(missing), script=str(folder / "self_test.py")
+    )
+    return subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_self_test_passes_with_numpy_pillow_and_the_runtimes(unpacked):
+    ran = self_test(unpacked)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[-1] == "passed: 3 models, 4 golden images"
+
+
+@pytest.mark.parametrize(("missing", "count"), [("onnxruntime", 1), ("ai_edge_litert", 2)], ids=str)
+def test_the_self_test_needs_one_runtime_only(unpacked, missing, count):
+    ran = self_test(unpacked, missing, "tflite_runtime")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("skipped") == 3 - count
+    assert f"passed: {count} models" in ran.stdout
+
+
+def test_the_self_test_fails_without_any_runtime(unpacked):
+    ran = self_test(unpacked, "onnxruntime", "ai_edge_litert", "tflite_runtime")
+    assert ran.returncode == 1
+    assert "no model was run" in ran.stdout
+
+
+def test_the_self_test_opens_nothing_that_is_not_what_was_packed(unpacked):
+    (unpacked / "models/tiny.onnx").write_bytes(b"cut off")
+    (unpacked / "golden/golden.json").unlink()
+    (unpacked / "SHA256SUMS.old").touch()
+    ran = self_test(unpacked)
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        "FAILED   SHA256SUMS.old is not in SHA256SUMS",
+        "FAILED   golden/golden.json is missing",
+        "FAILED   models/tiny.onnx was changed",
+        "failed",
+    ]
+    (unpacked / "SHA256SUMS").unlink()
+    assert "SHA256SUMS is missing" in self_test(unpacked).stdout
+
+
+def fit(folder):
+    """Makes the list of digests fit what was changed."""
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    digests = {n: measure_path(folder / n).sha256 for n in names if not n.startswith("SHA256SUMS")}
+    (folder / "SHA256SUMS").write_text(render_checksums(digests))
+
+
+def test_the_self_test_sees_what_is_wrong(unpacked):
+    """Another model under a model's name, one that no runtime reads, images in another order."""
+    models = unpacked / "models"
+    shutil.copyfile(models / "tiny_int8.onnx", models / "tiny.onnx")
+    (models / "tiny_int8.onnx").write_bytes(b"cut off")
+    (unpacked / "golden/inputs/000.png").write_bytes(
+        (unpacked / "golden/inputs/001.png").read_bytes()
+    )
+    shutil.copyfile(
+        unpacked / "golden/sources/small_prepared.png",
+        unpacked / "golden/sources/portrait_prepared.png",
+    )
+    fit(unpacked)
+    ran = self_test(unpacked)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    for said in (
+        "FAILED   models/tiny.onnx",
+        "models/tiny_int8.onnx: cannot be run here",
+        "preprocessing of golden/sources/portrait.png",
+        "models/tiny_int8.tflite: min_logit_sqnr_db is 35, found",
+    ):
+        assert said in ran.stdout
+
+
+@pytest.mark.parametrize("name", PHONES)
+def test_examples_for_phones_are_of_right_syntax(name):
+    suffix = name[name.rindex(".") :]
+    parser = Parser(Language(GRAMMARS[suffix].language()))
+    source = static_files()[name]
+    assert not parser.parse(source).root_node.has_error
+    assert parser.parse(source.replace(b"{", b"", 1)).root_node.has_error
+
+
+def test_all_files_of_the_templates_are_used(bundled):
+    """Nothing is forgotten in the list, and nothing in the package's data."""
+    from importlib import resources
+
+    folder = resources.files("vggexport.bundles").joinpath("templates")
+    found = {p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in {".j2", ".pyc"}}
+    assert found == {source.rpartition("/")[2] for source in STATIC.values()}
+    with zipfile.ZipFile(bundled) as archive:
+        assert set(STATIC) <= set(archive.namelist())

@@ -1,0 +1,541 @@
+"""Packing: what goes in, what is refused, and that the same inputs give the same bytes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import pytest
+from PIL import Image
+
+import vggexport
+from vggexport.artifact import SUFFIXES
+from vggexport.bundles.archive import ArchiveFiles
+from vggexport.bundles.evidence import Evidence
+from vggexport.bundles.files import open_bundle, read_object
+from vggexport.bundles.model_card import guide, model_card
+from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.golden.golden_file import GoldenFile
+from vggexport.formats.registry import EXPORTERS
+from vggexport.metrics.parity import Tolerance
+from vggexport.opening import file_check as checking
+from vggexport.results.bundle_manifest import Manifest
+from vggexport.system import registry
+from vggexport.workflows.bundle import run as bundling
+from vggexport.workflows.bundle.run import BundleOptions
+from vggexport.workflows.check_bundle import BundleCheckOptions
+from vggexport.workflows.verify import VerifyOptions
+
+
+@pytest.fixture
+def pack(models, tmp_path):
+    """Packs the tiny files, or others, and gives the report."""
+
+    def pack(*artifacts, output="out.zip", **options):
+        paths = tuple(artifacts or models.values())
+        return vggexport.bundle(BundleOptions(paths, tmp_path / output, **{"images": 3} | options))
+
+    return pack
+
+
+@pytest.fixture
+def exported(make_request, tmp_path):
+    """Exports the tiny network with some of its artifact's fields changed."""
+
+    def write(name="other.onnx", record=None, **changes):
+        request = make_request("float32")
+        changes |= {"weights": record} if record else {}
+        artifact = replace(request.artifact, **changes)
+        path = tmp_path / name
+        registry.load(EXPORTERS, "onnx")().export(ExportRequest(artifact, request.weights), path)
+        return path
+
+    return write
+
+
+def read(folder: Path, name: str):
+    return json.loads((folder / name).read_text())
+
+
+def test_a_folder_holds_all_that_a_receiver_needs(pack, tmp_path, tiny):
+    assert pack(output="out", licence="CC BY 4.0").failures == ()
+    folder = tmp_path / "out"
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert names >= {
+        *("MANIFEST.json", "SHA256SUMS", "MODEL_CARD.md", "README.md", "labels.txt"),
+        *("preprocessing.json", "self_test.py", "golden/golden.json", "golden/inputs/002.png"),
+        *("models/tiny.onnx", "models/tiny_int8.onnx", "models/tiny_int8.tflite"),
+    }
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    assert (folder / "labels.txt").read_text().split() == ["ant", "bee", "cat", "dog", "eel"]
+    manifest = read(folder, "MANIFEST.json")
+    assert [a["artifact"]["path"] for a in manifest["artifacts"]] == sorted(
+        name for name in names if name.startswith("models/")
+    )
+    assert [step["step"] for step in manifest["artifacts"][1]["lineage"]] == [
+        *("weights", "calibrate", "export"),
+    ]
+    assert {"vggexport", "numpy", "pillow"} <= manifest["tools"].keys()
+    described = read(folder, "preprocessing.json")["models"]["models/tiny_int8.tflite"]
+    assert described["input"] == {
+        "name": "images",
+        "dtype": "float32",
+        "shape": [1, tiny.input_size, tiny.input_size, 3],
+        "quantization": None,
+        "layout": "NHWC",
+        "colour_order": "RGB",
+    }
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "licence: CC BY 4.0" in card
+    assert "tiny.npz" in card
+    assert "Random weights" not in card
+
+
+@pytest.mark.parametrize("layout", ["plain", "triton"])
+def test_the_same_inputs_give_the_same_bytes_wherever_they_are(
+    models, make_key, tmp_path, monkeypatch, layout
+):
+    found = set()
+    for name in ("here", "elsewhere/deeper"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        monkeypatch.chdir(folder)
+        for path in list(models.values())[:2]:
+            shutil.copyfile(path, folder / path.name)
+            os.utime(folder / path.name, (1, len(found)))
+        paths = (Path("tiny.onnx"), folder / "tiny_int8.onnx")
+        options = BundleOptions(
+            paths, Path("out.zip"), layout=layout, images=2, sign=make_key("ours")[0]
+        )
+        assert vggexport.bundle(options).failures == ()
+        found.add((folder / "out.zip").read_bytes())
+    assert len(found) == 1
+    assert str(tmp_path).encode() not in found.pop()
+
+
+def test_artifacts_have_the_same_bytes_too(make_request, tmp_path):
+    """Those that a bundle is made of: exported twice, under one name."""
+    for name, precision in (("onnx", "int8"), ("tflite", "int8"), ("onnx", "float16")):
+        batch = 1 if name == "tflite" else None
+        request = make_request(precision, batch=batch, format=name)
+        found = set()
+        for place in ("one", "two"):
+            (tmp_path / place).mkdir(exist_ok=True)
+            path = tmp_path / place / f"net{SUFFIXES[name]}"
+            registry.load(EXPORTERS, name)().export(request, path)
+            found.add(path.read_bytes())
+        assert len(found) == 1, (name, precision)
+
+
+def test_dates_are_those_of_the_environment(pack, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    pack(output="dated.zip")
+    files = ArchiveFiles(tmp_path / "dated.zip")
+    assert files.is_dated(1_700_000_000)
+    assert vggexport.check_bundle(BundleCheckOptions(files.path, run=False)).failures == ()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH 'yesterday' is not a number"):
+        pack()
+
+
+def test_images_of_a_folder(pack, tmp_path):
+    (tmp_path / "photos").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(2):
+        pixels = random.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"photos/{number}.png")
+    pack(output="out", data=str(tmp_path / "photos"))
+    golden = read(tmp_path / "out", "golden/golden.json")
+    assert sorted(image["label"] for image in golden["images"]) == ["0.png", "1.png"]
+    assert golden["source"] == "photos"
+    assert golden["reference"]["name"] == "models/tiny.onnx"
+
+
+def test_a_golden_file_brings_images_and_answers(pack, models, tmp_path):
+    golden = tmp_path / "golden.npz"
+    paths = (str(models["tiny.onnx"]), str(models["tiny_int8.onnx"]))
+    vggexport.verify(VerifyOptions(paths, images=5, save_golden=golden))
+    report = pack(models["tiny_int8.onnx"], output="out", golden=golden)
+    assert report.failures == ()
+    found = read(tmp_path / "out", "golden/golden.json")
+    expected = GoldenFile.read(golden).probabilities[:3]
+    assert np.array_equal(np.float32(found["reference"]["probabilities"]), expected)
+    assert found["reference"]["name"] == "tiny.onnx"
+    assert report.answers[0].metrics.sqnr_db < 200  # held to the float32 file's answers
+    with pytest.raises(InputError, match="leave out --data"):
+        pack(golden=golden, data="photos")
+
+
+def test_a_golden_file_of_other_weights_is_refused(
+    pack, exported, models, weights_record, tmp_path
+):
+    golden = tmp_path / "golden.npz"
+    paths = (str(models["tiny.onnx"]), str(models["tiny_int8.onnx"]))
+    vggexport.verify(VerifyOptions(paths, images=2, save_golden=golden))
+    other = exported(record=replace(weights_record, sha256="ef" * 32))
+    with pytest.raises(ArtifactError, match="of another network or of other weights"):
+        pack(other, golden=golden)
+
+
+def test_untrained_weights_and_synthetic_calibration_are_refused(
+    pack, exported, weights_record, tmp_path, make_request, ranges
+):
+    untrained = exported("untrained.onnx", record=replace(weights_record, trained=False))
+    with pytest.raises(InputError, match=r"untrained\.onnx has untrained weights \(tiny\.npz\)"):
+        pack(untrained)
+    assert not (tmp_path / "out.zip").exists()
+    report = pack(untrained, output="out", allow_untrained=True)
+    assert report.failures == ()
+    assert "Random weights" in (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert read(tmp_path / "out", "MANIFEST.json")["trained"] is False
+    request = make_request("int8")
+    synthetic = replace(request.artifact.calibration, source="synthetic")
+    artifact = replace(request.artifact, calibration=synthetic)
+    path = tmp_path / "synthetic.onnx"
+    registry.load(EXPORTERS, "onnx")().export(
+        ExportRequest(artifact, request.weights, ranges), path
+    )
+    with pytest.raises(InputError, match="was calibrated on synthetic images") as error:
+        pack(path)
+    assert "--allow-untrained" in str(error.value)
+
+
+def test_other_weights_labels_and_networks_are_refused(pack, models, exported, weights_record):
+    first = models["tiny.onnx"]
+    other = exported("weights.onnx", record=replace(weights_record, sha256="ef" * 32))
+    with pytest.raises(ArtifactError, match="were made of different weights"):
+        pack(first, other)
+    with pytest.raises(ArtifactError, match="have different labels"):
+        pack(first, exported("labels.onnx", labels=("a", "b", "c", "d", "e")))
+    renamed = exported("renamed.onnx", record=replace(weights_record, source="moved.npz"))
+    assert pack(first, renamed).failures == ()
+
+
+def test_two_files_of_one_name_are_refused(pack, models, tmp_path):
+    (tmp_path / "deeper").mkdir()
+    copy = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "deeper/tiny.onnx"))
+    with pytest.raises(InputError, match="two models have one name"):
+        pack(models["tiny.onnx"], copy)
+
+
+def test_a_file_that_is_no_model_is_refused(pack, tmp_path):
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(ArtifactError):
+        pack(tmp_path / "text.onnx")
+    with pytest.raises(ArtifactError, match="does not exist"):
+        pack(tmp_path / "missing.onnx")
+
+
+def test_labels_of_a_file(pack, models, exported, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\nd\ne\n")
+    with pytest.raises(InputError, match="has other names than"):
+        pack(labels=names)
+    pack(exported("unnamed.onnx", labels=()), output="out", labels=names)
+    assert (tmp_path / "out/labels.txt").read_text() == names.read_text()
+    pack(exported("again.onnx", labels=()), output="numbered")
+    assert (tmp_path / "numbered/labels.txt").read_text() == "0\n1\n2\n3\n4\n"
+
+
+def test_a_model_that_does_not_agree_is_refused(pack, monkeypatch, tmp_path):
+    strict = Tolerance("more than int8 can reach", min_logit_sqnr_db=200.0)
+    monkeypatch.setitem(checking.TOLERANCES, checking.Precision.INT8, strict)
+    report = pack()
+    assert len(report.failures) == 2
+    assert report.failures[0].startswith("models/tiny_int8.onnx: SQNR of the logits")
+    assert (report.manifest, report.size_bytes) == (None, None)
+    assert report.to_json()["passed"] is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_report_stops_it(pack, verification, tmp_path):
+    data = json.loads(verification.read_text())
+    failed = tmp_path / "failed.json"
+    failed.write_text(json.dumps(data | {"passed": False}))
+    report = pack(reports=(verification, failed))
+    assert report.failures == ("failed.json failed",)
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_reports_of_other_files_are_refused(pack, models, verification, tmp_path):
+    with pytest.raises(InputError, match=r"says nothing of tiny_int8\.tflite"):
+        pack(models["tiny_int8.tflite"], reports=(verification,))
+    build = tmp_path / "build.json"
+    build.write_text(json.dumps({"schema": 1, "artifact": {"path": "tiny.onnx", "sha256": "ab"}}))
+    with pytest.raises(InputError, match=r"speaks of another tiny\.onnx"):
+        pack(reports=(build,))
+    with pytest.raises(InputError, match="two reports have one name"):
+        pack(reports=(build, build))
+
+
+def test_reports_are_quoted(bundled, unpacked, verification):
+    card = (unpacked / "MODEL_CARD.md").read_text()
+    assert "| `models/tiny_int8.onnx` | 200 | 27.5 dB | 97.50% | `verify.json` |" in card
+    assert (unpacked / "reports/verify.json").read_bytes() == verification.read_bytes()
+
+
+def test_accuracy_and_latency_are_quoted(pack, tmp_path):
+    evaluated = tmp_path / "evaluate.json"
+    row = {"path": "x/tiny.onnx", "images": 480, "top1": 0.785, "top5": 0.97, "agreement": None}
+    evaluated.write_text(json.dumps({"schema": 1, "results": [row], "passed": True}))
+    measured = tmp_path / "benchmark.json"
+    row = {"path": "tiny_int8.onnx", "runtime": "rt | 1", "provider": "CPU", "threads": 2,
+           "batch": 1, "latency_ms": {"p50": 41.2, "p90": None}}  # fmt: skip
+    measured.write_text(json.dumps({"schema": 1, "environment": {}, "results": [row]}))
+    pack(output="out", reports=(evaluated, measured))
+    card = (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert "| `models/tiny.onnx` | 480 | 78.50% | 97.00% |  | `evaluate.json` |" in card
+    assert "rt &#124; 1, CPU | 2 | 1 | 41.20 ms |  | `benchmark.json`" in card
+
+
+def test_a_model_that_is_too_large_is_refused(pack, models, tmp_path):
+    limit = models["tiny_int8.onnx"].stat().st_size + 1
+    report = pack(models["tiny.onnx"], models["tiny_int8.onnx"], max_bytes=limit)
+    (failure,) = report.failures
+    assert failure.startswith(f"{models['tiny.onnx']} has ")
+    assert failure.endswith(": int8, int8-w4 would fit")  # ONNX has no dynamic-int8
+    assert not (tmp_path / "out.zip").exists()
+    sizes = report.to_json()["sizes"]
+    assert [layer["name"] for layer in sizes["files"][0]["layers"]][-1] == "predictions"
+    assert pack(models["tiny_int8.onnx"], max_bytes=limit).failures == ()
+    weights = sizes["files"][0]["precisions"]["int8"]
+    report = pack(models["tiny.onnx"], output="other", max_bytes=weights)
+    assert report.failures[0].endswith(": int8-w4 would fit")  # int8 without room for the graph
+
+
+def test_an_existing_output_is_kept_without_force(pack, tmp_path):
+    (tmp_path / "out.zip").write_text("mine")
+    with pytest.raises(OutputError, match="pass --force"):
+        pack()
+    assert (tmp_path / "out.zip").read_text() == "mine"
+    assert pack(force=True).failures == ()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"without MANIFEST\.json, which is not replaced"):
+        pack(output="folder", force=True)
+
+
+def test_an_interrupted_bundle_leaves_nothing(pack, tmp_path, monkeypatch):
+    from vggexport.bundles import staging
+
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(staging, "write_archive", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        pack()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_triton(pack, models, tmp_path):
+    pack(models["tiny_int8.onnx"], output="out", layout="triton")
+    config = (tmp_path / "out/triton/tiny_int8/config.pbtxt").read_text()
+    assert (tmp_path / "out/triton/tiny_int8/1/model.onnx").is_file()
+    assert (tmp_path / "out/triton/tiny_int8/labels.txt").read_text().startswith("ant\n")
+    for line in ('name: "tiny_int8"', "max_batch_size: 8", "dims: [16, 16, 3]", "dims: [5]"):
+        assert line in config
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+def test_triton_with_a_fixed_batch(pack, export, tmp_path):
+    pack(export("float32", input_dtype="uint8", batch=2), output="out", layout="triton")
+    (config,) = (tmp_path / "out/triton").rglob("config.pbtxt")
+    text = config.read_text()
+    for line in ("max_batch_size: 0", "dims: [2, 16, 16, 3]", "dims: [2, 5]", "TYPE_UINT8"):
+        assert line in text
+    assert "dynamic_batching" not in text
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+def test_ort_mobile(pack, models, tmp_path):
+    pack(models["tiny_int8.onnx"], output="out", layout="ort-mobile")
+    (bundled,) = read(tmp_path / "out", "MANIFEST.json")["artifacts"]
+    assert bundled["artifact"]["format"] == "ort"
+    assert [step["step"] for step in bundled["lineage"]][-1] == "convert"
+    operators = tmp_path / "out/ort-mobile/tiny_int8.required_operators.config"
+    assert "QLinearConv" in operators.read_text()
+    assert "#" not in operators.read_text()
+    report = vggexport.check_bundle(BundleCheckOptions(tmp_path / "out"))
+    assert report.failures == ()
+    assert report.answers[0].path == "ort-mobile/tiny_int8.ort"
+
+
+def test_ort_files_have_the_same_bytes_in_every_process(models, tmp_path):
+    """ONNX Runtime seeds the order of a table in every process, so there are two."""
+    for name in ("one", "other"):
+        command = [sys.executable, "-m", "vggexport", "bundle", str(models["tiny_int8.onnx"])]
+        command += ["-o", str(tmp_path / name), "--layout", "ort-mobile", "--images", "1"]
+        subprocess.run([*command, "--allow-untrained"], check=True, capture_output=True)
+    first, second = (
+        (tmp_path / name / "ort-mobile/tiny_int8.ort").read_bytes() for name in ("one", "other")
+    )
+    assert first == second
+
+
+def test_sessions_of_an_unknown_kind_are_not_put_in_order(tmp_path):
+    from vggexport.bundles.layouts.ort_order import order_kernel_types
+
+    builder = flatbuffers.Builder()
+    builder.StartObject(5)
+    builder.PrependBoolSlot(4, True, False)
+    builder.Finish(builder.EndObject(), file_identifier=b"ORTM")
+    path = tmp_path / "later.ort"
+    path.write_bytes(builder.Output())
+    with pytest.raises(ArtifactError, match="version of ONNX Runtime"):
+        order_kernel_types(path)
+    assert path.read_bytes() == builder.Output()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_tf_serving(pack, export, tmp_path, batch):
+    path = export("float32", batch=batch, format="savedmodel")
+    pack(path, output="out", layout="tf-serving")
+    root = tmp_path / "out/tf-serving"
+    assert (root / path.name / "1/saved_model.pb").is_file()
+    assert f'base_path: "/models/{path.name}"' in (root / f"{path.name}.config").read_text()
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+@pytest.mark.parametrize("layout", ["triton", "tf-serving", "ort-mobile"])
+def test_layouts_refuse_other_formats(pack, models, layout):
+    with pytest.raises(InputError, match=f"layout {layout} takes"):
+        pack(models["tiny_int8.tflite"], layout=layout)
+
+
+def test_a_full_integer_file_is_described_with_its_quantization(pack, export, tmp_path):
+    path = export("int8", "uint8", 1, format="tflite", full_integer=True)
+    report = pack(path, output="out")
+    assert report.failures == ()
+    (described,) = read(tmp_path / "out", "preprocessing.json")["models"].values()
+    assert described["input"]["dtype"] == described["output"]["dtype"] == "uint8"
+    assert described["output"]["quantization"]["scale"] == pytest.approx(1 / 256)
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+def test_names_that_would_break_a_page_mean_themselves(bundled):
+    manifest = Manifest.from_json(read_object(open_bundle(bundled), "MANIFEST.json"))
+    evil = replace(manifest, name="a|b <script> `x`\n# head")
+    page = guide(evil, is_signed=True)
+    assert "<script>" not in page
+    assert "\n# head" not in page
+
+
+@pytest.mark.parametrize("output", ["parts", "files", "layout0", "MANIFEST.json.zip"])
+def test_an_output_may_have_any_name(pack, tmp_path, output):
+    assert pack(output=output).failures == ()
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / output)).failures == ()
+
+
+def test_a_model_that_changes_meanwhile_is_refused(pack, exported, tmp_path, monkeypatch):
+    path = exported()
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        given = real(*arguments, **options)
+        path.write_bytes(path.read_bytes() + b"\0\0")
+        return given
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    with pytest.raises(Unfinished, match=r"other\.onnx was changed while it was packed"):
+        pack(path)
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("output", ["out", "out.zip"])
+def test_a_model_whose_name_no_receiver_could_use_is_refused_before_it_is_run(
+    pack, models, tmp_path, never_run, output
+):
+    odd = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "a:b.onnx"))
+    with pytest.raises(ArtifactError, match=r"models/a:b\.onnx.* everywhere: rename"):
+        pack(odd, output=output)
+    (tmp_path / "deeper").mkdir()
+    other = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "deeper/TINY.onnx"))
+    with pytest.raises(ArtifactError, match="one file on some systems: rename"):
+        pack(models["tiny.onnx"], other, output=output)
+
+
+@pytest.fixture
+def never_run(monkeypatch):
+    """Work that would be lost."""
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("was run")
+
+    monkeypatch.setattr(bundling, "answer", refuse)
+
+
+@pytest.mark.usefixtures("never_run")
+def test_a_key_or_a_date_that_cannot_be_used_costs_no_work(pack, make_key, monkeypatch):
+    with pytest.raises(InputError, match="is not a private key in PEM"):
+        pack(sign=make_key("ours")[1])
+    for date, said in (("0", "is not a date that a zip"), ("9" * 5000, "is not a number")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+        with pytest.raises(InputError, match=said):
+            pack()
+
+
+def test_a_folder_may_have_any_date(pack, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    assert pack(output="out").failures == ()
+    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
+
+
+def test_the_report_that_was_read_is_the_one_that_is_packed(
+    pack, verification, tmp_path, monkeypatch
+):
+    mine = Path(shutil.copyfile(verification, tmp_path / "verify.json"))
+    before = mine.read_bytes()
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        mine.write_text('{"passed": false}')
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    assert pack(output="out", reports=(mine,)).failures == ()
+    assert (tmp_path / "out/reports/verify.json").read_bytes() == before
+
+
+def test_a_saved_model_that_changes_meanwhile_is_refused(pack, export, tmp_path, monkeypatch):
+    path = tmp_path / "net_saved_model"
+    shutil.copytree(export("float32", format="savedmodel"), path)
+    real = bundling.answer
+
+    def answer_and_change(*arguments, **options):
+        given = real(*arguments, **options)
+        (path / "assets.extra/added").touch()
+        return given
+
+    monkeypatch.setattr(bundling, "answer", answer_and_change)
+    with pytest.raises(Unfinished, match="net_saved_model was changed while it was packed"):
+        pack(path)
+
+
+def test_a_saved_model_where_one_stands(pack, export, tmp_path, monkeypatch):
+    path = tmp_path / "net_saved_model"
+    shutil.copytree(export("float32", format="savedmodel"), path)
+    monkeypatch.chdir(path)
+    assert pack(Path(), output="out").failures == ()
+    (found,) = read(tmp_path / "out", "MANIFEST.json")["artifacts"]
+    assert found["artifact"]["path"] == "models/net_saved_model"
+    assert "numpy pillow tensorflow" in (tmp_path / "out/README.md").read_text()
+
+
+def test_a_card_says_exact_of_equal_logits_only(bundled):
+    """JSON has null for the infinite SQNR of equal logits; a figure that is not there is none."""
+    manifest = Manifest.from_json(read_object(open_bundle(bundled), "MANIFEST.json"))
+
+    def card(**metrics):
+        row = {"path": "tiny.onnx", "metrics": metrics}
+        data = {"schema": 1, "candidates": [row], "reference": {}, "images": 7}
+        return model_card(manifest, [Evidence.of(Path("v.json"), data)], [])
+
+    assert "| `models/tiny.onnx` | 7 | exact |" in card(logit_sqnr_db=None)
+    assert "| `models/tiny.onnx` | 7 |  |" in card()

@@ -1,0 +1,355 @@
+"""The parts of a bundle: images, digests, answers, evidence, sizes, preprocessing, signatures."""
+
+import io
+import json
+import struct
+import subprocess
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import calibration
+from vggexport.artifact import RUNTIMES, Artifact
+from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput
+from vggexport.bundles.checksums import parse_checksums, render_checksums
+from vggexport.bundles.evidence import Evidence, number
+from vggexport.bundles.png import encode_png, read_png
+from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
+from vggexport.bundles.signing import signer, verify
+from vggexport.bundles.sizes import file_size
+from vggexport.bundles.tolerances import ACCELERATOR, CPU, device_tolerances, tolerance_on
+from vggexport.errors import ArtifactError, InputError
+from vggexport.metrics.parity import compare
+from vggexport.network.spec import VGGSpec
+from vggexport.precision import Precision
+from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+
+
+@pytest.fixture
+def artifact(tiny, weights_record) -> Artifact:
+    return Artifact("models/a.onnx", "onnx", Precision.INT8, tiny, weights_record)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 3), (160, 150, 3)])
+def test_a_png_holds_the_pixels(tmp_path, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / "image.png"
+    path.write_bytes(encode_png(pixels))
+    assert np.array_equal(read_png(path), pixels)
+    assert np.array_equal(read_png(path, shape[1::-1]), pixels)
+    with pytest.raises(ArtifactError, match="is not an RGB image of 9x9"):
+        read_png(path, (9, 9))
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ArtifactError, match="is not an RGB image"):
+        read_png(path)
+
+
+def test_images_of_other_kinds_are_refused(tmp_path):
+    for mode in ("L", "RGBA", "P"):
+        Image.new(mode, (4, 4)).save(tmp_path / "image.png")
+        with pytest.raises(ArtifactError, match=f"{mode} of 4x4"):
+            read_png(tmp_path / "image.png")
+    with pytest.raises(ArtifactError):
+        read_png(tmp_path / "missing.png")
+
+
+def test_an_image_that_would_grow_as_it_is_read_is_refused(tmp_path):
+    """Compressed, or said to be larger than Pillow warns of, or reads."""
+    path = tmp_path / "image.png"
+    Image.new("RGB", (3000, 3000)).save(path)
+    with pytest.raises(ArtifactError, match=r"3000x3000 pixels in [\d,]+ bytes"):
+        read_png(path)
+    small = encode_png(np.zeros((4, 4, 3), np.uint8))
+    for side in (10_000, 100_000):
+        header = b"IHDR" + struct.pack(">2I", side, side) + small[24:29]
+        path.write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
+        with pytest.raises(ArtifactError, match="is not an RGB image, uncompressed"):
+            read_png(path)
+    animation = b"acTL" + bytes(8)  # of no frames, of which Pillow warns
+    path.write_bytes(
+        small[:33] + struct.pack(">I", 8) + animation + struct.pack(">I", zlib.crc32(animation))
+        + small[33:]
+    )  # fmt: skip
+    with pytest.raises(ArtifactError, match="Invalid APNG"):
+        read_png(path)
+
+
+def test_digests_are_read_as_they_were_written():
+    digests = {"b c.txt": "ab" * 32, "a": "cd" * 32}
+    text = render_checksums(digests)
+    assert text == f"{'cd' * 32}  a\n{'ab' * 32}  b c.txt\n"
+    assert parse_checksums(text) == digests
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text.rstrip("\n"),
+    lambda text: text + text,
+    lambda text: "".join(reversed(text.splitlines(keepends=True))),
+    lambda text: text.upper(),
+    lambda text: text.replace("  ", " *"),
+    lambda text: text + "\n",
+    lambda _text: "",
+])  # fmt: skip
+def test_other_lists_of_digests_are_refused(change):
+    text = render_checksums({"b": "ab" * 32, "a": "cd" * 32})
+    with pytest.raises(ArtifactError, match="list of digests"):
+        parse_checksums(change(text))
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 500), (701, 333), (40, 61), (224, 224)])
+def test_the_preprocessing_is_that_of_calibration(height, width):
+    pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    described = Preprocessing.for_size(224)
+    expected = calibration.prepare(Image.fromarray(pixels), 224)
+    assert np.array_equal(described.apply(pixels), expected)
+    read = Preprocessing.from_json(json.loads(json.dumps(described.to_json({}))))
+    assert read == described
+    plain = Image.fromarray(pixels).resize((224, 224), Image.Resampling.NEAREST)
+    assert np.abs(np.array(plain).astype(int) - expected).max() > 10 * MAX_LEVELS
+
+
+def test_other_words_for_the_same_steps_are_accepted():
+    data = Preprocessing.for_size(32).to_json({})
+    data["steps"][1]["filter"] = "a triangle"
+    assert Preprocessing.from_json(data) == Preprocessing.for_size(32)
+
+
+def test_other_steps_are_refused():
+    data = Preprocessing.for_size(32).to_json({})
+    data["steps"][1]["interpolation"] = "bicubic"
+    with pytest.raises(ArtifactError, match="other steps than this version"):
+        Preprocessing.from_json(data)
+    for broken in ({}, {"steps": []}, {"steps": 3}, {"steps": [{"step": "crop"}]}):
+        with pytest.raises(ArtifactError, match="preprocessing is not readable"):
+            Preprocessing.from_json(broken)
+
+
+@pytest.fixture
+def answers(artifact) -> GoldenAnswers:
+    random = np.random.default_rng(0).random((2, 5)).astype(np.float32)
+    reference = GivenAnswers("r", "float32", "runtime 1", "CPU", random)
+    mine = replace(reference, name=artifact.path, tolerances=device_tolerances(artifact))
+    inputs = (GoldenInput("golden/inputs/000.png", "a"), GoldenInput("x.png", "b"))
+    return GoldenAnswers("photos", inputs, (), reference, (mine,))
+
+
+def test_answers_are_read_as_they_were_given(answers):
+    data = json.loads(json.dumps(answers.to_json()))
+    read = GoldenAnswers.from_json(data, 5)
+    assert (read.source, read.images, read.sources) == ("photos", answers.images, ())
+    given = read.of("models/a.onnx")
+    assert np.array_equal(given.probabilities, answers.reference.probabilities)
+    assert given.tolerances == answers.artifacts[0].tolerances
+    with pytest.raises(ArtifactError, match="no golden answers of other"):
+        read.of("other")
+
+
+@pytest.mark.parametrize(("change", "classes"), [
+    (lambda data: None, 6),
+    (lambda data: data.pop("images"), 5),
+    (lambda data: data["images"].clear(), 5),
+    (lambda data: data["reference"]["probabilities"].pop(), 5),
+    (lambda data: data["reference"]["probabilities"][0].__setitem__(0, None), 5),
+    (lambda data: data["reference"]["probabilities"][0].__setitem__(0, "x"), 5),
+    (lambda data: data["artifacts"][0]["tolerances"][0].pop("max_abs"), 5),
+    (lambda data: data.__setitem__("artifacts", 3), 5),
+])  # fmt: skip
+def test_other_answers_are_refused(answers, change, classes):
+    data = json.loads(json.dumps(answers.to_json()))
+    change(data)
+    with pytest.raises(ArtifactError, match="golden answers are not readable"):
+        GoldenAnswers.from_json(data, classes)
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_every_precision_has_tolerances_with_reasons(artifact, precision):
+    found = device_tolerances(replace(artifact, precision=precision))
+    assert [tolerance.device for tolerance in found] == [CPU, ACCELERATOR]
+    for tolerance in found:
+        assert tolerance.runtime == "onnxruntime"
+        assert tolerance.tolerance.reason
+        assert tolerance.tolerance.min_logit_sqnr_db
+    with pytest.raises(ArtifactError, match="no tolerance for abacus"):
+        tolerance_on(found, "abacus")
+
+
+def test_tolerances_refuse_swapped_classes_and_allow_the_same_answers(artifact):
+    probabilities = np.full((4, 5), 0.02, np.float32)
+    probabilities[:, :2] = 0.9, 0.04
+    candidates = [replace(artifact, precision=p) for p in Precision]
+    candidates.append(replace(artifact, format="tflite", full_integer=True))
+    for candidate in candidates:
+        for device in device_tolerances(candidate):
+            same = compare(probabilities, probabilities)
+            assert device.tolerance.violations(same) == ()
+            assert device.tolerance.violations(compare(probabilities, probabilities[:, ::-1]))
+
+
+def test_one_image_that_is_taken_for_another_class_is_too_far_for_whole_256ths(artifact):
+    """As an image fed in BGR was, of eight of which a trained network was sure: 6.1 dB."""
+    expected = np.full((8, 5), 1 / 256, np.float32)
+    expected[:, 0] = 250 / 256
+    actual = expected.copy()
+    actual[0, :2] = actual[0, 1::-1]
+    candidate = replace(artifact, format="tflite", full_integer=True)
+    tolerance = tolerance_on(device_tolerances(candidate), CPU)
+    assert tolerance.violations(compare(expected, actual))
+
+
+def test_every_format_has_a_runtime():
+    from vggexport.bundles.golden_run import RUNS_AS
+    from vggexport.formats.registry import RUNNERS
+
+    assert set(RUNTIMES) == {*RUNNERS, *RUNS_AS} - {"keras"}
+
+
+def test_a_manifest_is_read_as_it_was_written(artifact):
+    bundled = BundledArtifact(replace(artifact, sha256="ab", size_bytes=3), ("models/a.onnx",), "a")
+    manifest = Manifest("n", "plain", (bundled,), (), None, "s", 5, {"numpy": "2"}, ("r",))
+    assert Manifest.from_json(json.loads(json.dumps(manifest.to_json()))) == manifest
+    for key in ("kind", "artifacts", "source_date_epoch"):
+        data = manifest.to_json()
+        del data[key]
+        with pytest.raises(ArtifactError, match="manifest is not readable"):
+            Manifest.from_json(data)
+    with pytest.raises(ArtifactError, match="schema 2"):
+        Manifest.from_json(manifest.to_json() | {"schema": 2})
+
+
+def test_the_lineage_goes_from_the_weights_to_the_file(artifact, calibration_record):
+    described = replace(artifact, calibration=calibration_record, sha256="ab", tools={"onnx": "1"})
+    steps = BundledArtifact(described, ("a",), "a", converted_from="cd").lineage
+    assert [(s["step"], s.get("sha256")) for s in steps] == [
+        ("weights", artifact.weights.sha256),
+        ("calibrate", None),
+        ("export", "cd"),
+        ("convert", "ab"),
+    ]
+    assert steps[1]["fingerprint"] == calibration_record.fingerprint
+
+
+REPORTS = {
+    "verify": {"candidates": [{"path": "d/a.onnx"}], "reference": {"path": "b"}, "passed": True},
+    "evaluate": {"results": [{"path": "a.onnx", "top1": 0.8}], "passed": True},
+    "benchmark": {"environment": {}, "results": [{"path": "a.onnx"}], "gate": None},
+    "build": {"artifact": {"path": "a.onnx", "sha256": "ab"}, "passed": True},
+    "export": {"files": [{"artifact": {"path": "a.onnx", "sha256": "ab"}}], "passed": True},
+}
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_reports_are_told_by_their_keys(kind):
+    evidence = Evidence.of(Path("r.json"), {"schema": 1} | REPORTS[kind])
+    assert evidence.kind == kind
+    assert len(evidence.rows("a.onnx")) == 1
+    assert evidence.rows("other.onnx") == []
+    assert evidence.failures == ()
+
+
+def test_a_row_without_a_path_has_no_digest_of_a_model():
+    files = [{"artifact": {"path": "a.onnx", "sha256": "ab"}}, {"artifact": {"sha256": "cd"}}]
+    evidence = Evidence.of(Path("r.json"), {"schema": 1, "files": files})
+    assert evidence.digests()["a.onnx"] == "ab"
+
+
+@pytest.mark.parametrize(
+    "data", [{"passed": False}, {"gate": {"verdict": "fail"}}, {"passed": False, "gate": None}]
+)
+def test_a_failed_report_says_so(data):
+    report = {"schema": 1} | REPORTS["benchmark"] | data
+    assert Evidence.of(Path("r.json"), report).failures
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"schema": 2, "results": []}', '{"schema": 1}', "[" * 100_000,
+     '{"schema": 1, "results": [3]}', '{"schema": 1, "candidates": [], "x": 1}', "\xff"],
+)  # fmt: skip
+def test_what_is_no_report_is_refused(tmp_path, text):
+    (tmp_path / "r.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"report .*r\.json cannot be used"):
+        Evidence.read(tmp_path / "r.json")
+
+
+def test_a_missing_report_is_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        Evidence.read(tmp_path / "r.json")
+
+
+def test_numbers_that_are_none():
+    row = {"a": {"b": 1}, "t": True, "s": "1", "n": None, "i": float("nan"), "l": 10**400}
+    assert number(row, "a", "b") == 1
+    assert [number(row, key) for key in ("a", "t", "s", "n", "i", "l", "x")] == [None] * 7
+
+
+def test_sizes_are_those_of_the_paper(weights_record):
+    artifact = Artifact("a", "onnx", Precision.FLOAT32, VGGSpec.named("D"), weights_record)
+    size = file_size(replace(artifact, size_bytes=553_500_000), Precision)
+    assert size.precisions[Precision.FLOAT32] == 4 * 138_357_544
+    assert size.layers["fc1"] == 4 * (25_088 * 4_096 + 4_096)
+    assert size.other_bytes == 553_500_000 - 4 * 138_357_544
+    # Measured files of 138.5 and 82.1 MB (README, Files).
+    assert size.precisions[Precision.INT8] == pytest.approx(138.4e6, rel=0.001)
+    assert size.precisions[Precision.INT8_W4] == pytest.approx(80.5e6, rel=0.01)
+
+
+def test_a_signature_is_its_owners(make_key):
+    private, public = make_key("ours")
+    signature = signer(private)(b"message")
+    assert len(signature) == 64
+    assert signature == signer(private)(b"message")
+    assert verify(b"message", signature, public)
+    assert not verify(b"massage", signature, public)
+    assert not verify(b"message", signature, make_key("theirs")[1])
+    assert not verify(b"message", signature[:-1], public)
+
+
+def test_openssl_checks_the_same_signature(make_key, tmp_path):
+    private, public = make_key("ours")
+    (tmp_path / "message").write_bytes(b"message")
+    (tmp_path / "signature").write_bytes(signer(private)(b"message"))
+    subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin",
+         "-in", "message", "-sigfile", "signature"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def test_other_keys_are_refused(make_key, tmp_path):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+    private, public = make_key("ours")
+    other = tmp_path / "other.pem"
+    for text in (b"", b"no key", public.read_bytes()):
+        other.write_bytes(text)
+        with pytest.raises(InputError, match="is not a private key in PEM"):
+            signer(other)
+    other.write_bytes(private.read_bytes())
+    with pytest.raises(InputError, match="is not a public key in PEM"):
+        verify(b"", b"", other)
+    key = generate_private_key(SECP256R1())
+    pem, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    other.write_bytes(key.private_bytes(pem, kind, serialization.NoEncryption()))
+    with pytest.raises(InputError, match="not of Ed25519"):
+        signer(other)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    other.write_bytes(key.private_bytes(pem, kind, locked))
+    with pytest.raises(InputError, match="without a password"):
+        signer(other)
+    with pytest.raises(InputError, match="cannot be read"):
+        signer(tmp_path / "missing.pem")
+    other.write_bytes(b"x" * 100_000)
+    with pytest.raises(InputError, match="too large for a key"):
+        verify(b"", b"", other)
+
+
+def test_png_bytes_are_not_compressed():
+    """Compressed bytes would differ from one zlib to the next."""
+    data = encode_png(np.zeros((100, 100, 3), np.uint8))
+    assert len(data) > 30_000
+    assert Image.open(io.BytesIO(data)).size == (100, 100)

@@ -1,0 +1,130 @@
+"""What a command says of itself, and what that costs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import calibration
+from vggexport.cli.group import COMMANDS, main
+from vggexport.cli.options import DYNAMIC, LAYOUTS, METHODS
+from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
+from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
+from vggexport.weights import layouts
+from vggexport.workflows.verify import DEFAULT_IMAGES
+
+HEAVY = (
+    *("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL"),
+    *("jinja2", "matplotlib"),
+)
+ROOT = Path(__file__).parents[2]
+
+LIST_HEAVY_MODULES = f"""
+import atexit, sys
+atexit.register(lambda: print("heavy:", *sorted({set(HEAVY)} & set(sys.modules)), file=sys.stderr))
+from vggexport.cli import main
+main(sys.argv[1:])
+"""
+
+
+def option(command: str, name: str):
+    return next(p for p in main.get_command(None, command).params if p.name == name)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_imports_nothing_heavy(command, workplace):
+    process = subprocess.run(
+        [sys.executable, "-c", LIST_HEAVY_MODULES, *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=workplace,
+    )
+    assert process.stdout.startswith(" ".join(["Usage: vggexport", *command]))
+    assert process.stderr == "heavy:\n"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_works_where_nothing_heavy_can_be_imported(command, tmp_path, workplace):
+    for name in HEAVY:
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    process = subprocess.run(
+        [sys.executable, "-m", "vggexport", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workplace,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith(" ".join(["Usage: vggexport", *command]))
+
+
+def test_the_help_lists_every_command(run):
+    outcome = run("--help")
+    listed = outcome.stdout.partition("Commands:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == list(COMMANDS)
+
+
+def test_no_arguments_show_the_help(run):
+    outcome = run()
+    assert outcome.code == 2
+    assert "\nCommands:\n" in outcome.stdout + outcome.stderr
+
+
+def test_the_version(run):
+    from vggexport import __version__
+
+    assert run("--version").stdout == f"vggexport, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"vggexport {command}" in readme or f"`{command}`" in readme
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_a_help_text(command):
+    options = [p for p in main.get_command(None, command).params if p.param_type_name == "option"]
+    assert options
+    assert [o.name for o in options if not o.help] == []
+
+
+def test_calibration_literals_are_those_of_the_package():
+    assert tuple(calibration.OBSERVERS) == METHODS
+    assert option("onnx", "calibration_method").default == calibration.DEFAULT_METHOD
+    assert option("onnx", "calibration_samples").default == DEFAULT_SAMPLES
+    assert option("verify", "images").default == DEFAULT_IMAGES
+    assert option("onnx", "calibration_data").default == calibration.SYNTHETIC
+    assert CalibrationOptions().data == calibration.SYNTHETIC
+
+
+def test_network_literals_are_those_of_the_package():
+    assert {*LAYOUTS} == {layouts.AUTO, *layouts.LAYOUTS}
+    assert option("onnx", "weights").default == DEFAULT_WEIGHTS
+    defaults = NetworkOptions()
+    assert option("onnx", "weights_layout").default == defaults.layout
+    assert option("onnx", "config").default == defaults.request.configuration
+    assert option("onnx", "seed").default == defaults.seed == CalibrationOptions().seed
+    assert option("onnx", "batch").default == DYNAMIC
+
+
+def test_the_opsets_in_the_help_are_those_of_the_exporter():
+    from vggexport.formats.onnx import architecture
+
+    said = f"{architecture.MIN_OPSET} to {architecture.MAX_OPSET}.  "
+    assert f"{said}[default: {architecture.DEFAULT_OPSET}]" in option("onnx", "opset").help
+
+
+@pytest.mark.parametrize("command", ["onnx", "calibrate"])
+def test_commands_that_build_a_network_have_the_shared_options(command):
+    flags = {flag for p in main.get_command(None, command).params for flag in p.opts}
+    contract = {
+        *("--weights", "--weights-layout", "--weights-sha256", "--init-missing", "--config"),
+        *("--classes", "--fc-units", "--input-size", "--labels", "-o", "--output", "--force"),
+        *("--calibration-data", "--calibration-samples", "--calibration-method", "--seed"),
+        *("--json", "-v"),
+    }
+    assert contract <= flags

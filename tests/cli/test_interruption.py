@@ -1,0 +1,298 @@
+"""Work that cannot be finished, or not here: the exit code, one line, and what is left behind."""
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEADLINE_S = 120
+"""Longest wait for a process that should end by itself in seconds."""
+
+
+def start(folder, *arguments, script=None, **environment):
+    code = ["-c", script] if script else ["-m", "vggexport"]
+    return subprocess.Popen(
+        [sys.executable, *code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=os.environ | environment,
+    )
+
+
+def finish(process):
+    stdout, stderr = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, stdout, stderr
+
+
+def wait_for_line(process, beginning):
+    """Reads stderr until a line begins so."""
+    for line in process.stderr:
+        if line.startswith(beginning):
+            return
+    pytest.fail(f"no line began with {beginning!r}")
+
+
+# A process that is told to stop.
+
+
+@pytest.fixture
+def old(workplace):
+    (workplace / "out.onnx").write_bytes(b"old")
+    (workplace / "out.onnx.json").write_bytes(b"old too")
+
+
+def assert_old_output(workplace):
+    assert (workplace / "out.onnx").read_bytes() == b"old"
+    assert (workplace / "out.onnx.json").read_bytes() == b"old too"
+
+
+MANY = ("--quantize", "--calibration-samples", 20_000)
+"""Synthetic images of 32x32 pixels for some ten seconds."""
+
+
+@pytest.mark.parametrize(
+    ("number", "beginning"),
+    [
+        (signal.SIGINT, "weights:"),  # TensorFlow is being imported
+        (signal.SIGTERM, "weights:"),
+        (signal.SIGINT, "float32:"),  # calibration is under way
+        (signal.SIGTERM, "float32:"),
+    ],
+)
+def test_a_signal(workplace, smallest, old, listing, number, beginning):
+    process = start(workplace, "onnx", *smallest, *MANY, "-o", "out.onnx", "--force", "--json")
+    wait_for_line(process, beginning)
+    process.send_signal(number)
+    code, stdout, stderr = finish(process)
+    assert code == 4
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert [line for line in stderr.splitlines() if line.startswith("Error:")] == [
+        "Error: interrupted: nothing was written under the output's name"
+    ]
+    assert_old_output(workplace)
+    assert listing() == ["out.onnx", "out.onnx.json"]
+
+
+def test_an_interruption_is_one_line_and_no_empty_one(run, tiny, monkeypatch):
+    monkeypatch.setattr("vggexport.workflows.build.run.open_network", raising(KeyboardInterrupt()))
+    assert run("onnx", *tiny).stderr.startswith("Error: interrupted")
+
+
+def test_a_killed_process_leaves_the_old_output(workplace, smallest, old):
+    process = start(workplace, "onnx", *smallest, *MANY, "-o", "out.onnx", "--force")
+    wait_for_line(process, "float32:")
+    process.kill()
+    assert finish(process)[0] == -signal.SIGKILL
+    assert_old_output(workplace)
+
+
+def test_a_killed_process_leaves_no_output(workplace, smallest):
+    process = start(workplace, "onnx", *smallest, *MANY, "-o", "out.onnx")
+    wait_for_line(process, "float32:")
+    process.kill()
+    assert finish(process)[0] == -signal.SIGKILL
+    assert [name for name in os.listdir(workplace) if not name.startswith(".")] == []
+
+
+# In this process: something breaks in the middle.
+
+
+def raising(error):
+    def fail(*_arguments, **_options):
+        raise error
+
+    return fail
+
+
+BUILDING = "vggexport.workflows.build.run"
+STEPS = {
+    "weights": f"{BUILDING}.open_network",
+    "calibration": f"{BUILDING}.take_ranges",
+    "export": "vggexport.formats.onnx.exporter.write_model",
+    "writing": "vggexport.formats.onnx.file_writer._write_initializer",
+    "check": f"{BUILDING}.check_file",
+    "publish": f"{BUILDING}.publish",
+    "sync": "vggexport.system.output_files.os.fsync",
+    "sidecar": f"{BUILDING}.write_json",
+}
+ERRORS = {
+    "interrupted": (KeyboardInterrupt(), "interrupted"),
+    "memory": (MemoryError("Unable to allocate 3 GiB"), "out of memory: Unable to allocate 3 GiB"),
+    "full": (OSError(errno.ENOSPC, "No space left on device"), "no room for out.onnx: No space"),
+    "quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "no room for out.onnx: Disk quota"),
+    "defect": (RuntimeError("one\ntwo"), "unexpected RuntimeError: one two; run again with -v"),
+}
+
+
+@pytest.mark.usefixtures("any_parity_will_do")
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_broken_step(run, tiny, monkeypatch, workplace, old, listing, step, case):
+    error, message = ERRORS[case]
+    monkeypatch.setattr(STEPS[step], raising(error))
+    outcome = run(
+        *("onnx", *tiny, "--quantize", "--calibration-samples", 4, "--json"),
+        *("-o", "out.onnx", "--force"),
+    )
+    assert outcome.code == 4
+    assert message in outcome.error
+    assert outcome.stdout == ""
+    assert_old_output(workplace)
+    assert listing() == ["out.onnx", "out.onnx.json"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "vggexport.opening.activation_ranges.take_snapshots",
+        "vggexport.workflows.calibrate.run.publish",
+    ],
+)
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_broken_calibration(run, tiny, monkeypatch, listing, step, case):
+    error, message = ERRORS[case]
+    monkeypatch.setattr(step, raising(error))
+    outcome = run("calibrate", *tiny, "--calibration-samples", 4, "-o", "out.onnx")
+    assert outcome.code == 4
+    assert message in outcome.error
+    assert listing() == []
+
+
+def test_a_defect_shows_its_traceback_when_asked(run, monkeypatch):
+    monkeypatch.setattr(f"{BUILDING}.open_network", raising(RuntimeError("broken")))
+    outcome = run("onnx", "-v")
+    assert outcome.code == 4
+    assert "Traceback (most recent call last)" in outcome.stderr
+    assert "RuntimeError: broken" in outcome.stderr
+
+
+def test_a_full_disk_when_the_folder_is_made(run, monkeypatch, listing):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("vggexport.system.output_files.tempfile.mkdtemp", raising(full))
+    outcome = run("onnx")
+    assert outcome.code == 4
+    assert "no room for vgg_d.onnx" in outcome.error
+    assert re.search(r"[\d,]+ bytes are free", outcome.error)
+
+
+@pytest.mark.parametrize("options", [["--no-check"], ["--quantize"]], ids=["float32", "int8"])
+def test_a_file_system_that_takes_no_more(workplace, smallest, listing, options):
+    """A limit of a megabyte on every file: writing beyond it is EFBIG."""
+    script = (
+        "import resource, sys; from vggexport.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); main(sys.argv[1:])"
+    )
+    process = start(workplace, "onnx", *smallest, *options, "-o", "out.onnx", script=script)
+    code, _, stderr = finish(process)
+    assert code == 4
+    assert stderr.splitlines()[-1].startswith("Error: no room for out.onnx: File too large")
+    assert listing() == []
+
+
+# Where the results go.
+
+
+@pytest.fixture(
+    params=[["summary"], ["summary", "--json"], ["inspect", "vgg.onnx", "--json"]], ids=" ".join
+)
+def reporting(request, run, tiny):
+    """A command with a report."""
+    assert run("onnx", *tiny, "--no-check", "-o", "vgg.onnx").code == 0
+    return request.param
+
+
+def test_a_full_disk_behind_stdout(workplace, reporting):
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "vggexport", *reporting],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=workplace,
+        )
+    assert process.returncode == 4
+    assert [line[:6] for line in process.stderr.splitlines()] == ["Error:"]
+
+
+def test_a_reader_of_stdout_that_left(workplace, reporting):
+    """Exit 1 would say that a check failed."""
+    process = start(workplace, *reporting)
+    process.stdout.close()
+    process.stdout = None
+    code, _, stderr = finish(process)
+    assert code == 4
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
+
+
+# Packages that are not installed.
+
+
+@pytest.fixture
+def missing(tmp_path):
+    """A PYTHONPATH on which a package is as good as not installed."""
+
+    def make(package):
+        (tmp_path / f"{package}.py").write_text(
+            f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')\n"
+        )
+        return str(tmp_path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [
+        ("tensorflow", "cpu"),
+        ("keras", "cpu"),
+        ("tf2onnx", "cpu"),
+        ("onnx", "runtime"),
+        ("onnxruntime", "runtime"),
+    ],
+)
+def test_a_missing_package(workplace, smallest, listing, missing, package, extra):
+    process = start(workplace, "onnx", *smallest, PYTHONPATH=missing(package))
+    code, stdout, stderr = finish(process)
+    assert (code, stdout) == (3, "")
+    assert stderr.splitlines()[-1] == (
+        f"Error: {package} is not installed: pip install 'vggexport[{extra}]'"
+    )
+    assert "Traceback" not in stderr
+    assert listing() == []
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_inspecting_without_a_package(workplace, missing, package):
+    (workplace / "x.onnx").write_bytes(b"x")
+    process = start(workplace, "inspect", "x.onnx", PYTHONPATH=missing(package))
+    code, _, stderr = finish(process)
+    assert code == 3
+    assert stderr == f"Error: {package} is not installed: pip install 'vggexport[runtime]'\n"
+
+
+def test_a_package_whose_libraries_are_missing(workplace, tmp_path):
+    """As onnxruntime-gpu says on a machine without CUDA's libraries."""
+    reason = "libcudart.so.12: cannot open shared object file"
+    (tmp_path / "onnxruntime.py").write_text(f"raise ImportError('{reason}')\n")
+    (workplace / "x.onnx").write_bytes(b"x")
+    process = start(workplace, "inspect", "x.onnx", PYTHONPATH=str(tmp_path))
+    code, _, stderr = finish(process)
+    assert code == 3
+    assert stderr.startswith("Error: onnxruntime")
+    assert reason in stderr
+
+
+def test_summary_needs_no_package(workplace, missing):
+    for package in ("tensorflow", "onnx", "onnxruntime"):
+        path = missing(package)
+    assert finish(start(workplace, "summary", PYTHONPATH=path))[0] == 0

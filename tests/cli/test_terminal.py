@@ -1,0 +1,127 @@
+"""Progress and notes: bars on a terminal, lines in a log."""
+
+import io
+import sys
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from vggexport.cli.terminal import LogProgress, TerminalProgress, make_progress, show
+from vggexport.network.spec import VGGSpec
+from vggexport.results.build import SummaryReport
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def terminal_type(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def play(progress):
+    """One step that counts, with a note in it, and one that does not."""
+    progress.start("calibrate")
+    progress.advance(3, 8)
+    progress.note("skipped [b].png")
+    progress.advance(8, 8)
+    progress.finish(1.54)
+    progress.start("export")
+    progress.finish(0.04)
+
+
+def test_a_log_has_a_line_a_step(capsys):
+    play(LogProgress())
+    captured = capsys.readouterr()
+    assert captured.err == "note: skipped [b].png\ncalibrate: 1.5 s\nexport: 0.0 s\n"
+    assert captured.out == ""
+
+
+@pytest.fixture
+def on_terminal():
+    """What a terminal gets."""
+
+    def record():
+        console = Console(file=io.StringIO(), force_terminal=True, width=80)
+        play(TerminalProgress(console))
+        return console.file.getvalue()
+
+    return record
+
+
+def test_a_terminal_shows_bars_and_then_a_line_a_step(on_terminal):
+    written = on_terminal()
+    plain = Text.from_ansi(written).plain
+    assert "3/8" in written or "8/8" in written
+    assert "✓ calibrate 1.5 s" in plain
+    assert "✓ export 0.0 s" in plain
+    assert "note: skipped [b].png" in plain
+    assert "\x1b[32m✓" in written  # green
+
+
+def test_no_color(on_terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    written = on_terminal()
+    assert "✓" in written
+    assert "\x1b[32m" not in written
+    assert "\x1b[33m" not in written  # yellow, of the note
+
+
+def test_a_step_that_fails_gets_no_tick():
+    """The error line follows; a green tick before it would say the opposite."""
+    from vggexport.system.progress import Steps
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with pytest.raises(ValueError, match="broken"), Steps(TerminalProgress(console)).step("export"):
+        raise ValueError("broken")
+    assert "✓" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "ci", "kind"),
+    [
+        (Terminal, None, TerminalProgress),
+        (Terminal, "true", LogProgress),
+        (Terminal, "", TerminalProgress),
+        (io.StringIO, None, LogProgress),
+        (io.StringIO, "true", LogProgress),
+    ],
+)
+def test_what_is_chosen(monkeypatch, stderr, ci, kind):
+    monkeypatch.setattr(sys, "stderr", stderr())
+    if ci is not None:
+        monkeypatch.setenv("CI", ci)
+    assert type(make_progress()) is kind
+
+
+@pytest.fixture
+def report():
+    return SummaryReport(VGGSpec.named("A"))
+
+
+def test_text_in_a_file_has_no_colour_and_is_wide_enough(report, capsys):
+    show("x" * 100, report, as_json=False)
+    assert capsys.readouterr().out == "x" * 100 + "\n"
+
+
+def test_json_is_one_document_that_ends_its_line(report, capsys):
+    show("text", report, as_json=True)
+    written = capsys.readouterr().out
+    assert written.startswith("{\n")
+    assert written.endswith("}\n")
+    assert "text" not in written
+
+
+def test_json_has_no_nan(capsys):
+    class Broken:
+        def to_json(self):
+            return {"value": float("nan")}
+
+    with pytest.raises(ValueError, match="nan"):
+        show("text", Broken(), as_json=True)
+    assert capsys.readouterr().out == ""

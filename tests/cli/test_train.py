@@ -1,0 +1,124 @@
+"""``vggexport train``: its JSON, its errors, and a process that is killed and resumed."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from vggexport.cli.group import main
+from vggexport.network.training_recipe import PAPER, Recipe
+from vggexport.training.training_data import CONVOLUTIONS
+from vggexport.workflows.train.run import DEFAULT_SPLIT
+
+QUICK = ("--freeze", "none", "--learning-rate", "1e-5", "--batch", "8", "--epochs", "2")
+
+
+@pytest.fixture
+def data(workplace):
+    """Five classes of four images."""
+    random = np.random.default_rng(0)
+    for name in "abcde":
+        (workplace / "data" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(workplace / "data" / name / f"{number}.png")
+    return ("--data", "data")
+
+
+def test_the_json_and_what_is_written(run, tiny, data, listing):
+    outcome = run("train", *data, *tiny, *QUICK, "-o", "w.safetensors", "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = outcome.json
+    assert document["schema"] == 1
+    assert document["labels"] == list("abcde")
+    assert document["weights"]["path"] == "w.safetensors"
+    assert [epoch["number"] for epoch in document["epochs"]] == [1, 2]
+    assert document["recipe"]["learning_rate"] == 1e-5
+    assert document["recipe"]["momentum"] == 0.9
+    written = [name for name in listing() if name.startswith("w.")]
+    assert written == ["w.safetensors", "w.validation.csv"]
+    assert "epoch 2 of 2: loss" in outcome.stderr
+    following = run("train", *data, *tiny, *QUICK, "-o", "w.safetensors", "--force").stdout
+    assert "vggexport onnx --quantize --weights w.safetensors --config A " in following
+    text = run("evaluate", "w.safetensors", *data, "--csv", "w.validation.csv")
+    assert (text.code, "5 of w.validation.csv" in text.stdout) == (0, True), text.stderr
+
+
+def test_the_recipe_is_shown(run):
+    outcome = run("summary", "--training")
+    assert "0.01, divided by 10 when validation accuracy has not risen" in outcome.stdout
+    assert run("summary", "--training", "--json").json["training"] == PAPER.to_json()
+    assert "training" not in run("summary", "--json").json
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--data", "none"], 2, "'none' is no folder"),
+        (["--data", "data", "--batch", "0"], 2, "batch is 0, expected 1 or more"),
+        (["--data", "data", "--freeze", "block9"], 2, "choose from conv, none, block1"),
+        (["--data", "data"], 2, "is random and would be frozen"),
+        (["--data", "data", "--classes", "7"], 2, "--classes 7 was asked for, and 'data' has 5"),
+        (["--data", "data", "--resume", "--freeze", "none"], 2, "no checkpoint to resume"),
+        (["--data", "data", "-o", "w.npz"], 2, "weights are written as .safetensors"),
+        (["--data", "data", "--freeze", "none", "--learning-rate", "1e30"], 4, "diverged"),
+    ],
+)
+@pytest.mark.usefixtures("data")
+def test_bad_input(run, tiny, arguments, code, said):
+    sizes = [*tiny[:-2], "--batch", "8"]  # but for the number of classes
+    outcome = run("train", *sizes, *arguments)
+    assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_classes_that_are_too_small(run, tiny, data, workplace, count):
+    for number in range(count, 4):
+        (workplace / "data" / "c" / f"{number}.png").unlink()
+    outcome = run("train", *data, *tiny, *QUICK)
+    said = "class 'c' has 1 image" if count else "classes without an image: 'c'"
+    assert (outcome.code, said in outcome.error) == (2, True), outcome.stderr
+
+
+KILLED = """
+import sys
+from vggexport import spec
+spec.TABLE_1["A"] = "conv3-4 conv1-6 | conv3-8"
+from vggexport.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_process_that_is_killed_is_resumed_to_the_same_weights(run, tiny, data, workplace):
+    options = ("train", *data, *tiny, *QUICK[:-1], "30", "-o", "w.safetensors")
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, *options], cwd=workplace, stderr=subprocess.DEVNULL
+    )
+    state = Path("w.safetensors.checkpoint/state.safetensors")
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not Path("w.safetensors").exists()
+    resumed = run(*options, "--resume", "--json")
+    assert resumed.code == 0, resumed.stderr
+    assert "epoch 1 of 30" not in resumed.stderr
+    assert run(*options[:-1], "whole.safetensors").code == 0
+    expected = safetensors.numpy.load_file("whole.safetensors")
+    for name, array in safetensors.numpy.load_file("w.safetensors").items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-6)  # the issue's figure
+    json.dumps(resumed.json, allow_nan=False)
+
+
+def test_the_options_are_those_of_the_recipe():
+    options = {p.name: p for p in main.get_command(None, "train").params}
+    for name, value in Recipe().to_json().items():
+        assert options[name].default == value, name
+    assert options["freeze"].default == CONVOLUTIONS
+    assert options["split"].default == f"{DEFAULT_SPLIT:.0%}"

@@ -1,0 +1,167 @@
+"""The traced graph is checked against the spec: whatever differs is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from vggexport.formats.onnx import architecture
+from vggexport.formats.onnx.architecture import UnexpectedGraphError, trace
+from vggexport.network.spec import VGGSpec, parse_blocks
+
+
+@pytest.fixture(scope="module")
+def converted(tiny) -> onnx.ModelProto:
+    return architecture._convert(tiny, 17)
+
+
+@pytest.fixture
+def graph(converted) -> onnx.GraphProto:
+    """What the converter gave, to be spoilt."""
+    copy = onnx.GraphProto()
+    copy.CopyFrom(converted.graph)
+    return copy
+
+
+def check(spec: VGGSpec, graph: onnx.GraphProto) -> None:
+    layers = list(architecture._match(spec, graph))
+    architecture._traced_mean(layers[0], graph, spec)
+
+
+def nodes(graph: onnx.GraphProto, op_type: str) -> list[onnx.NodeProto]:
+    return [node for node in graph.node if node.op_type == op_type]
+
+
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    found = 0
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = new
+                found += 1
+    assert found
+
+
+def insert(graph: onnx.GraphProto, op_type: str, source: str) -> None:
+    """A further operator between ``source`` and whatever reads it."""
+    rename(graph, source, "inserted")
+    graph.node.append(helper.make_node(op_type, [source], ["inserted"]))
+
+
+def test_the_unspoilt_graph_matches(tiny, graph):
+    check(tiny, graph)
+
+
+def test_a_missing_relu_is_refused(tiny, graph):
+    relu = nodes(graph, "Relu")[1]
+    rename(graph, relu.output[0], relu.input[0])
+    with pytest.raises(UnexpectedGraphError, match=r"layer block1_conv2: \('Conv', 'Relu'\) expec"):
+        check(tiny, graph)
+
+
+def test_another_activation_is_refused(tiny, graph):
+    nodes(graph, "Relu")[-1].op_type = "Sigmoid"
+    with pytest.raises(UnexpectedGraphError, match=r"layer fc2: .*'Sigmoid'"):
+        check(tiny, graph)
+
+
+def test_a_further_operator_is_refused(tiny, graph):
+    insert(graph, "Abs", nodes(graph, "MaxPool")[0].output[0])
+    with pytest.raises(UnexpectedGraphError, match="layer block2_conv1"):
+        check(tiny, graph)
+
+
+def test_an_operator_behind_the_softmax_is_refused(tiny, graph):
+    softmax = nodes(graph, "Softmax")[0]
+    output = graph.output[0].name
+    softmax.output[0] = "before"
+    graph.node.append(helper.make_node("Sqrt", ["before"], [output]))
+    with pytest.raises(UnexpectedGraphError, match=r"operators behind the last layer: \['Sqrt'\]"):
+        check(tiny, graph)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "layer"),
+    [
+        ("fc1__bias", "fc2__bias", "fc1"),
+        ("block1_conv1__kernel", "block1_conv2__kernel", "block1_conv1"),
+    ],
+)
+def test_swapped_weights_are_refused(tiny, graph, one, other, layer):
+    names = {value.name.removesuffix(":0"): value.name for value in graph.input}
+    rename(graph, names[one], "aside")
+    rename(graph, names[other], names[one])
+    rename(graph, "aside", names[other])
+    with pytest.raises(UnexpectedGraphError, match=f"layer {layer}: weights"):
+        check(tiny, graph)
+
+
+def test_an_operator_that_changes_a_weight_is_refused(tiny, graph):
+    kernel = next(value.name for value in graph.input if "block1_conv2__kernel" in value.name)
+    insert(graph, "Neg", kernel)
+    with pytest.raises(UnexpectedGraphError, match="layer block1_conv2: weights"):
+        check(tiny, graph)
+
+
+def test_a_data_path_that_begins_elsewhere_is_refused(tiny, graph):
+    nodes(graph, "Sub")[0].input[0] = "elsewhere"
+    with pytest.raises(UnexpectedGraphError, match="begins at 'elsewhere', not at the images"):
+        check(tiny, graph)
+
+
+@pytest.mark.parametrize(
+    "mean", [(103.939, 116.779, 123.68), (123.68, 116.779, 103.94), (0.0, 0.0, 0.0)]
+)
+def test_another_mean_is_refused(tiny, graph, mean):
+    name = nodes(graph, "Sub")[0].input[1]
+    constant = next(tensor for tensor in graph.initializer if tensor.name == name)
+    shape = list(constant.dims)
+    constant.CopyFrom(numpy_helper.from_array(np.float32(mean).reshape(shape), name))
+    with pytest.raises(UnexpectedGraphError, match=r"was traced, .*123.68.* is the spec's"):
+        check(tiny, graph)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        VGGSpec("more", parse_blocks("conv3-4 conv1-6 conv3-8 | conv3-8"), 5, 16, 16),
+        VGGSpec("fewer", parse_blocks("conv3-4 | conv3-8"), 5, 16, 16),
+        VGGSpec("pooled", parse_blocks("conv3-4 | conv1-6 | conv3-8"), 5, 16, 16),
+    ],
+    ids=lambda spec: spec.configuration,
+)
+def test_the_graph_of_another_network_is_refused(graph, other):
+    with pytest.raises(UnexpectedGraphError):
+        check(other, graph)
+
+
+def test_trace_refuses_what_does_not_match(tiny, monkeypatch):
+    """The check is not beside the way but on it."""
+    other = replace(tiny, mean_rgb=(1.0, 2.0, 3.0))
+    foreign = architecture._convert(other, 17)
+    monkeypatch.setattr(architecture, "_convert", lambda *_: foreign)
+    with pytest.raises(UnexpectedGraphError, match="mean"):
+        trace(tiny)
+
+
+def test_weights_are_inputs_in_onnx_layout_and_no_constants(tiny):
+    graph = trace(tiny).graph
+    shapes = {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in graph.input
+    }
+    assert list(shapes) == ["images", *tiny.tensors]
+    assert shapes["block1_conv1/kernel"] == (4, 3, 3, 3)
+    assert shapes["block1_conv2/kernel"] == (6, 4, 1, 1)
+    assert shapes["fc1/kernel"] == (128, 64)
+    assert shapes["fc1/bias"] == (64,)
+    assert [tensor.name for tensor in graph.initializer] == ["mean_subtraction/mean_rgb"]
+
+
+def test_the_architecture_of_a_network_of_megabytes_is_kilobytes():
+    """Every weight a symbol: nothing of 15 million values is in it."""
+    spec = VGGSpec.named("D", fc_units=256, input_size=32)
+    assert spec.parameters > 15_000_000
+    assert trace(spec).ByteSize() < 20_000

@@ -1,0 +1,91 @@
+"""The page of a benchmark: what is on it, and that nothing on it is loaded or run."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from vggexport.metrics.timing import Measurement, Ratio, Scenario, Turn
+from vggexport.reports.html import benchmark as page
+from vggexport.reports.html.benchmark import intensity
+from vggexport.results.benchmark import BenchmarkComparison, Gate, GatedResult, Minute
+
+
+class Seen(HTMLParser):
+    """Tags in order, and all text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.pictures, self.text = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "img":
+            self.pictures.append(dict(attrs)["alt"])
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def draw(report):
+    return Seen(page.latency(report))
+
+
+def test_a_report_of_one_file(make_benchmark, make_result):
+    seen = draw(make_benchmark(make_result("a<b>.onnx")))
+    assert "a<b>.onnx" in seen.text
+    assert "b" not in seen.tags
+    assert "script" not in seen.tags
+    assert seen.tags.count("table") == 2
+    assert [alt.split()[0] for alt in seen.pictures] == ["Milliseconds", "Roofline"]
+
+
+def test_batches_and_a_comparison(make_benchmark, make_result):
+    results = [make_result(name, batch=batch) for batch in (1, 8) for name in ("a.onnx", "b.onnx")]
+    pair = BenchmarkComparison(results[0], results[1], Ratio(0.5, 0.4, 0.6))
+    seen = draw(make_benchmark(*results, comparisons=(pair,)))
+    assert [alt.split()[0] for alt in seen.pictures] == ["Milliseconds", "Images", "Roofline"]
+    assert "0.400 to 0.600" in seen.text
+    assert seen.tags.count("table") == 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(1.2, 1.3, "✗ FAILED"), (0.9, 1.0, "✓ passed"), (0.9, 1.3, "? inconclusive")],
+)
+def test_the_gate_stands_first(make_benchmark, make_result, low, high, said):
+    one = make_result()
+    gated = GatedResult.judged(one, Ratio(1.0, low, high), 0.05, paired=True)
+    seen = draw(make_benchmark(one, gate=Gate("base.json", 0.05, strict=False, results=(gated,))))
+    assert said in seen.text
+    assert seen.text.index(said) < seen.text.index("Every run")
+
+
+def test_a_sustained_run(make_benchmark, make_result):
+    minutes = (Minute(10.0, None, None), Minute(12.0, None, 60.0))
+    longer = (*minutes, Minute(13.0, None, None))
+    seen = draw(make_benchmark(make_result(minutes=minutes), make_result("b.onnx", minutes=longer)))
+    assert "Medians" in [alt.split()[0] for alt in seen.pictures]
+    assert "last to first 1.200" in seen.text
+
+
+def test_an_offline_run_and_no_ceiling(make_benchmark, make_result):
+    turns = tuple(Turn((2 * 10**6,), 5, 10**7) for _ in range(3))
+    one = replace(make_result(ceiling=None), measurement=Measurement(Scenario.OFFLINE, (turns,)))
+    seen = draw(make_benchmark(one, ceilings=()))
+    assert "offline times whole turns" in seen.text
+    assert "mean ms" in seen.text
+
+
+def test_equal_reports_give_equal_pages(make_benchmark, make_result):
+    assert page.latency(make_benchmark(make_result())) == page.latency(
+        make_benchmark(make_result())
+    )
+
+
+def test_intensity_is_by_the_bytes_of_the_file(make_result):
+    one = make_result()
+    operations = 2 * one.artifact.spec.macs
+    assert intensity(one) == operations / one.artifact.size_bytes
+    assert intensity(make_result(batch=8)) == 8 * operations / one.artifact.size_bytes

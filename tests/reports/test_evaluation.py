@@ -1,0 +1,155 @@
+"""An evaluation in every rendering: the same figures, names escaped, verdicts seen."""
+
+import dataclasses
+
+import junitparser
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
+from vggexport.precision import Precision
+from vggexport.reports import evaluation_words, text
+from vggexport.reports.html import evaluation as html
+from vggexport.reports.junit import evaluation as junit_evaluation
+from vggexport.reports.markdown import evaluation as markdown
+from vggexport.results.evaluate import (
+    Comparison,
+    EvaluationReport,
+    EvaluationResult,
+    GateCheck,
+    Mistake,
+)
+from vggexport.results.verify import Guess, RunnerRecord
+
+LABELS = ("ant", "<b>bee</b>", "cat|dog")
+CHECKS = {
+    verdict: GateCheck("int8.onnx", "top-1 drop", 0.02, Interval(-0.01, 0.05), 0.005, verdict)
+    for verdict in Verdict
+}
+
+
+def make_result(path, answers, **options):
+    targets = np.repeat(np.arange(3), 10)
+    best = np.array([answers, np.roll(answers, 1)], np.int32).T
+    accuracy = Accuracy.of(targets, best, 3)
+    runner = RunnerRecord(path, "onnxruntime 1.32.0", "CPU", Precision.FLOAT32, 1.5)
+    return EvaluationResult(runner, accuracy, LABELS, **options)
+
+
+@pytest.fixture
+def make_report():
+    answers = np.repeat(np.arange(3), 10)
+    wrong = np.where(np.arange(30) % 10 < 3, (answers + 1) % 3, answers)
+    pixels = np.zeros((9, 9, 3), np.uint8)
+    mistake = Mistake("ant/<i>.png", "ant", Guess(1, LABELS[1], 0.75), pixels)
+    counts = PairedCounts.of(answers, answers[:, None], wrong[:, None])
+    compared = Comparison("f.onnx", "int8.onnx", counts)
+    results = (
+        make_result("f.onnx", answers),
+        make_result("int8.onnx", wrong, comparison=compared, seen=4, mistakes=(mistake,)),
+    )
+
+    def make(*checks, strict=False):
+        return EvaluationReport(
+            results,
+            "data",
+            30,
+            ("x.png: no image",),
+            checks,
+            strict,
+            "local",
+            {"evaluate": 3.0},
+            2**30,
+        )
+
+    return make
+
+
+def rendered(report):
+    console = Console(width=160, record=True)
+    with console.capture() as capture:
+        console.print(text.evaluation(report))
+    return {
+        "text": capture.get(),
+        "markdown": markdown.evaluation(report),
+        "junit": junit_evaluation.evaluation(report),
+        "html": html.evaluation(report),
+    }
+
+
+def test_all_say_the_figures(make_report):
+    report = make_report(CHECKS[Verdict.FAIL])
+    for name, content in rendered(report).items():
+        for figure in ("70.00%", "52.1...83.3", "f.onnx", "int8.onnx"):
+            assert figure in content, (name, figure)
+    assert report.results[1].accuracy.top1 == 0.7
+
+
+def test_names_do_not_break_out(make_report):
+    found = rendered(make_report())
+    assert "<b>bee" not in found["html"]
+    assert "&lt;b&gt;bee" in found["html"]
+    page = MarkdownIt("commonmark").enable("table").render(found["markdown"])
+    assert "<b>bee" not in page
+    assert "<script" not in found["html"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_verdicts(make_report, strict):
+    for verdict, check in CHECKS.items():
+        report = make_report(check, strict=strict)
+        fails = verdict is Verdict.FAIL or (verdict is Verdict.INCONCLUSIVE and strict)
+        assert bool(report.failures) == fails
+        found = rendered(report)
+        assert ("❌" in found["markdown"]) == fails
+        (suite,) = junitparser.JUnitXml.fromstring(found["junit"].encode())
+        assert (suite.tests, suite.failures) == (2, int(fails))
+        assert ("✗ FAILED" in found["html"]) == fails
+        assert report.to_json()["gate"]["verdict"] == verdict.value
+        assert report.to_json()["passed"] is not fails
+
+
+def test_one_is_not_many(make_report):
+    report = make_report()
+    assert evaluation_words.headline(report) == "2 networks on 30 images."
+    one = dataclasses.replace(report, results=report.results[:1], images=1)
+    assert evaluation_words.headline(one) == "1 network on 1 image."
+
+
+def test_the_worst_verdict_is_that_of_all(make_report):
+    assert make_report().verdict is None
+    assert make_report(*CHECKS.values()).verdict is Verdict.FAIL
+    good, doubtful = CHECKS[Verdict.PASS], CHECKS[Verdict.INCONCLUSIVE]
+    assert make_report(good, doubtful).verdict is Verdict.INCONCLUSIVE
+    assert make_report(good).verdict is Verdict.PASS
+
+
+def test_the_page_shows_the_matrix_and_the_images(make_report):
+    page = rendered(make_report())["html"]
+    assert "confusion matrix of 3 classes, 70.0% on its diagonal" in page
+    assert "data:image/jpeg" in page
+    assert "4 of the images were calibrated on" in page
+    assert "1 could not be read" in page
+
+
+def test_many_classes_have_no_matrix(make_report, monkeypatch):
+    monkeypatch.setattr(html, "MATRIX_CLASSES", 2)
+    assert "confusion matrix" not in html.evaluation(make_report())
+
+
+def test_json_has_no_infinity_and_the_mistakes(make_report):
+    document = make_report().to_json()
+    second = document["results"][1]
+    assert second["confusions"][0]["images"] == 3
+    assert second["mistakes"][0]["actual"]["label"] == LABELS[1]
+    assert document["comparisons"][0]["only_a_right"] == 9
+    assert [c["label"] for c in second["classes"]] == list(LABELS)
+
+
+def test_a_class_that_is_never_the_answer_has_no_precision(make_report):
+    result = make_result("x.onnx", np.zeros(30, int))
+    assert [c["precision"] for c in result.to_json()["classes"]] == [1 / 3, None, None]
+    nothing = dataclasses.replace(make_report(), results=(result,))
+    assert rendered(nothing)

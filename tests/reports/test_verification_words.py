@@ -1,0 +1,91 @@
+"""What a verification says in words."""
+
+import dataclasses
+
+import pytest
+
+from vggexport.metrics.parity import Tolerance
+from vggexport.reports import verification_words
+from vggexport.results.verify import Diagnosis, Guess
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["healthy"], "The file is within tolerance."),
+        (["healthy", "bare"], "All 2 files are within tolerance."),
+        (["swapped"], "1 of 1 file is out of tolerance."),
+        (["healthy", "swapped"], "1 of 2 files is out of tolerance."),
+        (["nan", "healthy", "swapped"], "2 of 3 files are out of tolerance."),
+    ],
+)
+def test_the_headline(make_verification, candidates, names, said):
+    assert verification_words.headline(make_verification(*map(candidates.get, names))) == said
+
+
+def test_of_a_healthy_file_nothing_is_said(candidates):
+    assert verification_words.findings(candidates["healthy"]) == {}
+    assert verification_words.findings(candidates["bare"]) == {}
+
+
+def test_the_fault_is_named_with_its_figures_and_the_fix(candidates):
+    found = verification_words.findings(candidates["swapped"])
+    assert found == {
+        "out of tolerance": "SQNR of the logits 4.0 dB is below 12 dB",
+        "fault": "channels-swapped: the file takes BGR where RGB is fed",
+        "figure": "SQNR of the logits: 4.0 dB as the file is, 27.5 dB with the mistake made up for",
+        "fix": "export it again from weights whose first kernel is RGB",
+        "first layer": "block1_conv1 has 9.1 dB where the layers around it make one expect 24.0 dB",
+        "not unseen": "12 of the images were calibrated on: what they say of unseen images is too "
+        "good",
+    }
+
+
+def test_the_layer_at_fault_is_named(candidates):
+    fault = verification_words.findings(candidates["stale"])["fault"]
+    assert fault.startswith("stale-weights in block2_conv1: ")
+
+
+def test_where_no_mistake_explains_it_those_tried_are_listed(candidates):
+    found = verification_words.findings(candidates["nan"])
+    assert found["fault"] == (
+        "no known mistake explains it; tried on 16 images: range-01 (NaN), mean-twice (2.1 dB)"
+    )
+    assert "fix" not in found
+
+
+def test_where_nothing_was_tried_nothing_is_listed(candidates):
+    candidate = dataclasses.replace(candidates["nan"], diagnosis=Diagnosis((), 16))
+    assert verification_words.findings(candidate)["fault"] == "no known mistake explains it"
+    candidate = dataclasses.replace(candidates["nan"], diagnosis=None)
+    assert "fault" not in verification_words.findings(candidate)
+
+
+def test_of_a_file_that_passed_a_layer_that_stands_out_is_said_all_the_same(candidates):
+    suspicious = candidates["swapped"].suspicious
+    candidate = dataclasses.replace(candidates["healthy"], suspicious=suspicious, seen=1)
+    assert list(verification_words.findings(candidate)) == ["first layer", "not unseen"]
+
+
+def test_limits():
+    everything = Tolerance("why", 1e-4, 80.0, 60.0, 0.99)
+    assert verification_words.limits(everything) == (
+        "max abs at most 1.0e-04",
+        "SQNR of the logits at least 80.0 dB",
+        "SQNR of the probabilities at least 60.0 dB",
+        "top-1 agreement at least 99.00%",
+    )
+    assert verification_words.limits(Tolerance("why")) == ()
+
+
+def test_a_limit_of_0_is_one():
+    tolerance = Tolerance("why", max_abs=0.0, min_logit_sqnr_db=0.0)
+    assert verification_words.limits(tolerance) == (
+        "max abs at most 0",
+        "SQNR of the logits at least 0.0 dB",
+    )
+
+
+def test_a_class_without_a_label_is_a_number():
+    assert verification_words.guess(Guess(3, "3", 0.5)) == "class 3 50.0%"
+    assert verification_words.guess(Guess(3, "tulip", 0.5)) == "tulip 50.0%"

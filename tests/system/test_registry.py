@@ -1,0 +1,135 @@
+"""Looking names up, and what is said when a package is missing."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from vggexport.errors import InputError, Unavailable
+from vggexport.formats.registry import EXPORTERS, INSPECTORS, RUNNERS
+from vggexport.system import registry
+
+FRAMEWORKS = (
+    *("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "h5py", "ai_edge_litert"),
+    "matplotlib",
+)
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A module of the given text, as a registry with the one name "plugin"."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "registry_plugin", raising=False)
+
+    def make(text: str) -> dict[str, str]:
+        (tmp_path / "registry_plugin.py").write_text(text)
+        return {"plugin": "registry_plugin:THING"}
+
+    yield make
+    sys.modules.pop("registry_plugin", None)
+
+
+def test_a_name_is_imported_when_it_is_asked_for(plugin):
+    entries = plugin("THING = ['loaded']")
+    assert "registry_plugin" not in sys.modules
+    assert registry.load(entries, "plugin") == ["loaded"]
+    assert registry.load(entries, "plugin") is sys.modules["registry_plugin"].THING
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"'tvm' is not known: choose .* savedmodel, tflite$"):
+        registry.load(RUNNERS, "tvm")
+
+
+@pytest.mark.parametrize(("package", "extra"), list(registry._EXTRAS.items()))
+def test_a_missing_package_is_named_with_its_pip_command(plugin, monkeypatch, package, extra):
+    for module in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)  # imports of it fail as if it were missing
+    entries = plugin(f"import {package}.part\nTHING = 1")
+    with pytest.raises(Unavailable) as raised:
+        registry.load(entries, "plugin")
+    assert str(raised.value) == f"{package} is not installed: pip install 'vggexport[{extra}]'"
+
+
+def test_a_missing_module_that_no_extra_brings_is_not_disguised(plugin):
+    with pytest.raises(ModuleNotFoundError, match="no_such_package_of_ours"):
+        registry.load(plugin("import no_such_package_of_ours"), "plugin")
+
+
+def test_what_native_libraries_print_while_they_load_is_kept_off_the_terminal(plugin, capfd):
+    entries = plugin("import os\nos.write(2, b'chatter')\nTHING = 1")
+    registry.load(entries, "plugin")
+    os.write(2, b"afterwards")
+    assert capfd.readouterr().err == "afterwards"
+
+
+def test_what_they_print_is_shown_if_loading_fails(plugin, capfd):
+    with pytest.raises(RuntimeError, match="cannot start"):
+        registry.load(
+            plugin("import os\nos.write(2, b'the cause')\nraise RuntimeError('cannot start')"),
+            "plugin",
+        )
+    assert capfd.readouterr().err == "the cause"
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "0"), ("1", "1")])
+def test_tensorflow_is_told_not_to_reorder_weights_unless_the_user_says_so(
+    plugin, monkeypatch, given, seen
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    entries = plugin("import os\nTHING = os.environ['TF_ENABLE_ONEDNN_OPTS']")
+    assert registry.load(entries, "plugin") == seen
+
+
+@pytest.mark.parametrize(
+    ("entries", "name", "methods"),
+    [
+        *((EXPORTERS, name, ("export",)) for name in EXPORTERS),
+        *((RUNNERS, name, ("__enter__", "predict", "activations")) for name in RUNNERS),
+        *((INSPECTORS, name, ("__call__",)) for name in INSPECTORS),
+    ],
+)
+def test_every_entry_offers_its_interface(entries, name, methods):
+    loaded = registry.load(entries, name)
+    assert [method for method in methods if not hasattr(loaded, method)] == []
+
+
+def test_looking_at_the_registries_imports_no_framework():
+    code = (
+        "import sys, vggexport.formats.registry, vggexport.system.registry, vggexport.reports,"
+        " vggexport.metrics.parity, vggexport.quantization.audit\n"
+        f"print([name for name in {FRAMEWORKS} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def _brings(requirements: list[str], package: str) -> bool:
+    names = {re.split(r"[>~=\[]", requirement)[0] for requirement in requirements}
+    distributions = {
+        "keras": "tensorflow",
+        "ai_edge_litert": "ai-edge-litert",
+        "pandas": "ray",
+        "pyarrow": "ray",
+    }
+    return (
+        distributions.get(package, package) in names
+    )  # Keras comes with TensorFlow, pandas with Ray Data
+
+
+def test_the_extra_named_is_the_smallest_that_brings_the_package():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    extras["cpu"] = extras["cpu"] + extras["build"]
+    assert "vggexport[build]" in extras["cpu"]
+    for package, extra in registry._EXTRAS.items():
+        smallest_first = ("report", "sign", "ray", "runtime", "cpu")
+        brought_by = [name for name in smallest_first if _brings(extras[name], package)]
+        assert brought_by[0] == extra

@@ -1,0 +1,80 @@
+"""What native code writes to file descriptor 2."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vggexport.system.stderr_capture import silenced_stderr
+
+
+def native(text):
+    os.write(2, text)
+
+
+def test_what_is_written_is_hidden(capfd):
+    native(b"before\n")
+    with silenced_stderr():
+        native(b"noise\n")
+    native(b"after\n")
+    assert capfd.readouterr().err == "before\nafter\n"
+
+
+def test_standard_output_is_left_alone(capfd):
+    with silenced_stderr():
+        os.write(1, b"result\n")
+    assert capfd.readouterr().out == "result\n"
+
+
+@pytest.mark.parametrize("error", [ImportError, KeyboardInterrupt])
+def test_what_is_written_is_shown_when_the_body_raises(capfd, error):
+    def fail():
+        with silenced_stderr():
+            native(b"the reason\n")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    native(b"after\n")
+    assert capfd.readouterr().err == "the reason\nafter\n"
+
+
+def test_more_than_a_pipe_holds(capfd):
+    """A pipe would block its writer at 64 KiB."""
+    reason = b"x" * 200_000
+
+    def fail():
+        with silenced_stderr():
+            native(reason)
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
+    assert capfd.readouterr().err == reason.decode()
+
+
+def test_no_descriptor_is_leaked(capfd):
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        with silenced_stderr():
+            native(b"noise\n")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_what_python_buffered_before_comes_first():
+    """stderr may be a buffered stream: its lines stay in order, and none is swallowed."""
+    code = """
+import contextlib, io, os, sys
+from vggexport.system.stderr_capture import silenced_stderr
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)))
+sys.stderr.write("before ")
+with contextlib.suppress(ImportError), silenced_stderr():
+    os.write(2, b"reason ")
+    raise ImportError
+sys.stderr.write("after")
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stderr == "before reason after"

@@ -1,0 +1,147 @@
+"""Results made up from timings, and contestants that play a part on the machine of a test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.errors import Unavailable
+from vggexport.metrics.placement import PlacedNode, place
+from vggexport.metrics.timing import Measurement, Scenario, Turn
+from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.precision import Precision
+from vggexport.results.benchmark import BenchmarkResult
+from vggexport.system.machine import read_machine
+from vggexport.workflows.benchmark import cells
+from vggexport.workflows.benchmark.measured_model import Cost, Loaded
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+MS = 10**6
+
+
+@pytest.fixture
+def artifact() -> Artifact:
+    record = WeightsRecord("random:0", "ab" * 32, trained=False, layout="native")
+    return Artifact("vgg.onnx", "onnx", Precision.FLOAT32, SPEC, record, size_bytes=1000)
+
+
+@pytest.fixture
+def make_result(artifact) -> Callable[..., BenchmarkResult]:
+    """``make_result("vgg.onnx", [[[1.0, 2.0], [1.5]]], threads=2)``: ms by launch and round."""
+
+    def make(path="vgg.onnx", launches_ms=(((1.0,),) * 8,), precision="float32", **changes):
+        turns = tuple(
+            tuple(Turn(tuple(round(ms * MS) for ms in r), len(r), round(sum(r) * MS)) for r in one)
+            for one in launches_ms
+        )
+        result = BenchmarkResult(
+            replace(artifact, path=path, precision=Precision(precision)),
+            "onnxruntime 1.32.0",
+            CPU,
+            CPU,
+            threads=1,
+            batch=1,
+            measurement=Measurement(Scenario.SINGLE_STREAM, turns),
+            load_ms=20.0,
+            first_ms=5.0,
+            peak_rss_bytes=2**20,
+        )
+        return replace(result, **changes)
+
+    return make
+
+
+@pytest.fixture
+def machine():
+    return replace(read_machine(), load_average=0.0)
+
+
+@dataclass
+class Stage:
+    """What the contestants of a test do, and what was asked of them.
+
+    Attributes:
+        run_ms: Milliseconds of a run by source.
+        offered: Providers that start.
+        elsewhere: Types of nodes that the CPU runs, whatever the provider.
+        batch: Of the artifacts; None for any.
+        calls: (source, method) in order.
+        machine_ms: What the machine adds to a run; changes as a test likes.
+    """
+
+    run_ms: dict[str, float] = field(default_factory=dict)
+    offered: tuple[str, ...] = (CPU,)
+    elsewhere: tuple[str, ...] = ()
+    batch: int | None = None
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    machine_ms: Callable[[], float] = lambda: 0.0
+
+
+class ActedRemote:
+    """In the place of ``vggexport.system.child_process.Remote``."""
+
+    def __init__(self, stage, artifact, entry):
+        self.stage, self.artifact, self.entry, self.provider = stage, artifact, entry, CPU
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.stage.calls.append((self.entry.source, "close"))
+
+    def wait_until_made(self):
+        self.stage.calls.append((self.entry.source, "made"))
+
+    def call(self, method, *arguments):
+        self.stage.calls.append((self.entry.source, method))
+        return getattr(self, method)(*arguments)
+
+    def load(self, known=None):
+        fallback = ""
+        if provider := self.entry.device_provider:
+            if provider in self.stage.offered:
+                self.provider = provider
+            elif not self.entry.allow_fallback:
+                raise Unavailable(
+                    f"execution provider {provider} did not start: there is no device"
+                )
+            else:
+                fallback = "there is no device"
+        artifact = replace(
+            self.artifact, path=self.entry.source, spec=known or SPEC, batch=self.stage.batch
+        )
+        return Loaded(artifact, "onnxruntime 1.32.0", self.provider, 20.0, {}, fallback)
+
+    def run_once(self):
+        return 5.0
+
+    def warm_up(self, runs, seconds):
+        self.stage.calls.append((self.entry.source, f"{runs} runs, {seconds} s"))
+
+    def take_turn(self, share):
+        ms = self.stage.run_ms.get(self.entry.source, 1.0) + self.stage.machine_ms()
+        return Turn((round(ms * MS),) * share.runs, share.runs, round(ms * MS) * share.runs)
+
+    def cost(self):
+        return Cost(2**20, None, 0.5 if self.provider == CUDA else None)
+
+    def placement(self):
+        kinds = {layer.name: "Conv" for layer in SPEC.weighted_layers} | {
+            "probabilities": "Softmax"
+        }
+        nodes = [
+            PlacedNode(name, kind, CPU if kind in self.stage.elsewhere else self.provider)
+            for name, kind in kinds.items()
+        ]
+        return place(nodes, SPEC, self.provider)
+
+
+@pytest.fixture
+def stage(monkeypatch, artifact) -> Stage:
+    stage = Stage()
+    monkeypatch.setattr(
+        cells, "Remote", lambda _place, entry, **_options: ActedRemote(stage, artifact, entry)
+    )
+    return stage

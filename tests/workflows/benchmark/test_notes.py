@@ -1,0 +1,83 @@
+"""What is said of which figures, and of which nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from vggexport.metrics.placement import PlacedNode, place
+from vggexport.workflows.benchmark.notes import notes_on
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+@pytest.fixture
+def old(machine):
+    """Without any instructions for int8."""
+    return replace(machine, cpu_features=dict.fromkeys(machine.cpu_features, False))
+
+
+@pytest.fixture
+def modern(machine):
+    return replace(machine, cpu_features=dict.fromkeys(machine.cpu_features, True))
+
+
+def test_a_quiet_modern_machine_needs_no_note(modern, make_result):
+    assert notes_on(modern, [make_result(), make_result(precision="int8")], None) == ()
+
+
+def test_a_busy_machine(modern, make_result):
+    (note,) = notes_on(replace(modern, load_average=99.0), [make_result()], None)
+    assert note.startswith("the machine was busy at the start (load average 99.00 on")
+
+
+def test_int8_on_an_old_cpu_is_told_by_what_was_measured(old, make_result):
+    results = [make_result("f.onnx", [[[10.0]]]), make_result("i.onnx", [[[9.5]]], "int8")]
+    (note,) = notes_on(old, results, None)
+    assert note == (
+        "this CPU has neither VNNI nor dot product, so int8 may not be faster: i.onnx took 0.95 of "
+        "the time of f.onnx"
+    )
+
+
+def test_int8_is_compared_with_what_was_measured_in_the_same_way(old, make_result):
+    results = [
+        make_result("f.onnx", [[[10.0]]], threads=2),
+        make_result("i.onnx", precision="int8"),
+    ]
+    (note,) = notes_on(old, results, None)
+    assert note.endswith("no float32 file was measured beside it")
+
+
+def test_float_on_an_old_cpu_needs_no_note(old, make_result):
+    assert notes_on(old, [make_result()], None) == ()
+
+
+@pytest.mark.parametrize(
+    ("precision", "options", "said"),
+    [
+        ("float32", {"use_tf32": "1"}, "is computed in TF32"),
+        ("float32", {"use_tf32": "0"}, "is computed without TF32"),
+        ("int8", {}, "the fast file is --precision float16"),
+        ("int8-w4", {}, "the fast file is --precision float16"),
+    ],
+)
+def test_what_cuda_computes_in(modern, make_result, precision, options, said):
+    on_cuda = {"provider": CUDA, "provider_requested": CUDA, "provider_options": options}
+    (note,) = notes_on(modern, [make_result(precision=precision, **on_cuda)], None)
+    assert said in note
+    assert notes_on(modern, [make_result(precision="float16", **on_cuda)], None) == ()
+
+
+def test_a_fallback_and_a_part(modern, make_result, artifact):
+    nodes = [PlacedNode("fc1", "Gemm", CUDA), PlacedNode("probabilities", "Softmax", CPU)]
+    part = place(nodes, artifact.spec, CUDA)
+    fell = make_result("a.onnx", provider_requested=CUDA, fallback="there is no device")
+    partly = make_result("b.onnx", precision="float16", provider=CUDA, placement=part)
+    first, second = notes_on(modern, [fell, partly], None)
+    assert first == f"a.onnx ran on {CPU} and not on {CUDA}: there is no device"
+    assert second.startswith(f"b.onnx: {CUDA} ran 50.0% of the nodes only; node types without")
+
+
+def test_a_note_is_made_once(old, make_result):
+    results = [make_result("i.onnx", precision="int8", batch=batch) for batch in (1, 8)]
+    assert len(notes_on(old, results, None)) == 1

@@ -1,0 +1,38 @@
+"""Ceilings that cannot be measured: a missing figure, and no reason to lose all others."""
+
+import pytest
+
+from vggexport.errors import Unavailable, Unfinished
+from vggexport.workflows.benchmark import peak_throughput as ceilings
+
+CPU = "CPUExecutionProvider"
+
+
+class Broken:
+    """In the place of ``vggexport.system.child_process.Remote``: every call fails in one way."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        return None
+
+    def call(self, _method, *_arguments):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("onnx is not installed"),
+        Unfinished("the process of the ceiling was ended by SIGKILL: out of memory?"),
+        MemoryError("Unable to allocate 256 MiB"),
+    ],
+)
+def test_what_cannot_be_measured_is_left_out(monkeypatch, error):
+    monkeypatch.setattr(ceilings, "Remote", lambda *_places, **_options: Broken(error))
+    ceiling = ceilings.measure_ceiling(CPU, 1)
+    assert (ceiling.gflop_per_s, ceiling.gbyte_per_s) == ({}, None)

@@ -1,0 +1,224 @@
+"""What changed from one file or bundle to another."""
+
+import io
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from rich.console import Console
+
+import vggexport
+from vggexport.errors import ArtifactError
+from vggexport.reports import text
+from vggexport.reports.markdown.difference import difference
+from vggexport.workflows.bundle.run import BundleOptions
+
+
+def shown(report) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(text.difference(report))
+    return console.export_text()
+
+
+@pytest.fixture
+def changed(export, tmp_path):
+    """A copy of the float32 ONNX file with one kernel value moved."""
+
+    def change(name="fc2/kernel", by=0.5):
+        model = onnx.load(export("float32"))
+        tensor = next(t for t in model.graph.initializer if t.name == name)
+        array = numpy_helper.to_array(tensor).copy()
+        array.flat[3] += by
+        tensor.CopyFrom(numpy_helper.from_array(array, name))
+        path = tmp_path / "changed.onnx"
+        onnx.save(model, path)
+        return path
+
+    return change
+
+
+@pytest.fixture
+def pack(tmp_path, export):
+    def pack(name, *paths, reports=(), **options):
+        output = tmp_path / name
+        found = BundleOptions(paths, output, reports=tuple(reports), images=2, **options)
+        assert vggexport.bundle(found).failures == ()
+        return output
+
+    return pack
+
+
+def test_a_file_and_itself(export):
+    path = export("int8")
+    report = vggexport.diff(path, path)
+    assert report.is_same
+    (model,) = report.models
+    assert (model.facts, model.layers, model.ranges, model.operators) == ((), (), (), ())
+    assert "Nothing changed" in shown(report)
+    assert "Nothing changed" in difference(report)
+
+
+def test_one_changed_value_is_found(export, changed):
+    report = vggexport.diff(export("float32"), changed())
+    (model,) = report.models
+    (layer,) = model.layers
+    assert (layer.name, layer.bias_db) == ("fc2", float("inf"))
+    assert layer.max_abs == pytest.approx(0.5)
+    assert 0 < layer.kernel_db < 60
+    assert model.layers_compared == 6
+    assert (model.ranges, model.operators) == ((), ())
+    assert "weights of 1 of 6 layers changed" in shown(report)
+
+
+def test_a_changed_bias_and_a_nan_are_found(export, changed):
+    (model,) = vggexport.diff(export("float32"), changed("fc1/bias")).models
+    assert [(layer.name, layer.kernel_db) for layer in model.layers] == [("fc1", float("inf"))]
+    (model,) = vggexport.diff(export("float32"), changed("fc1/kernel", np.nan)).models
+    assert [layer.name for layer in model.layers] == ["fc1"]
+    assert model.to_json()["layers"][0]["kernel_db"] is None
+
+
+def test_from_float32_to_int8(export):
+    report = vggexport.diff(export("float32"), export("int8"))
+    (model,) = report.models
+    facts = {fact.name: (fact.old, fact.new) for fact in model.facts}
+    assert facts["precision"] == ("float32", "int8")
+    assert facts["calibration samples"] == (None, 2)
+    assert "weights SHA-256" not in facts
+    assert len(model.layers) == 6
+    assert all(layer.kernel_db > 30 for layer in model.layers)
+    assert {change.name for change in model.ranges} == {
+        *("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2"),
+    }
+    operators = {change.name: (change.old, change.new) for change in model.operators}
+    assert operators["QuantizeLinear"][0] == 0
+    assert "not quantized" in shown(report)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_onnx_and_tflite_carry_the_same(export, precision):
+    report = vggexport.diff(export(precision), export(precision, format="tflite"))
+    (model,) = report.models
+    assert [c.name for c in model.ranges] == []
+    # TFLite's last layer, which writes int16, is the only one whose bias may be rounded otherwise.
+    assert {layer.name for layer in model.layers} <= {"predictions"}
+    assert {"CONV_2D", "Conv"} <= {change.name for change in model.operators}
+
+
+def test_a_saved_model(export):
+    report = vggexport.diff(export("float32", format="savedmodel"), export("float32"))
+    assert report.models[0].layers == ()
+    assert report.models[0].layers_compared == 6
+
+
+def test_bundles(export, pack, changed, tmp_path):
+    first = Path(shutil.copyfile(export("float32"), tmp_path / "net.onnx"))
+    second = Path(shutil.copyfile(export("int8"), tmp_path / "net_int8.onnx"))
+    third = Path(
+        shutil.copyfile(export("float32", batch=1, format="tflite"), tmp_path / "n.tflite")
+    )
+
+    def reports(top1, p50, folder):
+        (tmp_path / folder).mkdir()
+        evaluated, measured = tmp_path / folder / "e.json", tmp_path / folder / "b.json"
+        row = {"path": "net.onnx", "images": 480, "top1": top1, "top5": None}
+        evaluated.write_text(json.dumps({"schema": 1, "results": [row]}))
+        row = {"path": "net.onnx", "provider": "CPU", "threads": 2, "batch": 1,
+               "latency_ms": {"p50": p50, "p90": None}}  # fmt: skip
+        measured.write_text(json.dumps({"schema": 1, "environment": {}, "results": [row]}))
+        return evaluated, measured
+
+    old = pack("old.zip", first, second, reports=reports(0.785, 40.0, "r1"), licence="CC BY 4.0")
+    shutil.copyfile(changed(by=0.01), first)
+    new = pack("new", first, third, reports=reports(0.79, 44.0, "r2"), licence="MIT")
+    report = vggexport.diff(old, new)
+    assert not report.is_same
+    assert [m.new.path for m in report.models] == ["models/net.onnx"]
+    assert [artifact.path for artifact in report.removed] == ["models/net_int8.onnx"]
+    assert [artifact.path for artifact in report.added] == ["models/n.tflite"]
+    assert [(f.name, f.old, f.new) for f in report.facts] == [("licence", "CC BY 4.0", "MIT")]
+    figures = {f.name: (f.old, f.new, f.unit) for f in report.models[0].figures}
+    assert figures["top-1"] == (pytest.approx(78.5), pytest.approx(79.0), "%")
+    assert figures["latency p50"] == (40.0, 44.0, "ms")
+    page = difference(report)
+    assert "| `top-1` | 480 images | 78.50 % | 79.00 % | +0.50 points |" in page
+    conditions = "provider CPU, threads 2, batch 1"
+    assert f"| `latency p50` | {conditions} | 40.00 ms | 44.00 ms | +10.0% |" in page
+    assert "1 of 1 models changed, 1 removed, 1 added." in shown(report)
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_other_networks_have_no_weights_to_compare(
+    export, make_request, tiny, tmp_path, make_weights
+):
+    from vggexport.formats.exporter import ExportRequest
+    from vggexport.formats.registry import EXPORTERS
+    from vggexport.system import registry
+
+    other = replace(tiny, fc_units=32)
+    artifact = replace(make_request("float32").artifact, spec=other)
+    path = tmp_path / "other.onnx"
+    registry.load(EXPORTERS, "onnx")().export(ExportRequest(artifact, make_weights(other)), path)
+    (model,) = vggexport.diff(export("float32"), path).models
+    assert (model.layers, model.layers_compared) == ((), 0)
+    assert "the layers are others" in model.note
+    assert {fact.name for fact in model.facts} >= {"network fc units"}
+
+
+def test_ort_files_are_not_read(export, pack):
+    old = pack("old", export("float32"), layout="ort-mobile")
+    new = pack("new", export("int8"), layout="ort-mobile")
+    (model,) = vggexport.diff(old, new).models
+    assert model.note == "weights and graph of the format ort are not read"
+    assert {fact.name for fact in model.facts} >= {"precision"}
+
+
+def test_what_cannot_be_compared(export, pack, tmp_path):
+    bundle = pack("old", export("float32"), export("int8"))
+    with pytest.raises(ArtifactError, match="no model of one format and precision"):
+        vggexport.diff(bundle, export("float32", format="tflite"))
+    (bundle / "labels.txt").write_text("changed")
+    with pytest.raises(ArtifactError, match=r"is not what was packed: labels\.txt was changed"):
+        vggexport.diff(bundle, bundle)
+    with pytest.raises(ArtifactError, match="does not exist"):
+        vggexport.diff(tmp_path / "missing.onnx", export("float32"))
+
+
+def test_models_of_one_kind_are_paired_by_name_first(export, pack, changed, tmp_path):
+    """The second keeps its name: it is not what became of the first, which was renamed."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    first, second = (shutil.copyfile(export("float32"), tmp_path / f"old/{n}.onnx") for n in "ab")
+    kept = shutil.copyfile(second, tmp_path / "new/b.onnx")
+    renamed = shutil.copyfile(changed(), tmp_path / "new/c.onnx")
+    report = vggexport.diff(pack("old.zip", first, second), pack("new.zip", kept, renamed))
+    assert [(m.old.path, m.new.path, m.is_same_file) for m in report.models] == [
+        ("models/a.onnx", "models/c.onnx", False),
+        ("models/b.onnx", "models/b.onnx", True),
+    ]
+
+
+def test_latencies_of_two_processors_are_not_set_beside_each_other(export, pack, tmp_path):
+    path = Path(shutil.copyfile(export("float32"), tmp_path / "net.onnx"))
+
+    def measured(folder, processor, p50):
+        (tmp_path / folder).mkdir()
+        row = {"path": "net.onnx", "provider": "CPU", "threads": 2, "batch": 1,
+               "latency_ms": {"p50": p50}}  # fmt: skip
+        data = {"schema": 1, "environment": {"cpu_model": processor}, "results": [row]}
+        (tmp_path / folder / "b.json").write_text(json.dumps(data))
+        return [tmp_path / folder / "b.json"]
+
+    old = pack("old.zip", path, reports=measured("r1", "fast", 10.0))
+    new = pack("new.zip", path, reports=measured("r2", "slow", 90.0))
+    figures = vggexport.diff(old, new).models[0].figures
+    conditions = "provider CPU, threads 2, batch 1"
+    assert [(f.condition, f.old, f.new) for f in figures] == [
+        (f"{conditions}, fast", 10.0, None),
+        (f"{conditions}, slow", None, 90.0),
+    ]

@@ -1,0 +1,216 @@
+"""Accuracy of files on labelled images, counted against numpy; labels and images that are wrong."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calibration
+import vggexport
+from vggexport.errors import ArtifactError, CalibrationError, InputError
+from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.metrics.accuracy import Verdict
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.precision import Precision
+from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.evaluate.run import EvaluateOptions
+
+UNCHECKED = BuildOptions(check=False)
+LABELS = ("eel", "dog", "cat", "bee", "ant")
+"""Another order than that of the folders."""
+
+
+@pytest.fixture
+def named(network, tmp_path, monkeypatch):
+    """The network with labels, in a folder to work in."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    Path("labels.txt").write_text("\n".join(LABELS))
+    return dataclasses.replace(network, labels=Path("labels.txt"))
+
+
+@pytest.fixture
+def files(named, labelled):
+    """float32 with two kinds of weights, and int8 that was calibrated on four of the images."""
+    for seed in (0, 1):
+        options = dataclasses.replace(named, weights=f"random:{seed}")
+        file = FileOptions("onnx", Path(f"{seed}.onnx"))
+        vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
+    data = CalibrationOptions(data=str(labelled), samples=4)
+    file = FileOptions("onnx", Path("int8.onnx"), Precision.INT8)
+    vggexport.build(named, data, file, UNCHECKED)
+    return "0.onnx", "1.onnx", "int8.onnx"
+
+
+def evaluated(*artifacts, data, **options):
+    return vggexport.evaluate(EvaluateOptions(artifacts, data, **options))
+
+
+def by_hand(path, images):
+    """Every image's probabilities, one by one."""
+    with OnnxRunner(Path(path)) as runner:
+        pixels = [images.source.read(index).pixels for index in range(len(images))]
+        return np.concatenate([runner.predict(image[None]) for image in pixels])
+
+
+def test_counts_are_those_of_numpy_written_out(files, labelled):
+    report = evaluated(*files, data=labelled)
+    images = calibration.open_labelled(labelled, size=16)
+    targets = np.array([LABELS.index(images.classes[i]) for i in images.targets])
+    first = by_hand(files[0], images).argmax(1)
+    for path, result in zip(files, report.results, strict=True):
+        best = by_hand(path, images).argmax(1)
+        assert result.accuracy.top1 == np.mean(best == targets)
+        assert result.agreement == np.mean(best == first)
+        assert result.accuracy.images == report.images == 30
+        assert result.labels == LABELS
+    only = first == targets, by_hand(files[1], images).argmax(1) == targets
+    counts = report.results[1].comparison.counts
+    assert counts.only_first == np.sum(only[0] & ~only[1])
+    assert counts.only_second == np.sum(only[1] & ~only[0])
+    assert [result.seen for result in report.results] == [0, 0, 4]
+
+
+def test_mistakes_are_the_surest_and_show_the_image(files, labelled):
+    (result,) = evaluated(files[0], data=labelled).results
+    assert result.mistakes
+    sure = [mistake.actual.probability for mistake in result.mistakes]
+    assert sure == sorted(sure, reverse=True)
+    for mistake in result.mistakes:
+        assert mistake.expected == Path(mistake.label).parts[0] != mistake.actual.label
+        assert mistake.pixels.shape == (16, 16, 3)
+
+
+def test_swapped_labels_are_seen(files, labelled, tmp_path):
+    """Images of one class in the folder of another: what was right there is wrong now."""
+    whole = evaluated(files[0], data=labelled).results[0]
+    hit = next(name for name in LABELS if whole.accuracy.class_hits(LABELS.index(name)))
+    other = next(name for name in LABELS if name != hit)
+    for old, new in ((hit, "x"), (other, hit), ("x", other)):
+        (labelled / old).rename(labelled / new)
+    swapped = evaluated(files[0], data=labelled).results[0]
+    assert swapped.accuracy.top1_hits != whole.accuracy.top1_hits
+    assert swapped.accuracy.confusion[LABELS.index(other), LABELS.index(hit)] > 0
+
+
+def test_a_table_stands_for_folders(files, labelled):
+    images = calibration.open_labelled(labelled, size=16)
+    Path("t.csv").write_text("image,label\nant/0.png,bee\ncat/1.png,eel\n")
+    report = evaluated(files[0], data=labelled, table=Path("t.csv"))
+    assert report.images == 2
+    assert report.results[0].classes == (LABELS.index("eel"), LABELS.index("bee"))
+    calibration.write_table(Path("all.csv"), images)
+    same = evaluated(files[0], data=labelled, table=Path("all.csv"))
+    np.testing.assert_array_equal(
+        same.results[0].accuracy.confusion,
+        evaluated(files[0], data=labelled).results[0].accuracy.confusion,
+    )
+
+
+def test_some_of_the_images_are_the_same_each_time(files, labelled):
+    options = {"data": labelled, "images": 7}
+    assert evaluated(files[0], **options).images == 7
+    first, second = (evaluated(files[0], **options, seed=s).results[0] for s in (0, 1))
+    again = evaluated(files[0], **options).results[0]
+    np.testing.assert_array_equal(first.accuracy.confusion, again.accuracy.confusion)
+    assert not np.array_equal(first.accuracy.confusion, second.accuracy.confusion)
+
+
+def test_calibration_images_are_refused_where_that_is_asked_for(files, labelled):
+    with pytest.raises(CalibrationError, match=r"images that int8\.onnx was calibrated on"):
+        evaluated(*files, data=labelled, strict=True)
+    assert evaluated(files[0], data=labelled, strict=True).images == 30
+
+
+def test_gates(files, labelled):
+    def verdict(*artifacts, **limits):
+        report = evaluated(*artifacts, data=labelled, **limits)
+        return report.verdict, bool(report.failures)
+
+    assert verdict(files[0]) == (None, False)
+    assert verdict(files[0], min_top1=0.0) == (Verdict.PASS, False)
+    assert verdict(files[0], min_top1=1.0) == (Verdict.FAIL, True)
+    top1 = evaluated(files[0], data=labelled).results[0].accuracy.top1
+    assert verdict(files[0], min_top1=top1) == (Verdict.INCONCLUSIVE, False)
+    assert verdict(files[0], min_top1=top1, strict=True) == (Verdict.INCONCLUSIVE, True)
+    assert verdict(files[0], files[1], max_drop=1.0) == (Verdict.PASS, False)
+    assert verdict(files[0], files[2], max_drop=0.0)[0] is Verdict.INCONCLUSIVE
+    with pytest.raises(InputError, match=r"--max-drop 0\.5% needs a network to drop from"):
+        evaluated(files[0], data=labelled, max_drop=0.005)
+
+
+def test_a_drop_is_seen(files, labelled):
+    """Labels that are what the first network answers: the other, of other weights, falls off."""
+    images = calibration.open_labelled(labelled, size=16)
+    rows = zip(images.source.paths, by_hand(files[0], images).argmax(1), strict=True)
+    text = "".join(f"{path},{LABELS[answer]}\n" for path, answer in rows)
+    Path("t.csv").write_text(f"image,label\n{text}")
+    report = evaluated(*files[:2], data=labelled, table=Path("t.csv"), max_drop=0.1)
+    assert report.results[0].accuracy.top1 == 1.0
+    assert report.verdict is Verdict.FAIL
+    assert report.results[1].comparison.counts.p_value < 0.05
+    assert report.to_json()["passed"] is False
+    assert "1.onnx: top-1 drop" in report.failures[0]
+
+
+def test_unreadable_images_are_left_out_and_too_many_refused(files, labelled):
+    (labelled / "ant" / "0.png").write_bytes(b"no image")
+    report = evaluated(files[0], data=labelled)
+    assert report.images == 29
+    assert report.unreadable[0].startswith("ant/0.png: not an image")
+    (labelled / "ant" / "1.png").write_bytes(b"no image")
+    with pytest.raises(CalibrationError, match="2 unreadable images of 30 where 1 are tolerated"):
+        evaluated(files[0], data=labelled)
+
+
+def test_no_image_at_all_is_no_evaluation(files, labelled):
+    (labelled / "ant" / "0.png").write_bytes(b"no image")
+    Path("t.csv").write_text("image,label\nant/0.png,ant\n")
+    with pytest.raises(CalibrationError, match="1 unreadable images of 1 where 0 are tolerated"):
+        evaluated(files[0], data=labelled, table=Path("t.csv"))
+
+
+def test_classes_that_a_file_does_not_know_are_refused(files, labelled):
+    (labelled / "ant").rename(labelled / "ants")
+    with pytest.raises(
+        CalibrationError, match=r"1 of 5 classes that 0\.onnx does not know: 'ants'"
+    ):
+        evaluated(files[0], data=labelled)
+    Path("other.txt").write_text("ants\nbee\ncat\ndog\neel\n")
+    assert evaluated(files[0], data=labelled, labels=Path("other.txt")).images == 30
+
+
+def test_without_labels_folders_stand_for_classes(network, labelled, files):
+    vggexport.build(
+        network, CalibrationOptions(), FileOptions("onnx", Path("bare.onnx")), UNCHECKED
+    )
+    assert evaluated("bare.onnx", data=labelled).results[0].labels == tuple(sorted(LABELS))
+    (labelled / "ant").rename(labelled / "4")
+    with_numbers = labelled.parent / "numbered"
+    with_numbers.mkdir()
+    (labelled / "4").rename(with_numbers / "4")
+    report = evaluated("bare.onnx", data=with_numbers)
+    assert report.results[0].classes == (4,)
+    with pytest.raises(InputError, match="has 4 classes where it has 5: name them with --labels"):
+        evaluated("bare.onnx", data=labelled)
+
+
+def test_other_classes_are_refused_and_another_architecture_is_not(named, files, labelled):
+    wider = dataclasses.replace(named, request=dataclasses.replace(named.request, fc_units=32))
+    vggexport.build(wider, CalibrationOptions(), FileOptions("onnx", Path("32.onnx")), UNCHECKED)
+    assert evaluated(files[0], "32.onnx", data=labelled).images == 30
+    six = dataclasses.replace(
+        named, request=dataclasses.replace(named.request, classes=6), labels=None
+    )
+    vggexport.build(six, CalibrationOptions(), FileOptions("onnx", Path("six.onnx")), UNCHECKED)
+    with pytest.raises(ArtifactError, match="cannot be compared: classes is 5 and 6"):
+        evaluated(files[0], "six.onnx", data=labelled)
+
+
+def test_a_file_of_a_fixed_batch(named, labelled):
+    file = FileOptions("onnx", Path("four.onnx"), batch=4)
+    vggexport.build(named, CalibrationOptions(), file, UNCHECKED)
+    vggexport.build(named, CalibrationOptions(), FileOptions("tflite", Path("a.tflite")), UNCHECKED)
+    report = evaluated("four.onnx", "a.tflite", data=labelled)
+    assert (report.images, report.results[1].agreement) == (30, 1.0)

@@ -1,0 +1,327 @@
+"""Training end to end on a tiny network; what was written is read by everything else."""
+
+import dataclasses
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import vggexport
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
+from vggexport.network.training_recipe import Recipe
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.network import NetworkOptions
+from vggexport.system.progress import Silent
+from vggexport.weights import open_weights
+from vggexport.weights.description import METADATA_KEY, Description
+from vggexport.weights.safetensors_file import read_metadata, write_safetensors
+from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.evaluate.run import EvaluateOptions
+from vggexport.workflows.train.run import TrainOptions
+
+RECIPE = Recipe(learning_rate=0.01, batch=8, epochs=3, patience=50, views=2)
+OUTPUT = Path("w.safetensors")
+
+
+@pytest.fixture
+def begin(network, make_weights, tmp_path, monkeypatch):
+    """Weights for all but the last layer, in a folder to work in."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    weights = make_weights(network.request)
+    np.savez("conv.npz", **{n: a for n, a in weights.items() if not n.startswith("predictions")})
+    return dataclasses.replace(network, weights="conv.npz", init_missing=True)
+
+
+@pytest.fixture
+def trained(begin, labelled):
+    """Options -> the report of a training."""
+
+    def train(progress=None, **options):
+        defaults = {"recipe": RECIPE, "output": OUTPUT, "cache_dir": Path("cache")}
+        chosen = {"network": begin, "data": labelled, **defaults, **options}
+        return vggexport.train(TrainOptions(**chosen), progress)
+
+    return train
+
+
+class Interrupting(Silent):
+    """Ctrl-C after an epoch."""
+
+    def __init__(self, epoch):
+        self._epoch = epoch
+
+    def note(self, message):
+        if message.startswith(f"epoch {self._epoch} "):
+            raise KeyboardInterrupt
+
+
+def test_the_weights_are_those_of_the_best_epoch_and_say_what_they_are(trained, network):
+    report = trained()
+    assert len(report.epochs) == 3
+    assert report.accuracy == max(epoch.validation_accuracy for epoch in report.epochs)
+    assert (report.training_images, report.validation_images, report.frozen) == (20, 10, "flatten")
+    assert not Path("w.safetensors.checkpoint").exists()
+    weights = open_weights("w.safetensors", network.request)
+    assert weights.labels == report.labels == ("ant", "bee", "cat", "dog", "eel")
+    assert weights.trained
+    training = json.loads(read_metadata(OUTPUT)[METADATA_KEY])["training"]
+    assert training["recipe"] == RECIPE.to_json()
+    assert training["began_with"] == "conv.npz"
+    before = np.load("conv.npz")
+    np.testing.assert_array_equal(weights["block1_conv1/kernel"], before["block1_conv1/kernel"])
+    assert np.abs(weights["fc1/kernel"] - before["fc1/kernel"]).max() > 0
+
+
+def test_the_held_out_images_are_evaluated_to_the_accuracy_that_was_reported(trained, labelled):
+    report = trained(recipe=dataclasses.replace(RECIPE, epochs=6))
+    found = vggexport.evaluate(
+        EvaluateOptions(("w.safetensors",), labelled, table=Path("w.validation.csv"))
+    )
+    assert found.images == 10
+    assert found.results[0].accuracy.top1 == report.accuracy
+
+
+def test_labels_travel_into_artifacts(trained, network, labelled):
+    trained()
+    options = dataclasses.replace(network, weights="w.safetensors")
+    vggexport.build(
+        options,
+        CalibrationOptions(),
+        FileOptions("onnx", Path("w.onnx")),
+        BuildOptions(check=False),
+    )
+    result = vggexport.evaluate(EvaluateOptions(("w.onnx", "w.safetensors"), labelled)).results
+    assert result[0].labels == ("ant", "bee", "cat", "dog", "eel")
+    assert result[1].agreement == 1.0
+
+
+def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
+    whole = trained(output=Path("whole.safetensors"))
+    with pytest.raises(KeyboardInterrupt):
+        trained(Interrupting(2))
+    assert not OUTPUT.exists()
+    with pytest.raises(OutputError, match="go on with --resume, or begin anew with --force"):
+        trained()
+    resumed = trained(resume=True)
+    expected = safetensors.numpy.load_file("whole.safetensors")
+    for name, array in safetensors.numpy.load_file(OUTPUT).items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-6)  # the issue's figure
+    assert [e.loss for e in resumed.epochs] == pytest.approx([e.loss for e in whole.epochs])
+    assert resumed.best == whole.best
+
+
+def test_a_checkpoint_of_another_training_is_refused(trained, begin):
+    with pytest.raises(KeyboardInterrupt):
+        trained(Interrupting(1))
+    wider = dataclasses.replace(begin.request, input_size=18)  # the poolings drop the odd row
+    with pytest.raises(InputError, match=r"network input_size was 16 there and is 18 now"):
+        trained(resume=True, network=dataclasses.replace(begin, request=wider))
+    with pytest.raises(InputError, match=r"training images was .* there and is"):
+        trained(resume=True, recipe=dataclasses.replace(RECIPE, seed=1))
+    with pytest.raises(InputError, match=r"frozen was flatten there and is block1_pool now"):
+        trained(resume=True, freeze="block1")
+    assert trained(force=True).epochs[0].number == 1
+    with pytest.raises(InputError, match="holds no checkpoint to resume"):
+        trained(resume=True, force=True)
+
+
+def test_features_are_computed_once(trained):
+    trained()
+    files = {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.npy")}
+    assert len(files) == 20 * 2 + 10
+    trained(force=True)
+    assert {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.npy")} == files
+
+
+@pytest.mark.parametrize(
+    ("freeze", "learnt", "frozen"),
+    [
+        ("none", "block1_conv1/kernel", None),
+        ("block1", "block2_conv1/kernel", "block1_conv2/kernel"),
+        ("block2", "fc1/kernel", "block2_conv1/kernel"),
+    ],
+)
+def test_what_is_frozen(trained, network, freeze, learnt, frozen):
+    recipe = dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-5)
+    trained(freeze=freeze, recipe=recipe)
+    before, after = np.load("conv.npz"), open_weights("w.safetensors", network.request)
+    assert not np.array_equal(before[learnt], after[learnt])
+    if frozen:
+        np.testing.assert_array_equal(before[frozen], after[frozen])
+
+
+def test_validation_data_of_ones_own(trained, labelled, tmp_path):
+    (tmp_path / "own").mkdir()
+    for folder in labelled.iterdir():
+        (tmp_path / "own" / folder.name).mkdir()
+        (folder / "0.png").rename(tmp_path / "own" / folder.name / "0.png")
+    report = trained(validation_data=tmp_path / "own")
+    assert (report.training_images, report.validation_images) == (25, 5)
+    assert report.validation_table is None
+    assert not Path("w.validation.csv").exists()
+
+
+def write_named(network, weights, labels):
+    """A file of ours for the network, with labels."""
+    shapes = {name: array.shape for name, array in weights.items()}
+    described = Description(network.request, labels).embedded()
+    write_safetensors(Path("named.safetensors"), shapes, iter(weights.values()), described)
+    return dataclasses.replace(network, weights="named.safetensors")
+
+
+def test_weights_with_labels_keep_their_order(trained, network, make_weights):
+    labels = ("eel", "dog", "cat", "bee", "ant")
+    named = write_named(network, make_weights(network.request), labels)
+    assert trained(network=named).labels == labels
+
+
+def test_labels_that_differ_are_refused(trained, network, make_weights):
+    named = write_named(network, make_weights(network.request), ("a", "bee", "cat", "dog", "eel"))
+    with pytest.raises(CalibrationError, match=r"1 of 5 classes that .* does not know: 'ant'"):
+        trained(network=named)
+    assert trained(network=named, reinit=("predictions",)).labels[0] == "ant"
+
+
+def test_other_classes_need_another_last_layer(trained, network, make_weights):
+    six = dataclasses.replace(network.request, classes=6)
+    np.savez("six.npz", **make_weights(six))
+    options = NetworkOptions(weights="six.npz", request=six)
+    with pytest.raises(InputError, match=r"has 6 classes and 'labelled' has 5: pass --reinit pred"):
+        trained(network=options)
+    report = trained(network=options, reinit=("predictions",))
+    assert report.spec.classes == 5
+    with pytest.raises(InputError, match=r"--reinit fc3: choose from block1_conv1"):
+        trained(network=options, reinit=("fc3",), force=True)
+
+
+def test_random_layers_are_not_frozen(trained, begin):
+    with pytest.raises(InputError, match=r"block1_conv1/kernel is random and would be frozen"):
+        trained(network=dataclasses.replace(begin, weights="random:0", init_missing=False))
+
+
+def test_a_class_with_one_image_is_refused(trained, labelled):
+    for number in range(1, 6):
+        (labelled / "cat" / f"{number}.png").unlink()
+    with pytest.raises(CalibrationError, match="class 'cat' has 1 image"):
+        trained()
+
+
+def test_a_class_without_images_is_refused(trained, labelled):
+    (labelled / "fox").mkdir()
+    with pytest.raises(CalibrationError, match="classes without an image: 'fox'"):
+        trained()
+
+
+def test_unreadable_images_are_left_out_and_too_many_refused(trained, labelled):
+    (labelled / "ant" / "0.png").write_text("no image")
+    report = trained()
+    assert report.training_images + report.validation_images == 29
+    for number in (1, 2):
+        (labelled / "ant" / f"{number}.png").write_text("no image")
+    with pytest.raises(CalibrationError, match="3 unreadable images of 30 where 1 are tolerated"):
+        trained(force=True)
+
+
+def test_a_training_that_diverges_leaves_no_weights(trained):
+    with pytest.raises(Unfinished, match="the training diverged"):
+        trained(recipe=dataclasses.replace(RECIPE, learning_rate=1e30))
+    assert not OUTPUT.exists()
+
+
+def test_outputs_are_safetensors_and_not_replaced(trained):
+    with pytest.raises(OutputError, match=r"weights are written as \.safetensors"):
+        trained(output=Path("w.npz"))
+    Path("w.validation.csv").write_text("")
+    with pytest.raises(OutputError, match=r"w\.validation\.csv exists"):
+        trained()
+
+
+def test_other_blocks_are_named(trained):
+    with pytest.raises(InputError, match=r"choose from conv, none, block1, block2"):
+        trained(freeze="block7")
+
+
+class Telling(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.steps, self.notes = [], []
+
+    def start(self, step):
+        self.steps.append(step)
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
+    progress = Telling()
+    with pytest.raises(InputError, match="holds no checkpoint to resume"):
+        trained(progress, resume=True)
+    Path("w.safetensors.checkpoint").write_text("no folder")
+    with pytest.raises(OutputError, match="is where checkpoints go and is no folder"):
+        trained(progress)
+    assert progress.steps == []
+
+
+def test_a_training_that_is_interrupted_says_how_to_go_on(trained):
+    class InterruptedTelling(Telling):
+        def note(self, message):
+            super().note(message)
+            if message.startswith("epoch 2 "):
+                raise KeyboardInterrupt
+
+    progress = InterruptedTelling()
+    with pytest.raises(KeyboardInterrupt):
+        trained(progress)
+    assert progress.notes[-1] == "w.safetensors.checkpoint has the last epoch: go on with --resume"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, Unfinished), (errno.EACCES, OutputError)]
+)
+def test_features_that_cannot_be_kept(trained, monkeypatch, number, kind):
+    def refuse(_self, _content):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    with pytest.raises(kind, match=r"features cannot be kept in cache: no; .* --cache-dir"):
+        trained()
+
+
+def test_images_on_both_sides_are_told(trained, labelled):
+    progress = Telling()
+    trained(progress, validation_data=labelled)
+    assert any(note.startswith("30 of the images to judge by") for note in progress.notes)
+    other = Telling()
+    trained(other, force=True)
+    assert not any("judge by" in note for note in other.notes)
+
+
+def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, capfd):
+    class Removing(Telling):
+        def note(self, message):
+            if message.startswith("epoch 1 "):
+                (labelled / "bee" / "1.png").unlink()
+                (labelled / "bee" / "2.png").unlink()
+
+    with pytest.raises(CalibrationError, match=r"image 'bee/[12]\.png' is not readable"):
+        trained(Removing(), freeze="none", recipe=dataclasses.replace(RECIPE, learning_rate=1e-5))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_disk_that_is_full_at_the_end_loses_no_epoch(trained, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "no space")
+
+    progress = Telling()
+    with monkeypatch.context() as patch:
+        patch.setattr("vggexport.workflows.train.run._write", full)
+        with pytest.raises(Unfinished, match=r"no room for w\.safetensors"):
+            trained(progress)
+    assert progress.notes[-1].endswith("has the last epoch: go on with --resume")
+    assert len(trained(resume=True).epochs) == 3

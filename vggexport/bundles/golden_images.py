@@ -1,0 +1,86 @@
+"""Golden images of a bundle, and a recorded reference's answers where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.artifact import Artifact
+from vggexport.bundles.answers import GivenAnswers
+from vggexport.errors import ArtifactError
+from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages
+from vggexport.opening.calibration_images import translated
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenImages:
+    """Golden images, and who answers for them.
+
+    Attributes:
+        source: Where they came from.
+        labels: What each is called.
+        pixels: uint8 (images, size, size, 3).
+        artifact: What gave the reference's answers, or None where one of the models is to.
+        answers: Those.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    artifact: Artifact | None = None
+    answers: GivenAnswers | None = None
+
+
+def choose_images(data: str, count: int, seed: int, size: int) -> ChosenImages:
+    """Images of a source, whose answers one of the models is to give.
+
+    Args:
+        data: A folder, an ``.npz`` file or "synthetic".
+        count: Number of images, at most.
+        seed: Of the choice.
+        size: Side in pixels.
+
+    Raises:
+        CalibrationError: They cannot be used.
+    """
+    with translated():
+        source = calibration.open_source(data, size=size, seed=seed, samples=count)
+        chosen = min(count, len(source))
+        images = tuple(calibration.CalibrationImages(source, chosen, seed=seed))
+        pixels = np.stack([image.pixels for image in images])
+    return ChosenImages(source.name, tuple(image.label for image in images), pixels)
+
+
+def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
+    """The first images of a golden file, with their answers.
+
+    Args:
+        path: The file.
+        count: Number of images, at most.
+        artifact: A model that the answers are to be of.
+
+    Raises:
+        ArtifactError: It is of another network, or of other weights.
+    """
+    file = GoldenFile.read(path)
+    theirs = file.artifact
+    if theirs.spec != artifact.spec or not theirs.weights.same_tensors(artifact.weights):
+        raise ArtifactError(
+            f"golden file {file.path} holds answers of another network or of other weights than "
+            f"{artifact.path}: make it again with verify --save-golden"
+        )
+    source = GoldenImages(file)
+    images = [source.read(index) for index in range(min(count, len(source)))]
+    answers = GivenAnswers(
+        Path(theirs.path).name,
+        theirs.precision.value,
+        file.runtime,
+        file.provider,
+        file.probabilities[: len(images)],
+    )
+    pixels = np.stack([image.pixels for image in images])
+    return ChosenImages(source.name, tuple(i.label for i in images), pixels, theirs, answers)

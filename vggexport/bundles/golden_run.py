@@ -1,0 +1,52 @@
+"""Models of a bundle run on its golden images, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import Artifact
+from vggexport.bundles.answers import GivenAnswers
+from vggexport.bundles.tolerances import device_tolerances
+from vggexport.formats.registry import RUNNERS
+from vggexport.formats.runner import Runner
+from vggexport.network.spec import OUTPUT_NAME
+from vggexport.opening.file_check import read
+from vggexport.system import registry
+
+RUNS_AS = {"ort": "onnx"}
+"""Formats that another one's runtime runs."""
+
+REPEATABLE_THREADS = 1
+"""Sums over several threads are added up in the order of the number of threads."""
+
+
+def answer(
+    artifact: Artifact, path: Path, images: NDArray[np.uint8], *, threads: int = 0
+) -> GivenAnswers:
+    """Runs a model file, and lets go of it.
+
+    Args:
+        artifact: What it is; its path is what the answers are filed under.
+        path: Where it is.
+        images: uint8 (images, size, size, 3).
+        threads: Of the runtime; 0 where that chooses.
+
+    Raises:
+        ArtifactError: It cannot be run.
+        Unavailable: Its runtime is not installed.
+    """
+    name = RUNS_AS.get(artifact.format, artifact.format)
+    runner: Runner = registry.load(RUNNERS, name)(path, threads=threads)
+    with runner:
+        found = read(runner, images, [OUTPUT_NAME], artifact.batch or 1)[OUTPUT_NAME]
+        return GivenAnswers(
+            artifact.path,
+            artifact.precision.value,
+            runner.runtime,
+            runner.provider,
+            found,
+            device_tolerances(artifact),
+        )

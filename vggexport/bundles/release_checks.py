@@ -1,0 +1,139 @@
+"""What may reach a phone, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import calibration
+from vggexport.artifact import Artifact, format_of
+from vggexport.bundles.evidence import Evidence
+from vggexport.errors import ArtifactError, InputError
+from vggexport.formats.registry import WEIGHT_READERS
+from vggexport.opening.network import read_labels
+from vggexport.results.build import TensorDescription
+from vggexport.system import registry
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model file that was handed in.
+
+    Attributes:
+        artifact: What it is, with size and digest.
+        path: Where it is.
+        input: What it takes.
+        output: What it gives.
+    """
+
+    artifact: Artifact
+    path: Path
+    input: TensorDescription
+    output: TensorDescription
+
+
+def read_model(path: Path) -> Model:
+    """What a model file says of itself.
+
+    Raises:
+        ArtifactError: It cannot be read, or is not one of ours.
+        Unavailable: A package that reads its format is not installed.
+    """
+    if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
+        path = path.resolve()
+    weights = registry.load(WEIGHT_READERS, format_of(path))(path)
+    artifact: Artifact = weights.artifact
+    return Model(artifact.located(path), path, weights.input, weights.output)
+
+
+def read_evidence(paths: Sequence[Path]) -> list[Evidence]:
+    """Reports that are handed over with the models.
+
+    Raises:
+        InputError: One cannot be read, or two have one name.
+    """
+    names = [path.name for path in paths]
+    if len(set(names)) != len(names):
+        raise InputError("two reports have one name, and a bundle has one folder for them: rename")
+    return [Evidence.read(path) for path in paths]
+
+
+def check_evidence(models: Sequence[Model], evidence: Sequence[Evidence]) -> None:
+    """Refuses reports on other files.
+
+    Raises:
+        InputError: One says nothing of the models, or speaks of other bytes.
+    """
+    digests = {model.path.name: model.artifact.sha256 for model in models}
+    for report in evidence:
+        if not report.names() & digests.keys():
+            raise InputError(
+                f"report {report.path} says nothing of {', '.join(digests)}: name reports on the "
+                "files that are bundled"
+            )
+        for name, digest in report.digests().items():
+            if digests.get(name, digest) != digest:
+                raise InputError(
+                    f"report {report.path} speaks of another {name}, of SHA-256 {digest}: run it "
+                    "again on the file that is bundled"
+                )
+
+
+def check_shippable(models: Sequence[Model], *, allow_untrained: bool) -> None:
+    """Refuses what must not reach a phone, all reasons at once.
+
+    Raises:
+        ArtifactError: Models are of different networks, weights or labels.
+        InputError: Untrained weights or synthetic calibration, which nobody allowed.
+    """
+    first = models[0]
+    for other in models[1:]:
+        _check_same(first, other)
+    if len({model.path.name for model in models}) != len(models):
+        raise InputError("two models have one name, and a bundle has one folder for them: rename")
+    reasons = [reason for model in models for reason in _untrained(model.artifact)]
+    if reasons and not allow_untrained:
+        raise InputError(
+            f"{'; '.join(reasons)}: not for shipping; pass --allow-untrained to try a pipeline"
+        )
+
+
+def _check_same(first: Model, other: Model) -> None:
+    mine, theirs = first.artifact, other.artifact
+    pair = f"{first.path} and {other.path}"
+    if mine.spec != theirs.spec:
+        raise ArtifactError(f"{pair} are different networks: bundle those of one network")
+    if not mine.weights.same_tensors(theirs.weights):
+        raise ArtifactError(
+            f"{pair} were made of different weights, {mine.weights.source} of SHA-256 "
+            f"{mine.weights.sha256} and {theirs.weights.source} of {theirs.weights.sha256}: "
+            "bundle those of one training"
+        )
+    if mine.labels != theirs.labels:
+        raise ArtifactError(f"{pair} have different labels: export them again with one --labels")
+
+
+def _untrained(artifact: Artifact) -> Iterator[str]:
+    if not artifact.weights.trained:
+        yield f"{artifact.path} has untrained weights ({artifact.weights.source})"
+    record = artifact.calibration
+    if record and record.source == calibration.SYNTHETIC:
+        yield f"{artifact.path} was calibrated on synthetic images"
+
+
+def chosen_labels(artifact: Artifact, file: Path | None) -> tuple[str, ...]:
+    """Class names of a file, or those that the artifact carries; nothing where there are none.
+
+    Raises:
+        InputError: The file cannot be used, or has other names than the artifact carries.
+    """
+    if file is None:
+        return artifact.labels
+    labels = read_labels(file, artifact.spec.classes)
+    if artifact.labels and labels != artifact.labels:
+        raise InputError(
+            f"labels file {file} has other names than {artifact.path} carries: leave it "
+            "out, or export again"
+        )
+    return labels

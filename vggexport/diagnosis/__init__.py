@@ -1,0 +1,1 @@
+"""Why a file differs from its reference: the known mistakes, each tried and measured."""

@@ -1,0 +1,259 @@
+"""From the Keras model to a clean ONNX graph whose weights are symbols.
+
+tf2onnx sees a graph of kilobytes: every weight is an input. What it gives still carries the
+transpositions and reshapes of the kernels, biases and of the flattening. :func:`trace` reads the
+data path out of it, checks it against the walk of the spec layer by layer, and keeps just Sub,
+Transpose, Conv, Relu, MaxPool, Flatten, Gemm and Softmax, named by their layers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+from onnx import helper, numpy_helper
+from tf2onnx import optimizer, tfonnx
+
+from vggexport.errors import VggExportError
+from vggexport.formats.keras.model import build_architecture
+from vggexport.network.spec import (
+    CHANNELS,
+    INPUT_NAME,
+    MEAN_SUBTRACTION_NAME,
+    OUTPUT_NAME,
+    Layer,
+    LayerKind,
+    VGGSpec,
+)
+
+DYNAMIC_BATCH = "batch"
+MIN_OPSET = 13
+"""First opset with per-channel QuantizeLinear and DequantizeLinear."""
+MAX_OPSET = 18
+"""Newest opset that tf2onnx 1.17 writes."""
+DEFAULT_OPSET = 17
+
+NCHW_NAME = f"{MEAN_SUBTRACTION_NAME}/nchw"
+MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
+
+_PASSIVE = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
+"""Operators that move values without changing them."""
+
+_OPERATORS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.MEAN_SUBTRACTION: ("Sub",),
+    LayerKind.CONVOLUTION: ("Conv", "Relu"),
+    LayerKind.MAX_POOLING: ("MaxPool",),
+    LayerKind.FLATTEN: (),
+    LayerKind.FULLY_CONNECTED: ("MatMul", "Add", "Relu"),
+    LayerKind.SOFTMAX: ("Softmax",),
+}
+"""What the converter makes of each kind of layer, apart from operators that only move values."""
+
+
+class UnexpectedGraphError(VggExportError):
+    """The converter gave a graph that is not the spec's: a defect, or an untested version."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedLayer:
+    """One layer of the spec and the operators that the converter made of it."""
+
+    layer: Layer
+    nodes: tuple[onnx.NodeProto, ...]
+
+
+def trace(
+    spec: VGGSpec, *, opset: int = DEFAULT_OPSET, batch: int | None = None
+) -> onnx.ModelProto:
+    """The network as an ONNX model of some kilobytes, its weights as further graph inputs.
+
+    Args:
+        spec: The network.
+        opset: Version of the ONNX operators, ``MIN_OPSET`` to ``MAX_OPSET``.
+        batch: Images at a time; None for any number.
+
+    Returns:
+        Inputs: ``images``, float32 NHWC, then every tensor of ``spec.tensors`` by its name with
+        the shape that its operator takes: kernels of convolutions OIHW, of fully connected layers
+        (inputs, outputs), fc1's inputs in CHW order. Output: ``probabilities``. The activation
+        behind each layer bears the layer's name.
+
+    Raises:
+        UnexpectedGraphError: The converter's graph does not match the spec.
+    """
+    converted = _convert(spec, opset)
+    layers = list(_match(spec, converted.graph))
+    graph = helper.make_graph(
+        list(_clean_nodes(layers)),
+        f"vgg_{spec.configuration.lower()}",
+        [_images(spec, batch), *_weight_inputs(spec)],
+        [_value(OUTPUT_NAME, (batch or DYNAMIC_BATCH, spec.classes))],
+        [numpy_helper.from_array(_traced_mean(layers[0], converted.graph, spec), MEAN_NAME)],
+    )
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=converted.ir_version,
+        producer_name="vggexport",
+    )
+
+
+def _convert(spec: VGGSpec, opset: int) -> onnx.ModelProto:
+    """tf2onnx on the traced function, without TensorFlow's grappler.
+
+    Grappler allocates a tensor for every input (553 MB for VGG-D), and there is nothing for it
+    to fold.
+    """
+    architecture = build_architecture(spec)
+    seeds = [tf.zeros(v.shape, v.dtype) for v in architecture.non_trainable_variables]  # dropout's
+
+    def network(images: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
+        with keras.StatelessScope(initialize_variables=False):
+            outputs, _ = architecture.stateless_call(list(weights), seeds, images, training=False)
+        return outputs
+
+    shape = (None, spec.input_size, spec.input_size, CHANNELS)  # a fixed batch is set afterwards
+    function = tf.function(network, autograph=False).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32, name=INPUT_NAME),
+        *(tf.TensorSpec(t.shape, tf.float32, name=_symbol(t.name)) for t in spec.tensors.values()),
+    )
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    graph = tfonnx.process_tf_graph(
+        function.graph,
+        opset=opset,
+        input_names=[tensor.name for tensor in function.inputs],
+        output_names=[tensor.name for tensor in function.outputs],
+        continue_on_error=False,
+    )
+    return optimizer.optimize_graph(graph).make_model("vgg")
+
+
+def _symbol(tensor_name: str) -> str:
+    """A weight's name while it is traced: TensorFlow takes "/" for a scope."""
+    return tensor_name.replace("/", "__")
+
+
+def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
+    """The converter's operators, layer by layer.
+
+    Raises:
+        UnexpectedGraphError: Another operator than the walk expects, or other weights.
+    """
+    sources = {output: node for node in graph.node for output in node.output}
+    path = iter([node for node in _data_path(graph, sources) if node.op_type not in _PASSIVE])
+    for layer in spec.layers:
+        expected = _OPERATORS[layer.kind]
+        if layer is spec.weighted_layers[-1]:
+            expected = expected[:-1]  # logits have no ReLU
+        nodes = tuple(islice(path, len(expected)))
+        found = tuple(node.op_type for node in nodes)
+        if found != expected:
+            raise UnexpectedGraphError(f"layer {layer.name}: {expected} expected, got {found}")
+        _check_weights(layer, nodes, sources)
+        yield TracedLayer(layer, nodes)
+    if rest := [node.op_type for node in path]:
+        raise UnexpectedGraphError(f"operators behind the last layer: {rest}")
+
+
+def _data_path(graph: onnx.GraphProto, sources: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The operators from the images to the output, in order."""
+    path: list[onnx.NodeProto] = []
+    name = graph.output[0].name
+    while name in sources:
+        node = sources[name]
+        path.append(node)
+        name = node.input[0]
+    if name.removesuffix(":0") != INPUT_NAME:
+        raise UnexpectedGraphError(f"the data path begins at {name!r}, not at the images")
+    return path[::-1]
+
+
+def _check_weights(
+    layer: Layer, nodes: tuple[onnx.NodeProto, ...], sources: dict[str, onnx.NodeProto]
+) -> None:
+    """Each weight of the layer reaches its operators through value-moving operators alone."""
+    if not layer.tensors:
+        return
+    symbols = set()
+    for name in (name for node in nodes for name in node.input[1:]):
+        origin = name
+        while origin in sources and sources[origin].op_type in _PASSIVE:
+            origin = sources[origin].input[0]
+        symbols.add(origin.removesuffix(":0"))
+    expected = {_symbol(tensor.name) for tensor in layer.tensors}
+    if symbols != expected:
+        raise UnexpectedGraphError(f"layer {layer.name}: weights {expected}, got {symbols}")
+
+
+def _traced_mean(traced: TracedLayer, graph: onnx.GraphProto, spec: VGGSpec) -> np.ndarray:
+    """The constant that the traced Sub subtracts, float32 (3,)."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    mean: np.ndarray = numpy_helper.to_array(constants[traced.nodes[0].input[1]]).reshape(-1)
+    if not np.array_equal(mean, np.asarray(spec.mean_rgb, np.float32)):
+        raise UnexpectedGraphError(f"mean {mean} was traced, {spec.mean_rgb} is the spec's")
+    return mean
+
+
+def _clean_nodes(layers: list[TracedLayer]) -> Iterator[onnx.NodeProto]:
+    """Every layer's operators with names of their own, weights entering as symbols."""
+    source = INPUT_NAME
+    for traced in layers:
+        for node in _layer_nodes(traced, source):
+            yield node
+            source = node.output[0]
+
+
+def _layer_nodes(traced: TracedLayer, source: str) -> Iterator[onnx.NodeProto]:
+    layer, (first, *_) = traced.layer, (*traced.nodes, None)
+    inputs = [source, *(tensor.name for tensor in layer.tensors)]
+    has_relu = traced.nodes[-1:] and traced.nodes[-1].op_type == "Relu"
+    output = f"{layer.name}/preactivation" if has_relu else layer.name
+    match layer.kind:
+        case LayerKind.MEAN_SUBTRACTION:
+            yield helper.make_node("Sub", [source, MEAN_NAME], [output], layer.name)
+            yield helper.make_node("Transpose", [output], [NCHW_NAME], NCHW_NAME, perm=[0, 3, 1, 2])
+        case LayerKind.FLATTEN:
+            yield helper.make_node("Flatten", inputs, [output], layer.name, axis=1)
+        case LayerKind.FULLY_CONNECTED:
+            yield helper.make_node("Gemm", inputs, [output], layer.name)
+        case _:
+            yield _renamed(first, layer.name, inputs, output)
+    if has_relu:
+        yield helper.make_node("Relu", [output], [layer.name], f"{layer.name}/relu")
+
+
+def _renamed(node: onnx.NodeProto, name: str, inputs: list[str], output: str) -> onnx.NodeProto:
+    """The converter's operator, its attributes kept, between other tensors."""
+    clean = onnx.NodeProto(op_type=node.op_type, name=name, input=inputs, output=[output])
+    clean.attribute.extend(node.attribute)
+    return clean
+
+
+def onnx_shape(layer: Layer, tensor_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a weight in the ONNX graph, from its native one: HWIO becomes OIHW."""
+    if layer.kind is LayerKind.CONVOLUTION and len(tensor_shape) > 1:
+        height, width, inputs, outputs = tensor_shape
+        return outputs, inputs, height, width
+    return tensor_shape
+
+
+def _value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def _images(spec: VGGSpec, batch: int | None) -> onnx.ValueInfoProto:
+    return _value(INPUT_NAME, (batch or DYNAMIC_BATCH, spec.input_size, spec.input_size, CHANNELS))
+
+
+def _weight_inputs(spec: VGGSpec) -> list[onnx.ValueInfoProto]:
+    return [
+        _value(tensor.name, onnx_shape(layer, tensor.shape))
+        for layer in spec.weighted_layers
+        for tensor in layer.tensors
+    ]

@@ -1,0 +1,87 @@
+"""What each symbol of the traced graph becomes: real weights, their layout and precision right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.formats.onnx.variants import SCALES_SUFFIX
+from vggexport.network.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
+from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MIN, pack_int4, quantize_blocks
+from vggexport.quantization.int8 import ActivationQuantization, quantize_layer
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def bind_float(
+    spec: VGGSpec, weights: Weights, dtype: type[np.floating]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each weight by its name, in ONNX layout, cast to ``dtype``."""
+    for layer in spec.weighted_layers:
+        for tensor in layer.tensors:
+            with np.errstate(over="ignore"):  # becomes infinite, which the check finds
+                array = weights[tensor.name].astype(dtype, copy=False)
+            yield tensor.name, onnx_layout(spec, layer, array)
+
+
+def bind_int8(
+    spec: VGGSpec,
+    layers: Sequence[Layer],
+    weights: Weights,
+    activations: Mapping[str, ActivationQuantization],
+) -> Iterator[tuple[str, np.ndarray]]:
+    """int8 kernels, int32 biases and the float32 scales of both, by name, in ONNX layout."""
+    input_name = MEAN_SUBTRACTION_NAME
+    for layer in layers:
+        kernel, bias = (weights[tensor.name] for tensor in layer.tensors)
+        quantized = quantize_layer(kernel, bias, activations[input_name].scale)
+        del kernel  # the largest has 411 MB
+        yield layer.kernel.name, onnx_layout(spec, layer, quantized.kernel)
+        yield f"{layer.kernel.name}{SCALES_SUFFIX}", quantized.kernel_scales
+        yield layer.bias.name, quantized.bias
+        yield f"{layer.bias.name}{SCALES_SUFFIX}", quantized.bias_scales
+        input_name = layer.name
+
+
+def bind_int4_blocks(layers: Sequence[Layer], weights: Weights) -> Iterator[tuple[str, np.ndarray]]:
+    """int4 kernels in blocks, their float32 scales, and float32 biases, by name.
+
+    MatMulNBits takes (outputs, blocks, packed values), of which 0 to 15 stand for -8 to 7.
+    """
+    for layer in layers:
+        integers, scales = quantize_blocks(weights[layer.kernel.name])
+        inputs, outputs = integers.shape
+        packed = pack_int4(integers.T ^ np.int8(INT4_MIN))
+        yield layer.kernel.name, packed.reshape(outputs, inputs // BLOCK_SIZE, BLOCK_SIZE // 2)
+        yield f"{layer.kernel.name}{SCALES_SUFFIX}", scales.T.astype(np.float32)
+        yield layer.bias.name, weights[layer.bias.name]
+
+
+def onnx_layout(spec: VGGSpec, layer: Layer, array: np.ndarray) -> np.ndarray:
+    """A native-layout weight as ONNX wants it.
+
+    Kernels of convolutions go from HWIO to OIHW. The rows of fc1's kernel go from HWC to CHW order:
+    activations are NCHW in ONNX, so permuting the rows once saves a transposition at each run.
+    """
+    if array.ndim == 1:
+        return array
+    if layer.kind is LayerKind.CONVOLUTION:
+        return array.transpose(3, 2, 0, 1)
+    if layer is not _first_fully_connected(spec):
+        return array
+    side, channels = _last_feature_map(spec)
+    rows = array.reshape(side, side, channels, -1)
+    return rows.transpose(2, 0, 1, 3).reshape(array.shape)
+
+
+def _first_fully_connected(spec: VGGSpec) -> Layer:
+    return next(layer for layer in spec.layers if layer.kind is LayerKind.FULLY_CONNECTED)
+
+
+def _last_feature_map(spec: VGGSpec) -> tuple[int, int]:
+    """Side and channels of what is flattened."""
+    pools = [layer for layer in spec.layers if layer.kind is LayerKind.MAX_POOLING]
+    side, _, channels = pools[-1].output_shape
+    return side, channels

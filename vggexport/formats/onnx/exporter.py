@@ -1,0 +1,100 @@
+"""The ONNX exporter: architecture, precision, weights and metadata into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.errors import InputError
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
+from vggexport.formats.onnx.bound_weights import bind_float, bind_int4_blocks, bind_int8
+from vggexport.formats.onnx.file_writer import write_model
+from vggexport.formats.onnx.variants import (
+    BLOCKWISE_DOMAIN,
+    use_float16,
+    use_int4_blocks,
+    use_int8,
+    use_uint8_input,
+)
+from vggexport.network.spec import LayerKind
+from vggexport.precision import Precision
+from vggexport.quantization.int4 import check_divides
+
+
+class OnnxExporter:
+    """Writes ``.onnx`` files."""
+
+    def export(self, request: ExportRequest, path: Path) -> None:
+        """Writes one file, with a pass over the weights and one of them in memory at a time.
+
+        Raises:
+            InputError: The opset is out of range, int8 has no ranges, or the file would be too
+                large for protobuf.
+            OSError: The file system's errors, as they are.
+        """
+        opset = DEFAULT_OPSET if request.opset is None else request.opset
+        if not MIN_OPSET <= opset <= MAX_OPSET:
+            raise InputError(f"opset {opset} is not one of {MIN_OPSET} to {MAX_OPSET}")
+        artifact = request.artifact
+        model = trace(artifact.spec, opset=opset, batch=artifact.batch)
+        arrays = _rewrite(model.graph, request)
+        if artifact.precision is Precision.INT8_W4:
+            model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
+        _describe(model, artifact)
+        # The weights are still inputs here, typed and shaped, so the check costs kilobytes.
+        onnx.checker.check_model(model, full_check=True)
+        model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, request.taps))
+        with path.open("wb") as file:
+            write_model(file, model, arrays)
+
+
+def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
+    """Brings the graph to the precision and input type; returns what its symbols become."""
+    spec, weights = request.artifact.spec, request.weights
+    if request.artifact.input_dtype == "uint8":
+        use_uint8_input(graph)
+    match request.artifact.precision:
+        case Precision.FLOAT32:
+            return bind_float(spec, weights, np.float32)
+        case Precision.FLOAT16:
+            use_float16(graph)
+            return bind_float(spec, weights, np.float16)
+        case Precision.INT8 | Precision.INT8_W4:
+            return _quantize(graph, request)
+        case precision:
+            raise InputError(f"there is no ONNX file in {precision.value}")
+
+
+def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
+    precision, spec = request.artifact.precision, request.artifact.spec
+    if request.ranges is None:
+        raise InputError(f"{precision.value} needs activation ranges: calibrate, or pass --ranges")
+    activations = request.ranges.quantization()
+    if precision is Precision.INT8:
+        use_int8(graph, spec.layers, activations)
+        return bind_int8(spec, spec.weighted_layers, request.weights, activations)
+    check_divides(spec)
+    flatten = next(i for i, layer in enumerate(spec.layers) if layer.kind is LayerKind.FLATTEN)
+    use_int8(graph, spec.layers[:flatten], activations)
+    fully_connected = [layer for layer in spec.layers[flatten:] if layer.tensors]
+    use_int4_blocks(graph, fully_connected)
+    convolutions = [layer for layer in spec.layers[:flatten] if layer.tensors]
+    return chain(
+        bind_int8(spec, convolutions, request.weights, activations),
+        bind_int4_blocks(fully_connected, request.weights),
+    )
+
+
+def _describe(model: onnx.ModelProto, artifact: Artifact) -> None:
+    model.producer_version = artifact.tools.get("vggexport", "")
+    model.doc_string = (
+        f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. Input: "
+        f"RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
+    )
+    onnx.helper.set_model_props(model, {METADATA_KEY: artifact.embedded()})

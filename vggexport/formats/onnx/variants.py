@@ -1,0 +1,211 @@
+"""Rewrites of the traced graph: input type and precision.
+
+Each takes the float32 architecture and changes it in place, before any weight is bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from vggexport.formats.onnx.architecture import NCHW_NAME
+from vggexport.network.spec import INPUT_NAME, LOGITS_NAME, MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.quantization.int4 import BLOCK_SIZE
+from vggexport.quantization.int8 import ActivationQuantization
+
+SCALES_SUFFIX = "/scales"
+QUANTIZED_SUFFIX = "/quantized"
+DEQUANTIZED_SUFFIX = "/dequantized"
+
+BLOCKWISE_DOMAIN = "com.microsoft"
+"""Of MatMulNBits: ONNX itself has int4 from opset 21 on, newer than what the converter writes."""
+
+
+def use_uint8_input(graph: onnx.GraphProto) -> None:
+    """Takes the images as uint8 and casts them to float32 first."""
+    images = next(value for value in graph.input if value.name == INPUT_NAME)
+    images.type.tensor_type.elem_type = TensorProto.UINT8
+    _cast(graph, INPUT_NAME, f"{INPUT_NAME}/float32", TensorProto.FLOAT)
+
+
+def use_float16(graph: onnx.GraphProto) -> None:
+    """Stores weights and computes in float16 between the mean subtraction and the softmax.
+
+    Pixels minus mean in float16 would lose a bit of the images, and a float16 softmax the
+    small probabilities; both cost nothing in float32.
+    """
+    for value in graph.input:
+        if value.name != INPUT_NAME:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    _cast(graph, NCHW_NAME, f"{NCHW_NAME}/float16", TensorProto.FLOAT16)
+    _cast(graph, LOGITS_NAME, f"{LOGITS_NAME}/float32", TensorProto.FLOAT)
+
+
+def use_int8(
+    graph: onnx.GraphProto,
+    layers: Sequence[Layer],
+    activations: Mapping[str, ActivationQuantization],
+) -> None:
+    """Puts QuantizeLinear and DequantizeLinear (QDQ) around convolutions and Gemms.
+
+    The logits stay float: quantizing them gives the best classes one value when the calibration
+    images were less certain than the images to come.
+
+    Args:
+        graph: The float32 architecture.
+        layers: The layers to compute in integers: the first of the network, up to one of them.
+        activations: Parameters of the mean subtraction and of each hidden layer with weights, by
+            layer name. Pooling and flattening carry those of their input.
+    """
+    quantization = _activations_by_tensor(layers, activations)
+    weighted = {layer.name: layer for layer in layers if layer.tensors}
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.name in weighted:
+            graph.node.extend(_dequantize_weights(graph, node, weighted[node.name]))
+        _rewire(node, {name: f"{name}{DEQUANTIZED_SUFFIX}" for name in quantization})
+        graph.node.append(node)
+        if (output := node.output[0]) in quantization:
+            graph.node.extend(_quantize_activation(graph, output, quantization[output]))
+
+
+def use_int4_blocks(graph: onnx.GraphProto, layers: Sequence[Layer]) -> None:
+    """Makes the Gemms of fully connected layers block-wise int4 products (MatMulNBits).
+
+    The first of them takes the features in HWC order, as in the native layout, so that its blocks
+    are those of other formats: a transposition of some thousand values goes in front of it.
+
+    Args:
+        graph: The architecture, whose convolutions may be in int8 already.
+        layers: The fully connected layers.
+    """
+    weighted = {layer.name: layer for layer in layers}
+    graph_inputs = {value.name: value for value in graph.input}
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == "Flatten":
+            graph.node.append(_to_nhwc(node))
+        if node.name in weighted:
+            _declare_blocks(graph, graph_inputs[weighted[node.name].kernel.name])
+            graph.node.extend(_blockwise_product(node, weighted[node.name]))
+        else:
+            graph.node.append(node)
+
+
+def _to_nhwc(flatten: onnx.NodeProto) -> onnx.NodeProto:
+    source = flatten.input[0]
+    nhwc = f"{source.removesuffix(DEQUANTIZED_SUFFIX)}/nhwc"
+    flatten.input[0] = nhwc
+    return helper.make_node("Transpose", [source], [nhwc], nhwc, perm=[0, 2, 3, 1])
+
+
+def _declare_blocks(graph: onnx.GraphProto, kernel: onnx.ValueInfoProto) -> None:
+    """Gives a kernel's symbol the shape of packed blocks, and adds one for its scales."""
+    inputs, outputs = (dim.dim_value for dim in kernel.type.tensor_type.shape.dim)
+    blocks = (outputs, inputs // BLOCK_SIZE)
+    kernel.CopyFrom(
+        helper.make_tensor_value_info(kernel.name, TensorProto.UINT8, (*blocks, BLOCK_SIZE // 2))
+    )
+    graph.input.append(
+        helper.make_tensor_value_info(f"{kernel.name}{SCALES_SUFFIX}", TensorProto.FLOAT, blocks)
+    )
+
+
+def _blockwise_product(gemm: onnx.NodeProto, layer: Layer) -> list[onnx.NodeProto]:
+    inputs, outputs = layer.kernel.shape
+    product = f"{layer.name}/product"
+    kernel = layer.kernel.name
+    return [
+        helper.make_node(
+            "MatMulNBits",
+            [gemm.input[0], kernel, f"{kernel}{SCALES_SUFFIX}"],
+            [product],
+            layer.name,
+            domain=BLOCKWISE_DOMAIN,
+            K=inputs,
+            N=outputs,
+            bits=4,
+            block_size=BLOCK_SIZE,
+            accuracy_level=4,  # activations in int8 too, a scale a block
+        ),
+        helper.make_node("Add", [product, layer.bias.name], [gemm.output[0]], layer.bias.name),
+    ]
+
+
+def _activations_by_tensor(
+    layers: Sequence[Layer], activations: Mapping[str, ActivationQuantization]
+) -> dict[str, ActivationQuantization]:
+    """Parameters of every tensor that an integer operator reads."""
+    current = activations[MEAN_SUBTRACTION_NAME]
+    by_tensor = {NCHW_NAME: current}
+    for layer in layers:
+        if layer.tensors and layer.name != LOGITS_NAME:
+            current = activations[layer.name]
+        elif layer.kind not in {LayerKind.MAX_POOLING, LayerKind.FLATTEN}:
+            continue
+        by_tensor[layer.name] = current
+    return by_tensor
+
+
+def _quantize_activation(
+    graph: onnx.GraphProto, name: str, parameters: ActivationQuantization
+) -> list[onnx.NodeProto]:
+    scale, zero_point = f"{name}/scale", f"{name}/zero_point"
+    graph.initializer.append(numpy_helper.from_array(np.float32(parameters.scale), scale))
+    graph.initializer.append(numpy_helper.from_array(np.int8(parameters.zero_point), zero_point))
+    quantized, dequantized = f"{name}{QUANTIZED_SUFFIX}", f"{name}{DEQUANTIZED_SUFFIX}"
+    return [
+        helper.make_node("QuantizeLinear", [name, scale, zero_point], [quantized], quantized),
+        helper.make_node(
+            "DequantizeLinear", [quantized, scale, zero_point], [dequantized], dequantized
+        ),
+    ]
+
+
+def _dequantize_weights(
+    graph: onnx.GraphProto, node: onnx.NodeProto, layer: Layer
+) -> list[onnx.NodeProto]:
+    """Makes the layer's symbols int8 and int32 with scales, and converts them for its operator."""
+    inputs = {value.name: value for value in graph.input}
+    outputs = layer.kernel.shape[-1]
+    kernel_axis = 0 if layer.kind is LayerKind.CONVOLUTION else 1
+    nodes = []
+    for tensor, integer, axis in (
+        (layer.kernel, TensorProto.INT8, kernel_axis),
+        (layer.bias, TensorProto.INT32, 0),
+    ):
+        scales, dequantized = f"{tensor.name}{SCALES_SUFFIX}", f"{tensor.name}{DEQUANTIZED_SUFFIX}"
+        inputs[tensor.name].type.tensor_type.elem_type = integer
+        graph.input.append(helper.make_tensor_value_info(scales, TensorProto.FLOAT, [outputs]))
+        parameters = [tensor.name, scales]
+        if integer == TensorProto.INT8:  # optional by ONNX, but ONNX Runtime fuses no Gemm without
+            zero_points = f"{tensor.name}/zero_points"
+            parameters.append(zero_points)
+            graph.initializer.append(
+                numpy_helper.from_array(np.zeros(outputs, np.int8), zero_points)
+            )
+        nodes.append(
+            helper.make_node("DequantizeLinear", parameters, [dequantized], dequantized, axis=axis)
+        )
+        _rewire(node, {tensor.name: dequantized})
+    return nodes
+
+
+def _cast(graph: onnx.GraphProto, name: str, cast_name: str, data_type: int) -> None:
+    """Lets all consumers of a tensor read it in another type."""
+    for node in graph.node:
+        _rewire(node, {name: cast_name})
+    position = next((i + 1 for i, node in enumerate(graph.node) if name in node.output), 0)
+    graph.node.insert(
+        position, helper.make_node("Cast", [name], [cast_name], cast_name, to=data_type)
+    )
+
+
+def _rewire(node: onnx.NodeProto, renamed: Mapping[str, str]) -> None:
+    for index, name in enumerate(node.input):
+        node.input[index] = renamed.get(name, name)

@@ -1,0 +1,120 @@
+"""What every runner offers: a network that can be run, whatever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import Artifact
+from vggexport.metrics.placement import PlacedNode
+from vggexport.network.spec import OUTPUT_NAME
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+"""(images, size, size, 3), RGB 0...255."""
+
+
+def as_input(images: Images, dtype: Any) -> NDArray[Any]:
+    """Images in the type that a network takes.
+
+    Pixels as float32 are whole numbers, or nearly so: they are rounded, not cut off.
+    """
+    if np.dtype(dtype) == np.uint8 and images.dtype != np.uint8:
+        images = np.rint(images)
+    return images.astype(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One inference with everything done that is the same for each.
+
+    Attributes:
+        run: The runtime's own call and nothing else, over when the result is there.
+        probabilities: Runs it, and gives the caller's own copy of the result: float32
+            (images, classes).
+        transfer: Where the run is on a device of its own: brings the input there and the result
+            back, as ``run`` does not.
+    """
+
+    run: Callable[[], object]
+    probabilities: Callable[[], NDArray[np.float32]]
+    transfer: Callable[[], object] | None = None
+
+
+class Runner(Protocol):
+    """A context manager around one network in one runtime.
+
+    Attributes:
+        runtime: Name and version of what computes.
+        provider: What it computes on, as the runtime reports it.
+        threads: Threads that it was given; 0 where the runtime chooses.
+        artifact: What the file says of itself, once entered; None for a file that is not ours, and
+            for the Keras network, which is in no file.
+    """
+
+    runtime: str
+    provider: str
+    threads: int
+    artifact: Artifact | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the network and its memory; entering again opens it again."""
+        ...
+
+    def predict(self, images: Images) -> NDArray[np.float32]:
+        """Probabilities, float32 (images, classes), in an array that is the caller's."""
+        return self.activations(images, [OUTPUT_NAME])[OUTPUT_NAME]
+
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Outputs of layers by the names of the spec, whatever the runtime calls and stores them.
+
+        Args:
+            images: As for :meth:`predict`.
+            names: Layers.
+
+        Returns:
+            float32, dequantized where the runtime computes in integers. NHWC in front of the
+            flattening, which is in HWC order.
+
+        Raises:
+            ArtifactError: The network has no such layer, or the file does not let it be read.
+        """
+        ...
+
+    def prepare(self, images: Images) -> Prepared:
+        """Everything up to the runtime's own call, for runs that are timed.
+
+        Good until the runner is used otherwise: layers are read from another copy of the network.
+
+        Args:
+            images: As for :meth:`predict`.
+
+        Raises:
+            ArtifactError: The images do not fit.
+        """
+        ...
+
+    def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...] | None:
+        """Every node of the network with what ran it, from a run on the images.
+
+        It opens the network once more. None where the runtime has one place only.
+        """
+        return None
+
+    def provider_options(self) -> dict[str, str]:
+        """What the runtime's provider was set to, by its own names."""
+        return {}

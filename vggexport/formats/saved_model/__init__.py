@@ -1,0 +1,1 @@
+"""TensorFlow SavedModel: directories written, run, read back and inspected."""

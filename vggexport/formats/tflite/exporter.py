@@ -1,0 +1,62 @@
+"""The TFLite exporter: architecture, weights and metadata into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vggexport.artifact import Artifact
+from vggexport.errors import InputError
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.tflite.architecture import build_graph
+from vggexport.formats.tflite.bound_weights import bind
+from vggexport.formats.tflite.file_writer import write_model
+from vggexport.formats.tflite.metadata import append_labels, metadata_buffers
+from vggexport.precision import Precision
+from vggexport.quantization.int4 import check_divides
+
+
+class TfliteExporter:
+    """Writes ``.tflite`` files."""
+
+    def export(self, request: ExportRequest, path: Path) -> None:
+        """Writes one file, with a pass over the weights and one of them in memory at a time.
+
+        Raises:
+            InputError: A precision that needs ranges has none, or the network does not fit it.
+            OutputError: The file would be too large for a flatbuffer.
+            OSError: The file system's errors, as they are.
+        """
+        artifact = request.artifact
+        _check(request)
+        activations = request.ranges.quantization() if request.ranges else {}
+        graph = build_graph(artifact, activations)
+        with path.open("w+b") as file:
+            write_model(
+                file,
+                graph,
+                bind(artifact, request.weights, activations),
+                description=_description(artifact),
+                metadata=metadata_buffers(artifact),
+            )
+        append_labels(path, artifact.labels)
+
+
+def _check(request: ExportRequest) -> None:
+    artifact = request.artifact
+    if artifact.precision.needs_ranges and request.ranges is None:
+        raise InputError(
+            f"{artifact.precision.value} needs activation ranges: calibrate, or pass --ranges"
+        )
+    if artifact.full_integer and artifact.precision is not Precision.INT8:
+        raise InputError(f"--full-integer is for int8, not for {artifact.precision.value}")
+    if artifact.full_integer and artifact.input_dtype != "uint8":
+        raise InputError(f"--full-integer takes uint8 images, not {artifact.input_dtype}")
+    if artifact.precision is Precision.INT8_W4:
+        check_divides(artifact.spec)
+
+
+def _description(artifact: Artifact) -> str:
+    return (
+        f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. Input: "
+        f"RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
+    )

@@ -1,0 +1,1 @@
+"""Figures from arrays and times: parity, accuracy, latency, placement. NumPy alone."""

@@ -1,0 +1,1 @@
+"""What the network is: its spec, the walk over it, how it is trained."""

@@ -1,0 +1,81 @@
+"""Activation ranges: images through the float32 network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from vggexport.formats.exporter import Exporter, ExportRequest
+from vggexport.formats.registry import EXPORTERS, RUNNERS
+from vggexport.formats.runner import Runner
+from vggexport.opening.calibration_images import ImagePlan, translated
+from vggexport.opening.network import Network
+from vggexport.precision import Precision
+from vggexport.quantization.calibrate import observe_growing
+from vggexport.quantization.ranges import ActivationRanges, observed_layers
+from vggexport.system import registry
+from vggexport.system.progress import Steps
+
+
+@contextmanager
+def float32_runner(
+    network: Network, folder: Path, steps: Steps, *, opset: int | None = None
+) -> Iterator[Runner]:
+    """The float32 network in ONNX Runtime, its observed layers readable, on a file in ``folder``.
+
+    The file goes when the runner is closed.
+
+    Args:
+        network: What to run.
+        folder: Where the file may be.
+        steps: Who counts the seconds.
+        opset: As for the file that is asked for: an opset out of range then fails at once.
+    """
+    path = folder / "float32.onnx"
+    exporter: Exporter = registry.load(EXPORTERS, "onnx")()
+    artifact = network.artifact(path, "onnx", Precision.FLOAT32)
+    request = ExportRequest(
+        artifact, network.weights, taps=observed_layers(network.spec), opset=opset
+    )
+    try:
+        with ExitStack() as opened:
+            with steps.step("float32"):
+                exporter.export(request, path)
+                runner: Runner = opened.enter_context(registry.load(RUNNERS, "onnx")(path))
+            yield runner
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def take_ranges(
+    network: Network, runner: Runner, plan: ImagePlan, steps: Steps
+) -> ActivationRanges:
+    """Observes the layers over the plan's calibration images.
+
+    Raises:
+        CalibrationError: Images cannot be read, or an activation is not finite.
+    """
+    return take_snapshots(network, runner, plan, steps, [plan.calibrated])[plan.calibrated]
+
+
+def take_snapshots(
+    network: Network, runner: Runner, plan: ImagePlan, steps: Steps, counts: Sequence[int]
+) -> dict[int, ActivationRanges]:
+    """The same after several numbers of images, each of which is of the plan's first ones.
+
+    Raises:
+        CalibrationError: Images cannot be read, or an activation is not finite.
+    """
+    images = steps.track(plan.calibration_images(), plan.calibrated)
+    found = {}
+    with steps.step("calibrate"), translated():
+        growing = observe_growing(runner.activations, network.spec, images, plan.method)
+        for count, ranges in enumerate(growing, start=1):
+            if count in counts:
+                found[count] = ranges()
+    record = plan.record()
+    return {
+        count: ActivationRanges(network.spec, network.record, record, ranges)
+        for count, ranges in found.items()
+    }

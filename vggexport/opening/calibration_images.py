@@ -1,0 +1,124 @@
+"""The images of one job: for calibration, and for checks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.artifact import CalibrationRecord
+from vggexport.errors import CalibrationError
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.system.progress import Steps
+
+DEFAULT_SAMPLES = 128
+
+SPARE_SYNTHETIC = 8
+"""Synthetic images beyond the calibration's, for checks. Always as many: the choice of images must
+not depend on whether a check follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationOptions:
+    """Which images, and how ranges are taken from them.
+
+    Attributes:
+        data: A folder, an ``.npz`` file or "synthetic".
+        samples: Number of images.
+        method: "minmax", "percentile", "entropy" or "mse".
+        seed: Of the choice of images, and of synthetic ones.
+    """
+
+    data: str = calibration.SYNTHETIC
+    samples: int = DEFAULT_SAMPLES
+    method: str = calibration.DEFAULT_METHOD
+    seed: int = 0
+
+
+class ImagePlan:
+    """The images of one job: the first for calibration, the last for checks.
+
+    Where the source has more images than the calibration takes, the checks get ones that it has
+    not seen; otherwise the last that it has.
+
+    Args:
+        options: Which images.
+        size: Side of the network's input.
+        calibrated: Images to take ranges from; 0 for none.
+        checked: Images to check on, at most.
+
+    Raises:
+        CalibrationError: The source cannot be used, or has fewer than ``calibrated`` images.
+    """
+
+    def __init__(
+        self, options: CalibrationOptions, size: int, *, calibrated: int, checked: int
+    ) -> None:
+        self.calibrated = calibrated
+        self.checked = checked
+        self.method = options.method
+        with translated():
+            source = calibration.open_source(
+                options.data, size=size, seed=options.seed, samples=calibrated + SPARE_SYNTHETIC
+            )
+            self._images = calibration.CalibrationImages(
+                source, calibrated or min(checked, 1), spare=checked, seed=options.seed
+            )
+        self._source = source.name
+        self._checks: deque[NDArray[np.uint8]] = deque(maxlen=checked)
+        self._stream = self._deliver()
+
+    def calibration_images(self) -> Iterator[NDArray[np.uint8]]:
+        """The images for calibration, uint8 (size, size, 3), once."""
+        return islice(self._stream, self.calibrated)
+
+    def check_images(self) -> NDArray[np.uint8]:
+        """The images for checks, uint8 (images, size, size, 3), after those for calibration."""
+        for _ in self._stream:
+            pass
+        return np.stack(self._checks)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The images skipped so far, with what is wrong with each."""
+        return tuple(f"{image.label}: {image.reason}" for image in self._images.unreadable)
+
+    def record(self) -> CalibrationRecord:
+        """What an artifact records of the calibration, once its images have been read."""
+        digests = self._images.digests[: self.calibrated]
+        return CalibrationRecord(
+            self._source, len(digests), self.method, calibration.fingerprint(digests), digests
+        )
+
+    def _deliver(self) -> Iterator[NDArray[np.uint8]]:
+        with translated():
+            for image in self._images:
+                self._checks.append(image.pixels)
+                yield image.pixels
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns the errors of ``calibration``, which knows nothing of this package, into ours."""
+    try:
+        yield
+    except calibration.CalibrationDataError as error:
+        raise CalibrationError(str(error)) from error
+
+
+def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
+    """Says so where ranges come from images that the tool made."""
+    if ranges and ranges.calibration.source == calibration.SYNTHETIC:
+        steps.progress.note("calibrated on synthetic images: for pipelines and latency only")
+
+
+def note_unreadable(plan: ImagePlan | None, steps: Steps) -> None:
+    """Names the images that were skipped."""
+    for image in plan.unreadable if plan else ():
+        steps.progress.note(f"skipped unreadable image {image}")

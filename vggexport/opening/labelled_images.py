@@ -1,0 +1,56 @@
+"""Labelled images that a command can go on with: unreadable ones noted, too many refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import calibration
+from vggexport.errors import CalibrationError
+from vggexport.system.progress import Steps
+
+MAX_UNREADABLE_FRACTION = 0.05
+
+
+def check_readable(
+    images: calibration.LabelledImages, unreadable: Sequence[str], steps: Steps
+) -> None:
+    """Notes what could not be read.
+
+    Args:
+        images: All of them.
+        unreadable: Which could not be, with what is wrong with each.
+        steps: Who notes it.
+
+    Raises:
+        CalibrationError: They are too many.
+    """
+    allowed = min(max(1, int(MAX_UNREADABLE_FRACTION * len(images))), len(images) - 1)
+    if len(unreadable) > allowed:
+        raise CalibrationError(
+            f"{images.source.name!r} has {len(unreadable)} unreadable images of {len(images)} "
+            f"where {allowed} are tolerated: {unreadable[0]}; replace or remove them"
+        )
+    for image in unreadable:
+        steps.progress.note(f"skipped unreadable image {image}")
+
+
+def readable(
+    images: calibration.LabelledImages, steps: Steps
+) -> tuple[calibration.LabelledImages, tuple[str, ...]]:
+    """Reads all images once, and gives those that can be read with the digests of their files.
+
+    Raises:
+        CalibrationError: Too many cannot be.
+    """
+    found: dict[int, str] = {}
+    unreadable = []
+    readings = calibration.read_ahead(images.source, range(len(images)))
+    for index, image in steps.track(readings, len(images)):
+        if isinstance(image, calibration.SourceImage):
+            found[index] = image.digest
+        else:
+            unreadable.append(f"{image.label}: {image.reason}")
+    check_readable(images, unreadable, steps)
+    return images.chosen(np.array(list(found))), tuple(found.values())

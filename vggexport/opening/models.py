@@ -1,0 +1,233 @@
+"""Networks that run side by side: opened from files and from weights, known to be the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import Artifact, format_of
+from vggexport.errors import ArtifactError, InputError
+from vggexport.formats.golden.golden_file import GoldenFile
+from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
+from vggexport.formats.registry import RUNNERS, WEIGHT_READERS
+from vggexport.formats.runner import Runner
+from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.precision import Precision
+from vggexport.results.verify import RunnerRecord
+from vggexport.system import registry
+from vggexport.system.progress import Steps
+from vggexport.weights import SpecRequest
+from vggexport.weights.files import described
+
+KERAS = "keras"
+"""As a reference: the Keras network of the other artifacts' weights."""
+
+MODEL_SUFFIXES = (".onnx", ".tflite")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How networks run.
+
+    Attributes:
+        threads: Threads of each runtime; 0 where the runtime chooses.
+        provider: ONNX Runtime's execution provider, or None for its CPU's.
+    """
+
+    threads: int = 0
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contestant:
+    """One network that runs, and what it is: of the Keras network that is made up from its spec.
+
+    Attributes:
+        path: The file, or the source of the weights.
+        runner: What runs it, entered.
+        artifact: What it is.
+        network: Its weights, where it is not a file.
+    """
+
+    path: str
+    runner: Runner
+    artifact: Artifact
+    network: Network | None = None
+
+    @property
+    def computes(self) -> bool:
+        """Whether it runs any images, rather than giving recorded answers for some."""
+        return self.artifact.format != GOLDEN
+
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """Kernels and biases as it computes with them, native, read one at a time.
+
+        Raises:
+            ArtifactError: They cannot be read out of the file.
+        """
+        if self.network:
+            return self.network.weights
+        extract = registry.load(WEIGHT_READERS, self.artifact.format)
+        extracted: Mapping[str, NDArray[np.float32]] = extract(Path(self.path))
+        return extracted
+
+    def record(self, seconds: float) -> RunnerRecord:
+        """What a report says of it, and of the seconds that it took."""
+        runner = self.runner
+        return RunnerRecord(
+            self.path, runner.runtime, runner.provider, self.artifact.precision, seconds
+        )
+
+
+def enter_golden(entered: ExitStack, file: GoldenFile) -> Contestant:
+    """The recorded answers of a golden file."""
+    runner = entered.enter_context(GoldenRunner(file))
+    return Contestant(str(file.path), runner, runner.artifact)
+
+
+def enter_all(
+    entered: ExitStack, sources: Sequence[str], options: RunOptions, steps: Steps
+) -> list[Contestant]:
+    """Opens files, and then weights, of whose network a file tells more than shapes do.
+
+    Args:
+        entered: Closes the runners.
+        sources: Paths of files and SavedModel directories, sources of weights, and :data:`KERAS`.
+        options: How they run.
+        steps: Who counts the seconds.
+
+    Raises:
+        ArtifactError: One cannot be read, or is not one of ours.
+        InputError: :data:`KERAS` stands alone.
+        Unavailable: A runtime or execution provider is not to be had.
+    """
+    with steps.step("load"):
+        files = {s: enter(entered, s, None, options, steps) for s in sources if is_model(s)}
+    known = next((file.artifact for file in files.values()), None)
+    return [files.get(s) or enter(entered, s, known, options, steps) for s in sources]
+
+
+def enter(
+    entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
+) -> Contestant:
+    """Opens one of them.
+
+    Args:
+        entered: Closes the runner.
+        source: A path, or a source of weights.
+        known: Of weights, which network they are of.
+        options: How it runs.
+        steps: Who counts the seconds.
+
+    Raises:
+        VggExportError: As :func:`enter_all`.
+    """
+    if is_model(source):
+        return _enter_file(entered, source, options)
+    return _enter_weights(entered, source, known, options, steps)
+
+
+def is_model(source: str) -> bool:
+    """Whether it is a model file or directory, rather than a source of weights."""
+    path = Path(source)
+    return path.is_dir() or path.suffix in MODEL_SUFFIXES
+
+
+def _enter_file(entered: ExitStack, source: str, options: RunOptions) -> Contestant:
+    path = Path(source)
+    file_format = format_of(path)
+    chosen = file_format == "onnx" and options.provider
+    extra = {"provider": chosen} if chosen else {}
+    loaded = registry.load(RUNNERS, file_format)(path, threads=options.threads, **extra)
+    runner: Runner = entered.enter_context(loaded)
+    if runner.artifact is None:
+        raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")
+    return Contestant(source, runner, runner.artifact)
+
+
+def _enter_weights(
+    entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
+) -> Contestant:
+    if source == KERAS:
+        network = _recorded_network(known, steps)
+    else:
+        told = None if known else described(Path(source))
+        request = known.spec if known else told.spec if told else SpecRequest()
+        wanted = NetworkOptions(weights=source, request=request)
+        network = open_network(wanted, steps, in_memory=True)
+    with steps.step("load"):
+        keras = registry.load(RUNNERS, KERAS)
+        runner: Runner = entered.enter_context(
+            keras(network.spec, dict(network.weights), threads=options.threads)
+        )
+    artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
+    return Contestant(source, runner, artifact, network)
+
+
+def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
+    """The weights that a file says it was made of."""
+    if known is None:
+        raise InputError(
+            "the reference keras is the Keras network of a file's weights, and no file is given: "
+            "name the weights instead"
+        )
+    record = known.weights
+    options = NetworkOptions(
+        weights=_recorded_source(known),
+        layout=record.layout,
+        init_missing=bool(record.initialized),
+        request=known.spec,
+        seed=record.seed or 0,
+    )
+    network = open_network(options, steps, in_memory=True)
+    if not network.record.same_tensors(record):
+        raise ArtifactError(
+            f"{known.path} was made of other weights than {record.source} has now: name those that "
+            "are meant with --reference"
+        )
+    return network
+
+
+def _recorded_source(known: Artifact) -> str:
+    """Where the weights of a file are: it knows the name of theirs, not the folder.
+
+    Raises:
+        InputError: They are neither here nor beside the file.
+    """
+    source = known.weights.source
+    if not Path(source).suffix:
+        return source  # random:0, imagenet
+    for folder in (Path(), Path(known.path).parent):
+        if (found := folder / source).is_file():
+            return str(found)
+    raise InputError(
+        f"{known.path} was made of {source}, which is neither here nor beside it: name the weights "
+        "with --reference"
+    )
+
+
+def check_same_network(first: Contestant, second: Contestant) -> None:
+    """Refuses to compare what cannot agree: other sizes, other classes, another mean.
+
+    Raises:
+        ArtifactError: They are different networks.
+    """
+    mine, theirs = (c.artifact.spec.to_json() for c in (first, second))
+    for key, value in mine.items():
+        if theirs[key] != value:
+            raise ArtifactError(
+                f"{first.path} and {second.path} are different networks: {key} is {value} "
+                f"and {theirs[key]}"
+            )
+    labels = first.artifact.labels, second.artifact.labels
+    if all(labels) and labels[0] != labels[1]:
+        differing = next(pair for pair in zip(*labels, strict=True) if pair[0] != pair[1])
+        raise ArtifactError(
+            f"{first.path} and {second.path} have different labels: {differing[0]!r} is "
+            f"{differing[1]!r} there"
+        )

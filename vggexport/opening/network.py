@@ -1,0 +1,177 @@
+"""The network that a command works on: its weights opened, its labels read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.errors import InputError
+from vggexport.network.spec import VGGSpec
+from vggexport.network.training_recipe import Recipe
+from vggexport.precision import Precision
+from vggexport.results.build import SummaryReport
+from vggexport.system.process import package_versions
+from vggexport.system.progress import Steps
+from vggexport.weights import SpecRequest, Weights, open_weights
+
+DEFAULT_WEIGHTS = "random:0"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """Which network, with which weights.
+
+    Attributes:
+        weights: "random[:SEED]", "imagenet" or a file.
+        layout: "auto", "native", "keras" or "torchvision".
+        init_missing: Fill layers that the file lacks with random weights.
+        sha256: Refuse any other weights file.
+        request: What of the network is fixed; the rest is taken from the file's shapes.
+        labels: A file with one class name a line.
+        seed: Of initialisation and of the choice of images.
+    """
+
+    weights: str = DEFAULT_WEIGHTS
+    layout: str = "auto"
+    init_missing: bool = False
+    sha256: str | None = None
+    request: VGGSpec | SpecRequest = field(default_factory=SpecRequest)
+    labels: Path | None = None
+    seed: int = 0
+
+    @property
+    def configuration(self) -> str:
+        """The column of table 1, or the name of blocks of one's own."""
+        return self.request.configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Opened weights and what artifacts record of them."""
+
+    weights: Weights
+    record: WeightsRecord
+    labels: tuple[str, ...]
+
+    @property
+    def spec(self) -> VGGSpec:
+        """The network's description."""
+        return self.weights.spec
+
+    def artifact(
+        self,
+        path: Path,
+        file_format: str,
+        precision: Precision,
+        *,
+        calibration: CalibrationRecord | None = None,
+        input_dtype: str = "float32",
+        batch: int | None = None,
+        full_integer: bool = False,
+    ) -> Artifact:
+        """The artifact object of a file of this network."""
+        return Artifact(
+            str(path),
+            file_format,
+            precision,
+            self.spec,
+            self.record,
+            calibration,
+            input_dtype=input_dtype,
+            batch=batch,
+            full_integer=full_integer,
+            labels=self.labels,
+            tools=package_versions(),
+        )
+
+
+def summarize(request: SpecRequest, recipe: Recipe | None = None) -> SummaryReport:
+    """The network as a table.
+
+    Args:
+        request: The network.
+        recipe: How it is trained, if that is to be shown.
+
+    Raises:
+        InputError: No such configuration, or a size is out of range.
+    """
+    return SummaryReport(request.with_defaults(), recipe)
+
+
+def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = False) -> Network:
+    """Opens the weights, reads the labels, and notes what the user should know of them.
+
+    Args:
+        options: Which network.
+        steps: Who counts the seconds.
+        in_memory: Read all weights now, once, and keep them: 553 MB for VGG-D.
+
+    Raises:
+        WeightsError: The weights cannot be used.
+        InputError: The labels cannot be used.
+        Unavailable: A package or the download is not to be had.
+    """
+    with steps.step("weights"):
+        weights = open_weights(
+            options.weights,
+            options.request,
+            layout=options.layout,
+            init_missing=options.init_missing,
+            seed=options.seed,
+            sha256=options.sha256,
+            progress=steps.progress.advance,
+        )
+        if in_memory:
+            weights = weights.in_memory()
+        labels = weights.labels
+        if options.labels:
+            labels = read_labels(options.labels, weights.spec.classes)
+        record = WeightsRecord(
+            weights.source,
+            weights.sha256,
+            weights.trained,
+            weights.layout,
+            weights.initialized,
+            options.seed if weights.initialized else None,
+        )
+    _note_weights(options, weights, steps)
+    return Network(weights, record, labels)
+
+
+def read_labels(path: Path, classes: int) -> tuple[str, ...]:
+    """Class names, one a line.
+
+    Raises:
+        InputError: The file cannot be read as UTF-8, or its lines are not one distinct name for
+            each class.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labels file {path} cannot be read as UTF-8 text: {error}") from error
+    labels = tuple(line.strip() for line in lines)
+    if len(labels) != classes or not all(labels):
+        named = sum(map(bool, labels))
+        raise InputError(
+            f"labels file {path} has {named} names on {len(labels)} lines: {classes} classes need "
+            "one name a line"
+        )
+    if twice := [label for label, count in Counter(labels).items() if count > 1]:
+        raise InputError(f"labels file {path} names twice: {', '.join(twice)}")
+    return labels
+
+
+def _note_weights(options: NetworkOptions, weights: Weights, steps: Steps) -> None:
+    if weights.source.startswith("random:"):
+        steps.progress.note(
+            f"weights are random ({weights.source}): for pipelines and latency, not for predictions"
+        )
+        return
+    if options.layout == "auto":
+        steps.progress.note(f"weights layout: {weights.layout} (auto)")
+    if weights.initialized:
+        steps.progress.note(
+            f"filled with random weights, seed {options.seed}: {', '.join(weights.initialized)}"
+        )

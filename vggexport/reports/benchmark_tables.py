@@ -1,0 +1,250 @@
+"""The tables of a benchmark as data: what every form of the report shows, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from vggexport.metrics.timing import Scenario
+from vggexport.results.benchmark import (
+    BenchmarkComparison,
+    BenchmarkReport,
+    BenchmarkResult,
+    Gate,
+    GatedResult,
+)
+from vggexport.system.number_text import counted
+
+Row = TypeVar("Row")
+
+NOTHING = "-"
+_MEGA, _MEBI, _GIBI = 10**6, 2**20, 2**30
+_FINE_MS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column: its head, and a row's cell in it."""
+
+    head: str
+    cell: Callable[[Row], str]
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with two or one decimals."""
+    if value is None:
+        return NOTHING
+    return f"{value:.2f}" if value < _FINE_MS else f"{value:.1f}"
+
+
+def bytes_text(value: int | None) -> str:
+    """Memory in MiB or GiB."""
+    if value is None:
+        return NOTHING
+    return f"{value / _GIBI:.2f} GiB" if value >= _GIBI else f"{value / _MEBI:.0f} MiB"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends of a ratio's 95 % interval."""
+    return NOTHING if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def _percentile(name: str) -> Callable[[BenchmarkResult], str]:
+    return lambda result: ms(result.latency.to_json()[name])
+
+
+_HOW: tuple[Column[BenchmarkResult], ...] = (
+    Column("threads", lambda r: str(r.threads)),
+    Column("batch", lambda r: str(r.batch)),
+)
+
+TIMES: tuple[Column[BenchmarkResult], ...] = (
+    *_HOW,
+    Column("runs", lambda r: str(r.measurement.runs)),
+    *(Column(name, _percentile(name)) for name in ("p50", "p90", "p95", "p99")),
+    Column("images/s", lambda r: f"{r.throughput_per_s:.1f}"),
+    Column("GFLOP/s", lambda r: f"{r.gflop_per_s:.1f}"),
+    Column("of ceiling", lambda r: _percent(r.ceiling_share)),
+)
+"""Steady state."""
+
+OFFLINE: tuple[Column[BenchmarkResult], ...] = (
+    *_HOW,
+    Column("runs", lambda r: str(r.measurement.runs)),
+    Column("mean ms", _percentile("mean")),
+    *TIMES[-3:],
+)
+"""The same where whole turns were timed."""
+
+COSTS: tuple[Column[BenchmarkResult], ...] = (
+    *_HOW,
+    Column("load ms", lambda r: ms(r.load_ms)),
+    Column("first ms", lambda r: ms(r.first_ms)),
+    Column("peak RSS", lambda r: bytes_text(r.peak_rss_bytes)),
+    Column("size", lambda r: f"{(r.artifact.size_bytes or 0) / _MEGA:.1f} MB"),
+    Column("runtime", lambda r: r.runtime),
+)
+"""What it takes to get there."""
+
+DEVICE: tuple[Column[BenchmarkResult], ...] = (
+    Column("asked for", lambda r: r.provider_requested),
+    Column("ran on", lambda r: r.provider),
+    Column("nodes", lambda r: _percent(r.placement.node_share if r.placement else None)),
+    Column("MACs", lambda r: _percent(r.placement.mac_share if r.placement else None)),
+    Column("transfer ms", lambda r: ms(r.transfer_ms)),
+    Column("GPU memory", lambda r: bytes_text(r.gpu_memory_bytes)),
+)
+"""What really ran."""
+
+COMPARISONS: tuple[Column[BenchmarkComparison], ...] = (
+    Column("threads", lambda c: str(c.b.threads)),
+    Column("batch", lambda c: str(c.b.batch)),
+    Column("p50 ratio", lambda c: f"{c.ratio.value:.3f}"),
+    Column("95 % interval", lambda c: interval(c.ratio.low, c.ratio.high)),
+)
+
+GATED: tuple[Column[GatedResult], ...] = (
+    Column("threads", lambda g: str(g.result.threads)),
+    Column("batch", lambda g: str(g.result.batch)),
+    Column("times the baseline", lambda g: f"{g.ratio.value:.3f}"),
+    Column("95 % interval", lambda g: interval(g.ratio.low, g.ratio.high)),
+    Column("verdict", lambda g: g.verdict.value),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table in words.
+
+    Attributes:
+        title: What it shows.
+        names: Columns from the left that hold names; those after them hold figures.
+        heads: Of its columns.
+        rows: As many cells each.
+    """
+
+    title: str
+    names: int
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
+    """All tables that the report has something for."""
+    name = labels(report)
+    files = [(name[result.artifact.path],) for result in report.results]
+    is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
+    shown = OFFLINE if is_offline else TIMES
+    yield _sheet("Latency", ("file",), files, shown, report.results)
+    yield _sheet("Cost", ("file",), files, COSTS, report.results)
+    if _has_device(report):
+        yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
+    if report.comparisons:
+        pairs = [(name[c.b.artifact.path], name[c.a.artifact.path]) for c in report.comparisons]
+        yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, report.comparisons)
+    if gate := report.gate:
+        held = [(name[gated.result.artifact.path],) for gated in gate.results]
+        yield _sheet(f"Gate: {gate.verdict}", ("file",), held, GATED, gate.results)
+
+
+def _sheet(
+    title: str,
+    first: tuple[str, ...],
+    names: Sequence[tuple[str, ...]],
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+) -> Sheet:
+    heads = (*first, *(column.head for column in columns))
+    cells = (tuple(column.cell(row) for column in columns) for row in rows)
+    return Sheet(
+        title, len(first), heads, tuple((*n, *c) for n, c in zip(names, cells, strict=True))
+    )
+
+
+def labels(report: BenchmarkReport) -> dict[str, str]:
+    """Of each path as much of its end as no other has."""
+    paths = dict.fromkeys(result.artifact.path for result in report.results)
+    found = {}
+    for path in paths:
+        parts = Path(path).parts
+        ends = ("/".join(parts[-n:]) for n in range(1, len(parts)))
+        others = [f"/{other}" for other in paths if other != path]
+        unique = (end for end in ends if not any(o.endswith(f"/{end}") for o in others))
+        found[path] = next(unique, path)
+    return found
+
+
+def reasons(report: BenchmarkReport) -> Iterator[str]:
+    """Why there are gaps in the tables, each once."""
+    found = [reason for result in report.results for reason in result.measurement.unsupported()]
+    if any(comparison.ratio.low is None for comparison in report.comparisons):
+        found.append("an interval needs 5 launches or 5 rounds, each of a run at least")
+    yield from dict.fromkeys(found)
+
+
+def environment(report: BenchmarkReport) -> dict[str, str]:
+    """The machine in some lines."""
+    machine = report.machine
+    features = [name for name, has in machine.cpu_features.items() if has]
+    lines = {
+        "machine": f"{machine.cpu_model}, {machine.architecture}, {len(machine.affinity)} of "
+        f"{machine.logical_cores} logical cores, {machine.physical_cores} physical",
+        "CPU has": ", ".join(features) or "none of the instruction sets that matter here",
+        "state": ", ".join(_state(report)),
+        "versions": ", ".join(f"{k} {v}" for k, v in machine.packages.items()),
+    }
+    if machine.thread_settings:
+        lines["settings"] = " ".join(f"{k}={v}" for k, v in machine.thread_settings.items())
+    if report.gpu:
+        lines["GPU"] = f"{report.gpu.name}, driver {report.gpu.driver}"
+    for ceiling in report.ceilings:
+        speeds = [f"{name} {value:.0f} GFLOP/s" for name, value in ceiling.gflop_per_s.items()]
+        if ceiling.gbyte_per_s is not None:
+            speeds.append(f"memory {ceiling.gbyte_per_s:.0f} GB/s")
+        lines[f"ceiling, {counted(ceiling.threads, 'thread')}"] = (
+            ", ".join(speeds) or "not measured"
+        )
+    return lines
+
+
+def _state(report: BenchmarkReport) -> Iterator[str]:
+    machine = report.machine
+    load = machine.load_average
+    yield "load average " + ("not told" if load is None else f"{load:.2f}")
+    yield f"governor {machine.governor or 'not told'}"
+    if machine.frequency_mhz is not None:
+        yield f"{machine.frequency_mhz:.0f} MHz"
+    if machine.temperature_c is not None:
+        yield f"{machine.temperature_c:.0f} °C"
+
+
+def gate(result: Gate) -> str:
+    """The verdict and what was allowed, in a sentence."""
+    bound = 1 + result.max_regression
+    return f"{result.verdict}; up to {bound:.3f} times {result.baseline} is allowed"
+
+
+def sustained(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
+    """Of each sustained result, its name and its minutes."""
+    names = labels(report)
+    for result in report.results:
+        if not result.minutes:
+            continue
+        medians = ", ".join(ms(minute.p50_ms) for minute in result.minutes)
+        ratio = result.last_to_first_minute
+        end = "" if ratio is None else f"; last to first {ratio:.3f}"
+        yield names[result.artifact.path], f"p50 by minute {medians} ms{end}"
+
+
+def _has_device(report: BenchmarkReport) -> bool:
+    """Whether anything ran, or was to run, elsewhere than on the CPU's own provider."""
+    return any(
+        result.provider_requested != "CPUExecutionProvider" or result.transfer_ms is not None
+        for result in report.results
+    )

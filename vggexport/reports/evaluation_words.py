@@ -1,0 +1,77 @@
+"""What an evaluation says in words, the same in every rendering of its report."""
+
+from __future__ import annotations
+
+from vggexport.metrics.accuracy import Interval, PairedCounts, Verdict
+from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
+from vggexport.system.number_text import counted, printable
+
+DEFINITIONS = (
+    "Top-1 and top-5 are the shares of images whose class is the best, or among the five best, of "
+    "a network's answers, with 95 % Wilson intervals. Agreement is the share of images with the "
+    "best class of the first network; the drop is top-1 of that one less that of the other, with a "
+    "95 % interval for paired answers (Agresti and Min 2005). The exact McNemar test says how "
+    "likely so unequal numbers of images that one alone gets right would be, were both equally "
+    "good."
+)
+
+
+def headline(report: EvaluationReport) -> str:
+    """The verdict, a sentence."""
+    match report.verdict:
+        case None:
+            networks, images = len(report.results), report.images
+            return f"{counted(networks, 'network')} on {counted(images, 'image')}."
+        case Verdict.PASS:
+            return "All limits are kept."
+        case Verdict.FAIL:
+            return "A limit is not kept."
+        case Verdict.INCONCLUSIVE:
+            return f"{report.images} images are too few to tell whether the limits are kept."
+
+
+def interval(found: Interval) -> str:
+    """Both ends: "81.2...88.9"."""
+    return f"{100 * found.low:.1f}...{100 * found.high:.1f}"
+
+
+def paired(counts: PairedCounts) -> str:
+    """The drop and its interval, in points: "0.42 (-0.9...1.7)"."""
+    return f"{100 * counts.drop:.2f} ({interval(counts.drop_interval)})"
+
+
+def p_value(value: float) -> str:
+    """Of a test: "0.031", "< 0.001"."""
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"  # noqa: PLR2004  three digits are shown
+
+
+def verdict(check: GateCheck) -> str:
+    """Of one limit, a word; in capitals where it must not be overlooked."""
+    return "FAILED" if check.verdict is Verdict.FAIL else check.verdict.value
+
+
+def verdict_line(check: GateCheck) -> str:
+    """One limit: the verdict and its clause."""
+    return f"{verdict(check)}: {printable(check.clause)}"
+
+
+def findings(result: EvaluationResult) -> dict[str, str]:
+    """What there is to say of a network beside its figures: a name and a sentence each."""
+    found: dict[str, str] = {}
+    if result.seen:
+        found["not unseen"] = (
+            f"{result.seen} of the images were calibrated on: what they say of unseen images is "
+            "too good"
+        )
+    if result.accuracy.unanswered:
+        found["no answer"] = (
+            f"probabilities of {result.accuracy.unanswered} images are not finite, which counts as "
+            "wrong"
+        )
+    if compared := result.comparison:
+        counts = compared.counts
+        found["beside the first"] = (
+            f"{counts.only_first} images only {printable(compared.first)} gets right, "
+            f"{counts.only_second} only this one"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Results as JUnit XML, which the dashboards of CI servers read."""

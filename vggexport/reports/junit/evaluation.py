@@ -1,0 +1,56 @@
+"""An evaluation as JUnit XML: a test case a network, or one a limit where limits are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from vggexport.metrics.accuracy import Verdict
+from vggexport.reports.evaluation_words import findings, interval
+from vggexport.reports.junit.verification import suite
+from vggexport.results.evaluate import EvaluationReport, EvaluationResult
+from vggexport.system.number_text import printable, share
+
+SUITE = "vggexport.evaluate"
+
+
+def evaluation(report: EvaluationReport) -> str:
+    """One suite, a test case a network."""
+    properties = {
+        "images": str(report.images),
+        "unreadable": str(len(report.unreadable)),
+        "source": printable(report.source),
+        "engine": report.engine,
+        "peak_rss_bytes": str(report.peak_rss_bytes),
+    }
+    cases = [_case(report, result) for result in report.results]
+    return suite(SUITE, cases, properties, sum(report.seconds.values()))
+
+
+def _case(report: EvaluationReport, result: EvaluationResult) -> ET.Element:
+    name = printable(result.runner.path)
+    attributes = {"classname": SUITE, "name": name, "time": f"{result.runner.seconds:.3f}"}
+    case = ET.Element("testcase", attributes)
+    text = "\n".join((_figures(result), *map(": ".join, findings(result).items())))
+    if broken := "; ".join(_broken(report, result)):
+        failure = ET.SubElement(case, "failure", {"type": "accuracy", "message": broken})
+        failure.text = text
+    else:
+        ET.SubElement(case, "system-out").text = text
+    return case
+
+
+def _broken(report: EvaluationReport, result: EvaluationResult) -> Iterator[str]:
+    failing = {Verdict.FAIL, Verdict.INCONCLUSIVE} if report.strict else {Verdict.FAIL}
+    for check in report.checks:
+        if check.path == result.runner.path and check.verdict in failing:
+            yield f"{check.verdict.value}: {printable(check.clause)}"
+
+
+def _figures(result: EvaluationResult) -> str:
+    accuracy = result.accuracy
+    return (
+        f"{result.runner.precision.value}, {result.runner.runtime}: top-1 {share(accuracy.top1)} "
+        f"(95 %: {interval(accuracy.top1_interval)}), top-5 {share(accuracy.top5)}, agreement "
+        f"{share(result.agreement)}"
+    )

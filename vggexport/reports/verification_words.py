@@ -1,0 +1,112 @@
+"""What a verification says in words, the same in every rendering of its report."""
+
+from __future__ import annotations
+
+from vggexport.metrics.parity import Tolerance
+from vggexport.results.verify import (
+    CandidateReport,
+    Diagnosis,
+    Guess,
+    LayerParity,
+    RunnerRecord,
+    Trial,
+    VerifyReport,
+)
+from vggexport.system.number_text import decibels, difference, printable, probability, share
+
+DEFINITIONS = (
+    "SQNR is 10 log10 of the power of the reference's values over that of the differences; of the "
+    "probabilities, or of the logits, taken as log-probabilities minus their mean an image. Top-1 "
+    "and top-5 are the shares of the reference's best classes that a file finds too."
+)
+
+
+def headline(report: VerifyReport) -> str:
+    """The verdict, a sentence."""
+    total, failed = len(report.candidates), len(report.failures)
+    if not failed:
+        subject = "The file is" if total == 1 else f"All {total} files are"
+        return f"{subject} within tolerance."
+    verb = "is" if failed == 1 else "are"
+    return f"{failed} of {total} {'file' if total == 1 else 'files'} {verb} out of tolerance."
+
+
+def verdict(candidate: CandidateReport) -> str:
+    """The same for one file, a word; in capitals where it must not be overlooked."""
+    return "FAILED" if candidate.failures else "passed"
+
+
+def described(runner: RunnerRecord) -> str:
+    """A network and what ran it: "vgg_d.onnx, float32, onnxruntime 1.32.0"."""
+    return f"{printable(runner.path)}, {runner.precision.value}, {runner.runtime}"
+
+
+def guess(best: Guess) -> str:
+    """A class and its probability: "tulip 97.5%", or "class 4 97.5%" without labels."""
+    name = f"class {best.index}" if best.label == str(best.index) else printable(best.label)
+    return f"{name} {probability(best.probability)}"
+
+
+def limits(tolerance: Tolerance) -> tuple[str, ...]:
+    """What a file must reach, a clause each."""
+    given = {
+        "max abs at most": (difference, tolerance.max_abs),
+        "SQNR of the logits at least": (decibels, tolerance.min_logit_sqnr_db),
+        "SQNR of the probabilities at least": (decibels, tolerance.min_sqnr_db),
+        "top-1 agreement at least": (share, tolerance.min_top1_agreement),
+    }
+    return tuple(
+        f"{name} {text(value)}" for name, (text, value) in given.items() if value is not None
+    )
+
+
+def stands_out(candidate: CandidateReport, layer: LayerParity) -> bool:
+    """Whether this is the first layer that falls by more than its neighbours explain."""
+    return candidate.suspicious is not None and candidate.suspicious.name == layer.name
+
+
+def findings(candidate: CandidateReport) -> dict[str, str]:
+    """What there is to say of a file beside its figures: a name and a sentence each, in order.
+
+    Of a file that failed: what is out of tolerance, and the mistake that explains it. Of any file:
+    the layer that stands out, and the images that it was calibrated on.
+    """
+    found: dict[str, str] = {}
+    if candidate.failures:
+        found["out of tolerance"] = ", ".join(candidate.failures)
+        if candidate.diagnosis:
+            found |= _diagnosed(candidate.diagnosis)
+    if suspicious := candidate.suspicious:
+        found["first layer"] = (
+            f"{suspicious.name} has {decibels(suspicious.sqnr_db)} where the layers around it make "
+            f"one expect {decibels(suspicious.expected_db)}"
+        )
+    if candidate.seen:
+        found["not unseen"] = (
+            f"{candidate.seen} of the images were calibrated on: what they say of unseen images is "
+            "too good"
+        )
+    return found
+
+
+def figure(trial: Trial) -> str:
+    """What was measured with and without a mistake."""
+    return (
+        f"{trial.figure}: {decibels(trial.without_db)} as the file is, {decibels(trial.with_db)} "
+        "with the mistake made up for"
+    )
+
+
+def _diagnosed(diagnosis: Diagnosis) -> dict[str, str]:
+    if trial := diagnosis.named:
+        layer = f" in {trial.layer}" if trial.layer else ""
+        return {
+            "fault": f"{trial.fault}{layer}: {trial.description}",
+            "figure": figure(trial),
+            "fix": trial.fix,
+        }
+    tried = ", ".join(f"{trial.fault} ({decibels(trial.with_db)})" for trial in diagnosis.trials)
+    nothing = "no known mistake explains it"
+    return {
+        "fault": f"{nothing}; tried on {diagnosis.images} images: {tried}" if tried else nothing
+    }

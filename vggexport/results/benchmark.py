@@ -1,0 +1,371 @@
+"""What ``vggexport benchmark`` found out, as frozen values. Verdicts are derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vggexport.artifact import Artifact
+from vggexport.metrics.placement import Placement
+from vggexport.metrics.timing import Latency, Measurement, Ratio, Verdict, judge
+from vggexport.precision import Precision
+from vggexport.results.build import SCHEMA
+from vggexport.system.gpu import Gpu
+from vggexport.system.machine import Machine
+from vggexport.system.number_text import counted
+
+CPU_PROVIDER = "CPUExecutionProvider"
+
+_GIGA = 10**9
+_MS_PER_S = 1000
+_DIGITS = 5
+"""Of milliseconds in JSON: 10 ns, finer than clocks are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that this machine did in the same run (``vggexport.ceilings``).
+
+    Attributes:
+        provider: What computed: ONNX Runtime's name, "CPUExecutionProvider" for every CPU runtime.
+        threads: On so many threads.
+        gflop_per_s: Of a matrix product, by the precision that is computed in; for int8 Gop/s.
+        gbyte_per_s: Read from memory; None where it could not be measured.
+    """
+
+    provider: str
+    threads: int
+    gflop_per_s: Mapping[str, float]
+    gbyte_per_s: float | None
+
+    def of(self, precision: Precision) -> float | None:
+        """GFLOP/s of what files of a precision are computed in.
+
+        CPUs compute float16 files in float32, and CUDA int8 files in float.
+        """
+        is_cpu = self.provider == CPU_PROVIDER
+        if precision is Precision.FLOAT16:
+            computed = Precision.FLOAT32 if is_cpu else Precision.FLOAT16
+        elif precision is Precision.FLOAT32 or not is_cpu:
+            computed = Precision.FLOAT32
+        else:
+            computed = Precision.INT8
+        return self.gflop_per_s.get(computed.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "provider": self.provider,
+            "threads": self.threads,
+            "gflop_per_s": dict(self.gflop_per_s),
+            "gbyte_per_s": self.gbyte_per_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute of a sustained run.
+
+    Attributes:
+        p50_ms: Median of its runs.
+        frequency_mhz: Mean of the cores' at its end; None where the system does not tell.
+        temperature_c: The hottest sensor's at its end, in degrees Celsius; None likewise.
+    """
+
+    p50_ms: float
+    frequency_mhz: float | None
+    temperature_c: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "p50_ms": round(self.p50_ms, _DIGITS),
+            "frequency_mhz": self.frequency_mhz,
+            "temperature_c": self.temperature_c,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """One artifact with one number of threads and one batch.
+
+    Attributes:
+        artifact: What was measured.
+        runtime: What computed, and its version.
+        provider_requested: Execution provider that was asked for.
+        provider: The one that computed.
+        threads: Of the runtime.
+        batch: Images a run.
+        measurement: The timings.
+        load_ms: From the file to a network that can run, the median of the launches.
+        first_ms: The first run, likewise.
+        peak_rss_bytes: Of the process that did nothing else, the largest.
+        gpu_memory_bytes: Largest; None without a GPU.
+        transfer_ms: Input to the device and result back; None where nothing is copied.
+        placement: Where the nodes ran; None where the runtime has one place only.
+        provider_options: As the runtime reports them.
+        fallback: Why it is not on the provider that was asked for; empty if it is.
+        ceiling: What the machine can do; None if it was not measured.
+        minutes: Of a sustained run, in order.
+        measured_at: Unix time of the first counted run, in seconds.
+    """
+
+    artifact: Artifact
+    runtime: str
+    provider_requested: str
+    provider: str
+    threads: int
+    batch: int
+    measurement: Measurement
+    load_ms: float
+    first_ms: float
+    peak_rss_bytes: int
+    gpu_memory_bytes: int | None = None
+    transfer_ms: float | None = None
+    placement: Placement | None = None
+    provider_options: Mapping[str, str] = field(default_factory=dict)
+    fallback: str = ""
+    ceiling: Ceiling | None = None
+    minutes: tuple[Minute, ...] = ()
+    measured_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The artifact's, without its folder."""
+        return Path(self.artifact.path).name
+
+    @property
+    def latency(self) -> Latency:
+        """Milliseconds a run."""
+        return self.measurement.latency()
+
+    @property
+    def typical_ms(self) -> float:
+        """The median of a run; of whole turns the mean."""
+        latency = self.latency
+        return latency.mean if latency.p50 is None else latency.p50
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Images a second."""
+        return self.batch / self.measurement.mean_ms * _MS_PER_S
+
+    @property
+    def gflop_per_s(self) -> float:
+        """By the multiply-accumulates of the network's layers, two operations each."""
+        macs = self.artifact.spec.macs * self.batch
+        return 2 * macs / (self.typical_ms / _MS_PER_S) / _GIGA
+
+    @property
+    def ceiling_gflop_per_s(self) -> float | None:
+        """What a matrix product in its precision reached."""
+        return self.ceiling.of(self.artifact.precision) if self.ceiling else None
+
+    @property
+    def ceiling_share(self) -> float | None:
+        """Fraction of that; above 1 where convolutions multiply less than their definition says."""
+        ceiling = self.ceiling_gflop_per_s
+        return None if ceiling is None else self.gflop_per_s / ceiling
+
+    @property
+    def last_to_first_minute(self) -> float | None:
+        """Median of the last minute over that of the first; None for less than two."""
+        if len(self.minutes) < len(("first", "last")):
+            return None
+        return self.minutes[-1].p50_ms / self.minutes[0].p50_ms
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys and further ones."""
+        measurement = self.measurement
+        latency = self.latency.to_json()
+        return {
+            "path": self.artifact.path,
+            "format": self.artifact.format,
+            "precision": self.artifact.precision.value,
+            "runtime": self.runtime,
+            "provider_requested": self.provider_requested,
+            "provider": self.provider,
+            "threads": self.threads,
+            "batch": self.batch,
+            "scenario": measurement.scenario.value,
+            "runs": measurement.runs,
+            "latency_ms": {k: None if v is None else round(v, _DIGITS) for k, v in latency.items()},
+            "early_stopping_ms": measurement.early_stopping_ms(),
+            "unsupported": list(measurement.unsupported()),
+            "throughput_per_s": self.throughput_per_s,
+            "load_ms": self.load_ms,
+            "first_ms": self.first_ms,
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "gpu_memory_bytes": self.gpu_memory_bytes,
+            "transfer_ms": self.transfer_ms,
+            "size_bytes": self.artifact.size_bytes,
+            "macs": self.artifact.spec.macs,
+            "gflop_per_s": self.gflop_per_s,
+            "ceiling_gflop_per_s": self.ceiling_gflop_per_s,
+            "ceiling_share": self.ceiling_share,
+            "placement": self.placement and self.placement.to_json(),
+            "provider_options": dict(self.provider_options),
+            "fallback": self.fallback or None,
+            "sustained": self._sustained(),
+            "measured_at": self.measured_at,
+            "rounds": [list(launch) for launch in measurement.rounds],
+            "samples_ms": [round(sample, _DIGITS) for sample in measurement.samples_ms],
+        }
+
+    def _sustained(self) -> dict[str, Any] | None:
+        if not self.minutes:
+            return None
+        return {
+            "minutes": [minute.to_json() for minute in self.minutes],
+            "ratio_last_first": self.last_to_first_minute,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkComparison:
+    """Two artifacts that took turns: how the median of ``b`` compares with that of ``a``."""
+
+    a: BenchmarkResult
+    b: BenchmarkResult
+    ratio: Ratio
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys and what both were measured with."""
+        return {
+            "a": self.a.artifact.path,
+            "b": self.b.artifact.path,
+            "threads": self.b.threads,
+            "batch": self.b.batch,
+            **self.ratio.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GatedResult:
+    """One result held to its baseline.
+
+    Attributes:
+        result: What was measured now.
+        ratio: Of its median to the baseline's.
+        verdict: Of the ratio.
+        paired: Whether the baseline took turns with it, or ran at another time.
+    """
+
+    result: BenchmarkResult
+    ratio: Ratio
+    verdict: Verdict
+    paired: bool
+
+    @classmethod
+    def judged(
+        cls, result: BenchmarkResult, ratio: Ratio, max_regression: float, *, paired: bool
+    ) -> GatedResult:
+        """With the verdict that the ratio gives."""
+        return cls(result, ratio, judge(ratio, max_regression), paired)
+
+    def __str__(self) -> str:
+        low, high = self.ratio.low, self.ratio.high
+        interval = "too few runs for an interval" if low is None else f"{low:.3f} to {high:.3f}"
+        return (
+            f"{self.result.name}, batch {self.result.batch}, "
+            f"{counted(self.result.threads, 'thread')}: "
+            f"{self.ratio.value:.3f} times the baseline ({interval})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "path": self.result.artifact.path,
+            "threads": self.result.threads,
+            "batch": self.result.batch,
+            **self.ratio.to_json(),
+            "paired": self.paired,
+            "verdict": self.verdict.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether anything became slower than allowed.
+
+    Attributes:
+        baseline: What it was held to.
+        max_regression: 0.05 allows 5 % more time.
+        strict: Whether an inconclusive gate is a failure.
+        results: What was held to it; at least one.
+    """
+
+    baseline: str
+    max_regression: float
+    strict: bool
+    results: tuple[GatedResult, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the results'."""
+        found = {gated.verdict for gated in self.results}
+        worst_first = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+        return next(verdict for verdict in worst_first if verdict in found)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is too slow, a clause each; with ``strict`` what may be, too."""
+        refused = {Verdict.FAIL, Verdict.INCONCLUSIVE} if self.strict else {Verdict.FAIL}
+        return tuple(f"{g} ({g.verdict})" for g in self.results if g.verdict in refused)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's key and further ones."""
+        return {
+            "verdict": self.verdict.value,
+            "baseline": self.baseline,
+            "max_regression": self.max_regression,
+            "strict": self.strict,
+            "results": [gated.to_json() for gated in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkReport:
+    """Everything that one run of ``vggexport benchmark`` found out.
+
+    Attributes:
+        machine: What it ran on.
+        gpu: The same, of a run on a GPU.
+        results: In the order of artifacts, within threads and batches.
+        comparisons: Of every further artifact with the first.
+        ceilings: What the machine can do.
+        gate: None without a baseline.
+        notes: What a reader must know, a sentence each.
+        seconds: Wall-clock seconds by step.
+    """
+
+    machine: Machine
+    gpu: Gpu | None
+    results: tuple[BenchmarkResult, ...]
+    comparisons: tuple[BenchmarkComparison, ...]
+    ceilings: tuple[Ceiling, ...]
+    gate: Gate | None
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What the gate does not let pass, a clause each."""
+        return self.gate.failures if self.gate else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys and further ones."""
+        gpu = self.gpu and self.gpu.to_json()
+        return {
+            "schema": SCHEMA,
+            "environment": self.machine.to_json() | {"gpu": gpu},
+            "results": [result.to_json() for result in self.results],
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "ceilings": [ceiling.to_json() for ceiling in self.ceilings],
+            "gate": self.gate and self.gate.to_json(),
+            "notes": list(self.notes),
+            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
+            "passed": not self.failures,
+        }

@@ -1,0 +1,163 @@
+"""What a bundle is: its files, where each came from, and what made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from vggexport.artifact import RUNTIMES, Artifact, CalibrationRecord
+from vggexport.errors import ArtifactError, one_line
+
+SCHEMA = 1
+KIND = "vggexport bundle"
+
+_WRONG_KINDS = (
+    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What conversions raise where JSON holds something else; of an infinite number OverflowError."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundledArtifact:
+    """A model in a bundle.
+
+    Attributes:
+        artifact: What it is; its path is the one in the bundle.
+        files: Its files in the bundle: one, or those of a directory.
+        source_name: Name of the file or directory that was handed in.
+        converted_from: Digest of the file that it was made of, where it is not as it was exported.
+    """
+
+    artifact: Artifact
+    files: tuple[str, ...]
+    source_name: str
+    converted_from: str | None = None
+
+    @property
+    def lineage(self) -> list[dict[str, Any]]:
+        """From the weights to the file, a step each, by digests."""
+        artifact, weights = self.artifact, self.artifact.weights
+        steps: list[dict[str, Any]] = [
+            {"step": "weights", "source": weights.source, "sha256": weights.sha256}
+        ]
+        if artifact.calibration:
+            steps.append(_calibration_step(artifact.calibration))
+        exported = self.converted_from or artifact.sha256
+        steps.append({"step": "export", "sha256": exported, "tools": dict(artifact.tools)})
+        if self.converted_from:
+            steps.append({"step": "convert", "sha256": artifact.sha256})
+        return steps
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "artifact": self.artifact.to_json(),
+            "files": list(self.files),
+            "source_name": self.source_name,
+            "converted_from": self.converted_from,
+            "lineage": self.lineage,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`; a missing key raises KeyError, an unknown format ValueError."""
+        converted, artifact = data["converted_from"], Artifact.from_json(data["artifact"])
+        if artifact.format not in RUNTIMES:
+            raise ValueError(f"format {artifact.format!r}")
+        return cls(
+            artifact,
+            tuple(map(str, data["files"])),
+            str(data["source_name"]),
+            None if converted is None else str(converted),
+        )
+
+
+def _calibration_step(record: CalibrationRecord) -> dict[str, Any]:
+    return {
+        "step": "calibrate",
+        "source": record.source,
+        "samples": record.samples,
+        "method": record.method,
+        "fingerprint": record.fingerprint,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The bundle as a whole.
+
+    Attributes:
+        name: Its name.
+        layout: How its models are laid out.
+        artifacts: Its models.
+        labels: A name a class, or nothing.
+        licence: Of the weights, or None where nobody said.
+        weights_source: Where the weights came from, in words.
+        moment: Date of its files, in seconds since 1970.
+        tools: Versions of the packages that packed it.
+        reports: JSON reports in it.
+    """
+
+    name: str
+    layout: str
+    artifacts: tuple[BundledArtifact, ...]
+    labels: tuple[str, ...]
+    licence: str | None
+    weights_source: str
+    moment: int
+    tools: Mapping[str, str]
+    reports: tuple[str, ...] = ()
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its answers mean anything."""
+        return all(bundled.artifact.weights.trained for bundled in self.artifacts)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a bundle holds."""
+        return {
+            "schema": SCHEMA,
+            "kind": KIND,
+            "name": self.name,
+            "layout": self.layout,
+            "trained": self.is_trained,
+            "weights_source": self.weights_source,
+            "licence": self.licence,
+            "source_date_epoch": self.moment,
+            "tools": dict(self.tools),
+            "labels": list(self.labels) or None,
+            "artifacts": [bundled.to_json() for bundled in self.artifacts],
+            "reports": list(self.reports),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`.
+
+        Raises:
+            ArtifactError: It is not that.
+        """
+        try:
+            _check_kind(data)
+            return cls(
+                str(data["name"]),
+                str(data["layout"]),
+                tuple(map(BundledArtifact.from_json, data["artifacts"])),
+                tuple(map(str, data["labels"] or ())),
+                None if data["licence"] is None else str(data["licence"]),
+                str(data["weights_source"]),
+                int(data["source_date_epoch"]),
+                {str(name): str(version) for name, version in dict(data["tools"]).items()},
+                tuple(map(str, data["reports"])),
+            )
+        except (*_WRONG_KINDS, ArtifactError) as error:
+            raise ArtifactError(
+                f"the manifest is not readable ({one_line(error)}): get the bundle anew, or update "
+                "vggexport"
+            ) from error
+
+
+def _check_kind(data: Mapping[str, Any]) -> None:
+    if (data["kind"], data["schema"]) != (KIND, SCHEMA):
+        raise ValueError(f"kind {data['kind']!r}, schema {data['schema']!r}")

@@ -1,0 +1,1 @@
+"""What the operating system offers: output files, progress, processes, the machine."""

@@ -1,0 +1,268 @@
+"""How far a training is, and how it is kept on disk so that it can go on as if never stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.errors import InputError
+from vggexport.network.training_recipe import Recipe
+from vggexport.weights.safetensors_file import read_metadata, read_safetensors, write_safetensors
+
+METADATA_KEY = "vggexport.training"
+STATE_NAME = "state.safetensors"
+VELOCITY = "velocity:"
+"""Stands before the name of a tensor whose momentum is kept."""
+
+Tensors = Mapping[str, Any]
+"""By name what has a shape and can be made an array, such as a variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch gave.
+
+    Attributes:
+        number: From 1.
+        learning_rate: Of its steps.
+        loss: Mean loss of the steps, L2 penalty included, with dropout.
+        validation_loss: Mean cross-entropy of the validation images.
+        validation_accuracy: Share of those that are right.
+        seconds: Wall-clock seconds.
+    """
+
+    number: int
+    learning_rate: float
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it; :class:`Epoch` takes it back."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def better_than(self, other: Epoch | None) -> bool:
+        """Whether its weights are to be kept: more accurate, or as accurate with less loss."""
+        if other is None:
+            return True
+        mine, theirs = (
+            (epoch.validation_accuracy, -epoch.validation_loss) for epoch in (self, other)
+        )
+        return mine > theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The epochs so far, and what follows from them.
+
+    Attributes:
+        recipe: How it is trained.
+        learning_rate: Of the next epoch.
+        history: The epochs so far.
+        best: The one whose weights are kept.
+        waited: Epochs since validation accuracy last rose, or since the rate was last divided.
+        decreases: How often the rate was divided.
+    """
+
+    recipe: Recipe
+    learning_rate: float
+    history: tuple[Epoch, ...] = ()
+    best: Epoch | None = None
+    waited: int = 0
+    decreases: int = 0
+
+    @classmethod
+    def begin(cls, recipe: Recipe) -> Self:
+        """Before the first epoch."""
+        return cls(recipe, recipe.learning_rate)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no further epoch."""
+        return len(self.history) >= self.recipe.epochs or self.decreases > self.recipe.decreases
+
+    def after(self, epoch: Epoch) -> Course:
+        """One epoch further.
+
+        The paper divides the rate when validation accuracy stops improving, three times, and ends
+        after that (section 3.1).
+        """
+        highest = max((past.validation_accuracy for past in self.history), default=-1.0)
+        waited = 0 if epoch.validation_accuracy > highest else self.waited + 1
+        course = replace(
+            self,
+            history=(*self.history, epoch),
+            best=epoch if epoch.better_than(self.best) else self.best,
+            waited=waited,
+        )
+        if waited < self.recipe.patience:
+            return course
+        rate = self.learning_rate / self.recipe.learning_rate_divisor
+        return replace(course, learning_rate=rate, waited=0, decreases=self.decreases + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "recipe": self.recipe.to_json(),
+            "learning_rate": self.learning_rate,
+            "history": [epoch.to_json() for epoch in self.history],
+            "best": self.best and self.best.to_json(),
+            "waited": self.waited,
+            "decreases": self.decreases,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads :meth:`to_json`; a missing key raises KeyError or TypeError."""
+        return cls(
+            Recipe.from_json(data["recipe"]),
+            float(data["learning_rate"]),
+            tuple(Epoch(**epoch) for epoch in data["history"]),
+            Epoch(**data["best"]) if data["best"] else None,
+            int(data["waited"]),
+            int(data["decreases"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder with the state after the last epoch, and the best weights so far.
+
+    Attributes:
+        folder: Where it is.
+        identity: What a training must have in common with one that it goes on from: the network,
+            the weights that it began with, the images, and which layers are frozen.
+    """
+
+    folder: Path
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state_path(self) -> Path:
+        """The state after the last epoch."""
+        return self.folder / STATE_NAME
+
+    def best_path(self, course: Course) -> Path:
+        """The best weights of a course; another epoch's have another name."""
+        assert course.best is not None  # noqa: S101  there is one after every epoch
+        return self.folder / f"best_{course.best.number:04}.safetensors"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one to go on from."""
+        return self.state_path.is_file()
+
+    def check_exists(self) -> None:
+        """Refuses to go on from nothing.
+
+        Raises:
+            InputError: There is none.
+        """
+        if not self.exists:
+            raise InputError(f"{self.folder} holds no checkpoint to resume: leave out --resume")
+
+    def save(self, course: Course, weights: Tensors, velocities: Tensors) -> None:
+        """Keeps an epoch. A process killed meanwhile leaves the one before.
+
+        Args:
+            course: The epochs up to this one.
+            weights: Trained tensors by name, read one by one.
+            velocities: Their momenta, by the same names.
+        """
+        self.folder.mkdir(exist_ok=True)
+        if course.best is course.history[-1]:
+            self._write(self.best_path(course), weights, course)
+        momenta = {VELOCITY + name: velocity for name, velocity in velocities.items()}
+        self._write(self.state_path, {**weights, **momenta}, course)
+        for old in self.folder.glob("best_*.safetensors"):
+            if old != self.best_path(course):
+                old.unlink()
+
+    def load(self, recipe: Recipe) -> tuple[Course, dict[str, NDArray[np.float32]]]:
+        """The state after the last epoch, and every tensor of it.
+
+        Args:
+            recipe: What is asked for now; only the number of epochs may differ.
+
+        Raises:
+            InputError: There is none, or it is of another training.
+            WeightsError: It is damaged.
+        """
+        self.check_exists()
+        course, identity = self._describe()
+        asked = {**self.identity, "recipe": _lasting(recipe)}
+        found = {**identity, "recipe": _lasting(course.recipe)}
+        for name, value in asked.items():
+            _check_same(name, found.get(name), value, self.folder)
+        if not self.best_path(course).is_file():
+            raise InputError(f"{self.best_path(course)} is gone: begin anew with --force")
+        course = replace(course, recipe=replace(course.recipe, epochs=recipe.epochs))
+        tensors = {name: t.read() for name, t in read_safetensors(self.state_path).items()}
+        return course, tensors
+
+    def best(self, course: Course) -> dict[str, NDArray[np.float32]]:
+        """The best weights, each tensor read now."""
+        archive = read_safetensors(self.best_path(course))
+        return {name: tensor.read() for name, tensor in archive.items()}
+
+    def remove(self) -> None:
+        """Deletes what :meth:`save` wrote, and what it was writing when it was killed."""
+        names = (STATE_NAME, "best_*.safetensors")
+        for pattern in (*names, *map(_part_name, names)):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+        with suppress(OSError):  # what others put there stays
+            self.folder.rmdir()
+
+    def _describe(self) -> tuple[Course, Mapping[str, Any]]:
+        try:
+            data = json.loads(read_metadata(self.state_path)[METADATA_KEY])
+            return Course.from_json(data["course"]), dict(data["identity"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.state_path} is no checkpoint of ours: {error!r}") from error
+
+    def _write(self, path: Path, tensors: Tensors, course: Course) -> None:
+        """Writes a file whole or not at all."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        arrays = (np.asarray(tensor) for tensor in tensors.values())
+        data = {"identity": self.identity, "course": course.to_json()}
+        part = path.with_name(_part_name(path.name))
+        try:
+            write_safetensors(part, shapes, arrays, {METADATA_KEY: json.dumps(data)})
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _part_name(name: str) -> str:
+    """Of a file that is being written."""
+    return f".{name}"
+
+
+def _check_same(name: str, theirs: Any, mine: Any, folder: Path) -> None:
+    """Refuses to go on with something else than before.
+
+    Raises:
+        InputError: They differ.
+    """
+    if isinstance(theirs, dict) and isinstance(mine, dict):
+        for key in sorted({*theirs, *mine}):
+            _check_same(f"{name} {key}", theirs.get(key), mine.get(key), folder)
+    elif theirs != mine:
+        raise InputError(
+            f"{folder} is the checkpoint of another training: {name} was {theirs} there and is "
+            f"{mine} now; train as before, or begin anew with --force"
+        )
+
+
+def _lasting(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe cannot change on the way."""
+    return {name: value for name, value in recipe.to_json().items() if name != "epochs"}

@@ -1,0 +1,171 @@
+"""What a training begins with: weights of a source, some layers of them drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.errors import InputError
+from vggexport.network.spec import LOGITS_NAME, VGGSpec
+from vggexport.opening.network import NetworkOptions, read_labels
+from vggexport.system.progress import Steps
+from vggexport.weights import SpecRequest, Weights, open_weights
+from vggexport.weights.random import training_tensors
+
+_RANDOM = "random:"
+
+
+class StartingWeights(Mapping[str, NDArray[np.float32]]):
+    """Native tensors by name, each read or drawn when it is asked for.
+
+    Args:
+        weights: Those of the source.
+        spec: The network, which may have other classes.
+        fresh: Names of the tensors that are drawn.
+        seed: Of those.
+        initializer: How they are drawn.
+
+    Attributes:
+        spec: The network.
+    """
+
+    def __init__(
+        self, weights: Weights, spec: VGGSpec, fresh: frozenset[str], seed: int, initializer: str
+    ) -> None:
+        self.spec = spec
+        self._weights = weights
+        self._fresh = fresh
+        self._seed = seed
+        self._drawn = training_tensors(spec, seed, initializer)
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        if name in self._fresh:
+            array: NDArray[np.float32] = self._drawn[name].read()
+            return array
+        return self._weights[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spec.tensors)
+
+    def __len__(self) -> int:
+        return len(self.spec.tensors)
+
+    @property
+    def source(self) -> str:
+        """The file's name, or "random:0"."""
+        return self._weights.source
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these weights from others, as JSON."""
+        everything = self._fresh == frozenset(self.spec.tensors)
+        return {
+            "sha256": None if everything else self._weights.sha256,
+            "layout": self._weights.layout,
+            "drawn": sorted(self._fresh),
+            "seed": self._seed if self._fresh else None,
+        }
+
+    def up_to(self, layer: str) -> dict[str, NDArray[np.float32]]:
+        """The tensors of a layer and of all before it, read now.
+
+        Raises:
+            InputError: One of them is drawn: what it gives for an image would mean nothing.
+        """
+        place = self.spec.layers.index(self.spec.layer(layer)) + 1
+        names = [tensor.name for one in self.spec.layers[:place] for tensor in one.tensors]
+        if drawn := [name for name in names if name in self._fresh]:
+            raise InputError(
+                f"{drawn[0]} is random and would be frozen: name weights that have it with "
+                "--weights, or train all layers with --freeze none"
+            )
+        return {name: self[name] for name in names}
+
+
+def open_starting(
+    options: NetworkOptions,
+    images: calibration.LabelledImages,
+    steps: Steps,
+    *,
+    reinit: tuple[str, ...],
+    initializer: str,
+) -> tuple[StartingWeights, tuple[str, ...]]:
+    """Opens weights for the classes of some images.
+
+    Args:
+        options: Which weights; the seed is that of layers that are drawn.
+        images: What the network is to tell apart.
+        steps: Who counts the seconds.
+        reinit: Layers to draw anew.
+        initializer: How layers are drawn.
+
+    Returns:
+        The weights, and the name of each class.
+
+    Raises:
+        WeightsError: They cannot be used.
+        InputError: They are of other classes than the images.
+        Unavailable: A package or the download is not to be had.
+    """
+    weights = open_weights(
+        options.weights,
+        options.request,
+        layout=options.layout,
+        init_missing=options.init_missing,
+        seed=options.seed,
+        sha256=options.sha256,
+        progress=steps.progress.advance,
+    )
+    fresh = _fresh(weights, reinit)
+    keeps_head = not any(name.startswith(f"{LOGITS_NAME}/") for name in fresh)
+    labels = _labels(options, weights, images, keeps_head=keeps_head)
+    spec = replace(weights.spec, classes=len(labels))
+    is_random = weights.source.startswith(_RANDOM)
+    seed = int(weights.source.removeprefix(_RANDOM)) if is_random else options.seed
+    if fresh:
+        layers = dict.fromkeys(name.partition("/")[0] for name in sorted(fresh))
+        steps.progress.note(f"drawn anew, seed {seed}: {', '.join(layers)}")
+    return StartingWeights(weights, spec, fresh, seed, initializer), labels
+
+
+def _fresh(weights: Weights, reinit: tuple[str, ...]) -> frozenset[str]:
+    if weights.source.startswith(_RANDOM):
+        return frozenset(weights.spec.tensors)
+    layers = {layer.name: layer for layer in weights.spec.weighted_layers}
+    if unknown := [name for name in reinit if name not in layers]:
+        raise InputError(f"--reinit {unknown[0]}: choose from {', '.join(layers)}")
+    drawn = {tensor.name for name in reinit for tensor in layers[name].tensors}
+    return frozenset(drawn | set(weights.initialized))
+
+
+def _labels(
+    options: NetworkOptions,
+    weights: Weights,
+    images: calibration.LabelledImages,
+    *,
+    keeps_head: bool,
+) -> tuple[str, ...]:
+    """Names of the classes: those given, those of the weights, or the folders'."""
+    found = len(images.classes)
+    asked = options.request.classes if isinstance(options.request, SpecRequest) else None
+    classes = weights.spec.classes if keeps_head else asked or found
+    if options.labels:
+        return read_labels(options.labels, classes)
+    if keeps_head and weights.labels:
+        return weights.labels
+    if classes == found:
+        return images.classes
+    if keeps_head:
+        raise InputError(
+            f"{weights.source} has {classes} classes and {images.source.name!r} has {found}: pass "
+            f"--reinit {LOGITS_NAME} to learn them anew"
+        )
+    raise InputError(
+        f"--classes {classes} was asked for, and {images.source.name!r} has {found}: leave "
+        "--classes out, or name them all with --labels"
+    )

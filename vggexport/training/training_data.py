@@ -1,0 +1,216 @@
+"""What a training needs before its first epoch: images parted and read, frozen layers computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+import calibration
+from calibration.splitting import stratified_split
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
+from vggexport.formats.registry import RUNNERS
+from vggexport.network.spec import VGGSpec
+from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
+from vggexport.opening.labelled_images import readable
+from vggexport.system import registry
+from vggexport.system.output_files import is_full
+from vggexport.system.progress import Steps
+from vggexport.training import FREEZE_CONVOLUTIONS
+from vggexport.training.features import Features, Frozen
+from vggexport.training.image_views import CENTRE, Views
+from vggexport.training.initial_weights import StartingWeights
+from vggexport.training.job import Lesson, Read, Sample
+
+CONVOLUTIONS, NOTHING = "conv", "none"
+"""What ``--freeze`` takes, beside the name of a block."""
+
+
+def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
+    """The layer whose output is the input of what is trained; None where all is.
+
+    Raises:
+        InputError: There is no such block.
+    """
+    if freeze in {CONVOLUTIONS, NOTHING}:
+        return FREEZE_CONVOLUTIONS if freeze == CONVOLUTIONS else None
+    blocks = [f"block{number}" for number in range(1, len(spec.blocks) + 1)]
+    if freeze not in blocks:
+        choices = ", ".join((CONVOLUTIONS, NOTHING, *blocks))
+        raise InputError(f"--freeze {freeze}: choose from {choices}")
+    return FREEZE_CONVOLUTIONS if freeze == blocks[-1] else f"{freeze}_pool"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Images to learn from or to judge by.
+
+    Attributes:
+        images: All of them readable.
+        digests: Of their files, in order.
+    """
+
+    images: calibration.LabelledImages
+    digests: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """What tells these images and their classes from others."""
+        lines = zip(self.digests, self.images.targets, strict=True)
+        return calibration.fingerprint([f"{digest} {target}" for digest, target in lines])
+
+    def some(self, indices: NDArray[np.intp]) -> Part:
+        """Some of them."""
+        return Part(self.images.chosen(indices), tuple(self.digests[i] for i in indices))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class School:
+    """Images and starting weights that fit each other.
+
+    Attributes:
+        start: The weights.
+        labels: Names of the classes, by index.
+        after: The last frozen layer, or None.
+        training: Images to learn from.
+        validation: Images to judge by.
+    """
+
+    start: StartingWeights
+    labels: tuple[str, ...]
+    after: str | None
+    training: Part
+    validation: Part
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a training must have in common with one that it goes on from."""
+        return {
+            "network": self.start.spec.to_json(),
+            "weights": self.start.identity,
+            "frozen": self.after,
+            "labels": list(self.labels),
+            "training images": self.training.identity,
+            "validation images": self.validation.identity,
+        }
+
+    def lesson(self, recipe: Recipe, cache: Path | None, steps: Steps) -> Lesson:
+        """What the trainer is given; outputs of frozen layers are computed now.
+
+        Args:
+            recipe: How it is trained.
+            cache: Where those are kept; None for the user's cache.
+            steps: Who counts the seconds.
+
+        Raises:
+            InputError: A layer would be frozen that is random.
+            OutputError: The cache cannot be written.
+            Unfinished: It has no room.
+        """
+        if self.after is None:
+            reads: list[Read] = [
+                Views(part.images.source, recipe).pixels
+                for part in (self.training, self.validation)
+            ]
+        else:
+            reads = self._compute(recipe, cache, steps)
+        training, validation = (
+            Sample(np.arange(len(part.images)), part.images.targets, read)
+            for part, read in zip(self._parts, reads, strict=True)
+        )
+        spec, views = self.start.spec, recipe.views if self.after else 0
+        return Lesson(spec, self.after, self.start, views, training, validation)
+
+    def _compute(self, recipe: Recipe, cache: Path | None, steps: Steps) -> list[Read]:
+        assert self.after is not None  # noqa: S101  asked for where layers are frozen
+        cache = cache or platformdirs.user_cache_path("vggexport") / "features"
+        frozen = Frozen(self.start.spec, self.after, self.start.up_to(self.after))
+        reads: list[Read] = []
+        wanted = [range(recipe.views), (CENTRE,)]
+        total = sum(len(p.images) * len(v) for p, v in zip(self._parts, wanted, strict=True))
+        done = 0
+        with steps.step("frozen layers"):
+            runner = registry.load(RUNNERS, "keras")(self.start.spec, frozen.weights)
+            for part, views in zip(self._parts, wanted, strict=True):
+                features = Features(frozen, Views(part.images.source, recipe), cache)
+                every = [(index, view) for view in views for index in range(len(part.images))]
+                try:
+                    for _ in features.compute(every, runner):
+                        done += 1
+                        steps.progress.advance(done, total)
+                except OSError as error:
+                    kind = Unfinished if is_full(error) else OutputError
+                    raise kind(
+                        f"features cannot be kept in {cache}: {error.strerror or error}; make room "
+                        "there, or name another folder with --cache-dir"
+                    ) from error
+                reads.append(features.read)
+        return reads
+
+    @property
+    def _parts(self) -> tuple[Part, Part]:
+        return self.training, self.validation
+
+
+def open_school(
+    start: StartingWeights,
+    labels: Sequence[str],
+    images: calibration.LabelledImages,
+    others: calibration.LabelledImages | None,
+    steps: Steps,
+    *,
+    after: str | None,
+    split: float,
+    seed: int,
+) -> School:
+    """Reads all images once, and parts them.
+
+    Args:
+        start: Starting weights.
+        labels: Names of their classes.
+        images: To learn from.
+        others: To judge by; None to split some of the others off.
+        steps: Who notes what cannot be read.
+        after: The last frozen layer.
+        split: Share that is split off.
+        seed: Of the choice.
+
+    Raises:
+        CalibrationError: Images cannot be used.
+        CalibrationDataError: A class is unknown or too small.
+    """
+    part = _read(images, start, labels, steps)
+    if others is None:
+        learn, judge = map(part.some, stratified_split(part.images, split, seed=seed))
+    else:
+        learn, judge = part, _read(others, start, labels, steps)
+    if shared := len(set(learn.digests) & set(judge.digests)):
+        steps.progress.note(
+            f"{shared} of the images to judge by are learnt from, too: what they say of unseen "
+            "images is too good"
+        )
+    return School(start, tuple(labels), after, learn, judge)
+
+
+def _read(
+    images: calibration.LabelledImages, start: StartingWeights, labels: Sequence[str], steps: Steps
+) -> Part:
+    images = images.ordered_by(labels, start.source)
+    source = replace(images.source, size=start.spec.input_size)
+    part = Part(*readable(replace(images, source=source), steps))
+    if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
+        raise CalibrationError(
+            f"{images.source.name!r} has no readable image of class {empty[0]!r}: add some, or "
+            "leave it out of --labels"
+        )
+    return part
+
+
+def open_images(folder: Path) -> calibration.LabelledImages:
+    """The images of a folder, their size still to be told by the weights."""
+    return calibration.open_labelled(folder, size=REFERENCE_SIZE)

@@ -1,0 +1,1 @@
+"""Latency: artifacts measured in turn, each in a process of its own, one running at a time."""

@@ -1,0 +1,205 @@
+"""Contestants that take turns, with one number of threads and one batch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vggexport.errors import Unavailable
+from vggexport.metrics.placement import Placement
+from vggexport.metrics.timing import Measurement, Share, in_turn
+from vggexport.network.spec import VGGSpec
+from vggexport.results.benchmark import BenchmarkResult
+from vggexport.system.child_process import Remote
+from vggexport.system.number_text import counted
+from vggexport.system.progress import Steps
+from vggexport.workflows.benchmark import measured_model
+from vggexport.workflows.benchmark.measured_model import KERAS, Cost, Entry, Loaded
+from vggexport.workflows.benchmark.options import BenchmarkOptions
+from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
+
+Figure = TypeVar("Figure", int, float)
+
+DEVICE_WARM_UP_S = 1.0
+"""A GPU raises its clocks under load, which takes longer than some runs do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What one contestant did from the start of its process to its end.
+
+    Attributes:
+        loaded: The network as it was opened.
+        first_ms: The first run.
+        measured_at: Unix time at which the turns of all began, in seconds.
+        turns: One a round.
+        cost: What it took.
+    """
+
+    loaded: Loaded
+    first_ms: float
+    measured_at: float
+    turns: Sequence[TimedTurn]
+    cost: Cost
+
+
+def measure_cell(
+    entries: Sequence[Entry],
+    options: BenchmarkOptions,
+    steps: Steps,
+    placements: dict[str, Placement | None],
+) -> list[BenchmarkResult]:
+    """Launches all several times; each time they take turns, and are asked what it cost them.
+
+    Args:
+        entries: Who takes part.
+        options: How it is measured.
+        steps: Who shows how far it is.
+        placements: What is known of where artifacts run, by source; added to.
+
+    Raises:
+        ArtifactError: An artifact cannot be read.
+        InputError: An artifact does not take a batch that was asked for.
+        Unavailable: The provider is not to be had, or does not run it all.
+        Unfinished: A process ended before it was done.
+    """
+    batch, threads = entries[0].batch, counted(entries[0].threads, "thread")
+    with steps.step(f"measure batch {batch} on {threads}"):
+        for entry in entries:
+            if entry.device_provider and entry.source not in placements:
+                placements[entry.source] = _probe(entry)
+        launches = [
+            _launch(entries, options, rounds, number, placements)
+            for number, rounds in enumerate(plan(options, len(entries), steps))
+        ]
+    return [
+        _result(entry, launched, placements[entry.source], options)
+        for entry, *launched in zip(entries, *launches, strict=True)
+    ]
+
+
+def _launch(
+    entries: Sequence[Entry],
+    options: BenchmarkOptions,
+    rounds: Iterable[Share],
+    number: int,
+    placements: dict[str, Placement | None],
+) -> list[Launched]:
+    """A fresh process for each, from its start to its end.
+
+    Args:
+        entries: Who takes part.
+        options: How it is measured.
+        rounds: What a turn of each round has to reach.
+        number: Which launch it is: who is loaded first takes turns, too.
+        placements: As for :func:`measure_cell`; found out when nothing is measured any more.
+    """
+    with ExitStack() as entered:
+        remotes = [entered.enter_context(_remote(entry)) for entry in entries]
+        for remote in remotes:  # loads are not to share the machine with imports
+            remote.wait_until_made()
+        loaded = _load(entries, remotes, in_turn(len(entries), number))
+        _check_batches(loaded, options.batches)
+        first_ms: list[float] = [remote.call("run_once") for remote in remotes]
+        for entry, remote in zip(entries, remotes, strict=True):
+            seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
+            remote.call("warm_up", options.warm_up, seconds)
+        measured_at = [time.time()] * len(entries)
+        state = MachineState.now if options.sustained_minutes else MachineState
+        turns = take_turns([remote.call for remote in remotes], rounds, state=state)
+        costs: list[Cost] = [remote.call("cost") for remote in remotes]
+        for entry, remote in zip(entries, remotes, strict=True):
+            if entry.source not in placements:
+                placements[entry.source] = remote.call("placement")
+    return list(map(Launched, loaded, first_ms, measured_at, turns, costs))
+
+
+def _remote(entry: Entry) -> Remote:
+    return Remote(
+        measured_model.PLACE,
+        entry,
+        name=entry.source,
+        environment=measured_model.environment_variables(),
+    )
+
+
+def _probe(entry: Entry) -> Placement | None:
+    """Where an artifact runs, from a process of its own, before it is measured for nothing.
+
+    Raises:
+        Unavailable: Not all of it where it was to run, and no fallback is allowed.
+    """
+    with _remote(entry) as remote:
+        remote.call("load")
+        placement: Placement | None = remote.call("placement")
+    if placement and not placement.complete and not entry.allow_fallback:
+        share = "" if placement.mac_share is None else f", {placement.mac_share:.1%} of the MACs"
+        raise Unavailable(
+            f"{entry.source}: {entry.device_provider} runs {placement.node_share:.1%} of the nodes"
+            f"{share}; {placement.reason}; measure it anyway with --allow-fallback"
+        )
+    return placement
+
+
+def _load(
+    entries: Sequence[Entry], remotes: Sequence[Remote], order: Iterable[int]
+) -> list[Loaded]:
+    """Loads files and then weights, of whose network a file tells more than shapes do."""
+    loaded: dict[int, Loaded] = {}
+    known: VGGSpec | None = None
+    for index in sorted(order, key=lambda i: entries[i].format == KERAS):
+        loaded[index] = remotes[index].call("load", known)
+        known = known or loaded[index].artifact.spec
+    return [loaded[index] for index in range(len(entries))]
+
+
+def _check_batches(loaded: Iterable[Loaded], batches: Sequence[int]) -> None:
+    """Refuses batches to come, too: what was measured by then would be lost.
+
+    Raises:
+        InputError: An artifact does not take one of them.
+    """
+    for one in loaded:
+        for batch in batches:
+            measured_model.check_batch(one.artifact, batch)
+
+
+def _result(
+    entry: Entry,
+    launches: Sequence[Launched],
+    placement: Placement | None,
+    options: BenchmarkOptions,
+) -> BenchmarkResult:
+    """All launches of one contestant together."""
+    loaded, costs = launches[0].loaded, [launched.cost for launched in launches]
+    turns = tuple(tuple(timed.turn for timed in launched.turns) for launched in launches)
+    return BenchmarkResult(
+        loaded.artifact,
+        loaded.runtime,
+        entry.provider_requested,
+        loaded.provider,
+        entry.threads,
+        entry.batch,
+        Measurement(entry.scenario, turns),
+        statistics.median(launched.loaded.load_ms for launched in launches),
+        statistics.median(launched.first_ms for launched in launches),
+        max(cost.peak_rss_bytes for cost in costs),
+        _of_known(max, [cost.gpu_memory_bytes for cost in costs]),
+        _of_known(statistics.median, [cost.transfer_ms for cost in costs]),
+        placement,
+        loaded.provider_options,
+        loaded.fallback,
+        minutes=by_minute(launches[0].turns) if options.sustained_minutes else (),
+        measured_at=launches[0].measured_at,
+    )
+
+
+def _of_known(
+    function: Callable[[list[Figure]], Figure], values: Iterable[Figure | None]
+) -> Figure | None:
+    known = [value for value in values if value is not None]
+    return function(known) if known else None

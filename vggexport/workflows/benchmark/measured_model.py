@@ -1,0 +1,280 @@
+"""One network under measurement, in a process of its own (``vggexport.system.child_process``)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import calibration
+from vggexport.artifact import SUFFIXES, Artifact, files_of, format_of
+from vggexport.errors import ArtifactError, InputError, Unavailable
+from vggexport.formats.registry import RUNNERS
+from vggexport.formats.runner import Images, Prepared, Runner
+from vggexport.metrics.placement import Placement, place
+from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
+from vggexport.network.spec import VGGSpec
+from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.precision import Precision
+from vggexport.system import registry
+from vggexport.system.gpu import gpu_memory_used_bytes
+from vggexport.system.process import peak_rss_bytes
+from vggexport.system.progress import Silent, Steps
+from vggexport.weights import SpecRequest
+
+KERAS = "keras"
+PLACE = f"{__name__}:Contestant"
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+CPU_PROVIDER = "CPUExecutionProvider"
+"""Of ONNX Runtime; other runtimes have one provider, which has no name to ask for."""
+
+TRANSFERS = 10
+_PER_MS = 10**6
+
+
+def environment_variables() -> dict[str, str]:
+    """Of a contestant's process: TensorFlow as its users have it.
+
+    Elsewhere in this package memory comes before speed.
+    """
+    is_ours = ONEDNN not in os.environ or ONEDNN in registry.set_here()
+    return {ONEDNN: "1"} if is_ours else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be measured, how.
+
+    Attributes:
+        source: A model file or directory, or a source of weights for the Keras network.
+        threads: Of its runtime.
+        batch: Images a run.
+        scenario: What is timed.
+        provider: ONNX Runtime's execution provider; None for the runtime's own.
+        allow_fallback: Measure on the CPU what the provider does not run.
+        seed: Of the images.
+    """
+
+    source: str
+    threads: int
+    batch: int
+    scenario: Scenario = Scenario.SINGLE_STREAM
+    provider: str | None = None
+    allow_fallback: bool = False
+    seed: int = 0
+
+    @property
+    def format(self) -> str:
+        """Of the file, or "keras".
+
+        Raises:
+            ArtifactError: There is no such file.
+        """
+        path = Path(self.source)
+        is_file = path.is_dir() or path.suffix in SUFFIXES.values()
+        return format_of(path) if is_file else KERAS
+
+    @property
+    def device_provider(self) -> str | None:
+        """An execution provider other than the CPU's; ONNX Runtime alone has some."""
+        return self.provider if self.format == "onnx" else None
+
+    @property
+    def provider_requested(self) -> str:
+        """What was asked for, by ONNX Runtime's names."""
+        return self.provider or CPU_PROVIDER
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network that is ready to run.
+
+    Attributes:
+        artifact: What it is; its path and size are those of what was measured.
+        runtime: What computes, and its version.
+        provider: What it computes on.
+        load_ms: From the file to a network that can run; not the import of its runtime.
+        provider_options: As the runtime reports them.
+        fallback: Why it is not on the provider that was asked for; empty if it is.
+    """
+
+    artifact: Artifact
+    runtime: str
+    provider: str
+    load_ms: float
+    provider_options: Mapping[str, str]
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network took beside time.
+
+    Attributes:
+        peak_rss_bytes: Of its process, from the start to the last run.
+        gpu_memory_bytes: How much more of the GPU's memory was taken after the last run than before
+            the load: ONNX Runtime keeps what it took, so that is the peak. None without one.
+        transfer_ms: Copying a batch to the device and its result back, the median of some; None
+            where nothing is copied.
+    """
+
+    peak_rss_bytes: int
+    gpu_memory_bytes: int | None
+    transfer_ms: float | None
+
+
+class Contestant:
+    """Imports the runtime when it is made, so that the load is the load alone.
+
+    Args:
+        entry: What is measured.
+        clock: Of nanoseconds.
+    """
+
+    def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
+        self._entry = entry
+        self._clock = clock
+        self._class = registry.load(RUNNERS, entry.format)
+        self._runner: Runner
+        self._artifact: Artifact
+        self._images: Images
+        self._prepared: Prepared
+        self._gpu_before: int | None = None
+
+    def load(self, known: VGGSpec | None = None) -> Loaded:
+        """Opens the network and prepares its runs.
+
+        Args:
+            known: Of weights: which network they are of, where another contestant tells.
+
+        Raises:
+            ArtifactError: It cannot be read, or does not run on such a batch.
+            Unavailable: The provider is not to be had, and no fallback is allowed.
+        """
+        self._gpu_before = gpu_memory_used_bytes() if self._entry.device_provider else None
+        asked_elsewhere = self._entry.provider and not self._entry.device_provider
+        fallback = f"{self._entry.format} runs on the CPU here" if asked_elsewhere else ""
+        start = self._clock()
+        try:
+            self._open(known, self._entry.device_provider)
+        except Unavailable as error:
+            if not (self._entry.allow_fallback and self._entry.device_provider):
+                raise
+            fallback = str(error)
+            start = self._clock()
+            self._open(known, None)
+        opened = self._clock()
+        self._images = _images(self._artifact, self._entry)
+        prepare = self._clock()
+        self._prepared = self._runner.prepare(self._images)
+        taken = (opened - start) + (self._clock() - prepare)
+        gc.collect()
+        gc.disable()  # a collection in a run would be counted as the network's
+        return Loaded(
+            self._artifact,
+            self._runner.runtime,
+            self._runner.provider,
+            taken / _PER_MS,
+            self._runner.provider_options(),
+            fallback,
+        )
+
+    def run_once(self) -> float:
+        """Milliseconds of one run: the first is that of a cold network."""
+        start = self._clock()
+        self._prepared.run()
+        return (self._clock() - start) / _PER_MS
+
+    def warm_up(self, runs: int, seconds: float = 0.0) -> None:
+        """Runs that are not counted, until there are so many and it took so long."""
+        begin, done = self._clock(), 0
+        while done < runs or self._clock() - begin < seconds * NANOSECONDS:
+            self._prepared.run()
+            done += 1
+
+    def take_turn(self, share: Share) -> Turn:
+        """A share of the measurement."""
+        return take_turn(self._prepared.run, share, self._entry.scenario, self._clock)
+
+    def cost(self) -> Cost:
+        """What it took so far; the copies to a device are timed now."""
+        peak = peak_rss_bytes()
+        gpu, before = (
+            (gpu_memory_used_bytes() if self._entry.device_provider else None),
+            self._gpu_before,
+        )
+        taken = None if gpu is None or before is None else max(0, gpu - before)
+        return Cost(peak, taken, self._transfer_ms())
+
+    def placement(self) -> Placement | None:
+        """Where the nodes ran, from a profiled run; None where there is one place only."""
+        one = self._images[: self._artifact.batch or 1]  # or as many as a file takes, no fewer
+        nodes = self._runner.placed_nodes(one)
+        return None if nodes is None else place(nodes, self._artifact.spec, self._runner.provider)
+
+    def _open(self, known: VGGSpec | None, provider: str | None) -> None:
+        entry = self._entry
+        if entry.format == KERAS:
+            self._open_keras(known)
+            return
+        chosen = {"provider": provider} if provider else {}
+        self._runner = self._class(Path(entry.source), threads=entry.threads, **chosen).__enter__()
+        if self._runner.artifact is None:
+            raise ArtifactError(
+                f"{entry.source} does not say which network it is: not made by vggexport"
+            )
+        size = sum(part.stat().st_size for part in files_of(Path(entry.source)))
+        self._artifact = _with(self._runner.artifact, entry.source, size)
+
+    def _open_keras(self, known: VGGSpec | None) -> None:
+        source = self._entry.source
+        options = NetworkOptions(weights=source, request=known or SpecRequest())
+        network = open_network(options, Steps(Silent()), in_memory=True)
+        runner = self._class(network.spec, dict(network.weights), threads=self._entry.threads)
+        self._runner = runner.__enter__()
+        path = Path(source)
+        size = path.stat().st_size if path.is_file() else network.spec.parameters * 4
+        self._artifact = _with(network.artifact(path, KERAS, Precision.FLOAT32), source, size)
+
+    def _transfer_ms(self) -> float | None:
+        if self._prepared.transfer is None:
+            return None
+        samples = []
+        for _ in range(TRANSFERS):
+            start = self._clock()
+            self._prepared.transfer()
+            samples.append((self._clock() - start) / _PER_MS)
+        return float(np.median(samples))
+
+
+def _with(artifact: Artifact, source: str, size_bytes: int) -> Artifact:
+    return replace(artifact, path=source, size_bytes=size_bytes)
+
+
+def check_batch(artifact: Artifact, batch: int) -> None:
+    """Refuses a number of images that an artifact does not take.
+
+    Raises:
+        InputError: It takes another number of them.
+    """
+    if artifact.batch not in (None, batch):
+        raise InputError(
+            f"{artifact.path} takes {artifact.batch} images at a time and --batch asks for "
+            f"{batch}: measure it with --batch {artifact.batch}, or export it with another"
+        )
+
+
+def _images(artifact: Artifact, entry: Entry) -> Images:
+    """Synthetic images with the statistics of photographs.
+
+    Raises:
+        InputError: The artifact takes another number of them.
+    """
+    check_batch(artifact, entry.batch)
+    size = artifact.spec.input_size
+    return np.stack([calibration.synthetic_image(entry.seed, i, size) for i in range(entry.batch)])

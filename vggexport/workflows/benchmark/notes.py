@@ -1,0 +1,104 @@
+"""What a reader must know of the figures, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from vggexport.metrics.timing import Verdict
+from vggexport.precision import Precision
+from vggexport.results.benchmark import BenchmarkResult, Gate
+from vggexport.system.machine import Machine
+from vggexport.workflows.benchmark.options import CUDA_PROVIDER
+
+_IN_INT8 = frozenset({Precision.INT8, Precision.INT8_W4, Precision.DYNAMIC_INT8})
+
+
+def notes_on(
+    machine: Machine, results: Sequence[BenchmarkResult], gate: Gate | None
+) -> tuple[str, ...]:
+    """All notes, each once."""
+    found = (
+        *busy(machine),
+        *_instruction_sets(machine, results),
+        *_fallbacks(results),
+        *_on_cuda(results),
+        *inconclusive(gate),
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def busy(machine: Machine) -> Iterator[str]:
+    """Whether others used the machine when the run began."""
+    if machine.busy:
+        yield (
+            f"the machine was busy at the start (load average {machine.load_average:.2f} on "
+            f"{len(machine.affinity)} cores): measure again when it is idle"
+        )
+
+
+def _instruction_sets(machine: Machine, results: Sequence[BenchmarkResult]) -> Iterator[str]:
+    """Says of int8 on old CPUs what was measured, where there is a float32 file beside it."""
+    int8 = [r for r in results if r.artifact.precision in _IN_INT8 and _is_on_cpu(r)]
+    if machine.has_int8 or not int8:
+        return
+    measured = "no float32 file was measured beside it"
+    for result in int8:
+        for other in results:
+            if _is_float_of(other, result):
+                ratio = result.typical_ms / other.typical_ms
+                measured = f"{result.name} took {ratio:.2f} of the time of {other.name}"
+    yield f"this CPU has neither VNNI nor dot product, so int8 may not be faster: {measured}"
+
+
+def _is_on_cpu(result: BenchmarkResult) -> bool:
+    return "CPU" in result.provider
+
+
+def _is_float_of(other: BenchmarkResult, result: BenchmarkResult) -> bool:
+    def settings(r: BenchmarkResult) -> tuple[object, ...]:
+        return r.artifact.format, r.threads, r.batch, r.provider
+
+    return other.artifact.precision is Precision.FLOAT32 and settings(other) == settings(result)
+
+
+def _fallbacks(results: Iterable[BenchmarkResult]) -> Iterator[str]:
+    for result in results:
+        if result.fallback:
+            yield (
+                f"{result.name} ran on {result.provider} and not on {result.provider_requested}: "
+                f"{result.fallback}"
+            )
+        elif result.placement and not result.placement.complete:
+            placement = result.placement
+            yield (
+                f"{result.name}: {placement.provider} ran {placement.node_share:.1%} of the nodes "
+                f"only; {placement.reason}"
+            )
+
+
+def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
+    for result in results:
+        if result.provider != CUDA_PROVIDER:
+            continue
+        precision = result.artifact.precision
+        if precision is Precision.FLOAT32:
+            is_on = result.provider_options.get("use_tf32", "1") != "0"
+            yield (
+                "float32 on CUDA is computed in TF32, with 10-bit significands, if the GPU has it"
+                if is_on
+                else "float32 on CUDA is computed without TF32"
+            )
+        elif precision in _IN_INT8:
+            yield (
+                f"{result.name}: ONNX Runtime has no int8 convolutions for CUDA and computes them "
+                "in float between conversions: on CUDA the fast file is --precision float16"
+            )
+
+
+def inconclusive(gate: Gate | None) -> Iterator[str]:
+    """What to do about a gate that can tell neither way."""
+    if gate and gate.verdict is Verdict.INCONCLUSIVE:
+        yield (
+            f"the gate is inconclusive: an interval spans the {gate.max_regression:.1%} allowed; "
+            "measure longer (--runs, --duration), or make it a failure with --strict"
+        )

@@ -1,0 +1,130 @@
+"""What is measured, how, and what it is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from vggexport.artifact import SUFFIXES
+from vggexport.errors import InputError, Unavailable
+from vggexport.metrics.timing import MIN_LAUNCHES, Scenario
+from vggexport.system.machine import physical_cores
+from vggexport.weights.files import FORMATS
+from vggexport.weights.sources import WORDS
+from vggexport.workflows.benchmark.measured_model import Entry
+
+DEFAULT_RUNS = 64
+"""The fewest that support a p90."""
+
+DEFAULT_DURATION_S = 5.0
+DEFAULT_WARM_UP = 3
+DEFAULT_MAX_REGRESSION = 0.05
+
+CPU, CUDA = DEVICES = ("cpu", "cuda")
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+JSON_SUFFIX = ".json"
+ARTIFACT_SUFFIXES = frozenset({*SUFFIXES.values(), *FORMATS})
+"""What a baseline ends in that is a former artifact. Any other file is read as a former run: where
+it is none, that is what is said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkOptions:
+    """What ``vggexport benchmark`` is asked for.
+
+    Attributes:
+        artifacts: Model files, SavedModel directories, or sources of weights for the Keras network.
+        device: "cpu" or "cuda".
+        provider: Execution provider for ONNX files; None for the device's.
+        batches: Images a run.
+        threads: Of each runtime; empty for one a physical core.
+        warm_up: Runs behind the first that are not counted.
+        runs: Counted runs, at least.
+        duration_s: Seconds of them, at least.
+        launches: Times that every artifact is launched anew, its runs divided among them.
+        scenario: What is timed.
+        allow_fallback: Measure on the CPU what the provider does not run.
+        baseline: A former run's JSON, or a former artifact, which then takes turns with the others.
+        max_regression: 0.05 allows 5 % more time than the baseline's.
+        strict: An inconclusive gate is a failure.
+        sustained_minutes: Go on for so long instead of ``runs`` and ``duration_s``; 0 for not.
+        seed: Of the images.
+    """
+
+    artifacts: tuple[str, ...]
+    device: str = CPU
+    provider: str | None = None
+    batches: tuple[int, ...] = (1,)
+    threads: tuple[int, ...] = ()
+    warm_up: int = DEFAULT_WARM_UP
+    runs: int = DEFAULT_RUNS
+    duration_s: float = DEFAULT_DURATION_S
+    launches: int = MIN_LAUNCHES
+    scenario: Scenario = Scenario.SINGLE_STREAM
+    allow_fallback: bool = False
+    baseline: Path | None = None
+    max_regression: float = DEFAULT_MAX_REGRESSION
+    strict: bool = False
+    sustained_minutes: float = 0.0
+    seed: int = 0
+
+    @property
+    def baseline_artifact(self) -> str | None:
+        """A former artifact that takes turns with the others."""
+        if self.baseline is None:
+            return None
+        is_folder = self.baseline.is_dir() and self.baseline.suffix != JSON_SUFFIX
+        is_file = self.baseline.suffix in ARTIFACT_SUFFIXES
+        is_word = self.baseline.name.partition(":")[0] in WORDS
+        return str(self.baseline) if is_folder or is_file or is_word else None
+
+    @property
+    def threads_or_cores(self) -> tuple[int, ...]:
+        """Numbers of threads to measure with."""
+        return self.threads or (physical_cores(),)
+
+    @property
+    def execution_provider(self) -> str | None:
+        """What ONNX Runtime is asked for; None for its CPU's.
+
+        Raises:
+            InputError: Device and provider contradict each other.
+        """
+        if self.device == CUDA and self.provider not in (None, CUDA_PROVIDER):
+            raise InputError(
+                f"--device cuda means --provider {CUDA_PROVIDER}, and --provider {self.provider} "
+                "was given: leave one of them out"
+            )
+        chosen = CUDA_PROVIDER if self.device == CUDA else self.provider
+        return None if chosen == CPU_PROVIDER else chosen
+
+    def cells(self) -> list[Sequence[Entry]]:
+        """What takes turns: all artifacts, for each number of threads and each batch.
+
+        Raises:
+            ArtifactError: A file does not exist.
+            InputError: Device and provider contradict each other.
+            Unavailable: A runtime has no such device, and no fallback is allowed.
+        """
+        sources = [s for s in (self.baseline_artifact, *self.artifacts) if s is not None]
+        provider = self.execution_provider
+        cells = [
+            tuple(self._entry(source, number, batch, provider) for source in sources)
+            for number, batch in product(self.threads_or_cores, self.batches)
+        ]
+        for entry in cells[0]:
+            if entry.format != "onnx" and provider == CUDA_PROVIDER and not self.allow_fallback:
+                raise Unavailable(
+                    f"{entry.source} does not run on CUDA here, ONNX files do: export it with "
+                    "vggexport onnx, or measure it on the CPU with --allow-fallback"
+                )
+        return list(cells)
+
+    def _entry(self, source: str, threads: int, batch: int, provider: str | None) -> Entry:
+        return Entry(
+            source, threads, batch, self.scenario, provider, self.allow_fallback, self.seed
+        )

@@ -1,0 +1,64 @@
+"""What the machine can do at most, measured beside the artifacts in processes of its own.
+
+Each ceiling is a class whose ``compute(precision)`` gives GFLOP/s of a matrix product and whose
+``read()`` gives GB/s of a matrix times a vector, which reads each value once: the two sides of a
+roofline (Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009). A ceiling is the best of
+several runs: nothing makes a machine faster than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from vggexport.errors import VggExportError
+from vggexport.precision import Precision
+from vggexport.results.benchmark import CPU_PROVIDER, Ceiling
+from vggexport.system.child_process import Remote
+
+CEILINGS: Mapping[str, str] = {
+    "blas": "vggexport.workflows.benchmark.blas_throughput:BlasCeiling",
+    "onnx": "vggexport.formats.onnx.peak_throughput:OnnxCeiling",
+}
+
+ON_CPU = (Precision.FLOAT32, Precision.INT8)
+ON_CUDA = (Precision.FLOAT32, Precision.FLOAT16)
+"""What each computes in: CPUs compute float16 files in float32, CUDA int8 files in float."""
+
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""By which every BLAS that numpy is built on takes its threads."""
+
+
+def measure_ceiling(provider: str, threads: int) -> Ceiling:
+    """The ceilings on a provider; numpy's BLAS is there for CPUs whatever is installed.
+
+    Args:
+        provider: ONNX Runtime's name; CPUs are measured for any that is not CUDA's.
+        threads: As the artifacts had.
+    """
+    with ExitStack() as entered:
+        environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        made = [Remote(CEILINGS["onnx"], provider, threads, name="the ceiling")]
+        if provider == CPU_PROVIDER:
+            made = [Remote(CEILINGS["blas"], name="the ceiling", environment=environment), *made]
+        remotes = [entered.enter_context(remote) for remote in made]
+        gflop_per_s = {}
+        for precision in ON_CPU if provider == CPU_PROVIDER else ON_CUDA:
+            if (value := _first(remotes, "compute", precision)) is not None:
+                gflop_per_s[precision.value] = value
+        return Ceiling(provider, threads, gflop_per_s, _first(remotes, "read"))
+
+
+def _first(remotes: list[Remote], method: str, *arguments: Precision) -> float | None:
+    """What the first that can do it reached.
+
+    A missing package, or too little memory, is a missing figure here: all else is measured by now.
+    """
+    for remote in remotes:
+        try:
+            value: float | None = remote.call(method, *arguments)
+        except (VggExportError, MemoryError):
+            continue
+        if value is not None:
+            return value
+    return None

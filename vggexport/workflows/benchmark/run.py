@@ -1,0 +1,126 @@
+"""The benchmark from options to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from vggexport.metrics.placement import Placement
+from vggexport.metrics.timing import paired_ratio
+from vggexport.results.benchmark import (
+    CPU_PROVIDER,
+    BenchmarkComparison,
+    BenchmarkReport,
+    BenchmarkResult,
+    Ceiling,
+    Gate,
+    GatedResult,
+)
+from vggexport.system.gpu import Gpu, read_gpu
+from vggexport.system.machine import Machine, read_machine
+from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.workflows.benchmark import notes
+from vggexport.workflows.benchmark.cells import measure_cell
+from vggexport.workflows.benchmark.gate import Baseline, read_baseline
+from vggexport.workflows.benchmark.options import CUDA_PROVIDER, BenchmarkOptions
+from vggexport.workflows.benchmark.peak_throughput import measure_ceiling
+
+
+def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> BenchmarkReport:
+    """Measures all artifacts with each number of threads and each batch.
+
+    Args:
+        options: What and how.
+        progress: Who shows how far it is.
+
+    Raises:
+        ArtifactError: An artifact cannot be read.
+        InputError: The baseline cannot be compared with.
+        Unavailable: A runtime or an execution provider is not to be had, or ran a part only.
+        Unfinished: A process ended before it was done.
+    """
+    steps = Steps(progress or Silent())
+    machine, cells = read_machine(), options.cells()
+    gpu = read_gpu() if options.execution_provider == CUDA_PROVIDER else None
+    stored = _stored_baseline(options, machine, gpu)
+    for note in notes.busy(machine):
+        steps.progress.note(note)
+    placements: dict[str, Placement | None] = {}
+    measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
+    with steps.step("ceiling"):
+        results, ceilings = _under_ceilings(measured)
+    comparisons = _compare(results)
+    gate, ungated = _gate(options, results, comparisons, stored)
+    for note in notes.inconclusive(gate):
+        steps.progress.note(note)
+    return BenchmarkReport(
+        machine,
+        gpu,
+        results,
+        comparisons,
+        ceilings,
+        gate,
+        (*ungated, *notes.notes_on(machine, results, gate)),
+        steps.seconds,
+    )
+
+
+def _stored_baseline(
+    options: BenchmarkOptions, machine: Machine, gpu: Gpu | None
+) -> Baseline | None:
+    """The former run, found to be of this machine; None where there is none."""
+    if options.baseline is None or options.baseline_artifact:
+        return None
+    baseline = read_baseline(options.baseline)
+    baseline.check_machine(machine, gpu)
+    baseline.check_counts("threads", options.threads_or_cores)
+    baseline.check_counts("batch", options.batches)
+    return baseline
+
+
+def _under_ceilings(
+    results: Iterable[BenchmarkResult],
+) -> tuple[tuple[BenchmarkResult, ...], tuple[Ceiling, ...]]:
+    """The results with what the machine can do where they ran."""
+    ceilings: dict[tuple[str, int], Ceiling] = {}
+    found = []
+    for result in results:
+        place = CUDA_PROVIDER if result.provider == CUDA_PROVIDER else CPU_PROVIDER
+        key = (place, result.threads)
+        if key not in ceilings:
+            ceilings[key] = measure_ceiling(*key)
+        found.append(replace(result, ceiling=ceilings[key]))
+    return tuple(found), tuple(ceilings.values())
+
+
+def _compare(results: Sequence[BenchmarkResult]) -> tuple[BenchmarkComparison, ...]:
+    """Every further artifact with the first of those that it took turns with."""
+    comparisons = []
+    for _, group in groupby(results, key=lambda result: (result.threads, result.batch)):
+        first, *others = group
+        for other in others:
+            ratio = paired_ratio(first.measurement.launches_ms, other.measurement.launches_ms)
+            comparisons.append(BenchmarkComparison(first, other, ratio))
+    return tuple(comparisons)
+
+
+def _gate(
+    options: BenchmarkOptions,
+    results: Sequence[BenchmarkResult],
+    comparisons: Sequence[BenchmarkComparison],
+    stored: Baseline | None,
+) -> tuple[Gate | None, tuple[str, ...]]:
+    """The verdict, where there is a baseline, and notes on what has none."""
+    if options.baseline is None:
+        return None, ()
+    missing: tuple[str, ...] = ()
+    if stored:
+        gated, missing = stored.gate(results, options.max_regression)
+    else:
+        gated = tuple(
+            GatedResult.judged(c.b, c.ratio, options.max_regression, paired=True)
+            for c in comparisons
+        )
+    gate = Gate(str(options.baseline), options.max_regression, options.strict, gated)
+    return gate, tuple(f"{name} is not in the baseline and was not gated" for name in missing)

@@ -1,0 +1,102 @@
+"""Several formats and precisions of one network, from one reading and one calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vggexport.system.process import peak_rss_bytes
+from vggexport.errors import InputError
+from vggexport.formats.registry import PRECISIONS
+from vggexport.system.output_files import made_folder
+from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.results.build import ExportReport
+from vggexport.precision import Precision
+from vggexport.workflows.build.run import BuildOptions, FileOptions, default_name, prepared
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.network import NetworkOptions
+
+TFLITE_BATCH = 1
+"""Images at a time in TFLite files where nothing else is asked for: phones see one at a time, and
+delegates do best with shapes that are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Which files.
+
+    Attributes:
+        formats: "savedmodel", "onnx", "tflite".
+        precisions: In which each format is written that has them.
+        folder: Where to, made if it is missing; None for ``vgg_d_export`` in the working directory.
+        input_dtype: "float32" or "uint8".
+        batch: Images at a time; None for any number, but 1 in TFLite.
+    """
+
+    formats: tuple[str, ...]
+    precisions: tuple[Precision, ...]
+    folder: Path | None = None
+    input_dtype: str = "float32"
+    batch: int | None = None
+
+
+def export(
+    network_options: NetworkOptions,
+    calibration_options: CalibrationOptions,
+    export_options: ExportOptions,
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Writes every format in every precision that it has, and checks each file.
+
+    Args:
+        network_options: Which network, with which weights.
+        calibration_options: Which images.
+        export_options: Which files.
+        options: How.
+        progress: Who shows how far it is.
+
+    Returns:
+        A report. A file that failed its check is in it and was not kept; the others were.
+
+    Raises:
+        VggExportError: The work cannot be begun or finished; files that were whole before are kept.
+    """
+    steps = Steps(progress or Silent())
+    folder = export_options.folder or Path(f"vgg_{network_options.configuration.lower()}_export")
+    combinations = _combinations(export_options, steps.progress)
+    files = {folder / default_name(network_options.configuration, f): f for f in combinations}
+    with (
+        made_folder(folder),
+        prepared(
+            network_options, calibration_options, files, options, steps, hold_weights=True
+        ) as job,
+    ):
+        reports = tuple(job.build(output) for output in files)
+    return ExportReport(reports, steps.seconds, peak_rss_bytes())
+
+
+def _combinations(options: ExportOptions, progress: Progress) -> list[FileOptions]:
+    """The files that there are, format by format; what a format has not is noted."""
+    files = list(_offered(options))
+    for name in options.formats:
+        missing = [p.value for p in options.precisions if p not in PRECISIONS[name]]
+        if len(missing) == len(options.precisions):
+            raise InputError(
+                f"there is no {name} in {', '.join(missing)}: choose from "
+                f"{', '.join(precision.value for precision in PRECISIONS[name])}"
+            )
+        if missing:
+            progress.note(f"there is no {name} in {', '.join(missing)}: left out")
+    return files
+
+
+def _offered(options: ExportOptions) -> Iterator[FileOptions]:
+    for name in options.formats:
+        batch = options.batch or (TFLITE_BATCH if name == "tflite" else None)
+        for precision in options.precisions:
+            if precision in PRECISIONS[name]:
+                yield FileOptions(
+                    name, precision=precision, input_dtype=options.input_dtype, batch=batch
+                )

@@ -1,0 +1,1 @@
+"""The hand-off package put together."""

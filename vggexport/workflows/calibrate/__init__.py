@@ -1,0 +1,1 @@
+"""Activation ranges taken from images, and whether more images would change them."""

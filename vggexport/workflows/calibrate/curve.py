@@ -1,0 +1,99 @@
+"""How many calibration images are enough: ranges after 8, 16, 32 ... images, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.formats.exporter import Exporter, ExportRequest
+from vggexport.formats.registry import EXPORTERS, RUNNERS
+from vggexport.formats.runner import Runner
+from vggexport.metrics.parity import ParityMetrics, compare
+from vggexport.network.spec import OUTPUT_NAME
+from vggexport.opening.file_check import read
+from vggexport.opening.network import Network
+from vggexport.precision import Precision
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.results.calibration_curve import CurvePoint
+from vggexport.system import registry
+from vggexport.system.progress import Steps
+
+FIRST_COUNT = 8
+CHECK_IMAGES = 32
+"""Images that every point of the curve is measured on, not calibrated on where there are more."""
+
+Bounds = Mapping[str, tuple[float, float]]
+
+
+def counts_up_to(samples: int) -> tuple[int, ...]:
+    """Numbers of images to look at: 8, doubled until all of them."""
+    counts = [FIRST_COUNT]
+    while 2 * counts[-1] < samples:
+        counts.append(2 * counts[-1])
+    return (*(count for count in counts if count < samples), samples)
+
+
+def measure_curve(
+    network: Network,
+    runner: Runner,
+    snapshots: Mapping[int, ActivationRanges],
+    images: NDArray[np.uint8],
+    folder: Path,
+    steps: Steps,
+) -> tuple[CurvePoint, ...]:
+    """Makes an int8 file with the ranges of each number of images, and holds it to float32.
+
+    Args:
+        network: The network.
+        runner: Its float32 file.
+        snapshots: Ranges by number of images.
+        images: uint8 (images, size, size, 3) to measure on.
+        folder: Where files may be.
+        steps: Who counts the seconds.
+    """
+    with steps.step("curve"):
+        reference = read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]
+        last = snapshots[max(snapshots)].ranges
+        tracked = steps.track(snapshots.items(), len(snapshots))
+        return tuple(
+            _point(count, ranges, last, _quantized(network, ranges, images, reference, folder))
+            for count, ranges in tracked
+        )
+
+
+def _quantized(
+    network: Network,
+    ranges: ActivationRanges,
+    images: NDArray[np.uint8],
+    reference: NDArray[np.float32],
+    folder: Path,
+) -> ParityMetrics:
+    """An int8 file with these ranges against float32."""
+    path = folder / "curve.onnx"
+    artifact = network.artifact(path, "onnx", Precision.INT8, calibration=ranges.calibration)
+    exporter: Exporter = registry.load(EXPORTERS, "onnx")()
+    try:
+        exporter.export(ExportRequest(artifact, network.weights, ranges), path)
+        with registry.load(RUNNERS, "onnx")(path) as runner:
+            return compare(reference, read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME])
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _point(
+    count: int, ranges: ActivationRanges, last: Bounds, metrics: ParityMetrics
+) -> CurvePoint:
+    changes = dict(_changes(ranges.ranges, last))
+    layer = max(changes, key=lambda name: changes[name])
+    return CurvePoint(count, metrics.logit_sqnr_db, metrics.top1_agreement, changes[layer], layer)
+
+
+def _changes(bounds: Bounds, last: Bounds) -> Iterator[tuple[str, float]]:
+    """By layer, how far the ends of a range are from the last, as a share of its span."""
+    for name, (low, high) in last.items():
+        span = high - low
+        off = max(abs(bounds[name][0] - low), abs(bounds[name][1] - high))
+        yield name, off / span if span else 0.0

@@ -1,0 +1,73 @@
+"""Activation ranges: images through the float32 network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vggexport.opening.activation_ranges import float32_runner, take_snapshots
+from vggexport.opening.calibration_images import (
+    CalibrationOptions,
+    ImagePlan,
+    note_synthetic,
+    note_unreadable,
+)
+from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.results.build import CalibrationReport
+from vggexport.results.calibration_curve import CurvePoint
+from vggexport.system.output_files import output_folder, publish
+from vggexport.system.process import peak_rss_bytes
+from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.workflows.calibrate.curve import CHECK_IMAGES, counts_up_to, measure_curve
+
+
+def calibrate(
+    network_options: NetworkOptions,
+    options: CalibrationOptions,
+    output: Path | None = None,
+    *,
+    curve: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> CalibrationReport:
+    """Takes activation ranges and saves them for ``--ranges``.
+
+    Args:
+        network_options: Which network, with which weights.
+        options: Which images, and how.
+        output: Where to, or None for ``vgg_d_ranges.json`` in the working directory.
+        curve: Measure, too, what ranges of fewer images would have been worth.
+        force: Replace an existing output.
+        progress: Who shows how far it is.
+
+    Raises:
+        VggExportError: The work cannot be begun or finished; no file is left.
+    """
+    steps = Steps(progress or Silent())
+    output = output or Path(f"vgg_{network_options.configuration.lower()}_ranges.json")
+    with output_folder(output, force=force) as folder:
+        network = open_network(network_options, steps)
+        checked = CHECK_IMAGES if curve else 0
+        plan = ImagePlan(
+            options, network.spec.input_size, calibrated=options.samples, checked=checked
+        )
+        points: tuple[CurvePoint, ...] = ()
+        with float32_runner(network, folder, steps) as runner:
+            counts = counts_up_to(options.samples) if curve else (options.samples,)
+            snapshots = take_snapshots(network, runner, plan, steps, counts)
+            if curve:
+                images = plan.check_images()
+                points = measure_curve(network, runner, snapshots, images, folder, steps)
+        ranges = snapshots[options.samples]
+        note_synthetic(ranges, steps)
+        note_unreadable(plan, steps)
+        ranges.save(folder / output.name)
+        publish(folder, output)
+    return CalibrationReport(
+        str(output),
+        ranges.calibration,
+        ranges.ranges,
+        plan.unreadable,
+        steps.seconds,
+        peak_rss_bytes(),
+        points,
+    )

@@ -1,0 +1,190 @@
+"""Networks asked for the best classes of images, image by image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.errors import CalibrationError
+from vggexport.metrics.accuracy import TOP_K, Best, best_classes
+from vggexport.network.spec import OUTPUT_NAME
+from vggexport.opening.file_check import read
+from vggexport.opening.models import Contestant, RunOptions
+from vggexport.system.progress import Steps
+
+CHUNK = 8
+"""Images in memory at a time, and for a network that takes any number, in one batch."""
+
+
+@dataclass(slots=True, eq=False)
+class Answers:
+    """What one network says of each image, by the image's index.
+
+    Attributes:
+        best: int32 (images, k), best class first.
+        confidence: float32 (images,): the best class's probability.
+        seen: Images that the network was calibrated on.
+        seconds: Wall-clock seconds that it took.
+    """
+
+    best: Best
+    confidence: NDArray[np.float32]
+    seen: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def none(cls, images: int, classes: int) -> Answers:
+        """Room for as many answers."""
+        return cls(np.zeros((images, min(TOP_K, classes)), np.int32), np.zeros(images, np.float32))
+
+
+@dataclass(slots=True, eq=False)
+class Answered:
+    """What all networks say of all images.
+
+    Attributes:
+        answers: By network, in the order asked.
+        readable: bool (images,): whether there is an answer.
+        unreadable: The other images, with what is wrong with each.
+    """
+
+    answers: list[Answers]
+    readable: NDArray[np.bool_]
+    unreadable: list[str] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """Spreads images over what computes."""
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+
+    def answer(
+        self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
+    ) -> Answered:
+        """Asks every network about every image.
+
+        Raises:
+            CalibrationError: ``strict`` refuses an image.
+        """
+
+
+ENGINES: Mapping[str, str] = {
+    "local": "vggexport.workflows.evaluate.predictions:LocalEngine",
+    "ray": "vggexport.workflows.evaluate.ray_engine:RayEngine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How work is spread.
+
+    Attributes:
+        name: Key of :data:`ENGINES`.
+        address: Of a cluster; None for one on this machine.
+        workers: Runners at a time; None for one a processor of the cluster.
+        run: How each runs.
+        strict: Refuse images that a network was calibrated on.
+        clock: Gives seconds; injected by tests.
+    """
+
+    name: str = "local"
+    address: str | None = None
+    workers: int | None = None
+    run: RunOptions = field(default_factory=RunOptions)
+    strict: bool = False
+    clock: Callable[[], float] = time.perf_counter
+
+
+Chunk: TypeAlias = Sequence[tuple[int, calibration.SourceImage]]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """This process: images are decoded in the background while the runtimes compute.
+
+    Attributes:
+        options: Of which it needs ``strict`` and ``clock``.
+    """
+
+    options: EngineOptions
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return "local"
+
+    def answer(
+        self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
+    ) -> Answered:
+        """Asks all networks about a few images at a time, so that each is decoded once."""
+        total = len(images)
+        answered = Answered(
+            [Answers.none(total, c.artifact.spec.classes) for c in contestants],
+            np.zeros(total, np.bool_),
+        )
+        readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
+        for chunk in _readable(steps.track(readings, total), answered):
+            for contestant, answers in zip(contestants, answered.answers, strict=True):
+                answers.seen += count_seen(contestant, chunk, strict=self.options.strict)
+                self._ask(contestant, chunk, answers)
+        return answered
+
+    def _ask(self, contestant: Contestant, chunk: Chunk, answers: Answers) -> None:
+        begin = self.options.clock()
+        best, confidence = ask(contestant, np.stack([image.pixels for _, image in chunk]))
+        answers.seconds += self.options.clock() - begin
+        indices = [index for index, _ in chunk]
+        answers.best[indices], answers.confidence[indices] = best, confidence
+
+
+def ask(contestant: Contestant, pixels: NDArray[np.uint8]) -> tuple[Best, NDArray[np.float32]]:
+    """Best classes of images, and the probability of the first of them.
+
+    Args:
+        contestant: The network.
+        pixels: uint8 (images, size, size, 3).
+    """
+    batch = contestant.artifact.batch or len(pixels)
+    probabilities = read(contestant.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
+    return best_classes(probabilities), probabilities.max(axis=1)
+
+
+def count_seen(contestant: Contestant, chunk: Chunk, *, strict: bool) -> int:
+    """How many of some images the network was calibrated on.
+
+    Raises:
+        CalibrationError: There is one, and ``strict`` is set.
+    """
+    record = contestant.artifact.calibration
+    calibrated = frozenset(record.image_digests) if record else frozenset()
+    seen = [image.label for _, image in chunk if image.digest in calibrated]
+    if seen and strict:
+        raise CalibrationError(
+            f"{seen[0]} is one of the images that {contestant.path} was calibrated on: evaluate "
+            "on others, or without --strict"
+        )
+    return len(seen)
+
+
+def _readable(
+    readings: Iterator[tuple[int, calibration.SourceImage | calibration.UnreadableImageError]],
+    answered: Answered,
+) -> Iterator[Chunk]:
+    """Chunks of what can be read; what cannot be is noted."""
+    while chunk := tuple(islice(readings, CHUNK)):
+        for _, image in chunk:
+            if isinstance(image, calibration.UnreadableImageError):
+                answered.unreadable.append(f"{image.label}: {image.reason}")
+        whole = [(i, image) for i, image in chunk if isinstance(image, calibration.SourceImage)]
+        if whole:
+            answered.readable[[index for index, _ in whole]] = True
+            yield whole

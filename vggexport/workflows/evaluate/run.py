@@ -1,0 +1,268 @@
+"""Accuracy: any mix of files and the Keras network on labelled images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+import calibration
+from vggexport.errors import ArtifactError, InputError
+from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
+from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import check_readable
+from vggexport.opening.models import Contestant, RunOptions, enter_all
+from vggexport.opening.network import read_labels
+from vggexport.results.evaluate import (
+    Comparison,
+    EvaluationReport,
+    EvaluationResult,
+    GateCheck,
+    Mistake,
+)
+from vggexport.results.verify import Guess
+from vggexport.system import registry
+from vggexport.system.process import package_versions, peak_rss_bytes
+from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.workflows.evaluate.predictions import (
+    ENGINES,
+    Answered,
+    Answers,
+    Engine,
+    EngineOptions,
+)
+
+SHOWN_MISTAKES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What is evaluated, on which images.
+
+    Attributes:
+        artifacts: Paths of ``.onnx`` and ``.tflite`` files, of SavedModel directories, and sources
+            of weights, which stand for the Keras network. The others are compared with the first.
+        data: A folder of folders, one a class.
+        table: CSV file with the columns ``image`` and ``label``, instead of folders named by class.
+        labels: Names of the networks' classes, one a line, instead of those that they carry.
+        images: Number of images, chosen by ``seed``; None for all.
+        seed: Of that choice.
+        run: How they run.
+        min_top1: Smallest share of images that must be right.
+        max_drop: Largest share by which a network may be right less often than the first.
+        strict: Refuse images that a network was calibrated on, and take a gate that is
+            inconclusive for one that failed.
+        engine: What spreads the work; how networks run, and ``strict``, come from here.
+    """
+
+    artifacts: tuple[str, ...]
+    data: Path
+    table: Path | None = None
+    labels: Path | None = None
+    images: int | None = None
+    seed: int = 0
+    run: RunOptions = field(default_factory=RunOptions)
+    min_top1: float | None = None
+    max_drop: float | None = None
+    strict: bool = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def __post_init__(self) -> None:
+        if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
+            raise InputError(
+                f"--max-drop {100 * self.max_drop:g}% needs a network to drop from: name two, the "
+                "first being what the others are compared with"
+            )
+
+
+def evaluate(
+    options: EvaluateOptions,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> EvaluationReport:
+    """Runs all on the same labelled images and counts what each gets right.
+
+    Args:
+        options: What is evaluated.
+        progress: Who shows how far it is.
+        clock: Gives seconds; injected by tests.
+
+    Raises:
+        ArtifactError: A network cannot be read, or two have other classes or another input.
+        CalibrationError: The images cannot be used, or ``strict`` refuses one.
+        InputError: Labels cannot be matched.
+        Unavailable: A runtime or execution provider is not to be had.
+    """
+    steps = Steps(progress or Silent(), clock=clock)
+    engine = _engine(options, clock)
+    with ExitStack() as entered:
+        artifacts = tuple(dict.fromkeys(options.artifacts))
+        contestants = enter_all(entered, artifacts, options.run, steps)
+        for other in contestants[1:]:
+            _check_comparable(contestants[0], other)
+        images = _open_images(options, contestants, steps)
+        with steps.step("evaluate"), translated():
+            answered = engine.answer(contestants, images, steps)
+        check_readable(images, answered.unreadable, steps)
+        results = tuple(_results(contestants, images, answered))
+    report = EvaluationReport(
+        results,
+        images.source.name,
+        int(answered.readable.sum()),
+        tuple(answered.unreadable),
+        tuple(_checks(results, options)),
+        options.strict,
+        engine.name,
+        steps.seconds,
+        peak_rss_bytes(),
+        package_versions(),
+    )
+    _note(report, steps)
+    return report
+
+
+def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
+    name, run = options.engine.name, options.run
+    if name == "local" and (options.engine.address or options.engine.workers):
+        raise InputError("--address and --workers are for --engine ray: add it, or leave them out")
+    chosen = replace(options.engine, run=run, strict=options.strict, clock=clock)
+    engine: Engine = registry.load(ENGINES, name)(chosen)
+    return engine
+
+
+def _check_comparable(first: Contestant, second: Contestant) -> None:
+    """Refuses networks that do not answer the same question; their layers may differ.
+
+    Raises:
+        ArtifactError: Their input or their classes differ.
+    """
+    for key in ("input_size", "classes"):
+        mine, theirs = (getattr(c.artifact.spec, key) for c in (first, second))
+        if mine != theirs:
+            raise ArtifactError(
+                f"{first.path} and {second.path} cannot be compared: {key} is {mine} and {theirs}"
+            )
+    mine, theirs = first.artifact.labels, second.artifact.labels
+    if mine and theirs and mine != theirs:
+        differing = next(pair for pair in zip(mine, theirs, strict=True) if pair[0] != pair[1])
+        raise ArtifactError(
+            f"{first.path} and {second.path} have different labels: {differing[0]!r} is "
+            f"{differing[1]!r} there"
+        )
+
+
+def _open_images(
+    options: EvaluateOptions, contestants: Sequence[Contestant], steps: Steps
+) -> calibration.LabelledImages:
+    """The images, their classes being those of the networks."""
+    spec = contestants[0].artifact.spec
+    with translated():
+        images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
+        named = [contestant for contestant in contestants if contestant.artifact.labels]
+        if options.labels:
+            labels = read_labels(options.labels, spec.classes)
+            images = images.ordered_by(labels, str(options.labels))
+        elif named:
+            images = images.ordered_by(named[0].artifact.labels, named[0].path)
+        else:
+            images = _by_order(images, contestants[0], steps)
+    if options.images is None or options.images >= len(images):
+        return images
+    chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]
+    return images.chosen(np.sort(chosen))
+
+
+def _by_order(
+    images: calibration.LabelledImages, contestant: Contestant, steps: Steps
+) -> calibration.LabelledImages:
+    """For networks without labels: folders named by index, or as many as there are classes."""
+    classes = contestant.artifact.spec.classes
+    indices = tuple(str(index) for index in range(classes))
+    if set(images.classes) <= set(indices):
+        return images.ordered_by(indices, contestant.path)
+    if len(images.classes) != classes:
+        raise InputError(
+            f"{contestant.path} carries no labels, and {images.source.name!r} has "
+            f"{len(images.classes)} classes where it has {classes}: name them with --labels"
+        )
+    steps.progress.note(
+        f"{contestant.path} carries no labels: {', '.join(images.classes)} are taken for its "
+        "classes in this order; pass --labels to be sure"
+    )
+    return images
+
+
+def _results(
+    contestants: Sequence[Contestant], images: calibration.LabelledImages, answered: Answered
+) -> Iterator[EvaluationResult]:
+    """What the answers give, network by network."""
+    read = np.flatnonzero(answered.readable)
+    targets = images.targets[read]
+    first = answered.answers[0].best[read]
+    for contestant, answers in zip(contestants, answered.answers, strict=True):
+        best = answers.best[read]
+        comparison = None
+        if contestant is not contestants[0]:
+            counts = PairedCounts.of(targets, first, best)
+            comparison = Comparison(contestants[0].path, contestant.path, counts)
+        yield EvaluationResult(
+            contestant.record(answers.seconds),
+            Accuracy.of(targets, best, len(images.classes)),
+            images.classes,
+            comparison,
+            answers.seen,
+            tuple(_mistakes(images, answers, read)),
+        )
+
+
+def _mistakes(
+    images: calibration.LabelledImages,
+    answers: Answers,
+    read: np.ndarray[tuple[int], np.dtype[np.intp]],
+) -> Iterator[Mistake]:
+    """The images that a network is surest and wrong about, read once more."""
+    wrong = read[answers.best[read, 0] != images.targets[read]]
+    surest = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
+    readings = calibration.read_ahead(images.source, (int(index) for index in surest))
+    for index, image in readings:
+        if isinstance(image, calibration.SourceImage):
+            answer = int(answers.best[index, 0])
+            name = images.classes[answer] if answer >= 0 else "no answer"
+            guess = Guess(answer, name, float(answers.confidence[index]))
+            expected = images.classes[int(images.targets[index])]
+            yield Mistake(image.label, expected, guess, image.pixels)
+
+
+def _checks(results: Sequence[EvaluationResult], options: EvaluateOptions) -> Iterator[GateCheck]:
+    """The limits that were asked for, held to what was counted."""
+    if (limit := options.min_top1) is not None:
+        for result in results:
+            interval = result.accuracy.top1_interval
+            verdict = judge_at_least(interval, limit)
+            top1 = result.accuracy.top1
+            yield GateCheck(result.runner.path, "top-1", top1, interval, limit, verdict)
+    if (limit := options.max_drop) is not None:
+        for result in results:
+            if compared := result.comparison:
+                interval = compared.counts.drop_interval
+                verdict = judge_at_most(interval, limit)
+                drop = compared.counts.drop
+                yield GateCheck(compared.second, "top-1 drop", drop, interval, limit, verdict)
+
+
+def _note(report: EvaluationReport, steps: Steps) -> None:
+    """What the user should know of the figures."""
+    for result in report.results:
+        if result.seen:
+            steps.progress.note(
+                f"{result.seen} of the images were calibrated on for {result.runner.path}: what "
+                "they say of unseen images is too good"
+            )
+    if not report.strict:
+        for clause in report.inconclusive:
+            steps.progress.note(f"inconclusive on {report.images} images: {clause}")

@@ -1,0 +1,251 @@
+"""Training: labelled images, weights to begin with and a recipe give weights for any command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.errors import OutputError
+from vggexport.network.training_recipe import Recipe
+from vggexport.opening.calibration_images import translated
+from vggexport.opening.network import NetworkOptions
+from vggexport.results.train import EpochRecord, TrainingReport
+from vggexport.system import registry
+from vggexport.system.output_files import output_folder, publish
+from vggexport.system.process import package_versions, peak_rss_bytes
+from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.training import TRAINERS
+from vggexport.training.checkpoint import Checkpoint, Course
+from vggexport.training.initial_weights import open_starting
+from vggexport.training.training_data import (
+    CONVOLUTIONS,
+    School,
+    last_frozen,
+    open_images,
+    open_school,
+)
+from vggexport.weights.description import Description
+from vggexport.weights.files import file_sha256
+from vggexport.weights.safetensors_file import write_safetensors
+
+DEFAULT_SPLIT = 0.25
+"""Share of the images that is held out to judge by. The paper has a validation set of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What is trained, on what, and how.
+
+    Attributes:
+        network: The weights to begin with, and the network.
+        data: A folder of folders, one a class.
+        output: Where the weights go: a ``.safetensors`` file, or None for ``vgg_d.safetensors``.
+        recipe: How it is trained.
+        freeze: "conv" for all convolutions, "none", or the last block that is not trained.
+        reinit: Layers whose weights are drawn anew.
+        validation_data: A folder like ``data`` to judge by, or None to split some of it off.
+        split: Share that is split off.
+        resume: Go on from the checkpoint beside the output.
+        cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
+        log_dir: Where to write logs for TensorBoard.
+        force: Replace an existing output, and begin anew where there is a checkpoint.
+    """
+
+    network: NetworkOptions
+    data: Path
+    output: Path | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    freeze: str = CONVOLUTIONS
+    reinit: tuple[str, ...] = ()
+    validation_data: Path | None = None
+    split: float = DEFAULT_SPLIT
+    resume: bool = False
+    cache_dir: Path | None = None
+    log_dir: Path | None = None
+    force: bool = False
+
+    @property
+    def place(self) -> Path:
+        """Where the weights go.
+
+        Raises:
+            OutputError: Its name is not that of a ``.safetensors`` file.
+        """
+        default = Path(f"vgg_{self.network.configuration.lower()}.safetensors")
+        place = self.output or default
+        if place.suffix != default.suffix:
+            raise OutputError(f"output {place}: weights are written as {default.suffix}, name one")
+        return place
+
+    @property
+    def table(self) -> Path | None:
+        """CSV file that names the images that were split off, for ``evaluate --csv``."""
+        place = self.place
+        return None if self.validation_data else place.with_name(f"{place.stem}.validation.csv")
+
+
+def train(
+    options: TrainOptions,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainingReport:
+    """Trains, and writes the weights of the best epoch.
+
+    Args:
+        options: What is trained.
+        progress: Who shows how far it is.
+        clock: Gives seconds; injected by tests.
+
+    Raises:
+        InputError: The options, images, weights or checkpoint cannot be used together.
+        Unavailable: A package is not installed.
+        Unfinished: The training diverged.
+    """
+    steps = Steps(progress or Silent(), clock=clock)
+    places = [options.place, *([options.table] if options.table else [])]
+    with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
+        _check_checkpoint(options)
+        with steps.step("images"), translated():
+            school = _open_school(options, steps)
+        checkpoint = Checkpoint(_checkpoint_folder(options.place), school.identity)
+        course, restored = _begin(options, checkpoint)
+        with translated():
+            lesson = school.lesson(options.recipe, options.cache_dir, steps)
+        run = registry.load(TRAINERS, "keras")
+        with steps.step("train"), translated():
+            epochs = run(
+                lesson, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
+            )
+            for course in epochs:
+                _note_epoch(course, steps)
+        with steps.step("write"):
+            _write(folder / options.place.name, school, course, checkpoint)
+            if options.table:
+                calibration.write_table(folder / options.table.name, school.validation.images)
+            sha256 = file_sha256(folder / options.place.name)
+            publish(folder, *places)
+            checkpoint.remove()
+    return _report(options, school, course, sha256, steps)
+
+
+def _open_school(options: TrainOptions, steps: Steps) -> School:
+    images = open_images(options.data)
+    others = open_images(options.validation_data) if options.validation_data else None
+    recipe = options.recipe
+    start, labels = open_starting(
+        options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
+    )
+    after = last_frozen(options.freeze, start.spec)
+    return open_school(
+        start, labels, images, others, steps, after=after, split=options.split, seed=recipe.seed
+    )
+
+
+def _checkpoint_folder(place: Path) -> Path:
+    return place.with_name(f"{place.name}.checkpoint")
+
+
+def _check_checkpoint(options: TrainOptions) -> None:
+    """Refuses, before images are read, what the options and the folder do not agree on.
+
+    Raises:
+        InputError: There is none to resume.
+        OutputError: There is one to be overwritten, or no room for one.
+    """
+    checkpoint = Checkpoint(_checkpoint_folder(options.place))
+    if checkpoint.folder.exists() and not checkpoint.folder.is_dir():
+        raise OutputError(
+            f"{checkpoint.folder} is where checkpoints go and is no folder: remove it, or name "
+            "another output"
+        )
+    if options.resume:
+        checkpoint.check_exists()
+    elif checkpoint.exists and not options.force:
+        raise OutputError(
+            f"{checkpoint.folder} holds the checkpoint of a training that was not finished: go on "
+            "with --resume, or begin anew with --force"
+        )
+
+
+@contextmanager
+def _told_of_checkpoint(options: TrainOptions, steps: Steps) -> Iterator[None]:
+    """Says what is left of a training that was broken off."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):
+        checkpoint = Checkpoint(_checkpoint_folder(options.place))
+        if checkpoint.exists:
+            steps.progress.note(f"{checkpoint.folder} has the last epoch: go on with --resume")
+        raise
+
+
+def _begin(
+    options: TrainOptions, checkpoint: Checkpoint
+) -> tuple[Course, Mapping[str, NDArray[np.float32]] | None]:
+    """The course so far, and the tensors of its last epoch."""
+    if options.resume:
+        return checkpoint.load(options.recipe)
+    if checkpoint.exists:
+        checkpoint.remove()
+    return Course.begin(options.recipe), None
+
+
+def _note_epoch(course: Course, steps: Steps) -> None:
+    """One line an epoch, and how much time the others take at most."""
+    epoch, recipe = course.history[-1], course.recipe
+    left = (recipe.epochs - epoch.number) * epoch.seconds
+    ends = "the last" if course.is_over else f"at most {left / 60:.0f} min left"
+    steps.progress.advance(epoch.number, recipe.epochs)
+    steps.progress.note(
+        f"epoch {epoch.number} of {recipe.epochs}: loss {epoch.loss:.3f}, validation "
+        f"{epoch.validation_accuracy:.1%} (loss {epoch.validation_loss:.3f}), learning rate "
+        f"{epoch.learning_rate:g}, {epoch.seconds:.1f} s, {ends}"
+    )
+
+
+def _write(path: Path, school: School, course: Course, checkpoint: Checkpoint) -> None:
+    """Writes the best weights, frozen ones included."""
+    spec, best = school.start.spec, checkpoint.best(course)
+
+    def tensors() -> Iterator[NDArray[np.float32]]:
+        for name in spec.tensors:
+            yield best.pop(name) if name in best else school.start[name]
+
+    training = {
+        **course.to_json(),
+        "began_with": school.start.source,
+        "identity": school.identity,
+        "versions": package_versions(),
+    }
+    metadata = Description(spec, school.labels, training).embedded()
+    shapes = {name: tensor.shape for name, tensor in spec.tensors.items()}
+    write_safetensors(path, shapes, tensors(), metadata)
+
+
+def _report(
+    options: TrainOptions, school: School, course: Course, sha256: str, steps: Steps
+) -> TrainingReport:
+    assert course.best is not None  # noqa: S101  there is one after every epoch
+    return TrainingReport(
+        str(options.place),
+        sha256,
+        school.start.spec,
+        course.recipe,
+        school.labels,
+        school.after,
+        len(school.training.images),
+        len(school.validation.images),
+        str(options.table) if options.table else None,
+        tuple(EpochRecord(**epoch.to_json()) for epoch in course.history),
+        course.best.number,
+        steps.seconds,
+        peak_rss_bytes(),
+    )
