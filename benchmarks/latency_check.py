@@ -31,7 +31,7 @@ from benchmarks.measure import vggexport
 from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.timing import Measurement, Scenario, Share, in_turn, min_runs, take_turn
-from vggexport.network.spec import INPUT_NAME
+from vggexport.network.layers import INPUT_NAME
 
 ROUNDS = 10
 SLOWED_BY = 0.10

@@ -12,7 +12,8 @@ from PIL import Image
 from vggexport.artifact import SUFFIXES, Artifact, CalibrationRecord, WeightsRecord
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import EXPORTERS
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges

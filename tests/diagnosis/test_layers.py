@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from vggexport.diagnosis.layers import OWN_NOISE, OwnNoise, expected_sqnr_db, first_suspicious
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 
 LAYERS = VGGSpec("tiny", parse_blocks("conv3-4 conv3-4 | conv3-8"), classes=5, fc_units=8,

@@ -144,7 +144,8 @@ def test_a_nan_is_named_with_its_layer(diagnosed):
 @pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.INT8])
 def test_exchanged_layers_are_named(tmp_path, monkeypatch, make_weights, precision):
     """Configuration A has layers of one shape; the file is made of weights in the wrong order."""
-    from vggexport.network.spec import VGGSpec, parse_blocks
+    from vggexport.network.spec import VGGSpec
+    from vggexport.network.table import parse_blocks
 
     monkeypatch.chdir(tmp_path)
     limits = Tolerance("int8 of this network has 20 dB, the wrong file 3 dB", min_logit_sqnr_db=12)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vggexport.diagnosis.weights import compare_weights, tensor_sqnr_db
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 
 SPEC = VGGSpec(

@@ -7,7 +7,8 @@ import pytest
 from vggexport.artifact import SUFFIXES, Artifact
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import EXPORTERS, WEIGHT_READERS
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.system import registry
 

@@ -3,7 +3,8 @@
 import pytest
 
 from vggexport.metrics.placement import PlacedNode, nodes_of_profile, place, reason_not_started
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)

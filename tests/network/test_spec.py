@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from vggexport.errors import InputError
-from vggexport.network.spec import MEAN_RGB, LayerKind, VGGSpec, parse_blocks
+from vggexport.network.layers import LayerKind
+from vggexport.network.spec import MEAN_RGB, VGGSpec
+from vggexport.network.table import parse_blocks
 
 PARAMETERS = {
     "A": 132_863_336,

@@ -8,7 +8,8 @@ import pytest
 from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.metrics.parity import ParityMetrics, Tolerance
 from vggexport.metrics.timing import Measurement, Ratio, Scenario, Turn
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.results.benchmark import (
     BenchmarkComparison,

@@ -8,7 +8,8 @@ import pytest
 
 import calibration
 from vggexport.errors import OutputError, Unfinished
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.network.training_recipe import PAPER
 from vggexport.training import FREEZE_CONVOLUTIONS, trainer
 from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course

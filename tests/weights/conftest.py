@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vggexport.network.spec import LayerKind, VGGSpec, parse_blocks
+from vggexport.network.layers import LayerKind
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vggexport.errors import WeightsError
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.weights import random as random_module
 

@@ -12,7 +12,7 @@ from vggexport.bundles.answers import GivenAnswers
 from vggexport.bundles.tolerances import device_tolerances
 from vggexport.formats.registry import RUNNERS
 from vggexport.formats.runner import Runner
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.system import registry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vggexport.artifact import Artifact
-from vggexport.network.spec import Layer, LayerKind, VGGSpec
+from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.results.bundle import FileSize

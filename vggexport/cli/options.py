@@ -14,8 +14,8 @@ from vggexport.network.spec import (
     DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,
     DEFAULT_INPUT_SIZE,
-    TABLE_1,
 )
+from vggexport.network.table import TABLE_1
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vggexport.network.spec import Layer, LayerKind
+from vggexport.network.layers import Layer, LayerKind
 from vggexport.precision import Precision
 
 PASSED_ON_DB = 6.0

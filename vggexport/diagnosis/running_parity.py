@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.metrics.parity import Comparison, ParityMetrics, centred_logits, decibels
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.results.verify import Guess, ImageParity, LayerParity
 
 WORST_IMAGES = 6

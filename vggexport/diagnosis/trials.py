@@ -29,7 +29,7 @@ from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights import KernelDifference, compare_weights
 from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import ParityMetrics, Tolerance, compare, sqnr_db
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import coarser, read, same_integers
 from vggexport.opening.models import Contestant
 from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Trial

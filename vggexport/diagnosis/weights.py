@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vggexport.diagnosis.layers import OwnNoise
 from vggexport.metrics.parity import decibels
-from vggexport.network.spec import Layer, LayerKind, VGGSpec
+from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 
 Weights = Mapping[str, NDArray[np.float32]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.network.spec import CHANNELS, INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
+from vggexport.network.layers import CHANNELS, INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
 from vggexport.results.build import TensorDescription
 
 MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
@@ -23,7 +23,7 @@ _DAMAGE = (IndexError, KeyError, OverflowError, RecursionError, TypeError, Value
 class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
     """The weights of one model file, as its operators compute with them.
 
-    Names and layout are the native ones (``vggexport.network.spec.TensorSpec``), in order of
+    Names and layout are the native ones (``vggexport.network.layers.TensorSpec``), in order of
     computation:
     ``mean_subtraction/mean_rgb``, then kernel and bias of each layer. Indexing reads that tensor
     alone into an array of the caller's own, float32, dequantized where the file stores integers,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.metrics.placement import PlacedNode
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 """(images, size, size, 3), RGB 0...255."""

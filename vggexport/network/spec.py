@@ -1,150 +1,28 @@
-"""The network as data: table 1 of the paper, and one walk over it that derives everything else.
+"""The network as data: a column of table 1 of the paper, and its free sizes.
 
 Source: K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition", arXiv 1409.1556. Layer names, weight shapes, parameters, multiply-accumulates (MACs)
-and receptive fields all come from :meth:`VGGSpec.layers`; nothing else in the package counts.
+Recognition", arXiv 1409.1556. What follows from it, layer by layer, is in
+``vggexport.network.layers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
-from math import prod
 from typing import Any, Self
 
 from vggexport.errors import InputError
+from vggexport.network.layers import POOL_SIZE, Layer, LayerKind, TensorSpec, walk
+from vggexport.network.table import TABLE_1, Convolution, parse_blocks
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean of each channel over the ImageNet training set, in 0...255 (section 2.1)."""
-
-INPUT_NAME = "images"
-OUTPUT_NAME = "probabilities"
-LOGITS_NAME = "predictions"
-MEAN_SUBTRACTION_NAME = "mean_subtraction"
-
-CHANNELS = 3
-POOL_SIZE = 2
-
-TABLE_1: Mapping[str, str] = {
-    "A": "conv3-64 | conv3-128 | conv3-256 conv3-256 | conv3-512 conv3-512 | conv3-512 conv3-512",
-    "B": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256"
-    " | conv3-512 conv3-512 | conv3-512 conv3-512",
-    "C": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256 conv1-256"
-    " | conv3-512 conv3-512 conv1-512 | conv3-512 conv3-512 conv1-512",
-    "D": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256 conv3-256"
-    " | conv3-512 conv3-512 conv3-512 | conv3-512 conv3-512 conv3-512",
-    "E": "conv3-64 conv3-64 | conv3-128 conv3-128 | conv3-256 conv3-256 conv3-256 conv3-256"
-    " | conv3-512 conv3-512 conv3-512 conv3-512 | conv3-512 conv3-512 conv3-512 conv3-512",
-}
-"""Columns A to E of table 1 in its notation: "conv<kernel>-<filters>", "|" for max pooling."""
 
 DEFAULT_CONFIGURATION = "D"
 DEFAULT_CLASSES = 1000
 DEFAULT_FC_UNITS = 4096
 DEFAULT_INPUT_SIZE = 224
-
-
-class LayerKind(StrEnum):
-    """The kinds of layer that a VGG network is made of."""
-
-    MEAN_SUBTRACTION = "mean subtraction"
-    CONVOLUTION = "convolution"
-    MAX_POOLING = "max pooling"
-    FLATTEN = "flatten"
-    FULLY_CONNECTED = "fully connected"
-    SOFTMAX = "softmax"
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """Name and shape of one weights tensor in the native layout.
-
-    Kernels of convolutions are HWIO, of fully connected layers (inputs, outputs) with the
-    flattened inputs in HWC order; biases are (outputs,). All are float32.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return prod(self.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer, as the walk over the table derives it.
-
-    Attributes:
-        name: The name it has in every format and report.
-        kind: What it computes.
-        kernel_size: Side of the square window, or None where there is none.
-        stride: Step of the window, or None where there is none.
-        output_shape: Shape of one image's output, HWC or (units,).
-        macs: Multiply-accumulates for one image.
-        receptive_field: Side of the square of input pixels that one output sees, ignoring the
-            border; None for layers other than convolutions and poolings.
-        tensors: Its weights: kernel and bias, or nothing.
-    """
-
-    name: str
-    kind: LayerKind
-    output_shape: tuple[int, ...]
-    kernel_size: int | None = None
-    stride: int | None = None
-    macs: int = 0
-    receptive_field: int | None = None
-    tensors: tuple[TensorSpec, ...] = ()
-
-    @property
-    def parameters(self) -> int:
-        """Number of trainable values."""
-        return sum(tensor.size for tensor in self.tensors)
-
-    @property
-    def kernel(self) -> TensorSpec:
-        """The kernel's name and shape. Only for layers that have weights."""
-        return self.tensors[0]
-
-    @property
-    def bias(self) -> TensorSpec:
-        """The bias' name and shape. Only for layers that have weights."""
-        return self.tensors[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """One "conv3-64" of table 1; stride 1 and same padding always (section 2.1)."""
-
-    kernel_size: int
-    filters: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Reads the paper's notation.
-
-        Raises:
-            InputError: ``text`` is not "conv<kernel>-<filters>" with an odd kernel.
-        """
-        kernel, _, filters = text.removeprefix("conv").partition("-")
-        if not (text.startswith("conv") and kernel.isdecimal() and filters.isdecimal()):
-            raise InputError(f"layer {text!r} is not of the form conv3-64")
-        if int(kernel) % 2 == 0 or int(filters) < 1:
-            raise InputError(f"layer {text!r} needs an odd kernel and at least one filter")
-        return cls(int(kernel), int(filters))
-
-    def __str__(self) -> str:
-        return f"conv{self.kernel_size}-{self.filters}"
-
-
-def parse_blocks(column: str) -> tuple[tuple[Convolution, ...], ...]:
-    """Blocks of convolutions from one column of table 1."""
-    return tuple(
-        tuple(Convolution.parse(text) for text in block.split()) for block in column.split("|")
-    )
 
 
 @dataclass(frozen=True)
@@ -208,38 +86,7 @@ class VGGSpec:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer from the mean subtraction to the softmax, in order of computation."""
-        return tuple(self._walk())
-
-    def _walk(self) -> Iterator[Layer]:
-        size, channels = self.input_size, CHANNELS
-        field, jump = 1, 1  # receptive field, and input pixels between neighbouring outputs
-        yield Layer(MEAN_SUBTRACTION_NAME, LayerKind.MEAN_SUBTRACTION, (size, size, channels))
-        for block_number, block in enumerate(self.blocks, start=1):
-            for number, convolution in enumerate(block, start=1):
-                field += (convolution.kernel_size - 1) * jump
-                layer = _convolution(
-                    f"block{block_number}_conv{number}", convolution, size, channels, field
-                )
-                channels = convolution.filters
-                yield layer
-            field += (POOL_SIZE - 1) * jump
-            jump *= POOL_SIZE
-            size //= POOL_SIZE
-            yield Layer(
-                f"block{block_number}_pool",
-                LayerKind.MAX_POOLING,
-                (size, size, channels),
-                kernel_size=POOL_SIZE,
-                stride=POOL_SIZE,
-                receptive_field=field,
-            )
-        units = size * size * channels
-        yield Layer("flatten", LayerKind.FLATTEN, (units,))
-        outputs = {"fc1": self.fc_units, "fc2": self.fc_units, LOGITS_NAME: self.classes}
-        for name, outs in outputs.items():
-            yield _fully_connected(name, units, outs)
-            units = outs
-        yield Layer(OUTPUT_NAME, LayerKind.SOFTMAX, (self.classes,))
+        return tuple(walk(self))
 
     @property
     def weighted_layers(self) -> tuple[Layer, ...]:
@@ -268,6 +115,13 @@ class VGGSpec:
             KeyError: There is none.
         """
         return {layer.name: layer for layer in self.layers}[name]
+
+    def flattened_in_front_of(self, layer: Layer) -> tuple[int, ...] | None:
+        """Shape, HWC, of what is flattened to a layer's input; None for all other layers."""
+        *_, features, flatten = (None, None, *self.layers[: self.layers.index(layer)])
+        if features is None or flatten is None or flatten.kind is not LayerKind.FLATTEN:
+            return None
+        return features.output_shape
 
     def to_json(self) -> dict[str, Any]:
         """What an artifact records of the network; :meth:`from_json` reads it."""
@@ -302,31 +156,3 @@ class VGGSpec:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"network description is not readable: {error!r}") from error
-
-
-def _convolution(
-    name: str, convolution: Convolution, size: int, channels: int, field: int
-) -> Layer:
-    kernel, filters = convolution.kernel_size, convolution.filters
-    weights = TensorSpec(f"{name}/kernel", (kernel, kernel, channels, filters))
-    return Layer(
-        name,
-        LayerKind.CONVOLUTION,
-        (size, size, filters),
-        kernel_size=kernel,
-        stride=1,
-        macs=size * size * weights.size,
-        receptive_field=field,
-        tensors=(weights, TensorSpec(f"{name}/bias", (filters,))),
-    )
-
-
-def _fully_connected(name: str, inputs: int, outputs: int) -> Layer:
-    weights = TensorSpec(f"{name}/kernel", (inputs, outputs))
-    return Layer(
-        name,
-        LayerKind.FULLY_CONNECTED,
-        (outputs,),
-        macs=weights.size,
-        tensors=(weights, TensorSpec(f"{name}/bias", (outputs,))),
-    )

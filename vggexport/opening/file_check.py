@@ -13,7 +13,7 @@ from vggexport.artifact import Artifact
 from vggexport.formats.registry import INSPECTORS, RUNNERS
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import Tolerance, compare, softmax
-from vggexport.network.spec import LOGITS_NAME, OUTPUT_NAME
+from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator, float_islands, float_operators

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.errors import InputError
-from vggexport.network.spec import LayerKind, VGGSpec
+from vggexport.network.layers import LayerKind
+from vggexport.network.spec import VGGSpec
 
 BLOCK_SIZE = 64
 """Inputs that share a scale: with float16 scales 4.25 bits a weight."""

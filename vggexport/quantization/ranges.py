@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from vggexport.artifact import CalibrationRecord, WeightsRecord
 from vggexport.errors import CalibrationError, InputError
-from vggexport.network.spec import MEAN_SUBTRACTION_NAME, VGGSpec
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME
+from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
 
 SCHEMA = 1

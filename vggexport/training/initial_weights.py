@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.errors import InputError
-from vggexport.network.spec import LOGITS_NAME, VGGSpec
+from vggexport.network.layers import LOGITS_NAME
+from vggexport.network.spec import VGGSpec
 from vggexport.opening.network import NetworkOptions, read_labels
 from vggexport.system.progress import Steps
 from vggexport.weights import SpecRequest, Weights, open_weights

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from calibration.seeding import generator
 from vggexport.errors import OutputError, Unfinished, one_line
 from vggexport.formats.keras.model import build_model, start_tensorflow
-from vggexport.network.spec import LOGITS_NAME
+from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
 from vggexport.training import FREEZE_CONVOLUTIONS
 from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Epoch, Tensors

@@ -25,7 +25,8 @@ from types import MappingProxyType
 import numpy as np
 
 from vggexport.errors import InputError
-from vggexport.network.spec import LOGITS_NAME, MEAN_RGB, LayerKind, VGGSpec
+from vggexport.network.layers import LOGITS_NAME, LayerKind
+from vggexport.network.spec import MEAN_RGB, VGGSpec
 from vggexport.weights.stored import AnyArray, Archive, StoredTensor
 
 FIRST_KERNEL = "block1_conv1/kernel"

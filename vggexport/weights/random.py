@@ -27,7 +27,8 @@ from math import sqrt
 import numpy as np
 
 from vggexport.errors import WeightsError
-from vggexport.network.spec import CHANNELS, LOGITS_NAME, Layer, LayerKind, TensorSpec, VGGSpec
+from vggexport.network.layers import CHANNELS, LOGITS_NAME, Layer, LayerKind, TensorSpec
+from vggexport.network.spec import VGGSpec
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from math import isqrt
 
 from vggexport.errors import WeightsError
+from vggexport.network.layers import LOGITS_NAME, POOL_SIZE
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,
     DEFAULT_INPUT_SIZE,
-    LOGITS_NAME,
-    POOL_SIZE,
     VGGSpec,
 )
 

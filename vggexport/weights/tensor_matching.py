@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vggexport.errors import WeightsError
-from vggexport.network.spec import TABLE_1, LayerKind, VGGSpec
+from vggexport.network.layers import LayerKind
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import TABLE_1
 from vggexport.weights.layouts import Layout
 from vggexport.weights.request import SpecRequest, resolve
 from vggexport.weights.stored import Archive, StoredTensor

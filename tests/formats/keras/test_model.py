@@ -15,7 +15,8 @@ from vggexport.formats.keras.model import (
     build_model,
     tensor_from,
 )
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 # Keras' get_weights and save call numpy.array(variable, copy=False) the old way.
 pytestmark = pytest.mark.filterwarnings(

@@ -8,7 +8,8 @@ import pytest
 
 from vggexport.errors import ArtifactError
 from vggexport.formats.keras.runner import KerasRunner
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 ROUNDING = 1e-6
 """float32 sums of at most 128 products against float64 ones, relative to the largest value."""
@@ -154,7 +155,8 @@ def test_threads_are_the_processs_and_cannot_change_in_it():
 import numpy as np, tensorflow as tf
 from vggexport.errors import InputError
 from vggexport.formats.keras.runner import KerasRunner
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 spec = VGGSpec("tiny", parse_blocks("conv3-2"), classes=2, fc_units=2, input_size=4)
 weights = {name: np.zeros(t.shape, np.float32) for name, t in spec.tensors.items()}

@@ -9,7 +9,8 @@ from onnx import helper, numpy_helper
 
 from vggexport.formats.onnx import architecture
 from vggexport.formats.onnx.architecture import UnexpectedGraphError, trace
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 
 
 @pytest.fixture(scope="module")

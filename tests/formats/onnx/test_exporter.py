@@ -16,7 +16,8 @@ from vggexport.formats.keras.model import build_model
 from vggexport.formats.onnx import file_writer
 from vggexport.formats.onnx.file_writer import BindingError
 from vggexport.formats.registry import EXPORTERS
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.system import registry
 
 VARIANTS = [

@@ -23,7 +23,8 @@ from vggexport.formats.onnx import runner as onnx_runner
 from vggexport.formats.onnx.runner import CPU_PROVIDER, READINGS, OnnxRunner, bound_to
 from vggexport.formats.registry import EXPORTERS
 from vggexport.metrics.parity import sqnr_db
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.system import registry
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.metrics.parity import ParityMetrics, Tolerance
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator
 from vggexport.reports import text

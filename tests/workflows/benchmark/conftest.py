@@ -9,7 +9,8 @@ from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Unavailable
 from vggexport.metrics.placement import PlacedNode, place
 from vggexport.metrics.timing import Measurement, Scenario, Turn
-from vggexport.network.spec import VGGSpec, parse_blocks
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.results.benchmark import BenchmarkResult
 from vggexport.system.machine import read_machine

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vggexport.artifact import Artifact
 from vggexport.bundles.layouts.interface import PlacedModel, check_format, placed
-from vggexport.network.spec import CHANNELS, INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import CHANNELS, INPUT_NAME, OUTPUT_NAME
 
 MAX_BATCH_SIZE = 8
 """Of models that take any number of images: from here on VGG gains nothing by larger batches."""

@@ -14,7 +14,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.runner import Images, Prepared, Runner, as_input
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 
 GOLDEN = "golden"
 

@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from vggexport.errors import InputError, Unavailable
-from vggexport.network.spec import CHANNELS, INPUT_NAME, LayerKind, VGGSpec
-from vggexport.network.spec import Layer as LayerSpec
+from vggexport.network.layers import CHANNELS, INPUT_NAME, LayerKind
+from vggexport.network.layers import Layer as LayerSpec
+from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
 from vggexport.system.stderr_capture import silenced_stderr
 

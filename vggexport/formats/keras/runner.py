@@ -20,7 +20,8 @@ from vggexport.formats.keras.model import (
     tensor_from,
 )
 from vggexport.formats.runner import Images, Prepared, Runner
-from vggexport.network.spec import CHANNELS, INPUT_NAME, VGGSpec
+from vggexport.network.layers import CHANNELS, INPUT_NAME
+from vggexport.network.spec import VGGSpec
 
 
 class KerasRunner(Runner):

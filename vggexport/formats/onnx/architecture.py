@@ -22,15 +22,15 @@ from tf2onnx import optimizer, tfonnx
 
 from vggexport.errors import VggExportError
 from vggexport.formats.keras.model import build_architecture
-from vggexport.network.spec import (
+from vggexport.network.layers import (
     CHANNELS,
     INPUT_NAME,
     MEAN_SUBTRACTION_NAME,
     OUTPUT_NAME,
     Layer,
     LayerKind,
-    VGGSpec,
 )
+from vggexport.network.spec import VGGSpec
 
 DYNAMIC_BATCH = "batch"
 MIN_OPSET = 13

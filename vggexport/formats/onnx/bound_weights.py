@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.formats.onnx.variants import SCALES_SUFFIX
-from vggexport.network.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MIN, pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_layer
 

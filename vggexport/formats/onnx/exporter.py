@@ -22,7 +22,7 @@ from vggexport.formats.onnx.variants import (
     use_int8,
     use_uint8_input,
 )
-from vggexport.network.spec import LayerKind
+from vggexport.network.layers import LayerKind
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import check_divides
 

@@ -19,7 +19,7 @@ from onnx import helper
 
 from vggexport.errors import OutputError
 from vggexport.formats.exporter import BindingError
-from vggexport.network.spec import INPUT_NAME
+from vggexport.network.layers import INPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Largest message that protobuf reads."""

@@ -31,14 +31,14 @@ from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.errors import ArtifactError, Unavailable, one_line
 from vggexport.formats.runner import Images, Prepared, Runner, as_input
 from vggexport.metrics.placement import PlacedNode, nodes_of_profile, reason_not_started
-from vggexport.network.spec import (
+from vggexport.network.layers import (
     INPUT_NAME,
     LOGITS_NAME,
     MEAN_SUBTRACTION_NAME,
     OUTPUT_NAME,
     LayerKind,
-    VGGSpec,
 )
+from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.system.stderr_capture import captured_stderr
 

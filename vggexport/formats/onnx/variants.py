@@ -12,7 +12,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from vggexport.formats.onnx.architecture import NCHW_NAME
-from vggexport.network.spec import INPUT_NAME, LOGITS_NAME, MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.layers import (
+    INPUT_NAME,
+    LOGITS_NAME,
+    MEAN_SUBTRACTION_NAME,
+    Layer,
+    LayerKind,
+)
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.quantization.int8 import ActivationQuantization
 

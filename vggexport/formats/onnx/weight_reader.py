@@ -13,7 +13,8 @@ from onnx import helper
 from vggexport.formats.model_weights import ModelWeights
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.stored_constant import Constant, held_range, in_blocks, unpack_int4
-from vggexport.network.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind, VGGSpec
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.spec import VGGSpec
 
 _HWIO_FROM_OIHW = (2, 3, 1, 0)
 _KERNEL, _BIAS = 1, 2

@@ -28,7 +28,8 @@ from vggexport.formats.saved_model.runner import (
     LAYERS_SIGNATURE,
     SERVING_SIGNATURE,
 )
-from vggexport.network.spec import CHANNELS, INPUT_NAME, OUTPUT_NAME, VGGSpec
+from vggexport.network.layers import CHANNELS, INPUT_NAME, OUTPUT_NAME
+from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.system.stderr_capture import silenced_stderr
 from vggexport.weights import Weights

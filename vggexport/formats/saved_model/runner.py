@@ -20,7 +20,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.runner import Images, Prepared, Runner, as_input
-from vggexport.network.spec import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.system.stderr_capture import silenced_stderr
 
 GRAPH_FILE = "saved_model.pb"

@@ -28,7 +28,7 @@ from vggexport.formats.saved_model.runner import (
     read_graph,
     saved_model_folder,
 )
-from vggexport.network.spec import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
 from vggexport.system.stderr_capture import silenced_stderr
 
 _OPERATORS = {LayerKind.CONVOLUTION: "Conv2D", LayerKind.FULLY_CONNECTED: "MatMul"}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.formats.tflite.graph import Blocks, Graph, Operator, Tensor
-from vggexport.network.spec import (
+from vggexport.network.layers import (
     CHANNELS,
     INPUT_NAME,
     LOGITS_NAME,

@@ -21,7 +21,7 @@ from vggexport.formats.tflite.architecture import (
     WIDE,
     scheme,
 )
-from vggexport.network.spec import MEAN_SUBTRACTION_NAME, Layer
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 from vggexport.quantization.int4 import pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_kernel, quantize_layer
 

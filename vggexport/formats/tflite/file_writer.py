@@ -21,7 +21,7 @@ from vggexport.errors import OutputError
 from vggexport.formats.exporter import BindingError
 from vggexport.formats.tflite.bound_weights import Value
 from vggexport.formats.tflite.graph import Graph, Operator, Tensor
-from vggexport.network.spec import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Largest flatbuffer: its offsets have 32 bits, one of them a sign."""

@@ -20,7 +20,7 @@ import flatbuffers
 import numpy as np
 
 from vggexport.artifact import METADATA_KEY, Artifact
-from vggexport.network.spec import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 TFLITE_METADATA = "TFLITE_METADATA"
 LABELS_NAME = "labels.txt"

@@ -16,7 +16,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.runner import Images, Prepared, Runner, as_input
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteTensor
-from vggexport.network.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
 from vggexport.system.process import usable_cores
 from vggexport.system.stderr_capture import silenced_stderr
 

@@ -16,7 +16,13 @@ from vggexport.formats.stored_constant import (
     unpack_int4,
 )
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteOperator, TfliteTensor
-from vggexport.network.spec import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer, LayerKind
+from vggexport.network.layers import (
+    INPUT_NAME,
+    MEAN_SUBTRACTION_NAME,
+    OUTPUT_NAME,
+    Layer,
+    LayerKind,
+)
 from vggexport.results.build import TensorDescription
 
 _OPERATORS = {LayerKind.CONVOLUTION: "CONV_2D", LayerKind.FULLY_CONNECTED: "FULLY_CONNECTED"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from vggexport.network.spec import Layer
+from vggexport.network.layers import Layer
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.reports.text.training import recipe
 from vggexport.results.build import Inspection, SummaryReport

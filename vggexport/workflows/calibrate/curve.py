@@ -12,7 +12,7 @@ from vggexport.formats.exporter import Exporter, ExportRequest
 from vggexport.formats.registry import EXPORTERS, RUNNERS
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics, compare
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.network import Network
 from vggexport.precision import Precision

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.errors import CalibrationError
 from vggexport.metrics.accuracy import TOP_K, Best, best_classes
-from vggexport.network.spec import OUTPUT_NAME
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import Contestant, RunOptions
 from vggexport.system.progress import Steps
