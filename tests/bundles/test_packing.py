@@ -23,7 +23,7 @@ from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.registry import EXPORTERS
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import registry

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from vggexport.cli import main
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network import spec
 from vggexport.network.spec import VGGSpec
 from vggexport.opening import file_check as checking

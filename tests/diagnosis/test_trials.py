@@ -19,7 +19,7 @@ from benchmarks.faulty_files import (
 )
 from vggexport.diagnosis.images import image_faults
 from vggexport.diagnosis.outputs import OUTPUT_FAULTS
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import MEAN_RGB
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions

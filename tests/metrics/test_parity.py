@@ -1,4 +1,4 @@
-"""Metrics against figures worked out by hand, and verdicts."""
+"""Metrics against figures worked out by hand."""
 
 import json
 import math
@@ -8,7 +8,6 @@ import pytest
 
 from vggexport.metrics.parity import (
     Comparison,
-    Tolerance,
     centred_logits,
     compare,
     softmax,
@@ -80,7 +79,6 @@ def test_equal_arrays_have_infinite_sqnr_which_json_calls_null():
     assert metrics.cosine == pytest.approx(1.0, rel=EXACT)
     data = json.loads(json.dumps(metrics.to_json(), allow_nan=False))
     assert (data["sqnr_db"], data["logit_sqnr_db"], data["max_abs"]) == (None, None, 0.0)
-    assert Tolerance("equal", max_abs=0.0, min_logit_sqnr_db=1000.0).violations(metrics) == ()
 
 
 def test_a_reference_of_zeros_can_be_compared():
@@ -109,29 +107,6 @@ def test_float32_arrays_are_compared_in_float64():
     candidate[0, 0] += np.float32(1e-6)
     difference = float(candidate[0, 0]) - float(reference[0, 0])
     assert compare(reference, candidate).max_abs == difference
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize(
-    "tolerance",
-    [
-        Tolerance("no limits"),
-        Tolerance("limits", max_abs=1e9, min_logit_sqnr_db=-1e9),
-    ],
-)
-def test_nan_and_infinity_never_pass(value, tolerance):
-    candidate = CANDIDATE.copy()
-    candidate[1, 2] = value
-    metrics = compare(REFERENCE, candidate)
-    assert not metrics.finite
-    assert tolerance.violations(metrics)[0] == "NaN or infinity in the output"
-    assert metrics.to_json()["max_abs"] is None
-
-
-def test_nan_violates_every_limit():
-    candidate = np.full_like(CANDIDATE, np.nan)
-    limits = Tolerance("limits", 1e9, -1e9, min_sqnr_db=-1e9)
-    assert len(limits.violations(compare(REFERENCE, candidate))) == 4
 
 
 def test_batches_give_what_all_images_together_give():
@@ -165,36 +140,6 @@ def test_a_nan_is_the_worst_image_and_stays_in_the_figures():
 def test_no_batches_give_no_metrics():
     with pytest.raises(ValueError, match="no images"):
         Comparison().metrics()
-
-
-def test_violations_name_the_value_and_the_limit():
-    metrics = compare(REFERENCE, CANDIDATE)
-    tolerance = Tolerance("strict", 0.05, 30.0, min_sqnr_db=7.0, min_top1_agreement=0.51)
-    assert tolerance.violations(metrics) == (
-        "max abs 0.3 is above 0.05",
-        f"SQNR of the logits {metrics.logit_sqnr_db:.1f} dB is below 30 dB",
-        "SQNR of the probabilities 7.0 dB is below 7 dB",
-        "top-1 agreement 50.00% is below 51.00%",
-    )
-
-
-def test_a_limit_that_is_just_reached_passes():
-    metrics = compare(REFERENCE, CANDIDATE)
-    exact = Tolerance(
-        "exact", metrics.max_abs, metrics.logit_sqnr_db, metrics.sqnr_db, metrics.top1_agreement
-    )
-    assert exact.violations(metrics) == ()
-    assert Tolerance("unset").violations(metrics) == ()
-
-
-def test_a_tolerance_is_told_with_its_reason():
-    assert Tolerance("because", max_abs=0.5).to_json() == {
-        "max_abs": 0.5,
-        "min_logit_sqnr_db": None,
-        "min_sqnr_db": None,
-        "min_top1_agreement": None,
-        "reason": "because",
-    }
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from vggexport.metrics.parity import Tolerance, compare
+from vggexport.metrics.parity import compare
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport, Inspection
 

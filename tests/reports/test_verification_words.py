@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.reports import verification_words
 from vggexport.results.verify import Diagnosis, Guess
 

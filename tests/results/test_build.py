@@ -6,7 +6,8 @@ import json
 import pytest
 
 from vggexport.artifact import Artifact, WeightsRecord
-from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator

@@ -12,7 +12,8 @@ from onnx import numpy_helper
 import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.metrics.parity import Tolerance, compare
+from vggexport.metrics.parity import compare
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision

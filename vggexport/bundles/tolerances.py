@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from vggexport.artifact import RUNTIMES, Artifact
 from vggexport.errors import ArtifactError
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
 
 CPU = "cpu"

@@ -101,7 +101,7 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     import vggexport
     from vggexport.cli import terminal
     from vggexport.cli.report_files import report_files
-    from vggexport.metrics.parity import Tolerance
+    from vggexport.metrics.tolerance import Tolerance
     from vggexport.reports import VERIFICATION_FILES, text
 
     limits = Tolerance(

@@ -28,7 +28,8 @@ from vggexport.diagnosis.outputs import OUTPUT_FAULTS, OutputFault
 from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights import KernelDifference, compare_weights
 from vggexport.errors import ArtifactError
-from vggexport.metrics.parity import ParityMetrics, Tolerance, compare, sqnr_db
+from vggexport.metrics.parity import ParityMetrics, compare, sqnr_db
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import coarser, read, same_integers
 from vggexport.opening.models import Contestant

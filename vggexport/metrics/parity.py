@@ -1,4 +1,4 @@
-"""Numerical parity of two runs of one network: metrics, tolerances and the verdict.
+"""Numerical parity of two runs of one network: metrics of one against the other.
 
 Works on probabilities as arrays, whatever computed them. Signal-to-quantization-noise ratio
 (SQNR) is 10 log10 of reference power over error power, in dB.
@@ -48,51 +48,6 @@ class ParityMetrics:
         """The contract's keys; JSON knows no infinity, so that becomes null."""
         values = {name: getattr(self, name) for name in self.__slots__ if name != "finite"}
         return {name: value if np.isfinite(value) else None for name, value in values.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """What a candidate must reach, and why that value.
-
-    Attributes:
-        max_abs: Largest difference of one probability allowed.
-        min_logit_sqnr_db: Smallest SQNR of the logits allowed.
-        min_sqnr_db: Smallest SQNR of the probabilities allowed.
-        min_top1_agreement: Smallest share of images with the same best class allowed, 0...1.
-        reason: Where the values come from.
-    """
-
-    reason: str
-    max_abs: float | None = None
-    min_logit_sqnr_db: float | None = None
-    min_sqnr_db: float | None = None
-    min_top1_agreement: float | None = None
-
-    def violations(self, metrics: ParityMetrics) -> tuple[str, ...]:
-        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
-        found = [] if metrics.finite else ["NaN or infinity in the output"]
-        if self.max_abs is not None and not metrics.max_abs <= self.max_abs:
-            found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")
-        for name, actual, smallest in (
-            ("SQNR of the logits", metrics.logit_sqnr_db, self.min_logit_sqnr_db),
-            ("SQNR of the probabilities", metrics.sqnr_db, self.min_sqnr_db),
-        ):
-            if smallest is not None and not actual >= smallest:
-                found.append(f"{name} {actual:.1f} dB is below {smallest:g} dB")
-        share = self.min_top1_agreement
-        if share is not None and not metrics.top1_agreement >= share:
-            found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
-        return tuple(found)
-
-    def to_json(self) -> dict[str, Any]:
-        """The limits and their reason."""
-        return {
-            "max_abs": self.max_abs,
-            "min_logit_sqnr_db": self.min_logit_sqnr_db,
-            "min_sqnr_db": self.min_sqnr_db,
-            "min_top1_agreement": self.min_top1_agreement,
-            "reason": self.reason,
-        }
 
 
 def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> ParityMetrics:

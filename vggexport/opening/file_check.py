@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.formats.registry import INSPECTORS, RUNNERS
 from vggexport.formats.runner import Runner
-from vggexport.metrics.parity import Tolerance, compare, softmax
+from vggexport.metrics.parity import compare, softmax
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.opening.network import Network
 from vggexport.precision import Precision

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.results.verify import (
     CandidateReport,
     Diagnosis,

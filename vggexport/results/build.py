@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vggexport.artifact import Artifact, CalibrationRecord
-from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands

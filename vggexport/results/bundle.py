@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
 from vggexport.results.build import SCHEMA
 from vggexport.results.bundle_manifest import Manifest

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
 from vggexport.results.build import SCHEMA
 

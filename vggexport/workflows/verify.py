@@ -17,7 +17,7 @@ from vggexport.diagnosis.running_parity import Outputs, Tally
 from vggexport.diagnosis.trials import diagnose, point_out
 from vggexport.errors import CalibrationError, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.file_check import read, tolerance_between

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
-from vggexport.metrics.parity import ParityMetrics, Tolerance
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision

@@ -11,7 +11,7 @@ import vggexport
 from vggexport.artifact import files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.formats.registry import EXPORTERS, PRECISIONS
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import read_labels

@@ -7,7 +7,7 @@ import pytest
 
 import vggexport
 from vggexport.errors import InputError, OutputError
-from vggexport.metrics.parity import Tolerance
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
