@@ -13,11 +13,11 @@ GOLDEN = Path(__file__).parent / "golden" / "verification.xml"
 
 @pytest.fixture(scope="session")
 def suites(verification):
-    return junitparser.JUnitXml.fromstring(junit.verification(verification).encode())
+    return junitparser.JUnitXml.fromstring(junit(verification).encode())
 
 
 def test_all_of_it(verification):
-    assert junit.verification(verification) == GOLDEN.read_text(encoding="utf-8")
+    assert junit(verification) == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_counts_are_those_of_the_cases(suites):
@@ -51,7 +51,7 @@ def test_a_failure_says_what_and_why(suites):
 
 def test_a_failure_that_was_not_looked_into(make_verification, candidates):
     candidate = dataclasses.replace(candidates["swapped"], diagnosis=None)
-    text = junit.verification(make_verification(candidate))
+    text = junit(make_verification(candidate))
     (suite,) = junitparser.JUnitXml.fromstring(text.encode())
     (case,) = suite
     assert case.result[0].message == "SQNR of the logits 4.0 dB is below 12 dB"
@@ -68,7 +68,7 @@ def test_names_are_kept(suites):
 def test_a_name_that_xml_has_no_characters_for(make_verification, candidates, name):
     runner = dataclasses.replace(candidates["bare"].runner, path=name)
     candidate = dataclasses.replace(candidates["bare"], runner=runner)
-    text = junit.verification(make_verification(candidate))
+    text = junit(make_verification(candidate))
     (suite,) = junitparser.JUnitXml.fromstring(text.encode())
     (case,) = suite
     assert case.name == name.encode("unicode_escape").decode()
