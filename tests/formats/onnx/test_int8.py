@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.formats.onnx.runner import OnnxRunner, session_options
 from vggexport.formats.registry import EXPORTERS
 from vggexport.network.spec import MEAN_RGB
 from vggexport.system import registry
@@ -200,7 +200,9 @@ def simulated(qdq, tiny, images, bounds, numpy_network) -> dict[str, np.ndarray]
 def test_inference_is_what_the_integers_say(
     export, simulated, tiny, tiny_weights, images, numpy_network
 ):
-    session = onnxruntime.InferenceSession(export("int8"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        export("int8"), session_options(threads=1), providers=["CPUExecutionProvider"]
+    )
     actual = session.run(None, {"images": images.astype(np.float32)})[0]
     float_network = numpy_network(tiny, tiny_weights, images)["probabilities"]
     error = np.abs(actual - simulated["probabilities"]).max()

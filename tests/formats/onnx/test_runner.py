@@ -115,6 +115,13 @@ def test_it_says_what_really_runs(export):
         assert runner._session.get_session_options().intra_op_num_threads == 1
 
 
+def test_sessions_do_not_saturate_where_there_is_no_vnni(export):
+    """What ONNX Runtime computes then is told by test_int8's arithmetic, on whatever runs it."""
+    with OnnxRunner(export("int8")) as runner:
+        options = runner._session.get_session_options()
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+
+
 def test_the_session_is_released_when_it_is_left_even_by_an_error(export):
     runner = OnnxRunner(export())
     with pytest.raises(RuntimeError, match="inside"), runner:
