@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
+from vggexport.system.json_values import Form, JsonValue, Labels, read_fields
 
 SCHEMA = 1
 METADATA_KEY = "vggexport.artifact"
@@ -39,7 +40,7 @@ _WRONG_KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsRecord:
+class WeightsRecord(JsonValue):
     """Where the weights came from.
 
     Attributes:
@@ -58,29 +59,6 @@ class WeightsRecord:
     initialized: tuple[str, ...] = ()
     seed: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            "source": self.source,
-            "sha256": self.sha256,
-            "trained": self.trained,
-            "layout": self.layout,
-            "initialized": list(self.initialized),
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError."""
-        return cls(
-            source=str(data["source"]),
-            sha256=str(data["sha256"]),
-            trained=bool(data["trained"]),
-            layout=str(data["layout"]),
-            initialized=tuple(data["initialized"]),
-            seed=data["seed"],
-        )
-
     def same_tensors(self, other: WeightsRecord) -> bool:
         """Whether both are the same values; names of files do not matter."""
         return (self.sha256, self.layout, self.initialized, self.seed) == (
@@ -92,7 +70,7 @@ class WeightsRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationRecord:
+class CalibrationRecord(JsonValue):
     """What the activation ranges were taken from.
 
     Attributes:
@@ -109,30 +87,21 @@ class CalibrationRecord:
     fingerprint: str
     image_digests: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            "source": self.source,
-            "samples": self.samples,
-            "method": self.method,
-            "fingerprint": self.fingerprint,
-            "image_digests": list(self.image_digests),
-        }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError."""
-        return cls(
-            source=str(data["source"]),
-            samples=int(data["samples"]),
-            method=str(data["method"]),
-            fingerprint=str(data["fingerprint"]),
-            image_digests=tuple(data["image_digests"]),
-        )
+def _batch(value: Any) -> int | None:
+    if value == "dynamic":
+        return None
+    batch = int(value)
+    if batch < 1:
+        raise ValueError(f"batch {batch}")
+    return batch
+
+
+_DYNAMIC = Form(lambda batch: batch or "dynamic", _batch, {"const": "dynamic"})
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(JsonValue):
     """One model file or directory.
 
     Attributes:
@@ -151,6 +120,11 @@ class Artifact:
         sha256: Digest of the file or directory (:func:`sha256`); None inside the file itself.
     """
 
+    json_keys = """
+        path format precision size_bytes sha256 spec weights calibration input_dtype batch
+        full_integer labels tools
+    """
+
     path: str
     format: str
     precision: Precision
@@ -158,30 +132,12 @@ class Artifact:
     weights: WeightsRecord
     calibration: CalibrationRecord | None = None
     input_dtype: str = "float32"
-    batch: int | None = None
+    batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False
-    labels: tuple[str, ...] = ()
+    labels: Labels = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
     sha256: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's ``artifact`` object."""
-        return {
-            "path": self.path,
-            "format": self.format,
-            "precision": self.precision.value,
-            "size_bytes": self.size_bytes,
-            "sha256": self.sha256,
-            "spec": self.spec.to_json(),
-            "weights": self.weights.to_json(),
-            "calibration": self.calibration and self.calibration.to_json(),
-            "input_dtype": self.input_dtype,
-            "batch": self.batch or "dynamic",
-            "full_integer": self.full_integer,
-            "labels": list(self.labels) or None,
-            "tools": dict(self.tools),
-        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -191,22 +147,7 @@ class Artifact:
             ArtifactError: A key is missing or a value is of the wrong kind.
         """
         try:
-            calibration = data["calibration"]
-            return cls(
-                path=str(data["path"]),
-                format=str(data["format"]),
-                precision=Precision(data["precision"]),
-                spec=VGGSpec.from_json(data["spec"]),
-                weights=WeightsRecord.from_json(data["weights"]),
-                calibration=calibration and CalibrationRecord.from_json(calibration),
-                input_dtype=str(data["input_dtype"]),
-                batch=_batch(data["batch"]),
-                full_integer=bool(data["full_integer"]),
-                labels=tuple(map(str, data["labels"] or ())),
-                tools={str(name): str(version) for name, version in dict(data["tools"]).items()},
-                size_bytes=None if data["size_bytes"] is None else int(data["size_bytes"]),
-                sha256=None if data["sha256"] is None else str(data["sha256"]),
-            )
+            return cls(**read_fields(cls, data))
         except _WRONG_KINDS as error:
             raise ArtifactError(f"artifact description is not readable: {error!r}") from error
 
@@ -240,15 +181,6 @@ class Artifact:
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
-
-
-def _batch(value: Any) -> int | None:
-    if value == "dynamic":
-        return None
-    batch = int(value)
-    if batch < 1:
-        raise ValueError(f"batch {batch}")
-    return batch
 
 
 def format_of(path: Path) -> str:
