@@ -111,7 +111,9 @@ def _zip(path: Path) -> _Container:
         found = unpickled(path, io.BytesIO(_content(path, archive, folder + _PICKLE)))
         members = {key: _member(archive, f"{folder}data/{key}") for key in found.storages}
         word = f"{folder}byteorder"
-        order = _ORDERS[_content(path, archive, word)] if word in names else "<"
+        order = _ORDERS.get(_content(path, archive, word)) if word in names else "<"
+        if order is None:
+            raise ValueError("its bytes are in no known order")
     return _Container(
         found.value,
         order,
@@ -122,7 +124,7 @@ def _zip(path: Path) -> _Container:
 
 def _content(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     if _member(archive, name).file_size > LONGEST_PICKLE:
-        raise refusal(path, f"{name} of more than {LONGEST_PICKLE} bytes")
+        raise refusal(path, f"more than {LONGEST_PICKLE} bytes beside its tensors")
     return archive.read(name)
 
 
@@ -186,11 +188,12 @@ def _state_dict(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]]:
     """The one dict of tensors in what was saved, and its key, None for the whole."""
     if not isinstance(value, dict):
         raise refusal(path, f"no state dict ({type(value).__name__})")
-    choices: dict[str | None, dict[Any, Any]] = {
-        key: inner for key, inner in value.items() if isinstance(key, str) and _has_weights(inner)
+    inner = {id(item): item for item in value.values() if isinstance(item, dict)}
+    weights = {identity for identity, item in inner.items() if _has_weights(item)}
+    choices: dict[str | None, dict[Any, Any]] = {None: value} if _has_weights(value) else {}
+    choices |= {
+        key: item for key, item in value.items() if isinstance(key, str) and id(item) in weights
     }
-    if _has_weights(value):
-        choices[None] = value
     if not choices:
         raise WeightsError(
             f"{path} holds no state dict, at its top or under its keys {_listed(value)}: "
@@ -198,8 +201,8 @@ def _state_dict(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]]:
         )
     if len(choices) > 1:
         raise WeightsError(
-            f"{path} holds several state dicts, {_listed(choices)} (None: at its top): save the "
-            'one that you mean with torch: torch.save(checkpoint[KEY], "vgg16.pth")'
+            f"{path} holds several state dicts, {_listed(choices)}: save the one that is meant with "
+            'torch: torch.save(checkpoint[KEY], "vgg16.pth")'
         )
     ((key, chosen),) = choices.items()
     tensors = {name: item for name, item in chosen.items() if isinstance(item, Tensor)}
@@ -208,16 +211,15 @@ def _state_dict(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]]:
     return key, tensors
 
 
-def _has_weights(value: object) -> bool:
-    """Whether a dict has tensors in it; single numbers may be an accuracy."""
-    return isinstance(value, dict) and any(
-        isinstance(item, Tensor) and item.shape for item in value.values()
-    )
+def _has_weights(value: dict[Any, Any]) -> bool:
+    """Whether there are tensors in it; single numbers may be an accuracy."""
+    return any(isinstance(item, Tensor) and item.shape for item in value.values())
 
 
 def _listed(keys: Mapping[Any, object]) -> str:
-    shown = ", ".join(repr(key)[:_SHOWN] for key in list(keys)[:_LISTED])
-    return shown if len(keys) <= _LISTED else f"{shown} and {len(keys) - _LISTED} more"
+    words = ["its top level" if key is None else repr(key)[:_SHOWN] for key in list(keys)[:_LISTED]]
+    more = len(keys) - _LISTED
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
 def _stored(path: Path, tensor: Tensor, container: _Container) -> StoredTensor:

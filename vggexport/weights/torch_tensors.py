@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 _MOST_AXES = 8
+_LONGEST_KEY = 64
+"""Characters; torch writes a number."""
 _LARGEST = 1 << 48
 """Of any size, stride or offset, in values."""
 
@@ -50,8 +52,8 @@ class Storage:
     size: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.key, str):
-            raise TypeError("a storage is not named by text")
+        if not isinstance(self.key, str) or len(self.key) > _LONGEST_KEY:
+            raise TypeError("a storage without a name")
         _check_sizes(self.count, self.start, self.size)
         if self.start + self.size > self.count:
             raise ValueError("a view leads out of its storage")
