@@ -13,7 +13,14 @@ import numpy as np
 
 from vggexport.errors import WeightsError
 from vggexport.weights.optional import require
-from vggexport.weights.stored import AnyArray, Archive, Float32Array, StoredTensor, reading
+from vggexport.weights.stored import (
+    AnyArray,
+    Archive,
+    Float32Array,
+    StoredTensor,
+    float32_from_bfloat16,
+    reading,
+)
 
 _BFLOAT16 = "BF16"
 _NUMPY_TYPES = ("F16", "F32", "F64")
@@ -108,7 +115,7 @@ def _read(path: Path, name: str, dtype: str) -> AnyArray:
 
 
 def _read_bfloat16(path: Path, name: str) -> AnyArray:
-    """Bfloat16, which numpy has not, is the upper half of a float32.
+    """Bfloat16, which the library does not give numpy.
 
     The header is read again by hand (https://huggingface.co/docs/safetensors#format); the library
     has checked it when the file was opened.
@@ -119,6 +126,4 @@ def _read_bfloat16(path: Path, name: str) -> AnyArray:
         start, end = entry["data_offsets"]
         file.seek(_LENGTH_BYTES + length + start)
         halves = np.frombuffer(file.read(end - start), "<u2")
-    values = halves.astype(np.uint32)
-    values <<= 16
-    return values.view(np.float32).reshape(entry["shape"])
+    return float32_from_bfloat16(halves).reshape(entry["shape"])

@@ -49,3 +49,14 @@ def reading(path: Path, *errors: type[Exception]) -> Iterator[None]:
         raise WeightsError(
             f"{path} is damaged or cannot be read ({reason}): fetch or export it again"
         ) from error
+
+
+def float32_from_bfloat16(halves: AnyArray) -> Float32Array:
+    """Bfloat16, which numpy has not, is the upper half of a float32.
+
+    Args:
+        halves: The bits, uint16, of any shape.
+    """
+    values = halves.astype(np.uint32)
+    values <<= 16
+    return values.view(np.float32)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from vggexport.weights.pickle_machine import LONGEST_PICKLE, refusal
-from vggexport.weights.stored import AnyArray, Archive, StoredTensor, reading
+from vggexport.weights.stored import AnyArray, Archive, StoredTensor, float32_from_bfloat16, reading
 from vggexport.weights.torch_checkpoint import state_dict_of
 from vggexport.weights.torch_pickle import unpickled
 from vggexport.weights.torch_tensors import BFLOAT16, DTYPES, Tensor
@@ -202,11 +202,4 @@ def _read(path: Path, tensor: Tensor, container: _Container) -> AnyArray:
             strides=[stride * stored.itemsize for stride in tensor.strides],
         )
     native = view.astype(stored.newbyteorder("="), copy=False)
-    return _from_bfloat16(native) if storage.kind == BFLOAT16 else native
-
-
-def _from_bfloat16(halves: AnyArray) -> AnyArray:
-    """Bfloat16, which numpy has not, is the upper half of a float32."""
-    values = halves.astype(np.uint32)
-    values <<= 16
-    return values.view(np.float32)
+    return float32_from_bfloat16(native) if storage.kind == BFLOAT16 else native
