@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vggexport.artifact import Artifact
-from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE
@@ -38,7 +38,7 @@ def layer_bytes(spec: VGGSpec, precision: Precision) -> dict[str, int]:
 def _bytes(layer: Layer, precision: Precision) -> int:
     values, outputs = layer.kernel.size, layer.kernel.shape[-1]
     bias = layer.bias.size * _BIAS_BYTES[precision]
-    if precision is Precision.INT8_W4 and layer.kind is LayerKind.FULLY_CONNECTED:
+    if precision is Precision.INT8_W4 and layer.is_matrix:
         return values * _INT4_BITS // 8 + values // BLOCK_SIZE * _BLOCK_SCALE_BYTES + bias
     kernel = values * _KERNEL_BITS[precision] // 8
     is_float = precision in {Precision.FLOAT32, Precision.FLOAT16}

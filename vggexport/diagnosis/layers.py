@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.layers import OUTPUT_NAME, Layer
 from vggexport.precision import Precision
 
 PASSED_ON_DB = 6.0
@@ -34,10 +34,9 @@ class OwnNoise:
 
     def of(self, layer: Layer) -> float:
         """That of one layer; infinite where nothing is rounded."""
-        if layer.kind is LayerKind.FULLY_CONNECTED:
-            return self.fully_connected
-        weighted = layer.kind in {LayerKind.CONVOLUTION, LayerKind.MEAN_SUBTRACTION}
-        return self.convolution if weighted else math.inf
+        if layer.kind.keeps_values or layer.name == OUTPUT_NAME:
+            return math.inf
+        return self.fully_connected if layer.is_matrix else self.convolution
 
 
 OWN_NOISE: Mapping[Precision, OwnNoise] = {
@@ -77,12 +76,12 @@ def first_suspicious(
 ) -> tuple[int, float] | None:
     """The first layer below its expectation, and that in dB; None if there is no such layer.
 
-    The softmax is left out: how much of the logits' error it shows depends on how certain the
-    network is.
+    The probabilities are left out: how much of the logits' error they show depends on how certain
+    the network is.
     """
     expected = expected_sqnr_db(layers, sqnr_db, own)
     for index, (layer, actual, least) in enumerate(zip(layers, sqnr_db, expected, strict=True)):
-        if layer.kind is not LayerKind.SOFTMAX and not actual >= least:
+        if layer.name != OUTPUT_NAME and not actual >= least:
             return index, least
     return None
 

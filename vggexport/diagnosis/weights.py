@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vggexport.diagnosis.layers import OwnNoise
 from vggexport.metrics.parity import decibels
-from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 
@@ -142,12 +142,12 @@ def _changes(
     spec: VGGSpec, layer: Layer
 ) -> Iterator[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]]:
     """Known mistakes with the layout of one layer's kernel."""
-    if layer.kind is LayerKind.CONVOLUTION:
+    if not layer.is_matrix:
         yield "its height and width exchanged", lambda kernel: kernel.transpose(1, 0, 2, 3)
         yield "turned by 180 degrees", lambda kernel: kernel[::-1, ::-1]
         if layer == spec.weighted_layers[0]:
             yield "its input channels in BGR order", lambda kernel: kernel[:, :, ::-1]
-    elif shape := _flattened(spec, layer):
+    elif shape := spec.flattened_in_front_of(layer):
         height, width, channels = shape
         yield (
             "its rows in CHW order",
@@ -159,12 +159,3 @@ def _changes(
         )
     if layer.kernel.shape[-1] == layer.kernel.shape[-2]:
         yield "inputs and outputs exchanged", lambda kernel: kernel.swapaxes(-1, -2)
-
-
-def _flattened(spec: VGGSpec, layer: Layer) -> tuple[int, ...] | None:
-    """The shape that was flattened in front of a layer, HWC; None if nothing was."""
-    layers = spec.layers
-    index = layers.index(layer)
-    if layers[index - 1].kind is not LayerKind.FLATTEN:
-        return None
-    return layers[index - 2].output_shape

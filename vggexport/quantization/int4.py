@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.errors import InputError
-from vggexport.network.layers import LayerKind
 from vggexport.network.spec import VGGSpec
 
 BLOCK_SIZE = 64
@@ -35,7 +34,7 @@ def check_divides(spec: VGGSpec) -> None:
     """
     for layer in spec.weighted_layers:
         inputs = layer.kernel.shape[0]
-        if layer.kind is LayerKind.FULLY_CONNECTED and inputs % BLOCK_SIZE:
+        if layer.is_matrix and inputs % BLOCK_SIZE:
             raise InputError(
                 f"int4 weights need a multiple of {BLOCK_SIZE} inputs in each fully connected "
                 f"layer, {layer.name} has {inputs}: choose other --fc-units, or --precision int8"

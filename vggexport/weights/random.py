@@ -27,7 +27,7 @@ from math import sqrt
 import numpy as np
 
 from vggexport.errors import WeightsError
-from vggexport.network.layers import CHANNELS, LOGITS_NAME, Layer, LayerKind, TensorSpec
+from vggexport.network.layers import CHANNELS, LOGITS_NAME, Layer, TensorSpec
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
@@ -143,9 +143,8 @@ class _Plan:
 def _plans(spec: VGGSpec) -> Iterator[_Plan]:
     channels, pooled = CHANNELS, False
     for layer in spec.layers:
-        if layer.kind is LayerKind.MAX_POOLING:
-            pooled = True
         if not layer.tensors:
+            pooled |= layer.kernel_size is not None
             continue
         position = spec.weighted_layers.index(layer)
         # One channel less its own mean would be nothing at all.

@@ -45,7 +45,7 @@ import sys, tensorflow as tf
 from pathlib import Path
 for _ in range(100): tf.constant(1.0) + 1  # other numbers in TensorFlow's names
 sys.path.insert(0, sys.argv[1])
-from test_exporters_saved_model import in_another_process
+from test_exporter import in_another_process
 in_another_process(Path(sys.argv[2]), Path(sys.argv[3]))
 """
 

@@ -7,7 +7,8 @@ with the weights as symbols and for running layer by layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from vggexport.errors import InputError, Unavailable
-from vggexport.network.layers import CHANNELS, INPUT_NAME, LayerKind
+from vggexport.network.layers import CHANNELS, INPUT_NAME, LOGITS_NAME, LayerKind
 from vggexport.network.layers import Layer as LayerSpec
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
@@ -74,38 +75,61 @@ class MeanSubtraction(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "mean_rgb": self.mean_rgb}
 
 
-def _make_layers(
-    layer: LayerSpec, spec: VGGSpec, recipe: Recipe, initializer: str
-) -> list[keras.layers.Layer]:
-    """The Keras layers of one layer of the walk; their first bears its name."""
-    options: dict[str, Any] = {
-        "name": layer.name,
-        "kernel_regularizer": keras.regularizers.L2(recipe.weight_decay),
-        "kernel_initializer": initializer,
-    }
-    units = layer.output_shape[-1]
-    match layer.kind:
-        case LayerKind.MEAN_SUBTRACTION:
-            return [MeanSubtraction(spec.mean_rgb, name=layer.name)]
-        case LayerKind.CONVOLUTION:
-            return [
-                keras.layers.Conv2D(
-                    units, layer.kernel_size, padding="same", activation="relu", **options
-                )
-            ]
-        case LayerKind.MAX_POOLING:
-            return [keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, name=layer.name)]
-        case LayerKind.FLATTEN:
-            return [keras.layers.Flatten(name=layer.name)]
-        case LayerKind.FULLY_CONNECTED if layer is spec.weighted_layers[-1]:
-            return [keras.layers.Dense(units, **options)]
-        case LayerKind.FULLY_CONNECTED:
-            return [
-                keras.layers.Dense(units, activation="relu", **options),
-                keras.layers.Dropout(recipe.dropout, name=f"{layer.name}_dropout"),
-            ]
-        case LayerKind.SOFTMAX:
-            return [keras.layers.Softmax(name=layer.name)]
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What Keras layers are made with, beside the layer of the walk."""
+
+    spec: VGGSpec
+    recipe: Recipe
+    initializer: str
+
+    def weighted(self, layer: LayerSpec) -> dict[str, Any]:
+        """Options of a Keras layer that has weights."""
+        return {
+            "name": layer.name,
+            "kernel_regularizer": keras.regularizers.L2(self.recipe.weight_decay),
+            "kernel_initializer": self.initializer,
+            "activation": "relu" if layer.relu else None,
+        }
+
+
+def _mean_subtraction(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
+    return [MeanSubtraction(making.spec.mean_rgb, name=layer.name)]
+
+
+def _convolution(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
+    size, filters = layer.kernel_size, layer.output_shape[-1]
+    return [keras.layers.Conv2D(filters, size, padding="same", **making.weighted(layer))]
+
+
+def _max_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, name=layer.name)]
+
+
+def _flatten(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.Flatten(name=layer.name)]
+
+
+def _fully_connected(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
+    dense = keras.layers.Dense(layer.output_shape[-1], **making.weighted(layer))
+    if layer.name == LOGITS_NAME:
+        return [dense]
+    return [dense, keras.layers.Dropout(making.recipe.dropout, name=f"{layer.name}_dropout")]
+
+
+def _softmax(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.Softmax(name=layer.name)]
+
+
+LAYERS: Mapping[LayerKind, Callable[[LayerSpec, _Making], list[keras.layers.Layer]]] = {
+    LayerKind.MEAN_SUBTRACTION: _mean_subtraction,
+    LayerKind.CONVOLUTION: _convolution,
+    LayerKind.MAX_POOLING: _max_pooling,
+    LayerKind.FLATTEN: _flatten,
+    LayerKind.FULLY_CONNECTED: _fully_connected,
+    LayerKind.SOFTMAX: _softmax,
+}
+"""The Keras layers of one layer of the walk; their first bears its name."""
 
 
 def _connect(
@@ -118,9 +142,9 @@ def _connect(
         place = layers.index(spec.layer(after)) + 1
         shape, layers = layers[place - 1].output_shape, layers[place:]
     inputs = keras.Input(shape, dtype="float32", name=INPUT_NAME)
-    outputs = inputs
+    outputs, making = inputs, _Making(spec, recipe, initializer)
     for layer in layers:
-        for keras_layer in _make_layers(layer, spec, recipe, initializer):
+        for keras_layer in LAYERS[layer.kind](layer, making):
             outputs = keras_layer(outputs)
     return keras.Model(inputs, outputs, name=f"vgg_{spec.configuration.lower()}")
 

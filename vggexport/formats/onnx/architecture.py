@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 import keras
@@ -22,13 +21,12 @@ from tf2onnx import optimizer, tfonnx
 
 from vggexport.errors import VggExportError
 from vggexport.formats.keras.model import build_architecture
+from vggexport.formats.onnx.layer_kinds import MEAN_NAME, TracedLayer, layer_nodes, traced_operators
 from vggexport.network.layers import (
     CHANNELS,
     INPUT_NAME,
-    MEAN_SUBTRACTION_NAME,
     OUTPUT_NAME,
     Layer,
-    LayerKind,
 )
 from vggexport.network.spec import VGGSpec
 
@@ -39,33 +37,12 @@ MAX_OPSET = 18
 """Newest opset that tf2onnx 1.17 writes."""
 DEFAULT_OPSET = 17
 
-NCHW_NAME = f"{MEAN_SUBTRACTION_NAME}/nchw"
-MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
-
 _PASSIVE = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
 """Operators that move values without changing them."""
-
-_OPERATORS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.MEAN_SUBTRACTION: ("Sub",),
-    LayerKind.CONVOLUTION: ("Conv", "Relu"),
-    LayerKind.MAX_POOLING: ("MaxPool",),
-    LayerKind.FLATTEN: (),
-    LayerKind.FULLY_CONNECTED: ("MatMul", "Add", "Relu"),
-    LayerKind.SOFTMAX: ("Softmax",),
-}
-"""What the converter makes of each kind of layer, apart from operators that only move values."""
 
 
 class UnexpectedGraphError(VggExportError):
     """The converter gave a graph that is not the spec's: a defect, or an untested version."""
-
-
-@dataclass(frozen=True, slots=True)
-class TracedLayer:
-    """One layer of the spec and the operators that the converter made of it."""
-
-    layer: Layer
-    nodes: tuple[onnx.NodeProto, ...]
 
 
 def trace(
@@ -148,9 +125,7 @@ def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
     sources = {output: node for node in graph.node for output in node.output}
     path = iter([node for node in _data_path(graph, sources) if node.op_type not in _PASSIVE])
     for layer in spec.layers:
-        expected = _OPERATORS[layer.kind]
-        if layer is spec.weighted_layers[-1]:
-            expected = expected[:-1]  # logits have no ReLU
+        expected = traced_operators(layer)
         nodes = tuple(islice(path, len(expected)))
         found = tuple(node.op_type for node in nodes)
         if found != expected:
@@ -204,40 +179,14 @@ def _clean_nodes(layers: list[TracedLayer]) -> Iterator[onnx.NodeProto]:
     """Every layer's operators with names of their own, weights entering as symbols."""
     source = INPUT_NAME
     for traced in layers:
-        for node in _layer_nodes(traced, source):
+        for node in layer_nodes(traced, source):
             yield node
             source = node.output[0]
 
 
-def _layer_nodes(traced: TracedLayer, source: str) -> Iterator[onnx.NodeProto]:
-    layer, (first, *_) = traced.layer, (*traced.nodes, None)
-    inputs = [source, *(tensor.name for tensor in layer.tensors)]
-    has_relu = traced.nodes[-1:] and traced.nodes[-1].op_type == "Relu"
-    output = f"{layer.name}/preactivation" if has_relu else layer.name
-    match layer.kind:
-        case LayerKind.MEAN_SUBTRACTION:
-            yield helper.make_node("Sub", [source, MEAN_NAME], [output], layer.name)
-            yield helper.make_node("Transpose", [output], [NCHW_NAME], NCHW_NAME, perm=[0, 3, 1, 2])
-        case LayerKind.FLATTEN:
-            yield helper.make_node("Flatten", inputs, [output], layer.name, axis=1)
-        case LayerKind.FULLY_CONNECTED:
-            yield helper.make_node("Gemm", inputs, [output], layer.name)
-        case _:
-            yield _renamed(first, layer.name, inputs, output)
-    if has_relu:
-        yield helper.make_node("Relu", [output], [layer.name], f"{layer.name}/relu")
-
-
-def _renamed(node: onnx.NodeProto, name: str, inputs: list[str], output: str) -> onnx.NodeProto:
-    """The converter's operator, its attributes kept, between other tensors."""
-    clean = onnx.NodeProto(op_type=node.op_type, name=name, input=inputs, output=[output])
-    clean.attribute.extend(node.attribute)
-    return clean
-
-
-def onnx_shape(layer: Layer, tensor_shape: tuple[int, ...]) -> tuple[int, ...]:
+def onnx_shape(tensor_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of a weight in the ONNX graph, from its native one: HWIO becomes OIHW."""
-    if layer.kind is LayerKind.CONVOLUTION and len(tensor_shape) > 1:
+    if len(tensor_shape) > len(("inputs", "outputs")):
         height, width, inputs, outputs = tensor_shape
         return outputs, inputs, height, width
     return tensor_shape
@@ -253,7 +202,7 @@ def _images(spec: VGGSpec, batch: int | None) -> onnx.ValueInfoProto:
 
 def _weight_inputs(spec: VGGSpec) -> list[onnx.ValueInfoProto]:
     return [
-        _value(tensor.name, onnx_shape(layer, tensor.shape))
+        _value(tensor.name, onnx_shape(tensor.shape))
         for layer in spec.weighted_layers
         for tensor in layer.tensors
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.formats.onnx.variants import SCALES_SUFFIX
-from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MIN, pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_layer
@@ -63,26 +63,15 @@ def bind_int4_blocks(layers: Sequence[Layer], weights: Weights) -> Iterator[tupl
 def onnx_layout(spec: VGGSpec, layer: Layer, array: np.ndarray) -> np.ndarray:
     """A native-layout weight as ONNX wants it.
 
-    Kernels of convolutions go from HWIO to OIHW. The rows of fc1's kernel go from HWC to CHW order:
-    activations are NCHW in ONNX, so permuting the rows once saves a transposition at each run.
+    Kernels of convolutions go from HWIO to OIHW. The rows of a kernel behind the flattening go from
+    HWC to CHW order: activations are NCHW in ONNX, so permuting the rows once saves a transposition
+    at each run.
     """
     if array.ndim == 1:
         return array
-    if layer.kind is LayerKind.CONVOLUTION:
+    if not layer.is_matrix:
         return array.transpose(3, 2, 0, 1)
-    if layer is not _first_fully_connected(spec):
+    features = spec.flattened_in_front_of(layer)
+    if features is None:
         return array
-    side, channels = _last_feature_map(spec)
-    rows = array.reshape(side, side, channels, -1)
-    return rows.transpose(2, 0, 1, 3).reshape(array.shape)
-
-
-def _first_fully_connected(spec: VGGSpec) -> Layer:
-    return next(layer for layer in spec.layers if layer.kind is LayerKind.FULLY_CONNECTED)
-
-
-def _last_feature_map(spec: VGGSpec) -> tuple[int, int]:
-    """Side and channels of what is flattened."""
-    pools = [layer for layer in spec.layers if layer.kind is LayerKind.MAX_POOLING]
-    side, _, channels = pools[-1].output_shape
-    return side, channels
+    return array.reshape(*features, -1).transpose(2, 0, 1, 3).reshape(array.shape)

@@ -29,6 +29,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.errors import ArtifactError, Unavailable, one_line
+from vggexport.formats.onnx.layer_kinds import NCHW_NAME
+from vggexport.formats.onnx.variants import QUANTIZED_SUFFIX
 from vggexport.formats.runner import Images, Prepared, Runner, as_input
 from vggexport.metrics.placement import PlacedNode, nodes_of_profile, reason_not_started
 from vggexport.network.layers import (
@@ -64,10 +66,6 @@ RUNTIME_ERRORS = (
 
 _PROVIDER_ERRORS = (RuntimeError, ort_errors.EPFail)
 """What it raises about an execution provider that does not start."""
-
-NCHW_NAME = f"{MEAN_SUBTRACTION_NAME}/nchw"
-QUANTIZED_SUFFIX = "/quantized"
-"""Names that the exporter gives to tensors and their operators, beside those of layers."""
 
 TAP_SUFFIX = "/tap"
 """Ends the name of an output that an operator of a tapped copy computes."""

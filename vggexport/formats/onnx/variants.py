@@ -11,13 +11,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vggexport.formats.onnx.architecture import NCHW_NAME
+from vggexport.formats.onnx.layer_kinds import NCHW_NAME
 from vggexport.network.layers import (
     INPUT_NAME,
     LOGITS_NAME,
     MEAN_SUBTRACTION_NAME,
     Layer,
-    LayerKind,
 )
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.quantization.int8 import ActivationQuantization
@@ -152,7 +151,7 @@ def _activations_by_tensor(
     for layer in layers:
         if layer.tensors and layer.name != LOGITS_NAME:
             current = activations[layer.name]
-        elif layer.kind not in {LayerKind.MAX_POOLING, LayerKind.FLATTEN}:
+        elif not layer.kind.keeps_values:
             continue
         by_tensor[layer.name] = current
     return by_tensor
@@ -179,7 +178,7 @@ def _dequantize_weights(
     """Makes the layer's symbols int8 and int32 with scales, and converts them for its operator."""
     inputs = {value.name: value for value in graph.input}
     outputs = layer.kernel.shape[-1]
-    kernel_axis = 0 if layer.kind is LayerKind.CONVOLUTION else 1
+    kernel_axis = 1 if layer.is_matrix else 0
     nodes = []
     for tensor, integer, axis in (
         (layer.kernel, TensorProto.INT8, kernel_axis),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,14 @@ from onnx import helper
 from vggexport.formats.model_weights import ModelWeights
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.stored_constant import Constant, held_range, in_blocks, unpack_int4
-from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
-from vggexport.network.spec import VGGSpec
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 
 _HWIO_FROM_OIHW = (2, 3, 1, 0)
 _KERNEL, _BIAS = 1, 2
 """Which input of Conv and Gemm is which; of MatMulNBits the second is the scales."""
 
 _BLOCKWISE = "MatMulNBits"
-_OPERATORS = {
-    LayerKind.CONVOLUTION: ("Conv",),
-    LayerKind.FULLY_CONNECTED: ("Gemm", _BLOCKWISE),
-}
+_CONVOLUTIONS, _PRODUCTS = ("Conv",), ("Gemm", _BLOCKWISE)
 _PASSIVE = frozenset({"QuantizeLinear", "DequantizeLinear", "Flatten", "Reshape", "Cast"})
 """Operators that leave values where they are in a row."""
 
@@ -77,8 +72,9 @@ class OnnxWeights(ModelWeights):
         if node.op_type == "Conv":
             return self._constant(node.input[_KERNEL]).transpose(*_HWIO_FROM_OIHW).real()
         kernel = self._matrix(node)
-        if self._takes_chw(node):
-            kernel = kernel.rows(_chw_positions_in_hwc_order(self.artifact.spec))
+        features = self.artifact.spec.flattened_in_front_of(layer)
+        if features and self._takes_chw(node):
+            kernel = kernel.rows(_chw_positions_in_hwc_order(*features))
         return kernel.real()
 
     def _matrix(self, node: Any) -> Constant:
@@ -101,7 +97,7 @@ class OnnxWeights(ModelWeights):
 
     def _operator(self, layer: Layer) -> Any:
         node = self._operators.get(layer.name)
-        if node is None or node.op_type not in _OPERATORS[layer.kind]:
+        if node is None or node.op_type not in (_PRODUCTS if layer.is_matrix else _CONVOLUTIONS):
             raise self._missing(layer.name)
         return node
 
@@ -129,27 +125,21 @@ class OnnxWeights(ModelWeights):
         return in_blocks(unpack_int4(packed), scales.reshape(outputs, -1), size)
 
     def _takes_chw(self, node: Any) -> bool:
-        """Whether an operator's input are the features, flattened as NCHW has them.
+        """Whether the features that an operator reads are flattened as NCHW has them.
 
         They are in HWC order where a Transpose stands in front of the flattening.
         """
-        name, flattens = node.input[0], False
+        name = node.input[0]
         for _ in self._sources:  # no more steps than there are tensors
             source = self._sources.get(name)
             if source is None or source.op_type not in _PASSIVE:
                 break
-            flattens |= source.op_type in {"Flatten", "Reshape"}
             name = source.input[0]
-        return flattens and (source is None or source.op_type != "Transpose")
+        return source is None or source.op_type != "Transpose"
 
 
-def _chw_positions_in_hwc_order(spec: VGGSpec) -> NDArray[np.intp]:
+def _chw_positions_in_hwc_order(height: int, width: int, channels: int) -> NDArray[np.intp]:
     """Where in the features flattened CHW each feature is, listed in HWC order."""
-    height, width, channels = next(
-        layer.output_shape
-        for layer, after in pairwise(spec.layers)
-        if after.kind is LayerKind.FLATTEN
-    )
     positions = np.arange(channels * height * width).reshape(channels, height, width)
     return positions.transpose(1, 2, 0).reshape(-1)
 

@@ -28,10 +28,9 @@ from vggexport.formats.saved_model.runner import (
     read_graph,
     saved_model_folder,
 )
-from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 from vggexport.system.stderr_capture import silenced_stderr
 
-_OPERATORS = {LayerKind.CONVOLUTION: "Conv2D", LayerKind.FULLY_CONNECTED: "MatMul"}
 _PASSIVE = frozenset({"Identity", "ReadVariableOp", "Reshape", "Squeeze"})
 """Operators that give a weight on as it is."""
 
@@ -116,7 +115,7 @@ class SavedModelWeights(ModelWeights):
         return body.constant(body.origin(node.input[1]))
 
     def _kernel(self, layer: Layer) -> NDArray[np.float32]:
-        node, body = self._operator(layer.name, _OPERATORS[layer.kind])
+        node, body = self._operator(layer.name, "MatMul" if layer.is_matrix else "Conv2D")
         kernel = self._variable(body.origin(node.input[1]))
         return kernel.T if node.attr["transpose_b"].b else kernel
 

@@ -13,14 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.formats.tflite.architecture import (
-    BLOCK_SCALES_SUFFIX,
-    BLOCKWISE,
-    DYNAMIC,
-    INTEGER,
-    WIDE,
-    scheme,
-)
+from vggexport.formats.tflite.layer_kinds import BLOCK_SCALES_SUFFIX
+from vggexport.formats.tflite.scheme import BLOCKWISE, DYNAMIC, INTEGER, WIDE, scheme
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 from vggexport.quantization.int4 import pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_kernel, quantize_layer

@@ -21,11 +21,9 @@ from vggexport.network.layers import (
     MEAN_SUBTRACTION_NAME,
     OUTPUT_NAME,
     Layer,
-    LayerKind,
 )
 from vggexport.results.build import TensorDescription
 
-_OPERATORS = {LayerKind.CONVOLUTION: "CONV_2D", LayerKind.FULLY_CONNECTED: "FULLY_CONNECTED"}
 _KERNEL, _BIAS = 1, 2
 """Which input of these is which."""
 
@@ -98,16 +96,19 @@ class TfliteWeights(ModelWeights):
         return self._constant(operator, 1).real()
 
     def _kernel(self, layer: Layer) -> NDArray[np.float32]:
-        operator = self._operator(layer.name, _OPERATORS[layer.kind])
+        operator = self._weighted(layer)
         tensor = self._stored(operator, _KERNEL)
         if tensor.dtype == "int4":
             return self._blockwise(tensor)
-        axes = _HWIO_FROM_OHWI if layer.kind is LayerKind.CONVOLUTION else (1, 0)
+        axes = (1, 0) if layer.is_matrix else _HWIO_FROM_OHWI
         return _constant(tensor).transpose(*axes).real()
 
     def _bias(self, layer: Layer) -> NDArray[np.float32]:
-        operator = self._operator(layer.name, _OPERATORS[layer.kind])
+        operator = self._weighted(layer)
         return self._constant(operator, _BIAS).real()
+
+    def _weighted(self, layer: Layer) -> TfliteOperator:
+        return self._operator(layer.name, "FULLY_CONNECTED" if layer.is_matrix else "CONV_2D")
 
     def _operator(self, output: str, kind: str) -> TfliteOperator:
         operator = self._operators.get(output)
