@@ -1,5 +1,6 @@
 """Torchvision's own network, written out in its own convention, against the native one."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from vggexport.errors import WeightsError
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import MEAN_RGB, VGGSpec
-from vggexport.weights import open_weights
+from vggexport.weights import open_weights, published
+from vggexport.weights.description import Description
 from vggexport.weights.layouts import LAYOUTS
 
 NAMES = {
@@ -145,3 +148,55 @@ def test_native_weights_leave_the_mean_to_the_network(saved_npz, tiny):
     other = replace(tiny, mean_rgb=(1.0, 2.0, 3.0))
     assert open_weights(str(saved_npz()), other).mean_rgb == (1.0, 2.0, 3.0)
     assert open_weights(str(saved_npz()), other, layout="keras").mean_rgb == MEAN_RGB
+
+
+STATED = {
+    "raw": lambda x: x,
+    "unit": lambda x: x / 255,
+    "tf": lambda x: x / 127.5 - 1,
+    "caffe": lambda x: (x - [123.68, 116.779, 103.939])[..., ::-1],
+    "torch": lambda x: (x / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+}
+"""What the owner of the weights does to RGB 0...255."""
+
+
+@pytest.mark.parametrize("name", STATED)
+@pytest.mark.parametrize("layout", ["native", "keras"])
+def test_a_stated_preprocessing_is_folded_exactly(
+    saved_npz, arrays, tiny, images, native_logits, name, layout
+):
+    weights = open_weights(str(saved_npz()), tiny, layout=layout, preprocessing=CONVENTIONS[name])
+    assert weights.preprocessing == CONVENTIONS[name]
+    pixels = STATED[name](images.astype(np.float64))
+    expected = native_logits(arrays, tiny, (0, 0, 0), pixels)
+    actual = native_logits(weights, tiny, weights.mean_rgb, images)
+    # The divided first kernel is rounded to float32 once (6e-8).
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+def test_a_convention_that_nobody_stated_is_marked(saved_npz, tiny):
+    assert open_weights(str(saved_npz()), tiny).preprocessing == CONVENTIONS["vgg"]
+    keras = open_weights(str(saved_npz()), tiny, layout="keras").preprocessing
+    assert (keras.name, keras.known) == ("caffe", False)
+
+
+def test_published_files_are_known_by_their_digests(saved_npz, tiny, monkeypatch):
+    path = saved_npz()
+    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(published, "KERAS_MD5", frozenset({digest}))
+    assert open_weights(str(path), tiny, layout="keras").preprocessing == CONVENTIONS["caffe"]
+
+
+def test_torchvisions_files_are_known_by_the_digits_in_their_names(tmp_path):
+    path = tmp_path / "renamed.pth"
+    assert published.is_published(path, "torchvision", "397923af" + 56 * "0")
+    assert not published.is_published(path, "torchvision", "397923ae" + 56 * "0")
+
+
+def test_what_a_file_of_ours_says_is_not_contradicted(tmp_path, arrays, tiny):
+    path = tmp_path / "ours.safetensors"
+    save_file(arrays, path, metadata=Description(tiny).embedded())
+    stated = replace(CONVENTIONS["vgg"], name="custom")
+    assert open_weights(str(path), tiny, preprocessing=stated).preprocessing == CONVENTIONS["vgg"]
+    with pytest.raises(WeightsError, match="leave the preprocessing to the file"):
+        open_weights(str(path), tiny, preprocessing=CONVENTIONS["unit"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError, WeightsError
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import MEAN_RGB, VGGSpec
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.weights.layouts import LAYOUTS
@@ -26,7 +27,12 @@ def shapes_of(spec, layout="native"):
 
 def fitted(archive, request, layout="native", *, init_missing=False):
     return require_fit(
-        archive, request, LAYOUTS[layout], "file.npz", init_missing=init_missing
+        archive,
+        request,
+        LAYOUTS[layout],
+        CONVENTIONS[LAYOUTS[layout].convention],
+        "file.npz",
+        init_missing=init_missing,
     ).spec
 
 

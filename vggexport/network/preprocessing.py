@@ -73,6 +73,11 @@ class Preprocessing:
         channels = tuple(range(CHANNELS))
         return channels if self.channel_order == RGB else channels[::-1]
 
+    @property
+    def affine(self) -> tuple[Channels, Channels, str]:
+        """What it computes, whatever its name is and whoever said it."""
+        return self.mean_rgb, self.std_rgb, self.channel_order
+
     def followed_by(self, scale: Channels, offset: Channels) -> Self:
         """This and then ``scale * y + offset``, both by the channel of the network.
 
@@ -108,3 +113,9 @@ CONVENTIONS: Mapping[str, Preprocessing] = {
     )
 }
 """By name: the paper's, the three modes of ``keras.applications``, [0, 1], and nothing at all."""
+
+
+def mean_subtraction(mean_rgb: Channels) -> Preprocessing:
+    """What the native layout means by its own definition: the paper's, or another mean's."""
+    paper = CONVENTIONS["vgg"]
+    return paper if mean_rgb == paper.mean_rgb else Preprocessing("custom", mean_rgb)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
 from vggexport.errors import WeightsError
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
+from vggexport.network.spec import MEAN_RGB, VGGSpec
 from vggexport.system.registry import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
-from vggexport.weights.layouts import choose_layout
+from vggexport.weights.layouts import Layout, choose_layout
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin
+from vggexport.weights.published import is_published
 from vggexport.weights.random import random_tensors
 from vggexport.weights.stored import Archive, StoredTensor, reading
 from vggexport.weights.tensor_matching import Fit, require_fit
@@ -89,17 +93,48 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     layout = choose_layout(options.layout, archive, file_format.layout)
     told = described(path) if layout.name == "native" else None
     request = told.narrowed(options.request) if told else options.request
-    fit = require_fit(archive, request, layout, str(path), init_missing=options.init_missing)
+    preprocessing = _preprocessing(options, layout, told, path, digest)
+    fit = require_fit(
+        archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
+    )
     return Weights(
         fit.spec,
         fit.tensors | _filling(fit, options.seed),
         source=source,
         layout=layout.name,
-        trained=not fit.missing,
+        preprocessing=preprocessing,
         initialized=tuple(fit.missing),
         digest=digest,
         labels=told.labels if told and told.spec.classes == fit.spec.classes else (),
     )
+
+
+def _preprocessing(
+    options: Options,
+    layout: Layout,
+    told: Description | None,
+    path: Path,
+    digest: Callable[[], str],
+) -> Preprocessing:
+    """What was stated, or the file says, or its layout's convention.
+
+    Raises:
+        WeightsError: The file says otherwise than what was stated.
+    """
+    stated, request = options.preprocessing, options.request
+    if layout.name == "native" and (told or stated is None):
+        known = told.spec if told else request
+        own = mean_subtraction(known.mean_rgb if isinstance(known, VGGSpec) else MEAN_RGB)
+        if stated and stated.affine != own.affine:
+            raise WeightsError(
+                f"{path} says that its network subtracts {own.mean_rgb} from RGB and does nothing "
+                f"else, not {stated.name!r}: leave the preprocessing to the file"
+            )
+        return own
+    if stated:
+        return stated
+    convention = CONVENTIONS[layout.convention]
+    return convention if is_published(path, layout.name, digest()) else convention.assumed
 
 
 def described(path: Path) -> Description | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
 from vggexport.errors import WeightsError
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.download import RemoteFile, fetch
 from vggexport.weights.files import open_file
@@ -14,6 +16,7 @@ from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 
 CONFIGURATION = "D"
+CAFFE = CONVENTIONS["caffe"]
 
 KERAS_VGG16 = RemoteFile(
     url=(
@@ -37,8 +40,13 @@ def open_imagenet(options: Options) -> Weights:
     if options.argument is not None:
         raise WeightsError(f"imagenet:{options.argument}: imagenet takes nothing after it")
     _check_configuration(options)
+    if options.preprocessing not in (None, CAFFE):
+        raise WeightsError(
+            f"imagenet weights want BGR minus the mean (caffe), not {options.preprocessing.name}: "
+            "leave the preprocessing out"
+        )
     path = fetch(KERAS_VGG16, cache_dir(), options.progress)
-    return open_file(path, options, "imagenet")
+    return open_file(path, replace(options, preprocessing=CAFFE), "imagenet")
 
 
 def cache_dir() -> Path:

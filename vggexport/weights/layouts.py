@@ -1,23 +1,15 @@
 """Layouts of the weights that others publish, and the exact way from each into the native one.
 
-The network computes ``conv(pad0(x - mean))`` on RGB ``x`` in 0...255, with a mean that belongs to
-the weights. Both foreign conventions fold into that exactly:
-
-* **keras** (caffe preprocessing, ``keras.applications.vgg16.preprocess_input``) feeds BGR minus the
-  mean: the same numbers in another channel order. ``kernel[:, :, c]`` becomes
-  ``kernel[:, :, 2 - c]`` in the first kernel, nothing else.
-* **torchvision** feeds ``(x / 255 - m) / s = (x - 255 m) / (255 s)`` per channel: the first kernel
-  is divided by ``255 s`` per input channel, and the mean to subtract is ``255 m``. That is not
-  ``MEAN_RGB``; the difference, a constant offset, cannot go into block1_conv1's bias, since the
-  zeros of the padding do not carry it. So the mean travels as ``VGGSpec.mean_rgb``. Kernels of
-  convolutions are OIHW -> HWIO, those of fully connected layers (outputs, inputs) -> (inputs,
-  outputs), and fc1's inputs, flattened CHW, are reordered to HWC.
+A layout is a convention for names and axes, and the preprocessing that its networks were trained
+with by convention (:mod:`vggexport.network.preprocessing`). Kernels of torchvision's convolutions
+are OIHW -> HWIO, those of its fully connected layers (outputs, inputs) -> (inputs, outputs), and
+fc1's inputs, flattened CHW, are reordered to HWC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from types import MappingProxyType
@@ -26,27 +18,23 @@ import numpy as np
 
 from vggexport.errors import InputError
 from vggexport.network.layers import LOGITS_NAME, LayerKind
-from vggexport.network.spec import MEAN_RGB, VGGSpec
+from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.spec import VGGSpec
 from vggexport.weights.stored import AnyArray, Archive, StoredTensor
 
 FIRST_KERNEL = "block1_conv1/kernel"
 FC1_KERNEL = "fc1/kernel"
-
-TORCHVISION_MEAN = (0.485, 0.456, 0.406)
-TORCHVISION_STD = (0.229, 0.224, 0.225)
-"""Of RGB in [0, 1]: ``VGG16_Weights.IMAGENET1K_V1.transforms()``."""
 
 _NO_AXES: Mapping[int, tuple[int, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One convention for names, axes and input values.
+    """One convention for names and axes.
 
     Attributes:
         name: As ``--weights-layout`` takes it.
-        mean_rgb: What its networks subtract from RGB 0...255; None leaves it to the network that
-            is asked for.
+        convention: Name of the preprocessing that its networks usually have.
         names: Names that a file in this layout gives the native names of a network.
         axes: Native axis order of a stored kernel, by its rank; other ranks stay as they are.
         adjust: Last step from a stored tensor, its axes native already, to the native values;
@@ -54,14 +42,10 @@ class Layout:
     """
 
     name: str
-    mean_rgb: tuple[float, float, float] | None
+    convention: str
     names: Callable[[VGGSpec], dict[str, str]]
     axes: Mapping[int, tuple[int, ...]]
     adjust: Callable[[str, AnyArray, int], AnyArray]
-
-    def with_mean(self, spec: VGGSpec) -> VGGSpec:
-        """The network with the mean that weights in this layout need."""
-        return spec if self.mean_rgb is None else replace(spec, mean_rgb=self.mean_rgb)
 
     def native_shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
         """The shape that a stored tensor has in the native layout."""
@@ -110,14 +94,7 @@ def _keep(_name: str, array: AnyArray, _channels: int) -> AnyArray:
     return array
 
 
-def _from_keras(name: str, array: AnyArray, _channels: int) -> AnyArray:
-    return array[:, :, ::-1, :] if name == FIRST_KERNEL else array
-
-
 def _from_torchvision(name: str, array: AnyArray, channels: int) -> AnyArray:
-    if name == FIRST_KERNEL:
-        divisor: AnyArray = 255 * np.array(TORCHVISION_STD)[:, np.newaxis]
-        return np.divide(array, divisor)
     if name == FC1_KERNEL:
         side = isqrt(len(array) // channels)
         chw = array.reshape(channels, side, side, array.shape[-1])
@@ -129,11 +106,11 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         layout.name: layout
         for layout in (
-            Layout("native", None, _native_names, _NO_AXES, _keep),
-            Layout("keras", MEAN_RGB, _native_names, _NO_AXES, _from_keras),
+            Layout("native", "vgg", _native_names, _NO_AXES, _keep),
+            Layout("keras", "caffe", _native_names, _NO_AXES, _keep),
             Layout(
                 "torchvision",
-                (255 * TORCHVISION_MEAN[0], 255 * TORCHVISION_MEAN[1], 255 * TORCHVISION_MEAN[2]),
+                "torch",
                 _torchvision_names,
                 MappingProxyType({4: (2, 3, 1, 0), 2: (1, 0)}),
                 _from_torchvision,
@@ -142,6 +119,17 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     }
 )
 AUTO = "auto"
+
+
+def folded(kernel: StoredTensor, preprocessing: Preprocessing) -> StoredTensor:
+    """The first kernel, HWIO, for RGB minus the preprocessing's mean, converted when it is read."""
+    return StoredTensor(kernel.shape, partial(_fold, kernel, preprocessing))
+
+
+def _fold(kernel: StoredTensor, preprocessing: Preprocessing) -> AnyArray:
+    array = kernel.read()[:, :, list(preprocessing.order)]
+    divisor = np.array(preprocessing.std_rgb)[:, np.newaxis]
+    return array if (divisor == 1).all() else np.divide(array, divisor)
 
 
 def check_layout(name: str) -> None:

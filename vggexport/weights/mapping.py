@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from vggexport.errors import WeightsError
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
 
@@ -29,8 +30,8 @@ class Weights(Mapping[str, Float32Array]):
         spec: The network; its ``mean_rgb`` is the one that these weights need (see ``layouts``).
         source: As the artifact records it: "random:0", "imagenet", or the file's name.
         layout: The layout of the source: "native", "keras" or "torchvision".
-        trained: Whether every tensor comes from a file: False for random weights, and where
-            missing tensors were filled.
+        preprocessing: What happens to RGB 0...255 before the network that the source holds; it is
+            folded into ``spec.mean_rgb`` and the first kernel.
         initialized: Names of the tensors that were filled with random weights.
         labels: A name a class where the file carries them.
     """
@@ -42,7 +43,7 @@ class Weights(Mapping[str, Float32Array]):
         *,
         source: str,
         layout: str,
-        trained: bool = True,
+        preprocessing: Preprocessing = CONVENTIONS["vgg"],
         initialized: tuple[str, ...] = (),
         digest: Callable[[], str] | None = None,
         labels: tuple[str, ...] = (),
@@ -51,7 +52,7 @@ class Weights(Mapping[str, Float32Array]):
         self.labels = labels
         self.source = source
         self.layout = layout
-        self.trained = trained
+        self.preprocessing = preprocessing
         self.initialized = initialized
         self._tensors = tensors
         self._digest = digest
@@ -71,6 +72,11 @@ class Weights(Mapping[str, Float32Array]):
 
     def __len__(self) -> int:
         return len(self.spec.tensors)
+
+    @property
+    def trained(self) -> bool:
+        """Whether every tensor comes from a file, none of them random."""
+        return not (self.initialized or self.source.startswith("random:"))
 
     @property
     def mean_rgb(self) -> tuple[float, float, float]:
@@ -97,7 +103,7 @@ class Weights(Mapping[str, Float32Array]):
             tensors,
             source=self.source,
             layout=self.layout,
-            trained=self.trained,
+            preprocessing=self.preprocessing,
             initialized=self.initialized,
             digest=self._digest,
             labels=self.labels,

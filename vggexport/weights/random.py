@@ -94,7 +94,6 @@ def open_random(options: Options) -> Weights:
         random_tensors(spec, seed),
         source=f"random:{seed}",
         layout="native",
-        trained=False,
     )
     if options.pin is not None:
         check_pin(options.pin, weights.sha256, weights.source)

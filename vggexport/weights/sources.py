@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.system.registry import resolve
 from vggexport.weights.files import open_file
@@ -34,6 +35,7 @@ def open_weights(
     request: VGGSpec | SpecRequest,
     *,
     layout: str = AUTO,
+    preprocessing: Preprocessing | None = None,
     init_missing: bool = False,
     seed: int = 0,
     sha256: str | None = None,
@@ -45,6 +47,8 @@ def open_weights(
         source: ``random[:SEED]``, ``imagenet``, or the path of a file.
         request: The network, or what of it is fixed: the file's shapes tell the rest.
         layout: "auto", "native", "keras" or "torchvision".
+        preprocessing: What happens to RGB 0...255 before the network that the file describes; None
+            for what the file says, else the convention of its layout, marked as assumed.
         init_missing: Fill layers that a file lacks with random weights.
         seed: Seed of those, and of ``random`` without one.
         sha256: Refuse anything with another SHA-256 (see ``Weights.sha256``).
@@ -60,7 +64,14 @@ def open_weights(
     pin = None if sha256 is None else parse_pin(sha256)
     word, colon, argument = source.partition(":")
     options = Options(
-        argument if colon else None, request, layout, init_missing, seed, pin, progress
+        argument if colon else None,
+        request,
+        layout,
+        preprocessing,
+        init_missing,
+        seed,
+        pin,
+        progress,
     )
     if word not in WORDS:
         path = Path(source)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vggexport.errors import WeightsError
 from vggexport.network.layers import LayerKind
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import TABLE_1
-from vggexport.weights.layouts import Layout
+from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
 from vggexport.weights.request import SpecRequest, resolve
 from vggexport.weights.stored import Archive, StoredTensor
 
@@ -48,13 +49,20 @@ class Fit:
         return not (self.surplus or self.misshapen or (self.missing and not init_missing))
 
 
-def fit(archive: Archive, request: VGGSpec | SpecRequest, layout: Layout, origin: str) -> Fit:
+def fit(
+    archive: Archive,
+    request: VGGSpec | SpecRequest,
+    layout: Layout,
+    preprocessing: Preprocessing,
+    origin: str,
+) -> Fit:
     """Holds ``archive`` against the network that ``request`` asks for.
 
     Args:
         archive: The tensors of a file.
         request: The network, or what of it is fixed.
         layout: The convention that the file follows.
+        preprocessing: What its network does to RGB 0...255 first; folded into the first kernel.
         origin: The file, for messages.
 
     Raises:
@@ -66,11 +74,14 @@ def fit(archive: Archive, request: VGGSpec | SpecRequest, layout: Layout, origin
     names = layout.names(named)
     found = {native: archive[stored] for native, stored in names.items() if stored in archive}
     shapes = {native: layout.native_shape(tensor.shape) for native, tensor in found.items()}
-    spec = layout.with_mean(resolve(request, shapes, origin))
+    spec = replace(resolve(request, shapes, origin), mean_rgb=preprocessing.mean_rgb)
     expected = {name: layout.stored_shape(tensor.shape) for name, tensor in spec.tensors.items()}
+    tensors = {name: layout.to_native(name, tensor, spec) for name, tensor in found.items()}
+    if FIRST_KERNEL in tensors:
+        tensors[FIRST_KERNEL] = folded(tensors[FIRST_KERNEL], preprocessing)
     return Fit(
         spec,
-        {name: layout.to_native(name, tensor, spec) for name, tensor in found.items()},
+        tensors,
         {native: stored for native, stored in names.items() if stored not in archive},
         tuple(stored for stored in archive if stored not in names.values()),
         tuple(
@@ -85,6 +96,7 @@ def require_fit(
     archive: Archive,
     request: VGGSpec | SpecRequest,
     layout: Layout,
+    preprocessing: Preprocessing,
     origin: str,
     *,
     init_missing: bool,
@@ -100,13 +112,13 @@ def require_fit(
             f"{origin} is of a network with batch normalization (running_mean), which VGG as "
             "published has not: fold it into the convolutions, or use the plain VGG weights"
         )
-    result = fit(archive, request, layout, origin)
+    result = fit(archive, request, layout, preprocessing, origin)
     if result.serves(init_missing=init_missing):
         return result
     problems = list(_problems(result, init_missing=init_missing))
     configuration = result.spec.configuration
     for column in TABLE_1:
-        other = fit(archive, SpecRequest(column), layout, origin)
+        other = fit(archive, SpecRequest(column), layout, preprocessing, origin)
         if column != configuration and other.serves(init_missing=init_missing):
             problems.append(f"the file fits --config {column}")
     raise WeightsError(
