@@ -16,37 +16,22 @@ and data sets that lead to other files are refused.
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vggexport.errors import WeightsError
-from vggexport.weights.content import KERAS_WEIGHTS_MEMBER, Content, content_of
-from vggexport.weights.optional import require
-from vggexport.weights.stored import AnyArray, Archive, StoredTensor, reading
+from vggexport.weights.keras.hdf5 import check_inside, opened, stored, text
+from vggexport.weights.stored import Archive
 
-_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, EOFError),
-    *(RuntimeError, KeyError, ValueError, TypeError),  # h5py on damaged structures
-    AttributeError,  # a group where a data set should be
-)
 _LEGACY_GROUP = "model_weights"
 _KERAS_3_GROUP = "layers"
 _LAYER_TENSORS = 2
 """A kernel and a bias; a legacy group with more is a nested model."""
 _KERNEL_RANK = 2
 """Least rank of a kernel; biases have 1."""
-_ENCRYPTED = 1
-"""Bit of a zip member's flags."""
-_LENGTHS_OFFSET = 26
-"""Of the lengths of name and extra field in a zip member's local header (APPNOTE 4.3.7)."""
 _NOT_LAYERS = ("seed_generator",)
 """State of random numbers, which Dropout keeps beside the weights."""
 
@@ -58,78 +43,14 @@ def read_keras(path: Path) -> Archive:
         WeightsError: The file is damaged, holds no model, or leads outside of itself.
         Unavailable: h5py is not installed.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         paths = _tensor_paths(path, file)
-        return {
-            name: StoredTensor(tuple(file[place].shape), partial(_read, path, place))
-            for name, place in paths.items()
-        }
-
-
-def _read(path: Path, place: str) -> AnyArray:
-    with _opened(path) as file:
-        array: AnyArray = file[place][()]
-        return array
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    h5py = require("h5py", f"{path}: a Keras file")
-    with reading(path, *_ERRORS), ExitStack() as stack:
-        source: Path | io.IOBase = path
-        if content_of(path) is Content.KERAS:
-            source = _weights_member(stack.enter_context(path.open("rb")))
-        yield stack.enter_context(h5py.File(source, "r"))
-
-
-def _weights_member(raw: io.BufferedReader) -> io.RawIOBase | io.BytesIO:
-    """The HDF5 file inside a ``.keras`` file, without a copy where it is stored as it is."""
-    with zipfile.ZipFile(raw) as archive:
-        member = archive.getinfo(KERAS_WEIGHTS_MEMBER)
-        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & _ENCRYPTED:
-            return io.BytesIO(archive.read(member))
-    # The local header repeats name and extra field, with lengths of its own.
-    raw.seek(member.header_offset + _LENGTHS_OFFSET)
-    lengths = raw.read(4)
-    skipped = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-    return _Window(raw, raw.tell() + skipped, member.file_size)
-
-
-class _Window(io.RawIOBase):
-    """A stretch of a file as a file."""
-
-    def __init__(self, file: io.BufferedReader, start: int, size: int) -> None:
-        self._file = file
-        self._start = start
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        self._position = bases[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        view = view[: max(0, self._size - self._position)]
-        self._file.seek(self._start + self._position)
-        count = self._file.readinto(view)
-        self._position += count
-        return count
+        return {name: stored(path, file, place) for name, place in paths.items()}
 
 
 def _tensor_paths(path: Path, file: Any) -> dict[str, str]:
     """Tensor name -> its place in the file, in the model's order."""
-    _check_inside(path, file)
+    check_inside(path, file)
     legacy = file.get(_LEGACY_GROUP, file)
     if "layer_names" in legacy.attrs:
         pairs = list(_legacy_paths(legacy))
@@ -148,8 +69,8 @@ def _repeated(pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def _legacy_paths(root: Any) -> Iterator[tuple[str, str]]:
-    for layer in map(_text, root.attrs["layer_names"]):
-        names = [_text(name) for name in root[layer].attrs["weight_names"]]
+    for layer in map(text, root.attrs["layer_names"]):
+        names = [text(name) for name in root[layer].attrs["weight_names"]]
         for name in names:
             place = f"{root.name}/{layer}/{name}"
             parts = name.split("/")
@@ -174,42 +95,13 @@ def _keras_3_paths(root: Any) -> Iterator[tuple[str, str]]:
     for group in sorted(variables, key=lambda group: _natural(group.name)):
         if group.parent.name.endswith(_NOT_LAYERS):
             continue
-        layer = _text(group.attrs.get("name", group.parent.name.rpartition("/")[2]))
+        layer = text(group.attrs.get("name", group.parent.name.rpartition("/")[2]))
         has_kernel = "0" in group and group["0"].ndim >= _KERNEL_RANK
         roles = {"0": "kernel", "1": "bias"} if has_kernel else {}
         for index in group:
             yield f"{layer}/{roles.get(index, index)}", f"{group.name}/{index}"
 
 
-def _check_inside(path: Path, file: Any) -> None:
-    """Refuses what would make HDF5 read another file.
-
-    Raises:
-        WeightsError: A link, or the storage of a data set, is not in the file itself.
-    """
-    h5py = require("h5py", f"{path}: a Keras file")
-
-    def foreign_link(name: str, link: Any) -> str | None:
-        return None if isinstance(link, h5py.HardLink) else name
-
-    def foreign_data(name: str, item: Any) -> str | None:
-        return name if isinstance(item, h5py.Dataset) and _is_elsewhere(item) else None
-
-    name = file.visititems_links(foreign_link) or file.visititems(foreign_data)
-    if name is not None:
-        raise WeightsError(
-            f"{path}: {name} is not stored in the file itself: save the model again with Keras"
-        )
-
-
-def _is_elsewhere(dataset: Any) -> bool:
-    return bool(dataset.external or dataset.is_virtual)
-
-
-def _natural(text: str) -> list[tuple[str, int]]:
+def _natural(name: str) -> list[tuple[str, int]]:
     """Key that sorts "conv2d_10" behind "conv2d_9"."""
-    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", text)]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]

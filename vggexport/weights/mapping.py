@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
@@ -98,16 +99,9 @@ class Weights(Mapping[str, Float32Array]):
         for name, array in self.items():
             array.flags.writeable = False
             tensors[name] = StoredTensor(array.shape, partial(_same, array))
-        return Weights(
-            self.spec,
-            tensors,
-            source=self.source,
-            layout=self.layout,
-            preprocessing=self.preprocessing,
-            initialized=self.initialized,
-            digest=self._digest,
-            labels=self.labels,
-        )
+        held = copy.copy(self)
+        held._tensors = tensors  # noqa: SLF001  a copy of this very class
+        return held
 
     def _digest_of_values(self) -> str:
         digest = hashlib.sha256()

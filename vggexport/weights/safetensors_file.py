@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -36,11 +37,7 @@ def read_safetensors(path: Path) -> Archive:
         WeightsError: The file is damaged.
         Unavailable: The safetensors package is not installed.
     """
-    library = require("safetensors", f"{path}: a .safetensors file")
-    with (
-        reading(path, library.SafetensorError),
-        library.safe_open(path, framework="numpy") as file,
-    ):
+    with _opened(path) as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return {
             name: StoredTensor(
@@ -50,6 +47,16 @@ def read_safetensors(path: Path) -> Archive:
         }
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    library = require("safetensors", f"{path}: a .safetensors file")
+    with (
+        reading(path, library.SafetensorError),
+        library.safe_open(path, framework="numpy") as file,
+    ):
+        yield file
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """The text that a ``.safetensors`` file carries beside its tensors, by name.
 
@@ -57,11 +64,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         WeightsError: The file is damaged.
         Unavailable: The safetensors package is not installed.
     """
-    library = require("safetensors", f"{path}: a .safetensors file")
-    with (
-        reading(path, library.SafetensorError),
-        library.safe_open(path, framework="numpy") as file,
-    ):
+    with _opened(path) as file:
         return dict(file.metadata() or {})
 
 
@@ -105,11 +108,7 @@ def _read(path: Path, name: str, dtype: str) -> AnyArray:
         raise WeightsError(
             f"{path}: {name} holds {dtype}: store weights as F32 (F16, BF16 and F64 also do)"
         )
-    library = require("safetensors", f"{path}: a .safetensors file")
-    with (
-        reading(path, library.SafetensorError),
-        library.safe_open(path, framework="numpy") as file,
-    ):
+    with _opened(path) as file:
         array: AnyArray = file.get_tensor(name)
         return array
 
