@@ -89,8 +89,8 @@ def test_offline_has_one_timing_a_turn():
     measurement = Measurement(Scenario.OFFLINE, ((turn,), (Turn((30 * MS,), 1, 30 * MS),)))
     latency = measurement.latency()
     assert (latency.mean, latency.p50, latency.p99, latency.min) == (18.0, None, None, None)
-    assert measurement.early_stopping_ms() == {"p90": None, "p95": None, "p99": None}
-    assert "no percentiles" in measurement.unsupported()[0]
+    assert measurement.early_stopping_ms == {"p90": None, "p95": None, "p99": None}
+    assert "no percentiles" in measurement.unsupported[0]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_percentile_without_enough_runs_is_left_out(runs, missing):
     measurement = single([1.0] * runs)
     latency = measurement.latency().to_json()
     assert [name for name, value in latency.items() if value is None] == missing.split()
-    assert [reason.split()[0] for reason in measurement.unsupported()] == missing.split()
+    assert [reason.split()[0] for reason in measurement.unsupported] == missing.split()
 
 
 def test_percentiles_are_those_of_numpy():

@@ -100,7 +100,9 @@ class Record(JsonValue):
     nothing: Any = None
 
 
-RECORD = Record(Point(1.5, 2), (Point(1.0),), (0.0, 1.0), {"a": 1}, None, Colour.RED, ())
+RECORD = Record(
+    Point(1.5, 2), (Point(1.0),), (0.0, 1.0), {"a": 1}, None, Colour.RED, (), {"a": [{}]}
+)
 
 
 def test_what_was_written_is_read():

@@ -8,7 +8,8 @@ import pytest
 
 from vggexport.errors import InputError, WeightsError
 from vggexport.network.training_recipe import PAPER
-from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Epoch
+from vggexport.results.train import Epoch
+from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
 
 RECIPE = dataclasses.replace(PAPER, patience=2, decreases=1, epochs=20)
 

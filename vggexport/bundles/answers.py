@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.bundles.tolerances import DeviceTolerance
 from vggexport.errors import ArtifactError, one_line
-
-SCHEMA = 1
+from vggexport.system.json_values import Form, JsonValue, read_fields
 
 _ABOVE = 1.001  # all probabilities, whose last digits a softmax may round up
 
-Probabilities = NDArray[np.float32]
+
+def _written(probabilities: NDArray[np.float32]) -> list[list[float]]:
+    """The shortest decimal numbers that are read back as these."""
+    return [[float(str(value)) for value in row] for row in probabilities]
+
+
+def _read(data: Any) -> NDArray[np.float32]:
+    values = np.array(data, np.float64)
+    if not ((values >= 0) & (values < _ABOVE)).all():
+        raise ValueError("no probabilities")
+    return values.astype(np.float32)
+
+
+Probabilities = Annotated[NDArray[np.float32], Form(_written, _read)]
 """(images, classes)."""
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenInput:
+class GoldenInput(JsonValue):
     """An image as the networks take it.
 
     Attributes:
@@ -34,7 +46,7 @@ class GoldenInput:
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenSource:
+class GoldenSource(JsonValue):
     """An image of another size, and what the preprocessing makes of it: both PNG in the bundle."""
 
     file: str
@@ -42,7 +54,7 @@ class GoldenSource:
 
 
 @dataclass(frozen=True, eq=False)
-class GivenAnswers:
+class GivenAnswers(JsonValue):
     """What one network gave.
 
     Attributes:
@@ -54,6 +66,8 @@ class GivenAnswers:
         tolerances: How far the same file may be from them elsewhere; nothing for the reference.
     """
 
+    json_keys = "name precision runtime provider tolerances probabilities"
+
     name: str
     precision: str
     runtime: str
@@ -61,40 +75,9 @@ class GivenAnswers:
     probabilities: Probabilities
     tolerances: tuple[DeviceTolerance, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "name": self.name,
-            "precision": self.precision,
-            "runtime": self.runtime,
-            "provider": self.provider,
-            "tolerances": [tolerance.to_json() for tolerance in self.tolerances],
-            "probabilities": [[_shortest(p) for p in row] for row in self.probabilities],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], shape: tuple[int, int]) -> Self:
-        """Reads :meth:`to_json`.
-
-        Raises:
-            ValueError: The probabilities are not of that shape, or none.
-        """
-        values = np.array(data["probabilities"], np.float64)
-        if not shape[0] or values.shape != shape or not ((values >= 0) & (values < _ABOVE)).all():
-            raise ValueError(f"no probabilities of shape {shape}, but {values.shape}")
-        probabilities = values.astype(np.float32)
-        return cls(
-            str(data["name"]),
-            str(data["precision"]),
-            str(data["runtime"]),
-            str(data["provider"]),
-            probabilities,
-            tuple(map(DeviceTolerance.from_json, data["tolerances"])),
-        )
-
 
 @dataclass(frozen=True, eq=False)
-class GoldenAnswers:
+class GoldenAnswers(JsonValue):
     """All of a bundle.
 
     Attributes:
@@ -105,47 +88,31 @@ class GoldenAnswers:
         artifacts: What each file gave.
     """
 
+    json_keys = "schema source images preprocessing=sources reference artifacts"
+
+    schema: ClassVar[int] = 1
     source: str
     images: tuple[GoldenInput, ...]
     sources: tuple[GoldenSource, ...]
     reference: GivenAnswers
     artifacts: tuple[GivenAnswers, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """What a bundle holds."""
-        return {
-            "schema": SCHEMA,
-            "source": self.source,
-            "images": [{"file": image.file, "label": image.label} for image in self.images],
-            "preprocessing": [{"file": s.file, "prepared": s.prepared} for s in self.sources],
-            "reference": self.reference.to_json(),
-            "artifacts": [given.to_json() for given in self.artifacts],
-        }
-
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], classes: int) -> Self:
+    def of_bundle(cls, data: Mapping[str, Any], classes: int) -> Self:
         """Reads :meth:`to_json`.
 
         Raises:
             ArtifactError: It is not that, or not for so many classes.
         """
         try:
-            images = tuple(GoldenInput(str(i["file"]), str(i["label"])) for i in data["images"])
-            _check_distinct(images)
-            shape = (len(images), classes)
-            return cls(
-                str(data["source"]),
-                images,
-                tuple(
-                    GoldenSource(str(s["file"]), str(s["prepared"])) for s in data["preprocessing"]
-                ),
-                GivenAnswers.from_json(data["reference"], shape),
-                tuple(GivenAnswers.from_json(given, shape) for given in data["artifacts"]),
-            )
+            found = cls(**read_fields(cls, data))
+            _check_distinct(found.images)
+            _check_shapes(found, (len(found.images), classes))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArtifactError(
                 f"the golden answers are not readable ({one_line(error)}): get the bundle anew"
             ) from error
+        return found
 
     def of(self, name: str) -> GivenAnswers:
         """What one file gave.
@@ -165,6 +132,8 @@ def _check_distinct(images: Sequence[GoldenInput]) -> None:
         raise ValueError("an image comes twice")
 
 
-def _shortest(value: np.float32) -> float:
-    """The shortest decimal number that is read back as this one."""
-    return float(str(value))
+def _check_shapes(answers: GoldenAnswers, shape: tuple[int, int]) -> None:
+    for given in (answers.reference, *answers.artifacts):
+        found = given.probabilities.shape
+        if not shape[0] or found != shape:
+            raise ValueError(f"no probabilities of shape {shape}, but {found}")

@@ -9,7 +9,7 @@ from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE
-from vggexport.results.bundle import FileSize
+from vggexport.results.bundle import FileSize, LayerSize
 
 _KERNEL_BITS: Mapping[Precision, int] = {
     Precision.FLOAT32: 32,
@@ -25,7 +25,8 @@ _SCALE_BYTES, _BLOCK_SCALE_BYTES = 4, 2
 
 def file_size(artifact: Artifact, offered: Iterable[Precision]) -> FileSize:
     """The size of a file, and of its weights in the precisions offered."""
-    layers = layer_bytes(artifact.spec, artifact.precision)
+    sizes = layer_bytes(artifact.spec, artifact.precision)
+    layers = tuple(LayerSize(name, size) for name, size in sizes.items())
     precisions = {p: sum(layer_bytes(artifact.spec, p).values()) for p in offered}
     return FileSize(artifact.path, artifact.size_bytes or 0, layers, precisions)
 

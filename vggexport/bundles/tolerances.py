@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from vggexport.artifact import RUNTIMES, Artifact
 from vggexport.errors import ArtifactError
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
+from vggexport.system.json_values import JsonValue
 
 CPU = "cpu"
 ACCELERATOR = "accelerator"
@@ -75,7 +75,7 @@ _FULL_INTEGER: Mapping[str, Tolerance] = {
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceTolerance:
+class DeviceTolerance(JsonValue):
     """A tolerance, and for what.
 
     Attributes:
@@ -84,23 +84,11 @@ class DeviceTolerance:
         tolerance: How far its answers may be from the recorded ones.
     """
 
+    json_keys = "runtime device ...tolerance"
+
     runtime: str
     device: str
     tolerance: Tolerance
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {"runtime": self.runtime, "device": self.device, **self.tolerance.to_json()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError."""
-        limits = {
-            name: None if data[name] is None else float(data[name])
-            for name in ("max_abs", "min_logit_sqnr_db", "min_sqnr_db", "min_top1_agreement")
-        }
-        tolerance = Tolerance(str(data["reason"]), **limits)
-        return cls(str(data["runtime"]), str(data["device"]), tolerance)
 
 
 def device_tolerances(artifact: Artifact) -> tuple[DeviceTolerance, ...]:

@@ -47,9 +47,10 @@ class Interval:
     low: float
     high: float
 
-    def to_json(self) -> list[float]:
-        """Both ends."""
-        return [self.low, self.high]
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both of them."""
+        return self.low, self.high
 
 
 def wilson(hits: int, images: int) -> Interval:

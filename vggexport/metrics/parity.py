@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.system.json_values import Finite, JsonValue
+
 TOP_K = 5
 _SMALLEST = 1e-30
 """Probability that smaller ones count as, before their logarithm is taken. Near the smallest normal
@@ -20,7 +22,7 @@ float32 number runtimes differ in what they keep: LiteRT's softmax has steps of 
 
 
 @dataclass(frozen=True, slots=True)
-class ParityMetrics:
+class ParityMetrics(JsonValue):
     """How far a candidate's probabilities are from the reference's.
 
     Attributes:
@@ -35,19 +37,16 @@ class ParityMetrics:
         finite: False if one of the two holds a NaN or an infinity.
     """
 
-    max_abs: float
-    rel_l2: float
-    sqnr_db: float
-    logit_sqnr_db: float
-    cosine: float
-    top1_agreement: float
-    top5_agreement: float
-    finite: bool
+    json_keys = "max_abs rel_l2 sqnr_db logit_sqnr_db cosine top1_agreement top5_agreement"
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys; JSON knows no infinity, so that becomes null."""
-        values = {name: getattr(self, name) for name in self.__slots__ if name != "finite"}
-        return {name: value if np.isfinite(value) else None for name, value in values.items()}
+    max_abs: Finite
+    rel_l2: Finite
+    sqnr_db: Finite
+    logit_sqnr_db: Finite
+    cosine: Finite
+    top1_agreement: Finite
+    top5_agreement: Finite
+    finite: bool
 
 
 def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> ParityMetrics:

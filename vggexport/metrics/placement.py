@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vggexport.network.spec import VGGSpec
+from vggexport.system.json_values import JsonValue
 
 _KERNEL = "_kernel_time"
 _COMPUTES = ("Conv", "Gemm", "MatMul")
@@ -33,7 +34,7 @@ class PlacedNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(JsonValue):
     """How much of a network an execution provider ran.
 
     Attributes:
@@ -61,15 +62,6 @@ class Placement:
             return "the profile names no node"
         parts = (f"{', '.join(types)} on {name}" for name, types in self.elsewhere.items())
         return f"node types without a kernel there: {'; '.join(parts)}" if self.elsewhere else ""
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "provider": self.provider,
-            "node_share": self.node_share,
-            "mac_share": self.mac_share,
-            "elsewhere": {name: list(types) for name, types in self.elsewhere.items()},
-        }
 
 
 def nodes_of_profile(events: Iterable[Mapping[str, Any]]) -> tuple[PlacedNode, ...]:

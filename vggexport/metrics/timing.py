@@ -13,14 +13,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, pairwise
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vggexport.system.json_values import Form, JsonValue
 
 NANOSECONDS = 10**9
 _PER_MS = 10**6
@@ -50,6 +52,9 @@ MIN_OVER = 1
 """Runs above a percentile that MLPerf's rule wants to have seen."""
 
 PERCENTILES = (90, 95, 99)
+
+Milliseconds = Annotated[float, Form(lambda value: round(value, 5))]
+"""To 10 ns in JSON, finer than clocks are."""
 
 
 class Clock(Protocol):
@@ -225,20 +230,16 @@ Launches = Sequence[Rounds]
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(JsonValue):
     """Milliseconds of one run. What the number of runs does not support is None."""
 
-    min: float | None
-    mean: float
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    max: float | None
-
-    def to_json(self) -> dict[str, float | None]:
-        """The contract's keys."""
-        return asdict(self)
+    min: Milliseconds | None
+    mean: Milliseconds
+    p50: Milliseconds | None
+    p90: Milliseconds | None
+    p95: Milliseconds | None
+    p99: Milliseconds | None
+    max: Milliseconds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +265,7 @@ class Measurement:
         return sum(turn.runs for turn in self.turns)
 
     @property
-    def samples_ms(self) -> tuple[float, ...]:
+    def samples_ms(self) -> tuple[Milliseconds, ...]:
         """Every timing, in order; offline the mean of each turn."""
         return tuple(ns / _PER_MS for turn in self.turns for ns in turn.samples_ns)
 
@@ -300,12 +301,14 @@ class Measurement:
         median = statistics.median(samples)
         return Latency(min(samples), self.mean_ms, median, p90, p95, p99, max(samples))
 
+    @property
     def early_stopping_ms(self) -> dict[str, float | None]:
         """MLPerf's conservative estimates by the percentiles' names."""
         if self.scenario is Scenario.OFFLINE:
             return {f"p{p}": None for p in PERCENTILES}
         return {f"p{p}": early_stopping(self.samples_ms, p) for p in PERCENTILES}
 
+    @property
     def unsupported(self) -> tuple[str, ...]:
         """Why percentiles are missing, a clause each."""
         if self.scenario is Scenario.OFFLINE:
@@ -315,7 +318,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(JsonValue):
     """How one contestant's median compares with another's: below 1 it is faster.
 
     Attributes:
@@ -325,14 +328,16 @@ class Ratio:
         high: Upper end.
     """
 
+    json_keys = "ratio_p50=value ratio_ci95=interval"
+
     value: float
     low: float | None
     high: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        interval = None if self.low is None else [self.low, self.high]
-        return {"ratio_p50": self.value, "ratio_ci95": interval}
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends of it."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 def paired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:

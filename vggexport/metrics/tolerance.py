@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vggexport.system.json_values import JsonValue
 
 if TYPE_CHECKING:  # it needs numpy, and every precision has tolerances
     from vggexport.metrics.parity import ParityMetrics
 
 
 @dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(JsonValue):
     """What a candidate must reach, and why that value.
 
     Attributes:
@@ -20,6 +22,8 @@ class Tolerance:
         min_top1_agreement: Smallest share of images with the same best class allowed, 0...1.
         reason: Where the values come from.
     """
+
+    json_keys = "max_abs min_logit_sqnr_db min_sqnr_db min_top1_agreement reason"
 
     reason: str
     max_abs: float | None = None
@@ -42,13 +46,3 @@ class Tolerance:
         if share is not None and not metrics.top1_agreement >= share:
             found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
         return tuple(found)
-
-    def to_json(self) -> dict[str, Any]:
-        """The limits and their reason."""
-        return {
-            "max_abs": self.max_abs,
-            "min_logit_sqnr_db": self.min_logit_sqnr_db,
-            "min_sqnr_db": self.min_sqnr_db,
-            "min_top1_agreement": self.min_top1_agreement,
-            "reason": self.reason,
-        }

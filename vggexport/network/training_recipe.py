@@ -6,11 +6,12 @@ Source: K. Simonyan and A. Zisserman, arXiv 1409.1556, section 3.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Self
 
 from vggexport.errors import InputError
+from vggexport.system.json_values import JsonValue
 
 INITIALIZERS = ("paper", "he")
 
@@ -30,7 +31,7 @@ REFERENCE_SIZE = 224
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(JsonValue):
     """How a network is trained.
 
     The loss is the multinomial logistic regression (categorical cross-entropy of the softmax) plus
@@ -94,10 +95,6 @@ class Recipe:
                 f"scales are {self.min_scale}...{self.max_scale}, expected {REFERENCE_SIZE} or "
                 "more, the smaller first"
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """What weights record of it; :meth:`from_json` reads it."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

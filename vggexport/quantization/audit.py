@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from vggexport.system.json_values import JsonValue
 
 FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 INTEGER_DTYPES = frozenset({"int8", "uint8", "int4", "uint4"})
@@ -29,7 +30,7 @@ BLOCKWISE_DTYPES = frozenset({"int4", "uint4"})
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(JsonValue):
     """One operator as the runtime runs it.
 
     Attributes:
@@ -45,16 +46,6 @@ class Operator:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights_dtype: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "inputs": list(self.inputs),
-            "outputs": list(self.outputs),
-            "weights_dtype": self.weights_dtype,
-        }
 
 
 def float_islands(operators: Iterable[Operator]) -> tuple[Operator, ...]:

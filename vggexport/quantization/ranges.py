@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from vggexport.artifact import CalibrationRecord, WeightsRecord
 from vggexport.errors import CalibrationError, InputError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
+from vggexport.system.json_values import JsonValue, read_fields
 
-SCHEMA = 1
-KIND = "vggexport activation ranges"
 PIXEL_MAX = 255.0
 
 
@@ -38,7 +37,7 @@ def input_range(spec: VGGSpec) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class ActivationRanges:
+class ActivationRanges(JsonValue):
     """Smallest and largest value of each observed layer's output.
 
     Attributes:
@@ -49,6 +48,10 @@ class ActivationRanges:
             low <= 0 <= high.
     """
 
+    json_keys = "schema kind spec weights calibration ranges"
+
+    schema: ClassVar[int] = 1
+    kind: ClassVar[str] = "vggexport activation ranges"
     spec: VGGSpec
     weights: WeightsRecord
     calibration: CalibrationRecord
@@ -82,17 +85,6 @@ class ActivationRanges:
                 "vggexport calibrate for these"
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """What the file holds."""
-        return {
-            "schema": SCHEMA,
-            "kind": KIND,
-            "spec": self.spec.to_json(),
-            "weights": self.weights.to_json(),
-            "calibration": self.calibration.to_json(),
-            "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
-        }
-
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Reads :meth:`to_json`.
@@ -101,15 +93,9 @@ class ActivationRanges:
             CalibrationError: It is something else, or a range is missing, not finite or reversed.
         """
         try:
-            if (data["kind"], data["schema"]) != (KIND, SCHEMA):
-                raise CalibrationError(f"kind {data['kind']!r}, schema {data['schema']!r}")
-            spec = VGGSpec.from_json(data["spec"])
-            return cls(
-                spec,
-                WeightsRecord.from_json(data["weights"]),
-                CalibrationRecord.from_json(data["calibration"]),
-                {name: _bounds(name, data["ranges"][name]) for name in observed_layers(spec)},
-            )
+            found = cls(**read_fields(cls, data))
+            names = observed_layers(found.spec)
+            return replace(found, ranges={n: _bounds(n, *found.ranges[n]) for n in names})
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise CalibrationError(f"not a ranges file of vggexport calibrate: {error}") from error
 
@@ -136,8 +122,7 @@ class ActivationRanges:
             raise CalibrationError(f"{path}: {error}") from error
 
 
-def _bounds(name: str, value: Any) -> tuple[float, float]:
-    low, high = (float(bound) for bound in value)
+def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high) and low <= 0.0 <= high):
         raise ValueError(f"range {low}...{high} of {name} is not finite with zero inside")
     return low, high

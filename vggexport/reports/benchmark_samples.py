@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from vggexport.results.benchmark import BenchmarkReport
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import SCHEMA
 
 KEYS = (
     *("path", "provider", "threads", "batch", "scenario", "measured_at", "rounds", "samples_ms"),

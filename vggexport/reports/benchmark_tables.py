@@ -56,7 +56,7 @@ def _percent(value: float | None) -> str:
 
 
 def _percentile(name: str) -> Callable[[BenchmarkResult], str]:
-    return lambda result: ms(result.latency.to_json()[name])
+    return lambda result: ms(getattr(result.latency, name))
 
 
 _HOW: tuple[Column[BenchmarkResult], ...] = (
@@ -182,7 +182,7 @@ def labels(report: BenchmarkReport) -> dict[str, str]:
 
 def reasons(report: BenchmarkReport) -> Iterator[str]:
     """Why there are gaps in the tables, each once."""
-    found = [reason for result in report.results for reason in result.measurement.unsupported()]
+    found = [reason for result in report.results for reason in result.measurement.unsupported]
     if any(comparison.ratio.low is None for comparison in report.comparisons):
         found.append("an interval needs 5 launches or 5 rounds, each of a run at least")
     yield from dict.fromkeys(found)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from vggexport.artifact import Artifact
 from vggexport.metrics.placement import Placement
-from vggexport.metrics.timing import Latency, Measurement, Ratio, Verdict, judge
+from vggexport.metrics.timing import Latency, Measurement, Milliseconds, Ratio, Verdict, judge
 from vggexport.precision import Precision
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import Document, StepSeconds
 from vggexport.system.gpu import Gpu
+from vggexport.system.json_values import JsonValue, Note
 from vggexport.system.machine import Machine
 from vggexport.system.number_text import counted
 
@@ -20,12 +20,10 @@ CPU_PROVIDER = "CPUExecutionProvider"
 
 _GIGA = 10**9
 _MS_PER_S = 1000
-_DIGITS = 5
-"""Of milliseconds in JSON: 10 ns, finer than clocks are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class Ceiling(JsonValue):
     """The most that this machine did in the same run (``vggexport.ceilings``).
 
     Attributes:
@@ -54,18 +52,9 @@ class Ceiling:
             computed = Precision.INT8
         return self.gflop_per_s.get(computed.value)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "provider": self.provider,
-            "threads": self.threads,
-            "gflop_per_s": dict(self.gflop_per_s),
-            "gbyte_per_s": self.gbyte_per_s,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Minute:
+class Minute(JsonValue):
     """One minute of a sustained run.
 
     Attributes:
@@ -74,21 +63,13 @@ class Minute:
         temperature_c: The hottest sensor's at its end, in degrees Celsius; None likewise.
     """
 
-    p50_ms: float
+    p50_ms: Milliseconds
     frequency_mhz: float | None
     temperature_c: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "p50_ms": round(self.p50_ms, _DIGITS),
-            "frequency_mhz": self.frequency_mhz,
-            "temperature_c": self.temperature_c,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkResult:
+class BenchmarkResult(JsonValue):
     """One artifact with one number of threads and one batch.
 
     Attributes:
@@ -112,6 +93,17 @@ class BenchmarkResult:
         measured_at: Unix time of the first counted run, in seconds.
     """
 
+    json_keys = """
+        path=artifact.path format=artifact.format precision=artifact.precision runtime
+        provider_requested provider threads batch scenario=measurement.scenario
+        runs=measurement.runs latency_ms=latency early_stopping_ms=measurement.early_stopping_ms
+        unsupported=measurement.unsupported throughput_per_s load_ms first_ms peak_rss_bytes
+        gpu_memory_bytes transfer_ms size_bytes=artifact.size_bytes macs=artifact.spec.macs
+        gflop_per_s ceiling_gflop_per_s ceiling_share placement provider_options fallback
+        sustained{minutes ratio_last_first=last_to_first_minute} measured_at
+        rounds=measurement.rounds samples_ms=measurement.samples_ms
+    """
+
     artifact: Artifact
     runtime: str
     provider_requested: str
@@ -126,7 +118,7 @@ class BenchmarkResult:
     transfer_ms: float | None = None
     placement: Placement | None = None
     provider_options: Mapping[str, str] = field(default_factory=dict)
-    fallback: str = ""
+    fallback: Note = ""
     ceiling: Ceiling | None = None
     minutes: tuple[Minute, ...] = ()
     measured_at: float = 0.0
@@ -170,80 +162,31 @@ class BenchmarkResult:
         return None if ceiling is None else self.gflop_per_s / ceiling
 
     @property
+    def sustained(self) -> BenchmarkResult | None:
+        """Itself where it ran for minutes."""
+        return self if self.minutes else None
+
+    @property
     def last_to_first_minute(self) -> float | None:
         """Median of the last minute over that of the first; None for less than two."""
         if len(self.minutes) < len(("first", "last")):
             return None
         return self.minutes[-1].p50_ms / self.minutes[0].p50_ms
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        measurement = self.measurement
-        latency = self.latency.to_json()
-        return {
-            "path": self.artifact.path,
-            "format": self.artifact.format,
-            "precision": self.artifact.precision.value,
-            "runtime": self.runtime,
-            "provider_requested": self.provider_requested,
-            "provider": self.provider,
-            "threads": self.threads,
-            "batch": self.batch,
-            "scenario": measurement.scenario.value,
-            "runs": measurement.runs,
-            "latency_ms": {k: None if v is None else round(v, _DIGITS) for k, v in latency.items()},
-            "early_stopping_ms": measurement.early_stopping_ms(),
-            "unsupported": list(measurement.unsupported()),
-            "throughput_per_s": self.throughput_per_s,
-            "load_ms": self.load_ms,
-            "first_ms": self.first_ms,
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "gpu_memory_bytes": self.gpu_memory_bytes,
-            "transfer_ms": self.transfer_ms,
-            "size_bytes": self.artifact.size_bytes,
-            "macs": self.artifact.spec.macs,
-            "gflop_per_s": self.gflop_per_s,
-            "ceiling_gflop_per_s": self.ceiling_gflop_per_s,
-            "ceiling_share": self.ceiling_share,
-            "placement": self.placement and self.placement.to_json(),
-            "provider_options": dict(self.provider_options),
-            "fallback": self.fallback or None,
-            "sustained": self._sustained(),
-            "measured_at": self.measured_at,
-            "rounds": [list(launch) for launch in measurement.rounds],
-            "samples_ms": [round(sample, _DIGITS) for sample in measurement.samples_ms],
-        }
-
-    def _sustained(self) -> dict[str, Any] | None:
-        if not self.minutes:
-            return None
-        return {
-            "minutes": [minute.to_json() for minute in self.minutes],
-            "ratio_last_first": self.last_to_first_minute,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkComparison:
+class BenchmarkComparison(JsonValue):
     """Two artifacts that took turns: how the median of ``b`` compares with that of ``a``."""
+
+    json_keys = "a=a.artifact.path b=b.artifact.path threads=b.threads batch=b.batch ...ratio"
 
     a: BenchmarkResult
     b: BenchmarkResult
     ratio: Ratio
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and what both were measured with."""
-        return {
-            "a": self.a.artifact.path,
-            "b": self.b.artifact.path,
-            "threads": self.b.threads,
-            "batch": self.b.batch,
-            **self.ratio.to_json(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class GatedResult:
+class GatedResult(JsonValue):
     """One result held to its baseline.
 
     Attributes:
@@ -251,6 +194,10 @@ class GatedResult:
         ratio: Of its median to the baseline's.
         verdict: Of the ratio.
         paired: Whether the baseline took turns with it, or ran at another time.
+    """
+
+    json_keys = """
+        path=result.artifact.path threads=result.threads batch=result.batch ...ratio paired verdict
     """
 
     result: BenchmarkResult
@@ -274,20 +221,9 @@ class GatedResult:
             f"{self.ratio.value:.3f} times the baseline ({interval})"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "path": self.result.artifact.path,
-            "threads": self.result.threads,
-            "batch": self.result.batch,
-            **self.ratio.to_json(),
-            "paired": self.paired,
-            "verdict": self.verdict.value,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(JsonValue):
     """Whether anything became slower than allowed.
 
     Attributes:
@@ -296,6 +232,8 @@ class Gate:
         strict: Whether an inconclusive gate is a failure.
         results: What was held to it; at least one.
     """
+
+    json_keys = "verdict baseline max_regression strict results"
 
     baseline: str
     max_regression: float
@@ -315,19 +253,9 @@ class Gate:
         refused = {Verdict.FAIL, Verdict.INCONCLUSIVE} if self.strict else {Verdict.FAIL}
         return tuple(f"{g} ({g.verdict})" for g in self.results if g.verdict in refused)
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's key and further ones."""
-        return {
-            "verdict": self.verdict.value,
-            "baseline": self.baseline,
-            "max_regression": self.max_regression,
-            "strict": self.strict,
-            "results": [gated.to_json() for gated in self.results],
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkReport:
+class BenchmarkReport(Document):
     """Everything that one run of ``vggexport benchmark`` found out.
 
     Attributes:
@@ -341,6 +269,10 @@ class BenchmarkReport:
         seconds: Wall-clock seconds by step.
     """
 
+    json_keys = """
+        schema environment={...machine gpu} results comparisons ceilings gate notes seconds passed
+    """
+
     machine: Machine
     gpu: Gpu | None
     results: tuple[BenchmarkResult, ...]
@@ -348,24 +280,9 @@ class BenchmarkReport:
     ceilings: tuple[Ceiling, ...]
     gate: Gate | None
     notes: tuple[str, ...]
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What the gate does not let pass, a clause each."""
         return self.gate.failures if self.gate else ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        gpu = self.gpu and self.gpu.to_json()
-        return {
-            "schema": SCHEMA,
-            "environment": self.machine.to_json() | {"gpu": gpu},
-            "results": [result.to_json() for result in self.results],
-            "comparisons": [comparison.to_json() for comparison in self.comparisons],
-            "ceilings": [ceiling.to_json() for ceiling in self.ceilings],
-            "gate": self.gate and self.gate.to_json(),
-            "notes": list(self.notes),
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "passed": not self.failures,
-        }

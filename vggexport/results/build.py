@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.metrics.parity import ParityMetrics
@@ -13,8 +12,8 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.results.calibration_curve import CurvePoint, sufficient_images
-
-SCHEMA = 1
+from vggexport.results.document import Document, Judged, StepSeconds
+from vggexport.system.json_values import JsonValue
 
 MAX_SOFTMAX_ERROR = 1.5 / 256
 """Of an integer softmax: its steps are 1/256 and its largest value is 255/256, so that 1/256 is
@@ -22,7 +21,7 @@ always possible; half a step more for its arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryReport:
+class SummaryReport(Document):
     """The network as a table.
 
     Attributes:
@@ -30,36 +29,17 @@ class SummaryReport:
         recipe: How it is trained, where that was asked for.
     """
 
+    json_keys = """
+        schema spec layers=spec.layers{name kind kernel_size stride output_shape parameters macs
+        receptive_field} parameters=spec.parameters macs=spec.macs training?=recipe
+    """
+
     spec: VGGSpec
     recipe: Recipe | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Layers and totals."""
-        layers = [
-            {
-                "name": layer.name,
-                "kind": layer.kind.value,
-                "kernel_size": layer.kernel_size,
-                "stride": layer.stride,
-                "output_shape": list(layer.output_shape),
-                "parameters": layer.parameters,
-                "macs": layer.macs,
-                "receptive_field": layer.receptive_field,
-            }
-            for layer in self.spec.layers
-        ]
-        return {
-            "schema": SCHEMA,
-            "spec": self.spec.to_json(),
-            "layers": layers,
-            "parameters": self.spec.parameters,
-            "macs": self.spec.macs,
-            **({"training": self.recipe.to_json()} if self.recipe else {}),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(Judged):
     """A file just written, run against its reference.
 
     Attributes:
@@ -70,6 +50,10 @@ class CheckReport:
         islands: Float islands of an int8 file.
         softmax_error: Of a file without float operators: largest difference of a probability from
             the float softmax of the file's own logits; else None.
+    """
+
+    json_keys = """
+        reference images metrics tolerance float_islands=islands.name softmax_error failures passed
     """
 
     reference: str
@@ -90,22 +74,9 @@ class CheckReport:
             found += (f"softmax is {self.softmax_error:.2g} off, above {MAX_SOFTMAX_ERROR:.2g}",)
         return found
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "reference": self.reference,
-            "images": self.images,
-            "metrics": self.metrics.to_json(),
-            "tolerance": self.tolerance.to_json(),
-            "float_islands": [operator.name for operator in self.islands],
-            "softmax_error": self.softmax_error,
-            "failures": list(self.failures),
-            "passed": not self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class BuildReport:
+class BuildReport(Document):
     """One file built.
 
     Attributes:
@@ -115,8 +86,10 @@ class BuildReport:
         check: The check of what was written, or None if it was switched off.
     """
 
+    json_keys = "schema artifact seconds peak_rss_bytes check passed"
+
     artifact: Artifact
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
     check: CheckReport | None
 
@@ -125,20 +98,9 @@ class BuildReport:
         """What the check found, a clause each."""
         return self.check.failures if self.check else ()
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys, with the check and the verdict."""
-        return {
-            "schema": SCHEMA,
-            "artifact": self.artifact.to_json(),
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "check": self.check and self.check.to_json(),
-            "passed": not self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class ExportReport:
+class ExportReport(Document):
     """Several files built together.
 
     Attributes:
@@ -147,8 +109,13 @@ class ExportReport:
         peak_rss_bytes: Largest resident memory of the process so far.
     """
 
+    json_keys = """
+        schema files=own{artifact seconds check passed} seconds=common_seconds peak_rss_bytes
+        passed
+    """
+
     files: tuple[BuildReport, ...]
-    common_seconds: Mapping[str, float]
+    common_seconds: StepSeconds
     peak_rss_bytes: int
 
     @property
@@ -165,70 +132,48 @@ class ExportReport:
         """The files that passed."""
         return tuple(file for file in self.files if not file.failures)
 
-    def own_seconds(self, file: BuildReport) -> float:
-        """Seconds of the steps that were for this file alone."""
-        return sum(s for step, s in file.seconds.items() if step not in self.common_seconds)
-
-    def to_json(self) -> dict[str, Any]:
-        """The files as the build commands give them, and what was done once."""
-        own = [
-            {
-                "artifact": file.artifact.to_json(),
-                "seconds": {
-                    step: round(seconds, 3)
-                    for step, seconds in file.seconds.items()
-                    if step not in self.common_seconds
-                },
-                "check": file.check and file.check.to_json(),
-                "passed": not file.failures,
-            }
+    @property
+    def own(self) -> tuple[BuildReport, ...]:
+        """The files with the seconds of the steps that were for each alone."""
+        return tuple(
+            replace(
+                file,
+                seconds={k: v for k, v in file.seconds.items() if k not in self.common_seconds},
+            )
             for file in self.files
-        ]
-        return {
-            "schema": SCHEMA,
-            "files": own,
-            "seconds": {step: round(seconds, 3) for step, seconds in self.common_seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "passed": not self.failures,
-        }
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationReport:
+class CalibrationReport(Document):
     """Activation ranges taken and saved."""
+
+    json_keys = """
+        schema path curve=measured{points=curve sufficient_images} calibration ranges unreadable
+        seconds peak_rss_bytes
+    """
 
     path: str
     calibration: CalibrationRecord
     ranges: Mapping[str, tuple[float, float]]
     unreadable: tuple[str, ...]
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
     curve: tuple[CurvePoint, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        curve = (
-            {
-                "points": [point.to_json() for point in self.curve],
-                "sufficient_images": sufficient_images(self.curve),
-            }
-            if self.curve
-            else None
-        )
-        return {
-            "schema": SCHEMA,
-            "path": self.path,
-            "curve": curve,
-            "calibration": self.calibration.to_json(),
-            "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
-            "unreadable": list(self.unreadable),
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-        }
+    @property
+    def measured(self) -> CalibrationReport | None:
+        """Itself where a curve was measured."""
+        return self if self.curve else None
+
+    @property
+    def sufficient_images(self) -> int | None:
+        """From how many images on more change nothing, as far as the curve tells."""
+        return sufficient_images(self.curve)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorDescription:
+class TensorDescription(JsonValue):
     """An input or output of a model.
 
     Attributes:
@@ -240,25 +185,22 @@ class TensorDescription:
         zero_point: Of the same.
     """
 
+    json_keys = "name dtype shape quantization=quantized{scale zero_point}"
+
     name: str
     dtype: str
     shape: tuple[int | str, ...]
     scale: float | None = None
     zero_point: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        quantization = {"scale": self.scale, "zero_point": self.zero_point}
-        return {
-            "name": self.name,
-            "dtype": self.dtype,
-            "shape": list(self.shape),
-            "quantization": quantization if self.scale is not None else None,
-        }
+    @property
+    def quantized(self) -> TensorDescription | None:
+        """Itself where it is an integer tensor that stands for real numbers."""
+        return None if self.scale is None else self
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Document):
     """What a model file holds and how its runtime runs it.
 
     Attributes:
@@ -269,6 +211,11 @@ class Inspection:
         parameters: Number of trained values.
         size_bytes: Size of the file.
         opset: ONNX operator set version, or None for other formats.
+    """
+
+    json_keys = """
+        schema artifact inputs outputs operators float_islands=islands.name parameters size_bytes
+        opset
     """
 
     artifact: Artifact | None
@@ -292,17 +239,3 @@ class Inspection:
         if not any(operator.weights_dtype in INTEGER_DTYPES for operator in self.operators):
             found.append("no operator has int8 weights")
         return tuple(found)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        return {
-            "schema": SCHEMA,
-            "artifact": self.artifact and self.artifact.to_json(),
-            "inputs": [tensor.to_json() for tensor in self.inputs],
-            "outputs": [tensor.to_json() for tensor in self.outputs],
-            "operators": [operator.to_json() for operator in self.operators],
-            "float_islands": [operator.name for operator in self.islands],
-            "parameters": self.parameters,
-            "size_bytes": self.size_bytes,
-            "opset": self.opset,
-        }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
-from vggexport.results.build import SCHEMA
 from vggexport.results.bundle_manifest import Manifest
+from vggexport.results.document import Document, Judged, StepSeconds
+from vggexport.system.json_values import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
-class Integrity:
+class Integrity(JsonValue):
     """What was found out about a bundle's bytes.
 
     Attributes:
@@ -25,56 +25,49 @@ class Integrity:
         digests: Of every file that may be used, by name; nothing where something is wrong.
     """
 
+    json_keys = "files signed=is_signed signature_verified=is_verified problems"
+
     files: int
     is_signed: bool
     is_verified: bool
     problems: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "files": self.files,
-            "signed": self.is_signed,
-            "signature_verified": self.is_verified,
-            "problems": list(self.problems),
-        }
+
+@dataclass(frozen=True, slots=True)
+class LayerSize(JsonValue):
+    """Bytes of one layer's weights."""
+
+    name: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class FileSize:
+class FileSize(JsonValue):
     """A model file's size.
 
     Attributes:
         path: The file.
         size_bytes: In all.
-        layers: Weights of each layer in bytes, by name, scales included; by count, not by looking.
+        layers: Weights of each layer in bytes, scales included; by count, not by looking.
         precisions: What all weights would be in each precision that the file's format has.
     """
 
+    json_keys = "path size_bytes layers other_bytes precisions"
+
     path: str
     size_bytes: int
-    layers: Mapping[str, int]
+    layers: tuple[LayerSize, ...]
     precisions: Mapping[Precision, int]
 
     @property
     def other_bytes(self) -> int:
         """What is no weight: the graph, metadata, padding."""
-        return self.size_bytes - sum(self.layers.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "path": self.path,
-            "size_bytes": self.size_bytes,
-            "layers": [{"name": name, "size_bytes": size} for name, size in self.layers.items()],
-            "other_bytes": self.other_bytes,
-            "precisions": {p.value: size for p, size in self.precisions.items()},
-        }
+        return self.size_bytes - sum(layer.size_bytes for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCheck:
+class AnswerCheck(Judged):
     """A model's answers for the golden images, held to others.
 
     Attributes:
@@ -86,6 +79,8 @@ class AnswerCheck:
         metrics: How far its answers are.
         tolerance: How far they may be.
     """
+
+    json_keys = "path format precision runtime provider metrics tolerance passed"
 
     path: str
     format: str
@@ -100,28 +95,17 @@ class AnswerCheck:
         """What is out of tolerance, a clause each; empty for a pass."""
         return tuple(f"{self.path}: {c}" for c in self.tolerance.violations(self.metrics))
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "path": self.path,
-            "format": self.format,
-            "precision": self.precision,
-            "runtime": self.runtime,
-            "provider": self.provider,
-            "metrics": self.metrics.to_json(),
-            "tolerance": self.tolerance.to_json(),
-            "passed": not self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class SizeGate:
+class SizeGate(Judged):
     """Sizes of model files against a limit.
 
     Attributes:
         files: Each.
         max_bytes: What each may have, or None.
     """
+
+    json_keys = "max_bytes files passed"
 
     files: tuple[FileSize, ...]
     max_bytes: int | None = None
@@ -138,14 +122,6 @@ class SizeGate:
             if file.size_bytes > self.max_bytes
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "max_bytes": self.max_bytes,
-            "files": [file.to_json() for file in self.files],
-            "passed": not self.failures,
-        }
-
 
 def _advice(file: FileSize, limit: int) -> str:
     left = limit - max(file.other_bytes, 0)  # the graph stays
@@ -154,7 +130,7 @@ def _advice(file: FileSize, limit: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class BundleReport:
+class BundleReport(Document):
     """A bundle packed, or refused.
 
     Attributes:
@@ -171,6 +147,11 @@ class BundleReport:
         evidence: Reports that speak against it, a clause each.
     """
 
+    json_keys = """
+        schema bundle={path files size_bytes sha256 signed=is_signed} manifest sizes answers
+        seconds peak_rss_bytes failures passed
+    """
+
     path: str
     manifest: Manifest | None
     sizes: SizeGate
@@ -179,7 +160,7 @@ class BundleReport:
     size_bytes: int | None
     sha256: str | None
     is_signed: bool
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
     evidence: tuple[str, ...] = ()
 
@@ -189,29 +170,9 @@ class BundleReport:
         answers = tuple(failure for check in self.answers for failure in check.failures)
         return self.evidence + self.sizes.failures + answers
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "schema": SCHEMA,
-            "bundle": {
-                "path": self.path,
-                "files": self.files,
-                "size_bytes": self.size_bytes,
-                "sha256": self.sha256,
-                "signed": self.is_signed,
-            },
-            "manifest": self.manifest and self.manifest.to_json(),
-            "sizes": self.sizes.to_json(),
-            "answers": [check.to_json() for check in self.answers],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "failures": list(self.failures),
-            "passed": not self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class PreprocessingCheck:
+class PreprocessingCheck(Judged):
     """The bundle's pairs of images, held to what this machine's Pillow makes of them.
 
     Attributes:
@@ -219,6 +180,8 @@ class PreprocessingCheck:
         levels: Largest difference of a pixel, of 255.
         max_levels: Largest allowed.
     """
+
+    json_keys = "images levels max_levels passed"
 
     images: int
     levels: int
@@ -231,18 +194,9 @@ class PreprocessingCheck:
             return ()
         return (f"preprocessing is {self.levels} levels off, above {self.max_levels}",)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "images": self.images,
-            "levels": self.levels,
-            "max_levels": self.max_levels,
-            "passed": not self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class BundleCheckReport:
+class BundleCheckReport(Document):
     """A bundle that was handed in, checked.
 
     Attributes:
@@ -256,13 +210,18 @@ class BundleCheckReport:
         peak_rss_bytes: Largest resident memory of the process so far.
     """
 
+    json_keys = """
+        schema bundle={path ...integrity} manifest preprocessing images answers seconds
+        peak_rss_bytes failures passed
+    """
+
     path: str
     integrity: Integrity
     manifest: Manifest | None
     preprocessing: PreprocessingCheck | None
     images: int
     answers: tuple[AnswerCheck, ...]
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
 
     @property
@@ -271,18 +230,3 @@ class BundleCheckReport:
         prepared = self.preprocessing.failures if self.preprocessing else ()
         answers = tuple(failure for check in self.answers for failure in check.failures)
         return self.integrity.problems + prepared + answers
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "schema": SCHEMA,
-            "bundle": {"path": self.path, **self.integrity.to_json()},
-            "manifest": self.manifest and self.manifest.to_json(),
-            "preprocessing": self.preprocessing and self.preprocessing.to_json(),
-            "images": self.images,
-            "answers": [check.to_json() for check in self.answers],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "failures": list(self.failures),
-            "passed": not self.failures,
-        }

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from vggexport.artifact import RUNTIMES, Artifact, CalibrationRecord
 from vggexport.errors import ArtifactError, one_line
-
-SCHEMA = 1
-KIND = "vggexport bundle"
+from vggexport.system.json_values import JsonValue, Labels, read_fields
 
 _WRONG_KINDS = (
     AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
@@ -19,7 +17,7 @@ _WRONG_KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class BundledArtifact:
+class BundledArtifact(JsonValue):
     """A model in a bundle.
 
     Attributes:
@@ -28,6 +26,8 @@ class BundledArtifact:
         source_name: Name of the file or directory that was handed in.
         converted_from: Digest of the file that it was made of, where it is not as it was exported.
     """
+
+    json_keys = "artifact files source_name converted_from lineage"
 
     artifact: Artifact
     files: tuple[str, ...]
@@ -49,28 +49,13 @@ class BundledArtifact:
             steps.append({"step": "convert", "sha256": artifact.sha256})
         return steps
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "artifact": self.artifact.to_json(),
-            "files": list(self.files),
-            "source_name": self.source_name,
-            "converted_from": self.converted_from,
-            "lineage": self.lineage,
-        }
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Reads :meth:`to_json`; a missing key raises KeyError, an unknown format ValueError."""
-        converted, artifact = data["converted_from"], Artifact.from_json(data["artifact"])
-        if artifact.format not in RUNTIMES:
-            raise ValueError(f"format {artifact.format!r}")
-        return cls(
-            artifact,
-            tuple(map(str, data["files"])),
-            str(data["source_name"]),
-            None if converted is None else str(converted),
-        )
+        found = cls(**read_fields(cls, data))
+        if found.artifact.format not in RUNTIMES:
+            raise ValueError(f"format {found.artifact.format!r}")
+        return found
 
 
 def _calibration_step(record: CalibrationRecord) -> dict[str, Any]:
@@ -84,7 +69,7 @@ def _calibration_step(record: CalibrationRecord) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(JsonValue):
     """The bundle as a whole.
 
     Attributes:
@@ -99,10 +84,17 @@ class Manifest:
         reports: JSON reports in it.
     """
 
+    json_keys = """
+        schema kind name layout trained=is_trained weights_source licence source_date_epoch=moment
+        tools labels artifacts reports
+    """
+
+    schema: ClassVar[int] = 1
+    kind: ClassVar[str] = "vggexport bundle"
     name: str
     layout: str
     artifacts: tuple[BundledArtifact, ...]
-    labels: tuple[str, ...]
+    labels: Labels
     licence: str | None
     weights_source: str
     moment: int
@@ -114,23 +106,6 @@ class Manifest:
         """Whether its answers mean anything."""
         return all(bundled.artifact.weights.trained for bundled in self.artifacts)
 
-    def to_json(self) -> dict[str, Any]:
-        """What a bundle holds."""
-        return {
-            "schema": SCHEMA,
-            "kind": KIND,
-            "name": self.name,
-            "layout": self.layout,
-            "trained": self.is_trained,
-            "weights_source": self.weights_source,
-            "licence": self.licence,
-            "source_date_epoch": self.moment,
-            "tools": dict(self.tools),
-            "labels": list(self.labels) or None,
-            "artifacts": [bundled.to_json() for bundled in self.artifacts],
-            "reports": list(self.reports),
-        }
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Reads :meth:`to_json`.
@@ -139,25 +114,9 @@ class Manifest:
             ArtifactError: It is not that.
         """
         try:
-            _check_kind(data)
-            return cls(
-                str(data["name"]),
-                str(data["layout"]),
-                tuple(map(BundledArtifact.from_json, data["artifacts"])),
-                tuple(map(str, data["labels"] or ())),
-                None if data["licence"] is None else str(data["licence"]),
-                str(data["weights_source"]),
-                int(data["source_date_epoch"]),
-                {str(name): str(version) for name, version in dict(data["tools"]).items()},
-                tuple(map(str, data["reports"])),
-            )
+            return cls(**read_fields(cls, data))
         except (*_WRONG_KINDS, ArtifactError) as error:
             raise ArtifactError(
                 f"the manifest is not readable ({one_line(error)}): get the bundle anew, or update "
                 "vggexport"
             ) from error
-
-
-def _check_kind(data: Mapping[str, Any]) -> None:
-    if (data["kind"], data["schema"]) != (KIND, SCHEMA):
-        raise ValueError(f"kind {data['kind']!r}, schema {data['schema']!r}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from vggexport.system.json_values import Finite, JsonValue
 
 STEADY_DB = 1.0
 """SQNRs of the logits that differ by less count as the same: the figure itself moves by as much
@@ -13,7 +13,7 @@ from one choice of a few dozen images to another."""
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
+class CurvePoint(JsonValue):
     """An int8 file whose ranges were taken from so many images.
 
     Attributes:
@@ -26,21 +26,10 @@ class CurvePoint:
     """
 
     images: int
-    logit_sqnr_db: float
+    logit_sqnr_db: Finite
     top1_agreement: float
     range_change: float
     layer: str
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        finite = math.isfinite(self.logit_sqnr_db)
-        return {
-            "images": self.images,
-            "logit_sqnr_db": self.logit_sqnr_db if finite else None,
-            "top1_agreement": self.top1_agreement,
-            "range_change": self.range_change,
-            "layer": self.layer,
-        }
 
 
 def sufficient_images(curve: Sequence[CurvePoint]) -> int | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vggexport.artifact import Artifact
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import Document, StepSeconds
+from vggexport.system.json_values import Finite, JsonValue, Note
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(JsonValue):
     """One fact that is another now.
 
     Attributes:
@@ -25,13 +24,9 @@ class Change:
     old: Any
     new: Any
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {"name": self.name, "old": self.old, "new": self.new}
-
 
 @dataclass(frozen=True, slots=True)
-class LayerChange:
+class LayerChange(JsonValue):
     """A layer whose weights are others.
 
     Attributes:
@@ -42,19 +37,13 @@ class LayerChange:
     """
 
     name: str
-    kernel_db: float
-    bias_db: float
-    max_abs: float
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it; JSON knows no infinity and no NaN, so that they become null."""
-        values = {"kernel_db": self.kernel_db, "bias_db": self.bias_db, "max_abs": self.max_abs}
-        finite = {name: v if math.isfinite(v) else None for name, v in values.items()}
-        return {"name": self.name, **finite}
+    kernel_db: Finite
+    bias_db: Finite
+    max_abs: Finite
 
 
 @dataclass(frozen=True, slots=True)
-class RangeChange:
+class RangeChange(JsonValue):
     """A layer whose activations are quantized over another range.
 
     Attributes:
@@ -67,17 +56,9 @@ class RangeChange:
     old: tuple[float, float] | None
     new: tuple[float, float] | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "name": self.name,
-            "old": list(self.old) if self.old else None,
-            "new": list(self.new) if self.new else None,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(JsonValue):
     """A figure of the reports that came with the bundles.
 
     Attributes:
@@ -94,19 +75,9 @@ class Figure:
     old: float | None
     new: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "name": self.name,
-            "condition": self.condition,
-            "unit": self.unit,
-            "old": self.old,
-            "new": self.new,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class ModelDifference:
+class ModelDifference(JsonValue):
     """One model and what became of it.
 
     Attributes:
@@ -121,6 +92,11 @@ class ModelDifference:
         note: Why something was not looked at, or nothing.
     """
 
+    json_keys = """
+        old{path format precision size_bytes sha256} new{path format precision size_bytes sha256}
+        same_file=is_same_file facts layers layers_compared ranges operators figures note
+    """
+
     old: Artifact
     new: Artifact
     facts: tuple[Change, ...] = ()
@@ -129,31 +105,16 @@ class ModelDifference:
     ranges: tuple[RangeChange, ...] = ()
     operators: tuple[Change, ...] = ()
     figures: tuple[Figure, ...] = ()
-    note: str = ""
+    note: Note = ""
 
     @property
     def is_same_file(self) -> bool:
         """Whether all bytes are the same."""
         return self.old.sha256 == self.new.sha256
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "old": _described(self.old),
-            "new": _described(self.new),
-            "same_file": self.is_same_file,
-            "facts": [change.to_json() for change in self.facts],
-            "layers": [change.to_json() for change in self.layers],
-            "layers_compared": self.layers_compared,
-            "ranges": [change.to_json() for change in self.ranges],
-            "operators": [change.to_json() for change in self.operators],
-            "figures": [figure.to_json() for figure in self.figures],
-            "note": self.note or None,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class DifferenceReport:
+class DifferenceReport(Document):
     """From one artifact or bundle to another.
 
     Attributes:
@@ -167,13 +128,18 @@ class DifferenceReport:
         peak_rss_bytes: Largest resident memory of the process so far.
     """
 
+    json_keys = """
+        schema old new same=is_same facts models removed{path format precision size_bytes sha256}
+        added{path format precision size_bytes sha256} seconds peak_rss_bytes
+    """
+
     old: str
     new: str
     models: tuple[ModelDifference, ...]
     removed: tuple[Artifact, ...] = ()
     added: tuple[Artifact, ...] = ()
     facts: tuple[Change, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: StepSeconds = field(default_factory=dict)
     peak_rss_bytes: int = 0
 
     @property
@@ -181,28 +147,3 @@ class DifferenceReport:
         """Whether nothing changed."""
         same = all(model.is_same_file for model in self.models)
         return same and not (self.removed or self.added or self.facts)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "schema": SCHEMA,
-            "old": self.old,
-            "new": self.new,
-            "same": self.is_same,
-            "facts": [change.to_json() for change in self.facts],
-            "models": [model.to_json() for model in self.models],
-            "removed": [_described(artifact) for artifact in self.removed],
-            "added": [_described(artifact) for artifact in self.added],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-        }
-
-
-def _described(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "path": artifact.path,
-        "format": artifact.format,
-        "precision": artifact.precision.value,
-        "size_bytes": artifact.size_bytes,
-        "sha256": artifact.sha256,
-    }

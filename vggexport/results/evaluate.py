@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import Document, StepSeconds
 from vggexport.results.verify import Guess, RunnerRecord
+from vggexport.system.json_values import JsonValue
 
 CONFUSIONS = 10
 """Commonest mistakes that a report names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mistake:
+class Mistake(JsonValue):
     """An image that a network takes for another class.
 
     Attributes:
@@ -28,18 +28,16 @@ class Mistake:
         pixels: uint8 (size, size, 3), RGB.
     """
 
+    json_keys = "label expected actual"
+
     label: str
     expected: str
     actual: Guess
     pixels: NDArray[np.uint8] = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """All but the pixels."""
-        return {"label": self.label, "expected": self.expected, "actual": self.actual.to_json()}
-
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(JsonValue):
     """One network beside the first, on the same images.
 
     Attributes:
@@ -48,26 +46,57 @@ class Comparison:
         counts: What they got right, image by image.
     """
 
+    json_keys = """
+        a=first b=second agreement=counts.agreement only_a_right=counts.only_first
+        only_b_right=counts.only_second drop=counts.drop drop_ci95=counts.drop_interval.ends
+        mcnemar_p=counts.p_value
+    """
+
     first: str
     second: str
     counts: PairedCounts
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with what is derived."""
-        return {
-            "a": self.first,
-            "b": self.second,
-            "agreement": self.counts.agreement,
-            "only_a_right": self.counts.only_first,
-            "only_b_right": self.counts.only_second,
-            "drop": self.counts.drop,
-            "drop_ci95": self.counts.drop_interval.to_json(),
-            "mcnemar_p": self.counts.p_value,
-        }
+
+@dataclass(frozen=True, slots=True)
+class ClassScore(JsonValue):
+    """How often a network is right about one class.
+
+    Attributes:
+        label: The class.
+        images: Of it; at least one.
+        hits: Those that are taken for it.
+        answered: All images that are taken for it.
+    """
+
+    json_keys = "label images top1 precision"
+
+    label: str
+    images: int
+    hits: int
+    answered: int
+
+    @property
+    def top1(self) -> float:
+        """Share of its images that are taken for it."""
+        return self.hits / self.images
+
+    @property
+    def precision(self) -> float | None:
+        """Share of its images among those that are taken for it; None where there are none."""
+        return self.hits / self.answered if self.answered else None
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion(JsonValue):
+    """Images of one class that are taken for another."""
+
+    label: str
+    answer: str
+    images: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EvaluationResult:
+class EvaluationResult(JsonValue):
     """One network on all images.
 
     Attributes:
@@ -77,6 +106,12 @@ class EvaluationResult:
         comparison: It beside the first network; None for that one itself.
         seen: Images that its calibration took ranges from.
         mistakes: Images that it is surest and wrong about.
+    """
+
+    json_keys = """
+        ...runner images=accuracy.images top1=accuracy.top1 top1_ci95=accuracy.top1_interval.ends
+        top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
+        unanswered=accuracy.unanswered calibration_images=seen classes confusions mistakes
     """
 
     runner: RunnerRecord
@@ -92,50 +127,26 @@ class EvaluationResult:
         return self.comparison.counts.agreement if self.comparison else 1.0
 
     @property
-    def classes(self) -> tuple[int, ...]:
+    def classes(self) -> tuple[ClassScore, ...]:
         """The classes that there are images of."""
-        return tuple(i for i in range(len(self.labels)) if self.accuracy.class_images(i))
+        counts = self.accuracy
+        return tuple(
+            ClassScore(label, images, counts.class_hits(index), counts.answered(index))
+            for index, label in enumerate(self.labels)
+            if (images := counts.class_images(index))
+        )
 
     @property
-    def confusions(self) -> tuple[tuple[str, str, int], ...]:
-        """The commonest mistakes: class, answer, images."""
-        found = self.accuracy.confused(CONFUSIONS)
-        return tuple((self.labels[i], self.labels[j], count) for i, j, count in found)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        accuracy = self.accuracy
-        return {
-            **self.runner.to_json(),
-            "images": accuracy.images,
-            "top1": accuracy.top1,
-            "top1_ci95": accuracy.top1_interval.to_json(),
-            "top5": accuracy.top5,
-            "top5_ci95": accuracy.top5_interval.to_json(),
-            "agreement": self.agreement,
-            "unanswered": accuracy.unanswered,
-            "calibration_images": self.seen,
-            "classes": [self._class(index) for index in self.classes],
-            "confusions": [
-                {"label": label, "answer": answer, "images": images}
-                for label, answer, images in self.confusions
-            ],
-            "mistakes": [mistake.to_json() for mistake in self.mistakes],
-        }
-
-    def _class(self, index: int) -> dict[str, Any]:
-        images, hits = self.accuracy.class_images(index), self.accuracy.class_hits(index)
-        answered = self.accuracy.answered(index)
-        return {
-            "label": self.labels[index],
-            "images": images,
-            "top1": hits / images,
-            "precision": hits / answered if answered else None,
-        }
+    def confusions(self) -> tuple[Confusion, ...]:
+        """The commonest mistakes."""
+        return tuple(
+            Confusion(self.labels[index], self.labels[answer], images)
+            for index, answer, images in self.accuracy.confused(CONFUSIONS)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class GateCheck:
+class GateCheck(JsonValue):
     """One limit held to one network.
 
     Attributes:
@@ -146,6 +157,8 @@ class GateCheck:
         limit: What was asked for.
         verdict: Whether the interval is within it.
     """
+
+    json_keys = "path what value ci95=interval.ends limit verdict"
 
     path: str
     what: str
@@ -168,20 +181,9 @@ class GateCheck:
             f"{self.bound} {100 * self.limit:g} % was asked for"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "path": self.path,
-            "what": self.what,
-            "value": self.value,
-            "ci95": self.interval.to_json(),
-            "limit": self.limit,
-            "verdict": self.verdict.value,
-        }
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EvaluationReport:
+class EvaluationReport(Document):
     """Networks on the same labelled images.
 
     Attributes:
@@ -197,6 +199,11 @@ class EvaluationReport:
         versions: Of the packages that took part.
     """
 
+    json_keys = """
+        schema results comparisons gate=gated{verdict checks} images source unreadable engine
+        seconds peak_rss_bytes versions passed
+    """
+
     results: tuple[EvaluationResult, ...]
     source: str
     images: int
@@ -204,9 +211,24 @@ class EvaluationReport:
     checks: tuple[GateCheck, ...]
     strict: bool
     engine: str
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Of every further network with the first."""
+        return tuple(result.comparison for result in self.results if result.comparison)
+
+    @property
+    def by_class(self) -> tuple[tuple[ClassScore, ...], ...]:
+        """The scores of all networks, a class after the other."""
+        return tuple(zip(*(result.classes for result in self.results), strict=True))
+
+    @property
+    def gated(self) -> EvaluationReport | None:
+        """Itself where limits were asked for."""
+        return self if self.checks else None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -230,22 +252,3 @@ class EvaluationReport:
     def inference_seconds(self) -> float:
         """What the runtimes took."""
         return sum(result.runner.seconds for result in self.results)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        compared = [r.comparison.to_json() for r in self.results if r.comparison]
-        checks = [check.to_json() for check in self.checks]
-        return {
-            "schema": SCHEMA,
-            "results": [result.to_json() for result in self.results],
-            "comparisons": compared,
-            "gate": self.verdict and {"verdict": self.verdict.value, "checks": checks},
-            "images": self.images,
-            "source": self.source,
-            "unreadable": list(self.unreadable),
-            "engine": self.engine,
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "versions": dict(self.versions),
-            "passed": not self.failures,
-        }

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from vggexport.metrics.accuracy import Interval, wilson
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import Document, StepSeconds
+from vggexport.system.json_values import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """What one epoch gave; the figures of ``vggexport.training.checkpoint.Epoch``."""
+class Epoch(JsonValue):
+    """What one epoch gave.
+
+    Attributes:
+        number: From 1.
+        learning_rate: Of its steps.
+        loss: Mean loss of the steps, L2 penalty included, with dropout.
+        validation_loss: Mean cross-entropy of the validation images.
+        validation_accuracy: Share of those that are right.
+        seconds: Wall-clock seconds.
+    """
 
     number: int
     learning_rate: float
@@ -23,13 +31,18 @@ class EpochRecord:
     validation_accuracy: float
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    def better_than(self, other: Epoch | None) -> bool:
+        """Whether its weights are to be kept: more accurate, or as accurate with less loss."""
+        if other is None:
+            return True
+        mine, theirs = (
+            (epoch.validation_accuracy, -epoch.validation_loss) for epoch in (self, other)
+        )
+        return mine > theirs
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingReport:
+class TrainingReport(Document):
     """One training.
 
     Attributes:
@@ -48,6 +61,12 @@ class TrainingReport:
         peak_rss_bytes: Largest resident memory of the process so far.
     """
 
+    json_keys = """
+        schema weights={path sha256 spec} recipe labels frozen training_images validation_images
+        validation_csv=validation_table validation_accuracy=accuracy
+        validation_accuracy_ci95=interval.ends best_epoch=best epochs seconds peak_rss_bytes
+    """
+
     path: str
     sha256: str
     spec: VGGSpec
@@ -57,9 +76,9 @@ class TrainingReport:
     training_images: int
     validation_images: int
     validation_table: str | None
-    epochs: tuple[EpochRecord, ...]
+    epochs: tuple[Epoch, ...]
     best: int
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
 
     @property
@@ -71,22 +90,3 @@ class TrainingReport:
     def interval(self) -> Interval:
         """Of that, were the images not what the best epoch was chosen by."""
         return wilson(round(self.accuracy * self.validation_images), self.validation_images)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "schema": SCHEMA,
-            "weights": {"path": self.path, "sha256": self.sha256, "spec": self.spec.to_json()},
-            "recipe": self.recipe.to_json(),
-            "labels": list(self.labels),
-            "frozen": self.frozen,
-            "training_images": self.training_images,
-            "validation_images": self.validation_images,
-            "validation_csv": self.validation_table,
-            "validation_accuracy": self.accuracy,
-            "validation_accuracy_ci95": self.interval.to_json(),
-            "best_epoch": self.best,
-            "epochs": [epoch.to_json() for epoch in self.epochs],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_rss_bytes": self.peak_rss_bytes,
-        }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,33 +11,21 @@ from numpy.typing import NDArray
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
-from vggexport.results.build import SCHEMA
-
-
-def _finite(value: float) -> float | None:
-    """JSON knows no infinity and no NaN, so that they become null."""
-    return value if math.isfinite(value) else None
+from vggexport.results.document import Document, Judged, StepSeconds
+from vggexport.system.json_values import Finite, JsonValue, Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class LayerParity:
+class LayerParity(JsonValue):
     """How far one layer's outputs are from the reference's, over all images."""
 
     name: str
-    sqnr_db: float
-    max_abs: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys; equal layers have a null for the SQNR."""
-        return {
-            "name": self.name,
-            "sqnr_db": _finite(self.sqnr_db),
-            "max_abs": _finite(self.max_abs),
-        }
+    sqnr_db: Finite
+    max_abs: Finite
 
 
 @dataclass(frozen=True, slots=True)
-class SuspiciousLayer:
+class SuspiciousLayer(JsonValue):
     """The first layer whose SQNR falls by more than its neighbours explain.
 
     Attributes:
@@ -49,20 +35,12 @@ class SuspiciousLayer:
     """
 
     name: str
-    sqnr_db: float
-    expected_db: float
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "name": self.name,
-            "sqnr_db": _finite(self.sqnr_db),
-            "expected_db": _finite(self.expected_db),
-        }
+    sqnr_db: Finite
+    expected_db: Finite
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(JsonValue):
     """One known mistake, and how well it explains what a file gives.
 
     Attributes:
@@ -76,31 +54,20 @@ class Trial:
         layer: The layer at fault, where it is one.
     """
 
+    json_keys = "fault description layer figure without_db with_db explains fix"
+
     fault: str
     description: str
     figure: str
-    without_db: float
-    with_db: float
+    without_db: Finite
+    with_db: Finite
     explains: bool
     fix: str
     layer: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "fault": self.fault,
-            "description": self.description,
-            "layer": self.layer,
-            "figure": self.figure,
-            "without_db": _finite(self.without_db),
-            "with_db": _finite(self.with_db),
-            "explains": self.explains,
-            "fix": self.fix,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(JsonValue):
     """Why a file failed.
 
     Attributes:
@@ -108,6 +75,8 @@ class Diagnosis:
         images: On how many images.
         suspicious: The first layer that stands out on them, where layers were looked at.
     """
+
+    json_keys = "fault=named images tried=trials"
 
     trials: tuple[Trial, ...]
     images: int
@@ -118,17 +87,9 @@ class Diagnosis:
         """The mistake that explains the difference, or None: the first of those that do."""
         return next((trial for trial in self.trials if trial.explains), None)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, with the verdict."""
-        return {
-            "fault": self.named and self.named.to_json(),
-            "images": self.images,
-            "tried": [trial.to_json() for trial in self.trials],
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class RunnerRecord:
+class RunnerRecord(JsonValue):
     """What ran: a file or the Keras network, and on what.
 
     Attributes:
@@ -139,42 +100,26 @@ class RunnerRecord:
         seconds: Wall-clock seconds that it took for all images.
     """
 
+    json_keys = "path runtime provider precision inference_seconds=seconds"
+
     path: str
     runtime: str
     provider: str
     precision: Precision
-    seconds: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            "path": self.path,
-            "runtime": self.runtime,
-            "provider": self.provider,
-            "precision": self.precision.value,
-            "inference_seconds": round(self.seconds, 3),
-        }
+    seconds: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(JsonValue):
     """A class and its probability."""
 
     index: int
     label: str
-    probability: float
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "index": self.index,
-            "label": self.label,
-            "probability": _finite(self.probability),
-        }
+    probability: Finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageParity:
+class ImageParity(JsonValue):
     """One image on which a file is far from the reference.
 
     Attributes:
@@ -185,24 +130,17 @@ class ImageParity:
         pixels: uint8 (size, size, 3), RGB.
     """
 
+    json_keys = "label logit_sqnr_db expected actual"
+
     label: str
-    logit_sqnr_db: float
+    logit_sqnr_db: Finite
     expected: Guess
     actual: Guess
     pixels: NDArray[np.uint8] = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """All but the pixels."""
-        return {
-            "label": self.label,
-            "logit_sqnr_db": _finite(self.logit_sqnr_db),
-            "expected": self.expected.to_json(),
-            "actual": self.actual.to_json(),
-        }
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CandidateReport:
+class CandidateReport(Judged):
     """One file held to the reference.
 
     Attributes:
@@ -216,6 +154,11 @@ class CandidateReport:
         suspicious: The first layer that stands out, if one does.
         diagnosis: Why it failed, where that was looked into.
         seen: Images that its calibration took ranges from.
+    """
+
+    json_keys = """
+        ...runner metrics tolerance passed failures worst_image worst calibration_images=seen
+        layers suspicious_layer=suspicious diagnosis
     """
 
     runner: RunnerRecord
@@ -247,25 +190,9 @@ class CandidateReport:
         """The image whose logits are furthest off for their size."""
         return self.worst[0].label if self.worst else ""
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            **self.runner.to_json(),
-            "metrics": self.metrics.to_json(),
-            "tolerance": self.tolerance.to_json(),
-            "passed": not self.failures,
-            "failures": list(self.failures),
-            "worst_image": self.worst_image,
-            "worst": [image.to_json() for image in self.worst],
-            "calibration_images": self.seen,
-            "layers": [layer.to_json() for layer in self.layers],
-            "suspicious_layer": self.suspicious and self.suspicious.to_json(),
-            "diagnosis": self.diagnosis and self.diagnosis.to_json(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(Document):
     """Files held to a reference on the same images.
 
     Attributes:
@@ -279,17 +206,22 @@ class VerifyReport:
         reference_seen: Images that the reference's calibration took ranges from.
     """
 
+    json_keys = """
+        schema reference={...reference calibration_images=reference_seen} images source candidates
+        seconds inference_seconds peak_rss_bytes versions passed
+    """
+
     reference: RunnerRecord
     images: int
     source: str
     candidates: tuple[CandidateReport, ...]
-    seconds: Mapping[str, float]
+    seconds: StepSeconds
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
     reference_seen: int = 0
 
     @property
-    def inference_seconds(self) -> float:
+    def inference_seconds(self) -> Seconds:
         """What the runtimes took for the images, of the seconds of the step that ran them."""
         return sum(runner.seconds for runner in (self.reference, *self._runners))
 
@@ -301,21 +233,3 @@ class VerifyReport:
     def failures(self) -> tuple[str, ...]:
         """A clause for each file that failed, with the mistake that explains it."""
         return tuple(c.verdict for c in self.candidates if c.failures)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys and further ones."""
-        return {
-            "schema": SCHEMA,
-            "reference": {
-                **self.reference.to_json(),
-                "calibration_images": self.reference_seen,
-            },
-            "images": self.images,
-            "source": self.source,
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "inference_seconds": round(self.inference_seconds, 3),
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "versions": dict(self.versions),
-            "passed": not self.failures,
-        }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from vggexport.system.json_values import JsonValue
 
 _MEBI = 2**20
 _SECONDS = 10
@@ -14,16 +15,12 @@ _TOOL = "nvidia-smi"
 
 
 @dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(JsonValue):
     """The first GPU that this process may use."""
 
     name: str
     driver: str
     memory_bytes: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return asdict(self)
 
 
 def read_gpu() -> Gpu | None:

@@ -93,7 +93,8 @@ def read_fields(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
         name = ".".join(key.path)
         constant = getattr(cls, name, None)
         if name in names:
-            found[name] = _read(data[key.name], kind_of(cls, name), key.name)
+            part = data if key.name == SPREAD else data[key.name]
+            found[name] = _read(part, kind_of(cls, name), key.name)
         elif isinstance(constant, int | str) and data[key.name] != constant:
             raise ValueError(f"{key.name} {data[key.name]!r}")
     return found
@@ -189,6 +190,8 @@ def _written(value: Any, kind: Any) -> Any:
         return form.write(_written(value, inner))
     if not_none(kind) is not kind:
         return None if value is None else _written(value, not_none(kind))
+    if kind is Any:
+        return value
     if hasattr(value, "to_json"):
         return value.to_json()
     if isinstance(value, tuple):
@@ -232,6 +235,7 @@ def _read(data: Any, kind: Any, name: str) -> Any:
         return kind(data)
     if kind is float and type(data) is int:
         return float(data)
-    if kind is not Any and type(data) is not kind:
-        raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, not {data!r}")
+    expected = get_origin(kind) or kind
+    if kind is not Any and type(data) is not expected:
+        raise TypeError(f"{name}: expected {expected.__name__}, not {data!r}")
     return data

@@ -10,10 +10,10 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vggexport.system.json_values import JsonValue
 from vggexport.system.process import package_versions, usable_cores
 
 ROOT = Path("/")
@@ -56,7 +56,7 @@ time. A benchmark that needs all cores then waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(JsonValue):
     """What a latency depends on beside the artifact.
 
     Attributes:
@@ -75,6 +75,11 @@ class Machine:
         python: Version.
         packages: Versions by name.
         thread_settings: The user's environment variables, where set.
+    """
+
+    json_keys = """
+        system architecture cpu_model cpu_features physical_cores logical_cores affinity governor
+        frequency_mhz temperature_c memory_bytes load_average python packages thread_settings busy
     """
 
     system: str
@@ -102,10 +107,6 @@ class Machine:
     def has_int8(self) -> bool:
         """Whether any instruction set multiplies 8-bit integers faster than floats."""
         return any(self.cpu_features[name] for name in INT8_FEATURES)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return asdict(self) | {"affinity": list(self.affinity), "busy": self.busy}
 
 
 def read_machine(root: Path = ROOT) -> Machine:

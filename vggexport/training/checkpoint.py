@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from vggexport.errors import InputError
 from vggexport.network.training_recipe import Recipe
+from vggexport.results.train import Epoch
+from vggexport.system.json_values import JsonValue
 from vggexport.weights.safetensors_file import read_metadata, read_safetensors, write_safetensors
 
 METADATA_KEY = "vggexport.training"
@@ -26,41 +28,7 @@ Tensors = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch gave.
-
-    Attributes:
-        number: From 1.
-        learning_rate: Of its steps.
-        loss: Mean loss of the steps, L2 penalty included, with dropout.
-        validation_loss: Mean cross-entropy of the validation images.
-        validation_accuracy: Share of those that are right.
-        seconds: Wall-clock seconds.
-    """
-
-    number: int
-    learning_rate: float
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it; :class:`Epoch` takes it back."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def better_than(self, other: Epoch | None) -> bool:
-        """Whether its weights are to be kept: more accurate, or as accurate with less loss."""
-        if other is None:
-            return True
-        mine, theirs = (
-            (epoch.validation_accuracy, -epoch.validation_loss) for epoch in (self, other)
-        )
-        return mine > theirs
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(JsonValue):
     """The epochs so far, and what follows from them.
 
     Attributes:
@@ -107,29 +75,6 @@ class Course:
             return course
         rate = self.learning_rate / self.recipe.learning_rate_divisor
         return replace(course, learning_rate=rate, waited=0, decreases=self.decreases + 1)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {
-            "recipe": self.recipe.to_json(),
-            "learning_rate": self.learning_rate,
-            "history": [epoch.to_json() for epoch in self.history],
-            "best": self.best and self.best.to_json(),
-            "waited": self.waited,
-            "decreases": self.decreases,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError or TypeError."""
-        return cls(
-            Recipe.from_json(data["recipe"]),
-            float(data["learning_rate"]),
-            tuple(Epoch(**epoch) for epoch in data["history"]),
-            Epoch(**data["best"]) if data["best"] else None,
-            int(data["waited"]),
-            int(data["decreases"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)

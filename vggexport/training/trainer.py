@@ -23,8 +23,9 @@ from vggexport.errors import OutputError, Unfinished, one_line
 from vggexport.formats.keras.model import build_model, start_tensorflow
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
+from vggexport.results.train import Epoch
 from vggexport.training import FREEZE_CONVOLUTIONS
-from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Epoch, Tensors
+from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Tensors
 from vggexport.training.image_views import CENTRE
 from vggexport.training.job import Lesson, Read, Sample
 

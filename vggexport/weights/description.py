@@ -10,6 +10,7 @@ from typing import Any
 
 from vggexport.errors import InputError, WeightsError
 from vggexport.network.spec import VGGSpec
+from vggexport.system.json_values import JsonValue, Labels
 from vggexport.weights.request import SpecRequest
 
 METADATA_KEY = "vggexport.weights"
@@ -17,7 +18,7 @@ METADATA_KEY = "vggexport.weights"
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class Description(JsonValue):
     """What the shapes of the tensors do not tell.
 
     Attributes:
@@ -27,17 +28,12 @@ class Description:
     """
 
     spec: VGGSpec
-    labels: tuple[str, ...] = ()
+    labels: Labels = ()
     training: Mapping[str, Any] | None = None
 
     def embedded(self) -> dict[str, str]:
         """The metadata of a file."""
-        data = {
-            "spec": self.spec.to_json(),
-            "labels": list(self.labels) or None,
-            "training": self.training,
-        }
-        return {METADATA_KEY: json.dumps(data, sort_keys=True)}
+        return {METADATA_KEY: json.dumps(self.to_json(), sort_keys=True)}
 
     @classmethod
     def of(cls, metadata: Mapping[str, str], path: Path) -> Description | None:
@@ -49,10 +45,7 @@ class Description:
         if METADATA_KEY not in metadata:
             return None
         try:
-            data = json.loads(metadata[METADATA_KEY])
-            spec = VGGSpec.from_json(data["spec"])
-            labels = tuple(map(str, data["labels"] or ()))
-            return cls(spec, labels, data["training"])
+            return cls.from_json(json.loads(metadata[METADATA_KEY]))
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise WeightsError(f"{path}: its vggexport metadata is damaged: {error}") from error
 

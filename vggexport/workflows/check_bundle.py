@@ -104,7 +104,7 @@ class _Run:
         self._steps = steps
         self._chosen = _chosen(manifest, options.formats)
         spec = self._chosen[0].artifact.spec
-        self._golden = GoldenAnswers.from_json(read_object(files, GOLDEN), spec.classes)
+        self._golden = GoldenAnswers.of_bundle(read_object(files, GOLDEN), spec.classes)
         self._preprocessing = Preprocessing.from_json(read_object(files, PREPROCESSING))
         if self._preprocessing.size != spec.input_size:
             raise ArtifactError(

@@ -38,7 +38,6 @@ def evaluation(report: EvaluationReport) -> str:
         "evaluation.html",
         report=report,
         entries=entries,
-        first=report.results[0],
         evaluation_words=evaluation_words,
     )
 
@@ -50,7 +49,7 @@ def _entry(number: int, result: EvaluationResult) -> _Entry:
 
 def _matrix(result: EvaluationResult) -> charts.Chart:
     """Shares of each class's images by answer; classes are numbered as in the table."""
-    shown = np.array(result.classes)
+    shown = np.flatnonzero(result.accuracy.confusion.sum(axis=1))
     counts = result.accuracy.confusion[np.ix_(shown, shown)]
     totals = result.accuracy.confusion[shown].sum(axis=1, keepdims=True)
 

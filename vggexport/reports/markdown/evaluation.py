@@ -67,24 +67,16 @@ def _findings(result: EvaluationResult) -> str:
 
 
 def _classes(report: EvaluationReport) -> str:
-    first = report.results[0]
     rows = [
-        (
-            code(first.labels[index]),
-            str(first.accuracy.class_images(index)),
-            *(
-                share(r.accuracy.class_hits(index) / r.accuracy.class_images(index))
-                for r in report.results
-            ),
-        )
-        for index in first.classes
+        (code(scores[0].label), str(scores[0].images), *(share(score.top1) for score in scores))
+        for scores in report.by_class
     ]
     header = ("class", "images", *(code(result.runner.path) for result in report.results))
     return details("Top-1 by class", table(header, rows))
 
 
 def _confusions(result: EvaluationResult) -> str:
-    rows = [(code(label), code(answer), str(n)) for label, answer, n in result.confusions]
+    rows = [(code(m.label), code(m.answer), str(m.images)) for m in result.confusions]
     if not rows:
         return ""
     title = f"Commonest mistakes of {escaped(result.runner.path)}"

@@ -61,19 +61,19 @@ def _next_command(report: BuildReport) -> str:
 def export(report: ExportReport) -> RenderableType:
     """What was built, a line a file, and what to run next."""
     table = table_of("file", "precision", "size", "seconds", "check", "logit SQNR")
-    for file in report.files:
+    for file in report.own:
         artifact, check = file.artifact, file.check
         table.add_row(
             Text(artifact.path),
             artifact.precision.value,
             f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
-            f"{report.own_seconds(file):.1f}",
+            f"{sum(file.seconds.values()):.1f}",
             ("FAILED, not kept" if file.failures else "passed") if check else "none",
             f"{check.metrics.logit_sqnr_db:.1f} dB" if check else "",
             style="bold" if file.failures else "",
         )
     seconds = dict(report.common_seconds)
-    seconds["files"] = sum(map(report.own_seconds, report.files))
+    seconds["files"] = sum(sum(file.seconds.values()) for file in report.own)
     lines = {"cost": cost(seconds, report.peak_rss_bytes)}
     if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
         lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"

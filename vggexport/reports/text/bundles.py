@@ -83,8 +83,8 @@ def _answers(checks: tuple[AnswerCheck, ...]) -> Table:
 def _sizes(gate: SizeGate) -> Table:
     """Megabytes of each layer, a column a file; below, those of all weights in each precision."""
     table = table_of("MB", *(printable(file.path) for file in gate.files))
-    for name in gate.files[0].layers:
-        table.add_row(name, *(_megabytes(file.layers[name]) for file in gate.files))
+    for layers in zip(*(file.layers for file in gate.files), strict=True):
+        table.add_row(layers[0].name, *(_megabytes(layer.size_bytes) for layer in layers))
     table.add_row("graph and metadata", *(_megabytes(file.other_bytes) for file in gate.files))
     table.add_row("in all", *(_megabytes(file.size_bytes) for file in gate.files), style="bold")
     table.add_row("limit", *(_megabytes(gate.max_bytes or 0) for _ in gate.files))

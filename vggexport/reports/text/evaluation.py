@@ -76,26 +76,22 @@ def _gate(report: EvaluationReport) -> Table:
 
 def _classes(report: EvaluationReport) -> Table:
     """Top-1 by class, a column a network; of many classes those that are worst in the first."""
-    first = report.results[0]
     table = table_of("class", "images", *(printable(r.runner.path) for r in report.results))
     for column in table.columns:
         column.overflow = "fold"
-    shown = sorted(first.classes, key=lambda i: _share(first, i))[:CLASSES]
-    for index in sorted(shown):
-        shares = [share(_share(result, index)) for result in report.results]
-        name = Text(printable(first.labels[index]))
-        table.add_row(name, str(first.accuracy.class_images(index)), *shares)
+    rows = report.by_class
+    worst = sorted(range(len(rows)), key=lambda number: rows[number][0].top1)[:CLASSES]
+    for row in (rows[number] for number in sorted(worst)):
+        shares = [share(score.top1) for score in row]
+        table.add_row(Text(printable(row[0].label)), str(row[0].images), *shares)
     return table
-
-
-def _share(result: EvaluationResult, index: int) -> float:
-    return result.accuracy.class_hits(index) / result.accuracy.class_images(index)
 
 
 def _confusions(result: EvaluationResult) -> Table:
     table = table_of("commonest mistakes", "taken for", "images")
     table.columns[1].justify = "left"
     table.title, table.title_justify = Text(printable(result.runner.path)), "left"
-    for label, answer, images in result.confusions:
-        table.add_row(Text(printable(label)), Text(printable(answer)), str(images))
+    for mistake in result.confusions:
+        label, answer = Text(printable(mistake.label)), Text(printable(mistake.answer))
+        table.add_row(label, answer, str(mistake.images))
     return table

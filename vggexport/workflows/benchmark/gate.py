@@ -18,7 +18,7 @@ from typing import Any
 from vggexport.errors import InputError
 from vggexport.metrics.timing import Launches, unpaired_ratio
 from vggexport.results.benchmark import BenchmarkResult, GatedResult
-from vggexport.results.build import SCHEMA
+from vggexport.results.document import SCHEMA
 from vggexport.system.gpu import Gpu
 from vggexport.system.machine import Machine
 

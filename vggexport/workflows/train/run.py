@@ -16,7 +16,7 @@ from vggexport.errors import OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.network import NetworkOptions
-from vggexport.results.train import EpochRecord, TrainingReport
+from vggexport.results.train import TrainingReport
 from vggexport.system import registry
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
@@ -244,7 +244,7 @@ def _report(
         len(school.training.images),
         len(school.validation.images),
         str(options.table) if options.table else None,
-        tuple(EpochRecord(**epoch.to_json()) for epoch in course.history),
+        course.history,
         course.best.number,
         steps.seconds,
         peak_rss_bytes(),
