@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from vggexport.errors import ArtifactError, InputError
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.system.json_values import Form, JsonValue, Labels, read_fields
@@ -110,6 +111,8 @@ class Artifact(JsonValue):
         precision: How weights are stored and computed with.
         spec: The network.
         weights: Where its weights came from.
+        preprocessing: What happens to RGB 0...255 before the network that its weights were stored
+            as: folded into the mean and the first kernel. None in files of 0.1.0.
         calibration: What its activation ranges came from, or None for float files.
         input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
         batch: Images at a time, or None for any number.
@@ -121,8 +124,8 @@ class Artifact(JsonValue):
     """
 
     json_keys = """
-        path format precision size_bytes sha256 spec weights calibration input_dtype batch
-        full_integer labels tools
+        path format precision size_bytes sha256 spec weights preprocessing? calibration input_dtype
+        batch full_integer labels tools
     """
 
     path: str
@@ -131,6 +134,7 @@ class Artifact(JsonValue):
     spec: VGGSpec
     weights: WeightsRecord
     calibration: CalibrationRecord | None = None
+    preprocessing: Preprocessing | None = None
     input_dtype: str = "float32"
     batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False

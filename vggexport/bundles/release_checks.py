@@ -92,11 +92,23 @@ def check_shippable(models: Sequence[Model], *, allow_untrained: bool) -> None:
         _check_same(first, other)
     if len({model.path.name for model in models}) != len(models):
         raise InputError("two models have one name, and a bundle has one folder for them: rename")
+    _check_preprocessing(models)
     reasons = [reason for model in models for reason in _untrained(model.artifact)]
     if reasons and not allow_untrained:
         raise InputError(
             f"{'; '.join(reasons)}: not for shipping; pass --allow-untrained to try a pipeline"
         )
+
+
+def _check_preprocessing(models: Sequence[Model]) -> None:
+    for model in models:
+        preprocessing = model.artifact.preprocessing
+        if preprocessing and not preprocessing.known:
+            raise InputError(
+                f"{model.path}: what happens to pixels before its network was assumed "
+                f"({preprocessing.name}): export it again and state it, as with --preprocessing "
+                f"{preprocessing.name}"
+            )
 
 
 def _check_same(first: Model, other: Model) -> None:

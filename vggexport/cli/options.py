@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vggexport.cli.preprocessing_options import preprocessing_options
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_CONFIGURATION,
@@ -178,6 +179,12 @@ def network_options(command: Command) -> Command:
             help="Fill layers that the file lacks with seeded random weights.",
         ),
         architecture_options,
+        preprocessing_options,
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="Refuse to assume what the weights file does not say.",
+        ),
         click.option(
             "--labels",
             type=file_path(dir_okay=False),

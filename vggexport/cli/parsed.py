@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from vggexport.cli.preprocessing_options import preprocessing
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
@@ -26,6 +27,8 @@ def network(options: dict[str, Any]) -> NetworkOptions:
         layout=options["weights_layout"],
         init_missing=options["init_missing"],
         sha256=options["weights_sha256"],
+        preprocessing=preprocessing(options),
+        strict=options["strict"],
         request=spec_request(options),
         labels=options["labels"],
         seed=options["seed"],

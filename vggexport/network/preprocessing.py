@@ -17,6 +17,7 @@ from typing import Self
 from vggexport.errors import InputError
 from vggexport.network.layers import CHANNELS
 from vggexport.network.spec import MEAN_RGB
+from vggexport.system.json_values import JsonValue
 
 Channels = tuple[float, float, float]
 
@@ -33,7 +34,7 @@ of ``keras.applications``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preprocessing:
+class Preprocessing(JsonValue):
     """One affine step a channel.
 
     Attributes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.errors import InputError
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.precision import Precision
@@ -28,6 +29,9 @@ class NetworkOptions:
         layout: "auto", "native", "keras" or "torchvision".
         init_missing: Fill layers that the file lacks with random weights.
         sha256: Refuse any other weights file.
+        preprocessing: What happens to RGB 0...255 before the network that the weights' file holds;
+            None for what it says, else what is usual for its layout.
+        strict: Refuse to assume what the file does not say.
         request: What of the network is fixed; the rest is taken from the file's shapes.
         labels: A file with one class name a line.
         seed: Of initialisation and of the choice of images.
@@ -37,6 +41,8 @@ class NetworkOptions:
     layout: str = "auto"
     init_missing: bool = False
     sha256: str | None = None
+    preprocessing: Preprocessing | None = None
+    strict: bool = False
     request: VGGSpec | SpecRequest = field(default_factory=SpecRequest)
     labels: Path | None = None
     seed: int = 0
@@ -82,6 +88,7 @@ class Network:
             input_dtype=input_dtype,
             batch=batch,
             full_integer=full_integer,
+            preprocessing=self.weights.preprocessing,
             labels=self.labels,
             tools=package_versions(),
         )
@@ -118,6 +125,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             options.weights,
             options.request,
             layout=options.layout,
+            preprocessing=options.preprocessing,
             init_missing=options.init_missing,
             seed=options.seed,
             sha256=options.sha256,
@@ -137,6 +145,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             options.seed if weights.initialized else None,
         )
     _note_weights(options, weights, steps)
+    _check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     return Network(weights, record, labels)
 
 
@@ -161,6 +170,29 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     if twice := [label for label, count in Counter(labels).items() if count > 1]:
         raise InputError(f"labels file {path} names twice: {', '.join(twice)}")
     return labels
+
+
+_PIXELS = {
+    "caffe": "Caffe's convention assumed (BGR minus the mean)",
+    "torch": "torchvision's convention assumed (RGB / 255, normalized)",
+}
+
+
+def _check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, strict: bool) -> None:
+    """Says what was assumed of pixels.
+
+    Raises:
+        InputError: Something was, and ``strict`` is set.
+    """
+    if preprocessing.known:
+        return
+    assumed = f"pixels: {_PIXELS[preprocessing.name]}"
+    if strict:
+        raise InputError(
+            f"{source} does not say what happens to pixels before its network; {assumed}: state "
+            f"it, as with --preprocessing {preprocessing.name}"
+        )
+    steps.progress.note(f"{assumed}; if your training divided by 255, say --preprocessing unit")
 
 
 def _note_weights(options: NetworkOptions, weights: Weights, steps: Steps) -> None:

@@ -92,6 +92,8 @@ def read_fields(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     for key in keys_of(cls):
         name = ".".join(key.path)
         constant = getattr(cls, name, None)
+        if key.optional and key.name not in data:
+            continue
         if name in names:
             part = data if key.name == SPREAD else data[key.name]
             found[name] = _read(part, kind_of(cls, name), key.name)

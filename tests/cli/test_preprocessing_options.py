@@ -1,0 +1,79 @@
+"""What happens to pixels before the network: stated, read, or assumed with a mark."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def weights(tiny_arrays):
+    np.savez("w.npz", **tiny_arrays)
+    return ("--config", "A", "--weights", "w.npz", "--no-check")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ("vgg", True)),
+        (("--weights-layout", "keras"), ("caffe", False)),
+        (("--weights-layout", "keras", "--preprocessing", "caffe"), ("caffe", True)),
+        (("--preprocessing", "unit"), ("unit", True)),
+        (("--pixel-std", "255,255,255"), ("custom", True)),
+    ],
+)
+def test_the_artifact_records_it(run, weights, options, expected):
+    outcome = run("onnx", *weights, *options, "-o", "a.onnx", "--json")
+    assert outcome.code == 0
+    recorded = outcome.json["artifact"]["preprocessing"]
+    assert (recorded["name"], recorded["known"]) == expected
+    assert ("assumed" in outcome.stderr) is not expected[1]
+    assert run("inspect", "a.onnx", "--json").json["artifact"]["preprocessing"] == recorded
+
+
+def test_an_assumption_is_said_with_the_way_out(run, weights):
+    outcome = run("onnx", *weights, "--weights-layout", "keras", "-o", "a.onnx")
+    assert "pixels: Caffe's convention assumed (BGR minus the mean)" in outcome.stderr
+    assert "say --preprocessing unit" in outcome.stderr
+
+
+def test_strict_assumes_nothing(run, weights, listing):
+    outcome = run("onnx", *weights, "--weights-layout", "keras", "--strict", "-o", "a.onnx")
+    assert outcome.code == 2
+    assert "state it, as with --preprocessing caffe" in outcome.error
+    assert "a.onnx" not in listing()
+    assert run("onnx", *weights, "--strict", "-o", "a.onnx").code == 0
+
+
+def test_numbers_of_ones_own(run, weights, tiny):
+    own = ("--pixel-mean", "1,2,3", "--pixel-std", "2,4,8", "--channel-order", "bgr")
+    outcome = run("onnx", *weights, *own, "-o", "a.onnx", "--json")
+    assert outcome.json["artifact"]["preprocessing"] == {
+        "name": "custom",
+        "mean_rgb": [1.0, 2.0, 3.0],
+        "std_rgb": [2.0, 4.0, 8.0],
+        "channel_order": "bgr",
+        "known": True,
+    }
+    assert outcome.json["artifact"]["spec"]["mean_rgb"] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--preprocessing", "unit", "--pixel-mean", "1,2,3"), "whole by itself"),
+        (("--pixel-std", "1,0,1"), "no divisor zero"),
+        (("--pixel-mean", "1,2"), "three numbers"),
+        (("--pixel-mean", "1,2,nan"), "not finite"),
+        (("--preprocessing", "inception"), "inception"),
+    ],
+)
+def test_what_cannot_be_is_refused(run, weights, options, says):
+    outcome = run("onnx", *weights, *options, "-o", "a.onnx")
+    assert outcome.code == 2
+    assert says in outcome.error
+
+
+def test_a_bundle_wants_it_known(run, weights):
+    run("onnx", *weights, "--weights-layout", "keras", "-o", "assumed.onnx")
+    outcome = run("bundle", "assumed.onnx", "-o", "out")
+    assert outcome.code == 2
+    assert "export it again and state it, as with --preprocessing caffe" in outcome.error
