@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from vggexport.artifact import SUFFIXES
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
+    DYNAMIC,
     Batch,
     calibration_options,
     check_options,
@@ -21,7 +21,7 @@ from vggexport.cli.options import (
     network_options,
     output_options,
 )
-from vggexport.formats.registry import PRECISIONS
+from vggexport.formats.registry import FORMATS
 from vggexport.precision import Precision
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -34,16 +34,15 @@ _SOURCES = (
 """From the configuration file to the command line."""
 
 
-def file_options(file_format: str, *, batch: str) -> Callable[[Command], Command]:
+def file_options(file_format: str) -> Callable[[Command], Command]:
     """The options of a command that writes one file.
 
     Args:
         file_format: Which format.
-        batch: Default of ``--batch``.
     """
-    precisions = PRECISIONS[file_format]
-    suffix = SUFFIXES[file_format]
-    named = f"vgg_d[_PRECISION]{suffix}" if len(precisions) > 1 else f"vgg_d{suffix}"
+    row = FORMATS[file_format]
+    precisions = row.precisions
+    named = f"vgg_d{'[_PRECISION]' if len(precisions) > 1 else ''}{row.suffix}"
 
     def decorate(command: Command) -> Command:
         quantization = (_quantize_option, calibration_options) if len(precisions) > 1 else ()
@@ -52,7 +51,11 @@ def file_options(file_format: str, *, batch: str) -> Callable[[Command], Command
             network_options,
             output_options(named),
             click.option(
-                "--batch", type=Batch(), default=batch, show_default=True, help="Images at a time."
+                "--batch",
+                type=Batch(),
+                default=str(row.batch or DYNAMIC),
+                show_default=True,
+                help="Images at a time.",
             ),
             click.option(
                 "--precision",

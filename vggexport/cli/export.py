@@ -8,6 +8,7 @@ import click
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
+    DYNAMIC,
     Batch,
     Names,
     calibration_options,
@@ -17,8 +18,11 @@ from vggexport.cli.options import (
     network_options,
     output_options,
 )
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import WRITTEN
 from vggexport.precision import Precision
+
+_FIXED = (f"{row.batch} in {row.suffix} files" for row in WRITTEN.values() if row.batch)
+_BATCHES = "; ".join((DYNAMIC, *_FIXED))
 
 
 @click.command()
@@ -26,8 +30,8 @@ from vggexport.precision import Precision
 @output_options("vgg_d_export")
 @click.option(
     "--formats",
-    type=Names(tuple(EXPORTERS)),
-    default="savedmodel,onnx,tflite",
+    type=Names(tuple(WRITTEN)),
+    default=",".join(WRITTEN),
     show_default=True,
     help="Which formats.",
 )
@@ -38,9 +42,7 @@ from vggexport.precision import Precision
     show_default=True,
     help="In which precisions each format is written that has them.",
 )
-@click.option(
-    "--batch", type=Batch(), help="Images at a time.  [default: dynamic; 1 in TFLite files]"
-)
+@click.option("--batch", type=Batch(), help=f"Images at a time.  [default: {_BATCHES}]")
 @input_dtype_option
 @calibration_options
 @check_options

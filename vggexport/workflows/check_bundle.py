@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.bundles import GOLDEN, MANIFEST, PREPROCESSING
+from vggexport.bundles import GOLDEN, PREPROCESSING
 from vggexport.bundles.answers import GoldenAnswers
 from vggexport.bundles.files import (
     BundleFiles,
     CheckedFiles,
     open_bundle,
+    read_manifest,
     read_object,
     unpack,
     unpack_model,
@@ -79,7 +80,7 @@ def check_bundle(
     if integrity.is_signed and not integrity.is_verified:
         steps.progress.note("the bundle is signed: pass --public-key to check by whom")
     checked = CheckedFiles(files, integrity.digests)
-    manifest = Manifest.from_json(read_object(checked, MANIFEST))
+    manifest = read_manifest(checked)
     if not options.run:
         return _report(options, integrity, manifest, steps)
     return _Run(options, checked, manifest, steps).report(integrity)
