@@ -11,7 +11,19 @@ from __future__ import annotations
 
 
 class CalibrationDataError(ValueError):
-    """Calibration images, settings or observed values cannot be used."""
+    """Calibration images, settings or observed values cannot be used.
+
+    Args:
+        fact: The value and what was expected, or the whole message.
+        fix: What to do about it.
+        available: Images that there are, where more were asked for; 0 where that is not the matter.
+    """
+
+    def __init__(self, fact: str, fix: str = "", *, available: int = 0) -> None:
+        super().__init__(f"{fact}: {fix}" if fix else fact)
+        self.fact = fact
+        self.fix = fix
+        self.available = available
 
 
 class UnreadableImageError(CalibrationDataError):

@@ -137,10 +137,11 @@ class CalibrationImages:
 
     def _too_few_left(self) -> CalibrationDataError:
         readable = len(self._digests)
-        fix = f"pass --calibration-samples {readable} or add images" if readable else "add images"
         return CalibrationDataError(
             f"calibration data {self.source.name!r} has {readable} readable images where "
-            f"{self.count} were asked for; unreadable: {self._first_unreadable()}; {fix}"
+            f"{self.count} were asked for; unreadable: {self._first_unreadable()}",
+            "add images",
+            available=readable,
         )
 
     def _first_unreadable(self) -> str:
@@ -153,9 +154,7 @@ class CalibrationImages:
 
 def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> None:
     if count < 1:
-        raise CalibrationDataError(
-            f"{count} calibration samples: pass --calibration-samples 1 or more"
-        )
+        raise CalibrationDataError(f"{count} calibration samples: pass 1 or more")
     if not 0 <= max_unreadable_fraction <= 1:
         raise CalibrationDataError(
             f"fraction of unreadable images {max_unreadable_fraction}: pass a number from 0 to 1"
@@ -163,5 +162,7 @@ def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> N
     if len(source) < count:
         raise CalibrationDataError(
             f"calibration data {source.name!r} has {len(source)} images where {count} were asked "
-            f"for: pass --calibration-samples {len(source)} or add images"
+            "for",
+            "add images",
+            available=len(source),
         )

@@ -35,8 +35,8 @@ def stratified_split(
     if small := [name for name, n in zip(images.classes, counts, strict=True) if n < _SMALLEST]:
         raise CalibrationDataError(
             f"labelled data {images.source.name!r}: class {small[0]!r} has {counts.min()} image, "
-            f"and a split needs {_SMALLEST} of each: add images, remove the class, or pass "
-            "--validation-data"
+            f"and a split needs {_SMALLEST} of each",
+            "add images, or remove the class",
         )
     chosen = []
     for index, count in enumerate(counts):

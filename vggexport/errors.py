@@ -10,19 +10,76 @@
     ├── Unavailable            3  a dependency, runtime or execution provider is missing
     └── Unfinished             4  the work could not be finished
 
-A message is one line: the value, what was expected, and how to fix it. The library raises;
-``vggexport.cli`` alone turns an error into text and an exit code.
+A message is one line: the value, what was expected, and how to fix it. The library raises, and
+names an option as data (:class:`Advice`): ``vggexport.cli`` alone turns an error into text for the
+command that ran, and into an exit code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 
+class Advice:
+    """A way out that options offer; it is told where they are to be had.
+
+    Args:
+        text: What to do, with "{}" where an option is named.
+        options: Their names, as "min_logit_sqnr".
+        command: Whose they are, if not of the command that runs.
+    """
+
+    def __init__(self, text: str, *options: str, command: str = "") -> None:
+        self.text = text
+        self.options = options
+        self.command = command
+
+    def worded(self, names: Iterable[str]) -> str:
+        """The text with these names for its options."""
+        text = self.text
+        for name in names:
+            text = text.replace("{}", f"{self.command} {name}".lstrip(), 1)
+        return text
+
+    def __str__(self) -> str:
+        return self.worded(self.options)
+
+
+def sentence(
+    fact: str,
+    advice: Iterable[str | Advice],
+    word: Callable[[Advice], str | None] = str,
+) -> str:
+    """A fact, and the ways out of it.
+
+    Args:
+        fact: What is the matter.
+        advice: The ways out.
+        word: How one with options is put; None where it is none here.
+    """
+    ways = [way if isinstance(way, str) else word(way) for way in advice]
+    told = ", or ".join(filter(None, ways))
+    return f"{fact}: {told}" if told else fact
+
+
 class VggExportError(Exception):
-    """Root of the tree."""
+    """Root of the tree.
+
+    Args:
+        fact: The value and what was expected, or the whole message.
+        advice: Ways out, the best first.
+    """
 
     exit_code: ClassVar[int] = 4
+
+    def __init__(self, fact: str = "", *advice: str | Advice) -> None:
+        super().__init__(fact, *advice)
+        self.fact = fact
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return sentence(self.fact, self.advice)
 
 
 class CheckFailed(VggExportError):

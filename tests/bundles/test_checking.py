@@ -11,7 +11,7 @@ import pytest
 import vggexport
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundles.checksums import measure_path, render_checksums
-from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished
+from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished, sentence
 from vggexport.system import registry
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions
@@ -177,12 +177,12 @@ def test_a_note_says_that_a_signature_was_not_checked(bundled):
         def __init__(self):
             self.notes = []
 
-        def note(self, message):
-            self.notes.append(message)
+        def note(self, fact, *advice):
+            self.notes.append(sentence(fact, advice))
 
     notes = Notes()
     vggexport.check_bundle(BundleCheckOptions(bundled, run=False), notes)
-    assert notes.notes == ["the bundle is signed: pass --public-key to check by whom"]
+    assert notes.notes == ["the bundle is signed: pass public_key to check by whom"]
 
 
 @pytest.mark.parametrize(

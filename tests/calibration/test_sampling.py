@@ -129,29 +129,27 @@ def test_one_more_unreadable_image_is_an_error_that_names_the_first(count, fract
 
 def test_when_no_image_is_left_for_an_unreadable_one_the_number_to_ask_for_is_told():
     source = FakeSource(10, {order(10)[3]})
-    with pytest.raises(CalibrationDataError, match=r"9 readable.*pass --calibration-samples 9 or"):
+    with pytest.raises(CalibrationDataError, match=r"9 readable.*add images$"):
         list(CalibrationImages(source, 10, seed=0))
 
 
 def test_when_none_is_readable_no_number_is_suggested():
-    with pytest.raises(CalibrationDataError, match=r"0 readable images where 1.*; add images$"):
+    with pytest.raises(
+        CalibrationDataError, match=r"0 readable images where 1.*; unreadable: .*: add images$"
+    ):
         list(CalibrationImages(FakeSource(1, {0}), 1, seed=0))
 
 
 def test_too_few_images_are_refused_at_once():
     source = FakeSource(7)
-    with pytest.raises(
-        CalibrationDataError, match=r"'fake' has 7 images where 8 .*pass --calibration-samples 7"
-    ):
+    with pytest.raises(CalibrationDataError, match=r"'fake' has 7 images where 8 .*add images$"):
         CalibrationImages(source, 8, seed=0)
     assert source.reads == []
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_count_below_one_is_refused(count):
-    with pytest.raises(
-        CalibrationDataError, match=f"{count} calibration samples: pass .* 1 or more"
-    ):
+    with pytest.raises(CalibrationDataError, match=f"{count} calibration samples: pass 1 or more"):
         CalibrationImages(FakeSource(7), count, seed=0)
 
 

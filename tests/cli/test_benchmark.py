@@ -157,9 +157,9 @@ def test_a_fallback_that_is_allowed_is_told(run, file):
 
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.1", 0.1), ("0", 0)])
 def test_shares(text, share):
-    from vggexport.cli.benchmark import Percentage
+    from vggexport.cli.value_types import Share
 
-    assert Percentage().convert(text, None, None) == pytest.approx(share)
+    assert Share().convert(text, None, None) == pytest.approx(share)
 
 
 def test_defaults_are_those_of_the_workflow():

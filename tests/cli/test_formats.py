@@ -24,6 +24,12 @@ def net(tiny) -> tuple[str, ...]:
     return (*tiny, *BLOCKS, "--calibration-samples", "4")
 
 
+@pytest.fixture
+def floats(tiny) -> tuple[str, ...]:
+    """The same for what is not calibrated."""
+    return (*tiny, *BLOCKS)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_tflite_in_every_precision(run, net, listing, precision):
     outcome = run("tflite", *net, "--precision", precision, "--json")
@@ -111,8 +117,8 @@ def test_tflite_as_a_process_says_nothing_of_its_own(smallest, workplace):
     assert [line for line in process.stderr.splitlines() if not line.startswith(steps)] == []
 
 
-def test_savedmodel(run, net, listing):
-    outcome = run("savedmodel", *net, "--json")
+def test_savedmodel(run, floats, listing):
+    outcome = run("savedmodel", *floats, "--json")
     assert outcome.code == 0, outcome.stderr
     artifact = outcome.json["artifact"]
     assert (artifact["path"], artifact["format"]) == ("vgg_a_saved_model", "savedmodel")
@@ -131,29 +137,29 @@ def test_savedmodel(run, net, listing):
     ]
 
 
-def test_savedmodel_for_serving(run, net):
-    outcome = run("savedmodel", *net, "--serving", "-o", "vgg", "--json")
+def test_savedmodel_for_serving(run, floats):
+    outcome = run("savedmodel", *floats, "--serving", "-o", "vgg", "--json")
     assert outcome.json["artifact"]["path"] == "vgg/1"
     assert Path("vgg/1/saved_model.pb").is_file()
     assert run("inspect", "vgg").code == run("inspect", "vgg/1").code == 0
-    again = run("savedmodel", *net, "--serving", "-o", "vgg")
+    again = run("savedmodel", *floats, "--serving", "-o", "vgg")
     assert again.code == 2
     assert "vgg/1 exists" in again.error
-    assert run("savedmodel", *net, "--serving", "-o", "vgg", "--force").code == 0
+    assert run("savedmodel", *floats, "--serving", "-o", "vgg", "--force").code == 0
 
 
-def test_savedmodel_over_a_folder_of_something_else_is_refused(run, net, workplace):
+def test_savedmodel_over_a_folder_of_something_else_is_refused(run, floats, workplace):
     (workplace / "photos").mkdir()
     (workplace / "photos" / "a.png").write_bytes(b"mine")
-    outcome = run("savedmodel", *net, "-o", "photos", "--force")
+    outcome = run("savedmodel", *floats, "-o", "photos", "--force")
     assert outcome.code == 2
     assert "not replaced" in outcome.error
     assert (workplace / "photos" / "a.png").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("option", ["--quantize", "--full-integer", "--opset"])
-def test_savedmodel_has_no_options_that_are_not_for_it(run, net, option):
-    outcome = run("savedmodel", *net, option)
+def test_savedmodel_has_no_options_that_are_not_for_it(run, floats, option):
+    outcome = run("savedmodel", *floats, option)
     assert outcome.code == 2
     assert "No such option" in outcome.error
 
@@ -237,10 +243,10 @@ def test_export_reads_lists_from_the_configuration_file(run, net, workplace):
 
 
 @pytest.fixture
-def models(run, net):
+def models(run, floats):
     """One whole model of each format."""
     for command in ("onnx", "tflite", "savedmodel"):
-        assert run(command, *net).code == 0
+        assert run(command, *floats).code == 0
     return {"onnx": Path("vgg_a.onnx"), "tflite": Path("vgg_a.tflite")}
 
 

@@ -8,7 +8,8 @@ import pytest
 
 import calibration
 from vggexport.cli.group import COMMANDS, main
-from vggexport.cli.options import DYNAMIC, LAYOUTS, METHODS
+from vggexport.cli.options import LAYOUTS, METHODS
+from vggexport.cli.value_types import DYNAMIC
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts

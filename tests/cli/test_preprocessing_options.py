@@ -76,4 +76,4 @@ def test_a_bundle_wants_it_known(run, weights):
     run("onnx", *weights, "--weights-layout", "keras", "-o", "assumed.onnx")
     outcome = run("bundle", "assumed.onnx", "-o", "out")
     assert outcome.code == 2
-    assert "export it again and state it, as with --preprocessing caffe" in outcome.error
+    assert "export it again and state it, as with export --preprocessing caffe" in outcome.error

@@ -57,9 +57,7 @@ def test_none_are_written_where_none_is_asked_for(renderers, listing):
 def test_an_existing_file_is_refused_before_the_work(renderers, listing):
     Path("b.xml").write_text("old")
     with (
-        pytest.raises(
-            OutputError, match=r"^output b\.xml exists: pass --force .*, or name another$"
-        ),
+        pytest.raises(OutputError, match=r"^output b\.xml exists: pass force .*, or name another$"),
         report_files(renderers, asked(upper="a.md", twice="b.xml")),
     ):
         pytest.fail("the work began")

@@ -62,9 +62,13 @@ def test_the_recipe_is_shown(run):
     [
         (["--data", "none"], 2, "'none' is no folder"),
         (["--data", "data", "--batch", "0"], 2, "batch is 0, expected 1 or more"),
-        (["--data", "data", "--freeze", "block9"], 2, "choose from conv, none, block1"),
+        (["--data", "data", "--freeze", "block9"], 2, "--freeze takes conv, none, block1"),
         (["--data", "data"], 2, "is random and would be frozen"),
-        (["--data", "data", "--classes", "7"], 2, "--classes 7 was asked for, and 'data' has 5"),
+        (
+            ["--data", "data", "--classes", "7"],
+            2,
+            "7 classes were asked for, and 'data' has 5: leave out --classes",
+        ),
         (["--data", "data", "--resume", "--freeze", "none"], 2, "no checkpoint to resume"),
         (["--data", "data", "-o", "w.npz"], 2, "weights are written as .safetensors"),
         (["--data", "data", "--freeze", "none", "--learning-rate", "1e30"], 4, "diverged"),

@@ -186,5 +186,5 @@ def test_a_network_that_does_not_divide_is_told_what_to_choose(tiny, changes, la
         check_divides(replace(tiny, **changes))
     assert str(raised.value) == (
         f"int4 weights need a multiple of 64 inputs in each fully connected layer, {layer} has "
-        f"{inputs}: choose other --fc-units, or --precision int8"
+        f"{inputs}: choose other fc_units, or quantize to int8"
     )

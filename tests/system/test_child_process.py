@@ -16,7 +16,7 @@ PLACE = "remote_objects_of_a_test:Thing"
 
 MODULE = """
 import os, signal, sys, time
-from vggexport.environment import peak_rss_bytes
+from vggexport.system.process import peak_rss_bytes
 from vggexport.errors import ArtifactError
 
 class Thing:
@@ -103,7 +103,7 @@ def test_no_memory_comes_back_as_it_is():
 def test_another_error_is_unfinished():
     with (
         remote() as thing,
-        pytest.raises(Unfinished, match=r"^unexpected KeyError: 'k'; run again"),
+        pytest.raises(Unfinished, match=r"^unexpected KeyError: 'k': run again"),
     ):
         thing.call("key_error")
 

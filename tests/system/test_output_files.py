@@ -66,7 +66,7 @@ def test_nothing_is_left_when_the_body_raises(target, error):
 
 def test_an_existing_file_is_refused(target):
     target.write_bytes(b"old")
-    with pytest.raises(OutputError, match=r"exists: pass --force"), output_folder(target):
+    with pytest.raises(OutputError, match=r"exists: pass force"), output_folder(target):
         pytest.fail("the body ran")
     assert names(target.parent) == ["model.onnx"]
 
@@ -221,7 +221,7 @@ def test_a_directory_that_is_not_published_goes(place):
 def test_an_existing_directory_is_refused(place):
     make_directory(place, b"old")
     with (
-        pytest.raises(OutputError, match=r"model exists: pass --force"),
+        pytest.raises(OutputError, match=r"model exists: pass force"),
         output_folder(place, directory_marker=MARKER),
     ):
         pytest.fail("the body ran")
@@ -292,7 +292,9 @@ def test_all_files_of_a_directory_reach_the_disk_before_its_name(place, tmp_path
 
 def test_a_file_is_not_replaced_by_a_directory_even_with_force(place):
     place.write_bytes(b"old")
-    with pytest.raises(OutputError, match=r"model is not a directory: name a directory with -o"):
+    with pytest.raises(
+        OutputError, match=r"model is not a directory: name a directory with output"
+    ):
         output_folder(place, force=True, directory_marker=MARKER).__enter__()
     assert place.read_bytes() == b"old"
 

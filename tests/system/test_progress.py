@@ -23,7 +23,7 @@ class Recorder:
     def fail(self, seconds):
         self.calls.append(("fail", seconds))
 
-    def note(self, message):
+    def note(self, message, *advice):
         self.calls.append(("note", message))
 
 

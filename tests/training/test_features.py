@@ -105,7 +105,7 @@ def test_what_would_be_unpickled_is_computed_anew(frozen, source, tmp_path):
 def test_what_goes_while_it_is_used_is_named(frozen, source, tmp_path):
     features, _ = computed(frozen, source, tmp_path)
     features._places[4, CENTRE].unlink()
-    with pytest.raises(Unfinished, match=r"features .*\.npy are gone or damaged .* --resume"):
+    with pytest.raises(Unfinished, match=r"features .*\.npy are gone or damaged .* with resume"):
         features.read(4, CENTRE)
 
 

@@ -168,7 +168,7 @@ def test_convolutions_learn_in_chunks_that_add_up(make_whole, tmp_path, monkeypa
 
 def test_a_loss_that_is_not_finite_stops_with_advice(make_head, tmp_path):
     recipe = dataclasses.replace(CALM, learning_rate=1e30)
-    with pytest.raises(Unfinished, match=r"the training diverged; try --learning-rate 1e\+29"):
+    with pytest.raises(Unfinished, match=r"the training diverged: try learning_rate 1e\+29"):
         run(make_head(), recipe, tmp_path)
 
 
@@ -214,9 +214,7 @@ def test_an_image_that_is_gone_is_named(make_head, tmp_path, capfd, index):
 def test_a_place_where_no_logs_can_be_is_refused(make_head, tmp_path):
     (tmp_path / "logs").write_text("no folder")
     for place in (tmp_path / "logs", tmp_path / "logs" / "below"):
-        with pytest.raises(
-            OutputError, match=r"logs cannot be written to .*name another --log-dir"
-        ):
+        with pytest.raises(OutputError, match=r"logs cannot be written to .*name another log_dir"):
             run(make_head(), CALM, tmp_path / "c", log_dir=place)
 
 

@@ -52,7 +52,7 @@ def test_defaults_of_the_paper_without_a_file():
 
 def test_pins_hold_for_random_weights_too(tiny):
     assert open_weights("random:0", tiny, sha256=GOLDEN).sha256 == GOLDEN
-    with pytest.raises(WeightsError, match=f"random:1 has SHA-256 .* pins {GOLDEN}"):
+    with pytest.raises(WeightsError, match=f"random:1 has SHA-256 .* the pin is {GOLDEN}"):
         open_weights("random:1", tiny, sha256=GOLDEN)
 
 

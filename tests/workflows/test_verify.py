@@ -254,9 +254,9 @@ def test_a_mistake_is_named_by_a_golden_file_too(changed):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"reference": FILES[1]}, "leave out --reference and --data"),
-        ({"data": "photos"}, "leave out --reference and --data"),
-        ({"layers": True}, "leave out --layers"),
+        ({"reference": FILES[1]}, "leave out reference and data"),
+        ({"data": "photos"}, "leave out reference and data"),
+        ({"layers": True}, "leave out layers"),
     ],
 )
 def test_what_a_golden_file_brings_is_not_given_again(options, said):

@@ -43,15 +43,15 @@ class Evidence:
         """Reads a report.
 
         Raises:
-            InputError: It cannot be read, or is not the ``--json`` of one of the commands.
+            InputError: It cannot be read, or is not the JSON of one of the commands.
         """
         try:
             content = _read(path)
             return replace(cls.of(path, json.loads(content)), content=content)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(
-                f"report {path} cannot be used ({one_line(error)}): name what verify, evaluate, "
-                "benchmark or a build command wrote with --json"
+                f"report {path} cannot be used ({one_line(error)}): name the JSON of verify, "
+                "evaluate, benchmark or a build command"
             ) from error
 
     @classmethod

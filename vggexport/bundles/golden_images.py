@@ -12,7 +12,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.errors import ArtifactError
-from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages
+from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.opening.calibration_images import translated
 
 
@@ -71,7 +71,8 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     if theirs.spec != artifact.spec or not theirs.weights.same_tensors(artifact.weights):
         raise ArtifactError(
             f"golden file {file.path} holds answers of another network or of other weights than "
-            f"{artifact.path}: make it again with verify --save-golden"
+            f"{artifact.path}",
+            MAKE_AGAIN,
         )
     source = GoldenImages(file)
     images = [source.read(index) for index in range(min(count, len(source)))]

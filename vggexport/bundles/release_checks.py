@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import calibration
-from vggexport.artifact import Artifact
+from vggexport.artifact import Artifact, format_of
 from vggexport.bundles.evidence import Evidence
-from vggexport.errors import ArtifactError, InputError
-from vggexport.formats.registry import format_of, load_weight_reader
+from vggexport.errors import Advice, ArtifactError, InputError
+from vggexport.formats.registry import WEIGHT_READERS
 from vggexport.opening.network import read_labels
 from vggexport.results.build import TensorDescription
+from vggexport.system import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def read_model(path: Path) -> Model:
     """
     if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
         path = path.resolve()
-    weights = load_weight_reader(format_of(path))(path)
-    return Model(weights.artifact.located(path), path, weights.input, weights.output)
+    weights = registry.load(WEIGHT_READERS, format_of(path))(path)
+    artifact: Artifact = weights.artifact
+    return Model(artifact.located(path), path, weights.input, weights.output)
 
 
 def read_evidence(paths: Sequence[Path]) -> list[Evidence]:
@@ -94,7 +96,8 @@ def check_shippable(models: Sequence[Model], *, allow_untrained: bool) -> None:
     reasons = [reason for model in models for reason in _untrained(model.artifact)]
     if reasons and not allow_untrained:
         raise InputError(
-            f"{'; '.join(reasons)}: not for shipping; pass --allow-untrained to try a pipeline"
+            f"{'; '.join(reasons)}: not to be released",
+            Advice("pass {} to try a pipeline", "allow_untrained"),
         )
 
 
@@ -104,8 +107,12 @@ def _check_preprocessing(models: Sequence[Model]) -> None:
         if preprocessing and not preprocessing.known:
             raise InputError(
                 f"{model.path}: what happens to pixels before its network was assumed "
-                f"({preprocessing.name}): export it again and state it, as with --preprocessing "
-                f"{preprocessing.name}"
+                f"({preprocessing.name})",
+                Advice(
+                    f"export it again and state it, as with {{}} {preprocessing.name}",
+                    "preprocessing",
+                    command="export",
+                ),
             )
 
 
@@ -121,7 +128,9 @@ def _check_same(first: Model, other: Model) -> None:
             "bundle those of one training"
         )
     if mine.labels != theirs.labels:
-        raise ArtifactError(f"{pair} have different labels: export them again with one --labels")
+        raise ArtifactError(
+            f"{pair} have different labels: export them again with one list of them"
+        )
 
 
 def _untrained(artifact: Artifact) -> Iterator[str]:

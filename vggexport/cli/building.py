@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from vggexport.artifact import SUFFIXES
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
-    DYNAMIC,
-    Batch,
+    Decorator,
+    batch_option,
     calibration_options,
     check_options,
+    combined,
     common_options,
-    compose,
     input_dtype_option,
     network_options,
     output_options,
+    ranges_option,
 )
-from vggexport.formats.registry import FORMATS
+from vggexport.formats.registry import PRECISIONS
 from vggexport.precision import Precision
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SOURCES = (
     ParameterSource.DEFAULT_MAP,
@@ -34,47 +33,36 @@ _SOURCES = (
 """From the configuration file to the command line."""
 
 
-def file_options(file_format: str) -> Callable[[Command], Command]:
+def file_options(file_format: str, *, batch: str) -> Decorator:
     """The options of a command that writes one file.
 
     Args:
         file_format: Which format.
+        batch: Default of ``--batch``.
     """
-    row = FORMATS[file_format]
-    precisions = row.precisions
-    named = f"vgg_d{'[_PRECISION]' if len(precisions) > 1 else ''}{row.suffix}"
+    precisions = PRECISIONS[file_format]
+    suffix = SUFFIXES[file_format]
+    named = f"vgg_d[_PRECISION]{suffix}" if len(precisions) > 1 else f"vgg_d{suffix}"
 
-    def decorate(command: Command) -> Command:
-        quantization = (_quantize_option, calibration_options) if len(precisions) > 1 else ()
-        return compose(
-            command,
-            network_options,
-            output_options(named),
-            click.option(
-                "--batch",
-                type=Batch(),
-                default=str(row.batch or DYNAMIC),
-                show_default=True,
-                help="Images at a time.",
-            ),
-            click.option(
-                "--precision",
-                type=click.Choice([precision.value for precision in precisions]),
-                default=Precision.FLOAT32.value,
-                show_default=True,
-                help="Of the weights and the computation.",
-            ),
-            input_dtype_option,
-            *(quantization or (calibration_options,)),
-            check_options,
-            common_options,
-        )
-
-    return decorate
+    quantizes = len(precisions) > 1
+    return combined(
+        network_options,
+        output_options(named),
+        batch_option(batch, "Images at a time."),
+        click.option(
+            "--precision",
+            type=click.Choice([precision.value for precision in precisions]),
+            default=Precision.FLOAT32.value,
+            help="Of the weights and the computation.",
+        ),
+        input_dtype_option,
+        *((_quantize_option, calibration_options, ranges_option) if quantizes else ()),
+        check_options,
+        common_options,
+    )
 
 
-def _quantize_option(command: Command) -> Command:
-    return click.option("--quantize", is_flag=True, help="Short for --precision int8.")(command)
+_quantize_option = click.option("--quantize", is_flag=True, help="Short for --precision int8.")
 
 
 def build(

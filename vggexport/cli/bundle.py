@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path
+from vggexport.cli.options import common_options, image_options, labels_option, output_options
+from vggexport.cli.value_types import Size, file_path
 
 LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 """Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
 
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: "100MB", "95.5 MiB", 100000000."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parses one value."""
-        size = r"(\d{1,18}(?:\.\d+)?)\s*([KMG]i?B)?"
-        match = re.fullmatch(size, str(value).strip(), re.IGNORECASE)
-        if match is None:
-            self.fail(f"{value!r} is not a size such as 100MB or 95MiB", param, ctx)
-        return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
-
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=file_path())
-@click.option(
-    "-o",
-    "--output",
-    type=file_path(),
-    required=True,
-    help="Where to: an archive if it ends in .zip, else a folder.",
-)
-@click.option("--force", is_flag=True, help="Replace an existing output.")
+@output_options(None, "Where to: an archive if it ends in .zip, else a folder.")
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
     default=LAYOUTS[0],
-    show_default=True,
     help="How models are laid out: as they are, or for a server or a small runtime.",
 )
 @click.option(
@@ -62,33 +38,13 @@ class Size(click.ParamType[int]):
     metavar="FILE",
     help="Golden images and a reference's answers, from verify --save-golden.",
 )
-@click.option(
-    "--data",
-    default="synthetic",
-    show_default=True,
-    metavar="SOURCE",
-    help="Golden images, instead: a folder of images, an .npz of uint8 NHWC, or synthetic. The "
-    "finest model answers for them.",
+@image_options(
+    8,
+    "Golden images, instead: a folder of images, an .npz of uint8 NHWC, or synthetic. The finest "
+    "model answers for them.",
+    "Number of golden images, at most.",
 )
-@click.option(
-    "--images",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Number of golden images, at most.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the choice of images.",
-)
-@click.option(
-    "--labels",
-    type=file_path(dir_okay=False),
-    help="One class name a line.  [default: those that the artifacts carry]",
-)
+@labels_option("One class name a line.  [default: those that the artifacts carry]")
 @click.option("--licence", metavar="TEXT", help="Of the weights.")
 @click.option(
     "--weights-source",

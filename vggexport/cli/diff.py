@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from vggexport.cli.options import common_options, file_path, report_file_options
+from vggexport.cli.options import common_options, report_file_options
+from vggexport.cli.value_types import file_path
 
 
 @click.command()

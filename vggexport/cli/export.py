@@ -8,21 +8,18 @@ import click
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
-    DYNAMIC,
-    Batch,
-    Names,
+    batch_option,
     calibration_options,
     check_options,
     common_options,
     input_dtype_option,
     network_options,
     output_options,
+    ranges_option,
 )
-from vggexport.formats.registry import WRITTEN
+from vggexport.cli.value_types import Names
+from vggexport.formats.registry import EXPORTERS
 from vggexport.precision import Precision
-
-_FIXED = (f"{row.batch} in {row.suffix} files" for row in WRITTEN.values() if row.batch)
-_BATCHES = "; ".join((DYNAMIC, *_FIXED))
 
 
 @click.command()
@@ -30,21 +27,20 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
 @output_options("vgg_d_export")
 @click.option(
     "--formats",
-    type=Names(tuple(WRITTEN)),
-    default=",".join(WRITTEN),
-    show_default=True,
+    type=Names(tuple(EXPORTERS)),
+    default="savedmodel,onnx,tflite",
     help="Which formats.",
 )
 @click.option(
     "--precisions",
     type=Names(tuple(precision.value for precision in Precision)),
     default="float32,int8",
-    show_default=True,
     help="In which precisions each format is written that has them.",
 )
-@click.option("--batch", type=Batch(), help=f"Images at a time.  [default: {_BATCHES}]")
+@batch_option(None, "Images at a time.  [default: dynamic; 1 in TFLite files]")
 @input_dtype_option
 @calibration_options
+@ranges_option
 @check_options
 @common_options
 def export(json: bool, **options: Any) -> None:  # noqa: FBT001
@@ -57,12 +53,11 @@ def export(json: bool, **options: Any) -> None:  # noqa: FBT001
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text
 
-    export_options = vggexport.ExportOptions(
-        formats=options["formats"],
+    export_options = parsed.taken(
+        vggexport.ExportOptions,
+        options,
         precisions=tuple(map(Precision, options["precisions"])),
         folder=options["output"],
-        input_dtype=options["input_dtype"],
-        batch=options["batch"],
     )
     report = vggexport.export(
         parsed.network(options),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from vggexport import __version__
+from vggexport.cli import wording
 from vggexport.cli.configuration import read_configuration
 from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
@@ -45,9 +46,11 @@ class LazyGroup(click.Group):
 
     Attributes:
         verbose: Whether ``-v`` was given, on the command line or elsewhere.
+        running: The command that runs, once it is known.
     """
 
     verbose = False
+    running: click.Command | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, in the order of use."""
@@ -73,7 +76,9 @@ class LazyGroup(click.Group):
             near = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command {name!r}: {hint}", ctx)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        self.running = found[1]
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command, seeing to what Click would answer in its own way.
@@ -99,13 +104,14 @@ class LazyGroup(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
         signal.signal(signal.SIGTERM, _terminate)
-        self.verbose = False
+        self.verbose, self.running = False, None
         try:
             status = super().main(
                 arguments, prog_name or "vggexport", standalone_mode=False, **extra
             )
         except BaseException as error:  # noqa: BLE001  every way out of the process ends here
-            status = _report(error, verbose=self.verbose or _is_verbose(arguments))
+            verbose = self.verbose or _is_verbose(arguments)
+            status = _report(error, self.running, verbose=verbose)
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -118,7 +124,7 @@ def _is_verbose(arguments: Sequence[str]) -> bool:
     return "-v" in arguments or "--verbose" in arguments
 
 
-def _report(error: BaseException, *, verbose: bool) -> int:
+def _report(error: BaseException, command: click.Command | None, *, verbose: bool) -> int:
     """Prints one line for an error and returns its exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else Unfinished.exit_code
@@ -127,15 +133,15 @@ def _report(error: BaseException, *, verbose: bool) -> int:
         return InputError.exit_code
     if verbose:
         traceback.print_exception(error)
-    message, code = _describe(error)
+    message, code = _describe(error, command)
     click.echo(f"Error: {' '.join(message.split())}", err=True)
     return code
 
 
-def _describe(error: BaseException) -> tuple[str, int]:
+def _describe(error: BaseException, command: click.Command | None) -> tuple[str, int]:
     match error:
         case VggExportError():
-            return str(error), error.exit_code
+            return wording.worded(error.fact, error.advice, command), error.exit_code
         case click.UsageError(ctx=click.Context() as ctx):
             return f"{error.format_message()} (see {ctx.command_path} --help)", error.exit_code
         case click.ClickException():
@@ -165,6 +171,7 @@ def fail_check(failures: Sequence[str], consequence: str) -> None:
         "auto_envvar_prefix": "VGGEXPORT",
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
+        "show_default": True,
     },
 )
 @click.version_option(__version__, prog_name="vggexport")

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, file_path
+from vggexport.cli.options import common_options
+from vggexport.cli.value_types import file_path
 from vggexport.precision import Precision
 
 

@@ -2,59 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from vggexport.cli.preprocessing_options import preprocessing
-from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.models import RunOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.run import BuildOptions
 
+Values = TypeVar("Values")
 
-def spec_request(options: dict[str, Any]) -> SpecRequest:
+
+def taken(kind: type[Values], options: Mapping[str, Any], **other: Any) -> Values:
+    """A dataclass whose fields are options of the same names.
+
+    Args:
+        kind: The class.
+        options: As Click parsed them; what it has not is left at its default.
+        other: Fields that are something else.
+    """
+    names = {field.name for field in fields(kind)} & options.keys()  # type: ignore[arg-type]
+    return kind(**{name: options[name] for name in names} | other)
+
+
+def spec_request(options: Mapping[str, Any]) -> SpecRequest:
     """What ``architecture_options`` say."""
-    return SpecRequest(
-        options["config"], options["classes"], options["fc_units"], options["input_size"]
-    )
+    return taken(SpecRequest, options, configuration=options["config"])
 
 
-def network(options: dict[str, Any]) -> NetworkOptions:
+def network(options: Mapping[str, Any]) -> NetworkOptions:
     """What ``network_options`` say."""
-    return NetworkOptions(
-        weights=options["weights"],
+    return taken(
+        NetworkOptions,
+        options,
         layout=options["weights_layout"],
-        init_missing=options["init_missing"],
         sha256=options["weights_sha256"],
-        preprocessing=preprocessing(options),
-        strict=options["strict"],
         request=spec_request(options),
-        labels=options["labels"],
-        seed=options["seed"],
+        preprocessing=preprocessing(options),
     )
 
 
-def recipe(options: dict[str, Any]) -> Recipe:
-    """What ``recipe_options`` say, with the seed of ``network_options``."""
-    return Recipe(**{field.name: options[field.name] for field in fields(Recipe)})
+def calibrating(options: Mapping[str, Any]) -> CalibrationOptions:
+    """What ``calibration_options`` say, if there are any, with the seed of ``network_options``."""
+    own = "calibration_"
+    asked = {k.removeprefix(own): v for k, v in options.items() if k.startswith(own)}
+    return CalibrationOptions(**asked, seed=options["seed"])
 
 
-def calibrating(options: dict[str, Any]) -> CalibrationOptions:
-    """What ``calibration_options`` say, with the seed of ``network_options``."""
-    return CalibrationOptions(
-        data=options["calibration_data"],
-        samples=options["calibration_samples"],
-        method=options["calibration_method"],
-        seed=options["seed"],
-    )
+def building(options: Mapping[str, Any]) -> BuildOptions:
+    """What ``ranges_option``, ``check_options`` and ``--force`` say."""
+    return taken(BuildOptions, options, min_logit_sqnr_db=options["min_logit_sqnr"])
 
 
-def building(options: dict[str, Any]) -> BuildOptions:
-    """What ``check_options`` and ``--force`` say."""
-    return BuildOptions(
-        ranges=options["ranges"],
-        check=options["check"],
-        min_logit_sqnr_db=options["min_logit_sqnr"],
-        force=options["force"],
-    )
+def running(options: Mapping[str, Any]) -> RunOptions:
+    """What ``run_options`` say."""
+    return RunOptions(options["threads"] or 0, options["provider"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+import click
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -18,6 +20,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from vggexport.cli import wording
+from vggexport.errors import Advice
 from vggexport.system.progress import Progress
 
 
@@ -48,9 +52,9 @@ class LogProgress:
     def fail(self, seconds: float) -> None:
         """Says nothing: the error line follows."""
 
-    def note(self, message: str) -> None:
+    def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""
-        print(f"note: {message}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"note: {_worded(fact, advice)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class TerminalProgress:
@@ -91,14 +95,21 @@ class TerminalProgress:
         """Takes the bar away; the error line follows."""
         self._stop()
 
-    def note(self, message: str) -> None:
+    def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""
-        self._console.print(f"note: {message}", style="yellow", markup=False, highlight=False)
+        message = f"note: {_worded(fact, advice)}"
+        self._console.print(message, style="yellow", markup=False, highlight=False)
 
     def _stop(self) -> None:
         if self._bars:
             self._bars.stop()
             self._bars = None
+
+
+def _worded(fact: str, advice: Iterable[str | Advice]) -> str:
+    """A note, its options those of the command that runs."""
+    running = click.get_current_context(silent=True)
+    return wording.worded(fact, advice, running.command if running else None)
 
 
 def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from vggexport.precision import Precision
 
 
 @click.command()
-@building.file_options("tflite")
+@building.file_options("tflite", batch="1")
 @click.option(
     "--full-integer",
     is_flag=True,

@@ -7,84 +7,68 @@ from typing import Any
 import click
 
 from vggexport.cli.options import (
-    Share,
-    Words,
+    Decorator,
+    combined,
     common_options,
-    compose,
-    file_path,
+    labelled_data_option,
     network_options,
     output_options,
 )
-from vggexport.network.training_recipe import INITIALIZERS, PAPER
+from vggexport.cli.value_types import Names, Share, file_path
+from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
+
+_NUMBERS = {
+    "batch": (int, "Images of a step."),
+    "learning_rate": (float, "Of the first steps."),
+    "learning_rate_divisor": (float, "Divides it when validation accuracy stops improving."),
+    "patience": (int, "Epochs without improvement that count as stopped."),
+    "decreases": (int, "How often the learning rate is divided before training stops."),
+    "epochs": (int, "At most."),
+    "momentum": (float, "Of the gradient descent."),
+    "weight_decay": (float, "Multiplier of the sum of squares of each kernel."),
+    "dropout": (float, "Share of inputs dropped behind fc1 and fc2."),
+    "min_scale": (int, "Smallest short side of an image for a crop of 224."),
+    "max_scale": (int, "Largest short side of an image for a crop of 224."),
+    "views": (int, "Views of an image that are computed where layers are frozen."),
+}
+"""Of the recipe: type and help, by name."""
 
 
-def recipe_options(command: Any) -> Any:
-    """Every value of the recipe but the seed, the paper's being the default."""
-    numbers = {
-        "batch": (int, "Images of a step."),
-        "learning_rate": (float, "Of the first steps."),
-        "learning_rate_divisor": (float, "Divides it when validation accuracy stops improving."),
-        "patience": (int, "Epochs without improvement that count as stopped."),
-        "decreases": (int, "How often the learning rate is divided before training stops."),
-        "epochs": (int, "At most."),
-        "momentum": (float, "Of the gradient descent."),
-        "weight_decay": (float, "Multiplier of the sum of squares of each kernel."),
-        "dropout": (float, "Share of inputs dropped behind fc1 and fc2."),
-        "min_scale": (int, "Smallest short side of an image for a crop of 224."),
-        "max_scale": (int, "Largest short side of an image for a crop of 224."),
-        "views": (int, "Views of an image that are computed where layers are frozen."),
-    }
-    return compose(
-        command,
-        *(
-            click.option(
-                f"--{name.replace('_', '-')}",
-                type=kind,
-                default=getattr(PAPER, name),
-                show_default=True,
-                help=text,
-            )
-            for name, (kind, text) in numbers.items()
-        ),
-        click.option(
-            "--flip/--no-flip", default=PAPER.flip, show_default=True, help="Mirror half the crops."
-        ),
-        click.option(
-            "--initializer",
-            type=click.Choice(INITIALIZERS),
-            default=PAPER.initializer,
-            show_default=True,
-            help="Of layers without weights.",
-        ),
-    )
+def _number_option(name: str) -> Decorator:
+    kind, text = _NUMBERS[name]
+    spelled = f"--{name.replace('_', '-')}"
+    return click.option(spelled, type=kind, default=getattr(PAPER, name), help=text)
+
+
+recipe_options = combined(
+    *map(_number_option, _NUMBERS),
+    click.option("--flip/--no-flip", default=PAPER.flip, help="Mirror half the crops."),
+    click.option(
+        "--initializer",
+        type=click.Choice(INITIALIZERS),
+        default=PAPER.initializer,
+        help="Of layers without weights.",
+    ),
+)
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=file_path(),
-    required=True,
-    metavar="DIR",
-    help="A folder of folders of images, named by class.",
-)
+@labelled_data_option
 @click.option(
     "--validation-data",
     type=file_path(),
     metavar="DIR",
     help="Another one to judge by.  [default: split off]",
 )
-@click.option(
-    "--split", type=Share(), default="25%", show_default=True, help="Share that is split off."
-)
+@click.option("--split", type=Share(), default="25%", help="Share that is split off.")
 @network_options
 @click.option(
     "--freeze",
     default="conv",
-    show_default=True,
     metavar="conv|none|BLOCK",
     help="What is not trained: all convolutions, nothing, or all up to a block, as block4.",
 )
-@click.option("--reinit", type=Words(), default="", help="Layers to draw anew, as predictions.")
+@click.option("--reinit", type=Names(), default=(), help="Layers to draw anew, as predictions.")
 @recipe_options
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside the output.")
 @click.option(
@@ -108,19 +92,11 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
     from vggexport.reports import text
 
     report = vggexport.train(
-        vggexport.TrainOptions(
+        parsed.taken(
+            vggexport.TrainOptions,
+            options,
             network=parsed.network(options),
-            data=options["data"],
-            output=options["output"],
-            recipe=parsed.recipe(options),
-            freeze=options["freeze"],
-            reinit=options["reinit"],
-            validation_data=options["validation_data"],
-            split=options["split"],
-            resume=options["resume"],
-            cache_dir=options["cache_dir"],
-            log_dir=options["log_dir"],
-            force=options["force"],
+            recipe=parsed.taken(Recipe, options),
         ),
         terminal.make_progress(),
     )

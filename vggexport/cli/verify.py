@@ -8,54 +8,32 @@ import click
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
-    MAX_THREADS,
+    artifacts_argument,
     common_options,
-    file_path,
-    finite,
+    image_options,
     report_file_options,
+    run_options,
+    strict_option,
 )
+from vggexport.cli.value_types import Share, file_path, finite
 
 
 @click.command()
-@click.argument("artifacts", nargs=-1, required=True)
+@artifacts_argument
 @click.option(
     "--reference",
     metavar="ARTIFACT",
     help="What the others are held to; keras for the Keras network of their weights.  "
     "[default: the first artifact]",
 )
-@click.option(
-    "--data",
-    default="synthetic",
-    show_default=True,
-    metavar="SOURCE",
-    help="A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
+@image_options(
+    200,
+    "A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
+    "Number of images, at most.",
 )
-@click.option(
-    "--images",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Number of images, at most.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the choice of images.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, MAX_THREADS),
-    help="Threads of each runtime.  [default: its own]",
-)
-@click.option(
-    "--provider",
-    help="Execution provider of ONNX Runtime.  [default: CPUExecutionProvider]",
-)
+@run_options
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
-@click.option("--strict", is_flag=True, help="Refuse images that an artifact was calibrated on.")
+@strict_option("Refuse images that an artifact was calibrated on.")
 @click.option(
     "--max-abs",
     type=float,
@@ -66,14 +44,12 @@ from vggexport.cli.options import (
 @click.option("--min-logit-sqnr", type=float, callback=finite, metavar="DB", help="Of the logits.")
 @click.option(
     "--min-top1-agreement",
-    type=click.FloatRange(0, 1),
-    callback=finite,
-    help="Share of images with the same best class, 0 to 1.",
+    type=Share(),
+    help="Share of images with the same best class, as 99% or 0.99.",
 )
 @click.option(
     "--diagnose/--no-diagnose",
     default=True,
-    show_default=True,
     help="Try the known mistakes on a file that fails.",
 )
 @click.option(
@@ -99,7 +75,7 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     given are those of the artifacts' precisions; exit code 1 if one is not met.
     """
     import vggexport
-    from vggexport.cli import terminal
+    from vggexport.cli import parsed, terminal
     from vggexport.cli.report_files import report_files
     from vggexport.metrics.tolerance import Tolerance
     from vggexport.reports import VERIFICATION_FILES, text
@@ -113,20 +89,8 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     )
     with report_files(VERIFICATION_FILES, options) as write:
         report = vggexport.verify(
-            vggexport.VerifyOptions(
-                artifacts=options["artifacts"],
-                reference=options["reference"],
-                data=options["data"],
-                images=options["images"],
-                seed=options["seed"],
-                run=vggexport.RunOptions(options["threads"] or 0, options["provider"]),
-                layers=options["layers"],
-                strict=options["strict"],
-                limits=limits,
-                diagnose=options["diagnose"],
-                golden=options["golden"],
-                save_golden=options["save_golden"],
-                force=options["force"],
+            parsed.taken(
+                vggexport.VerifyOptions, options, run=parsed.running(options), limits=limits
             ),
             terminal.make_progress(),
         )

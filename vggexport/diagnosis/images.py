@@ -93,7 +93,7 @@ CHANNELS_SWAPPED = ImageFault(
     "channels-swapped",
     "takes the channels as BGR",
     "feed RGB: reverse the channels in front of it, or export the weights again with "
-    "the --weights-layout that they are stored in",
+    "the layout that they are stored in",
     swap_channels,
     swap_channels,
     keeps_pixels=True,
@@ -131,7 +131,7 @@ RANGE_FAULTS = (
     ImageFault(
         "torchvision-normalized",
         "normalizes by torchvision's mean and deviation before it subtracts the mean",
-        "feed 0...255: take the normalization out, or export with --weights-layout torchvision",
+        "feed 0...255: take the normalization out, or export with the weights layout torchvision",
         lambda images: (images / np.float32(255) - TORCHVISION_MEAN) / TORCHVISION_STD,
         lambda images: (images * TORCHVISION_STD + TORCHVISION_MEAN) * np.float32(255),
     ),
@@ -192,7 +192,7 @@ def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
         ImageFault(
             "kernel-channels-swapped",
             "has the first convolution's weights in BGR order behind a mean in RGB order",
-            "export the weights again with the --weights-layout that they are stored in",
+            "export the weights again with the layout that they are stored in",
             lambda images: swap_channels(images - mean) + mean,
             lambda images: swap_channels(images - mean) + mean,
         ),

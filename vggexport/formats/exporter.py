@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Protocol
 
 from vggexport.artifact import Artifact
-from vggexport.errors import VggExportError
+from vggexport.errors import Advice, VggExportError
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.weights import Weights
+
+SMALLER_FILE = (
+    Advice("choose fewer {}", "fc_units"),
+    Advice("choose a smaller {}", "precision"),
+)
+"""Where a file would have more bytes than its format allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.artifact import CalibrationRecord
-from vggexport.errors import CalibrationError
+from vggexport.errors import Advice, CalibrationError
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.progress import Steps
 
@@ -104,12 +104,18 @@ class ImagePlan:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turns the errors of ``calibration``, which knows nothing of this package, into ours."""
+def translated(*advice: Advice) -> Iterator[None]:
+    """Turns the errors of ``calibration``, which knows nothing of this package, into ours.
+
+    Args:
+        advice: Further ways out.
+    """
     try:
         yield
     except calibration.CalibrationDataError as error:
-        raise CalibrationError(str(error)) from error
+        fewer = [Advice(f"pass {{}} {error.available}", "samples")] if error.available else []
+        fix = [error.fix] if error.fix else []
+        raise CalibrationError(error.fact, *fewer, *fix, *advice) from error
 
 
 def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:

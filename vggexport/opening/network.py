@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
@@ -189,10 +189,12 @@ def _check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, str
     assumed = f"pixels: {_PIXELS[preprocessing.name]}"
     if strict:
         raise InputError(
-            f"{source} does not say what happens to pixels before its network; {assumed}: state "
-            f"it, as with --preprocessing {preprocessing.name}"
+            f"{source} does not say what happens to pixels before its network; {assumed}",
+            Advice(f"state it, as with {{}} {preprocessing.name}", "preprocessing"),
         )
-    steps.progress.note(f"{assumed}; if your training divided by 255, say --preprocessing unit")
+    steps.progress.note(
+        assumed, Advice("say {} unit if your training divided by 255", "preprocessing")
+    )
 
 
 def _note_weights(options: NetworkOptions, weights: Weights, steps: Steps) -> None:

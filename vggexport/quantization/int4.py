@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.network.spec import VGGSpec
 
 BLOCK_SIZE = 64
@@ -37,7 +37,9 @@ def check_divides(spec: VGGSpec) -> None:
         if layer.is_matrix and inputs % BLOCK_SIZE:
             raise InputError(
                 f"int4 weights need a multiple of {BLOCK_SIZE} inputs in each fully connected "
-                f"layer, {layer.name} has {inputs}: choose other --fc-units, or --precision int8"
+                f"layer, {layer.name} has {inputs}",
+                Advice("choose other {}", "fc_units"),
+                "quantize to int8",
             )
 
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any, Self
 
-from vggexport.errors import Unfinished, VggExportError
+from vggexport.errors import Advice, Unfinished, VggExportError
 from vggexport.system.registry import resolve
 
 _STDIN = 0
@@ -161,7 +161,9 @@ def _attempt(function: Any, *arguments: Any) -> tuple[Any, BaseException | None]
         return None, _with_trace(error, error)
     except Exception as error:  # noqa: BLE001  whatever it is, the other process is to know
         kind = type(error).__name__
-        said = Unfinished(f"unexpected {kind}: {error}; run again with -v for where")
+        said = Unfinished(
+            f"unexpected {kind}: {error}", Advice("run again with {} for where", "verbose")
+        )
         return None, _with_trace(said, error)
 
 

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vggexport.errors import OutputError, Unfinished
+from vggexport.errors import Advice, OutputError, Unfinished
+
+NAME_A_DIRECTORY = Advice("name a directory with {}", "output")
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -117,20 +119,21 @@ def _check_file(path: Path, *, force: bool) -> None:
 def _check_directory(path: Path, marker: str, *, force: bool) -> None:
     """Refuses a place where no directory may go: one replaced takes all with it that is in it."""
     if path.name in {"", ".."}:
-        raise OutputError(f"output {path} has no name of its own: name a directory with -o")
+        raise OutputError(f"output {path} has no name of its own", NAME_A_DIRECTORY)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"output {path} is not a directory: name a directory with -o")
+        raise OutputError(f"output {path} is not a directory", NAME_A_DIRECTORY)
     _check_free(path, force=force)
     if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
         raise OutputError(
             f"output {path} is a directory without {marker}, which is not replaced: remove it, or "
-            "name another with -o"
+            "name another"
         )
 
 
 def _check_free(path: Path, *, force: bool) -> None:
     if path.exists() and not force:
-        raise OutputError(f"output {path} exists: pass --force to replace it, or name another")
+        replace = Advice("pass {} to replace it", "force")
+        raise OutputError(f"output {path} exists", replace, "name another")
 
 
 def _sync(path: Path) -> None:

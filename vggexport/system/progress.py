@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from vggexport.errors import Advice
+
 Item = TypeVar("Item")
 
 
@@ -29,7 +31,7 @@ class Progress(Protocol):
         """The current step broke off; the error is told elsewhere."""
         ...
 
-    def note(self, message: str) -> None:
+    def note(self, fact: str, *advice: str | Advice) -> None:
         """One line that the user should see: what was assumed, skipped or filled in."""
         ...
 
@@ -49,7 +51,7 @@ class Silent:
     def fail(self, seconds: float) -> None:
         """Ignores it."""
 
-    def note(self, message: str) -> None:
+    def note(self, fact: str, *advice: str | Advice) -> None:
         """Ignores it."""
 
 

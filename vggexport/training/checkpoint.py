@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.results.train import Epoch
 from vggexport.system.json_values import JsonValue
@@ -20,6 +20,7 @@ from vggexport.weights.safetensors_file import read_metadata, read_safetensors, 
 
 METADATA_KEY = "vggexport.training"
 STATE_NAME = "state.safetensors"
+BEGIN_ANEW = Advice("begin anew with {}", "force")
 VELOCITY = "velocity:"
 """Stands before the name of a tensor whose momentum is kept."""
 
@@ -112,7 +113,8 @@ class Checkpoint:
             InputError: There is none.
         """
         if not self.exists:
-            raise InputError(f"{self.folder} holds no checkpoint to resume: leave out --resume")
+            leave_out = Advice("leave out {}", "resume")
+            raise InputError(f"{self.folder} holds no checkpoint to resume", leave_out)
 
     def save(self, course: Course, weights: Tensors, velocities: Tensors) -> None:
         """Keeps an epoch. A process killed meanwhile leaves the one before.
@@ -148,7 +150,7 @@ class Checkpoint:
         for name, value in asked.items():
             _check_same(name, found.get(name), value, self.folder)
         if not self.best_path(course).is_file():
-            raise InputError(f"{self.best_path(course)} is gone: begin anew with --force")
+            raise InputError(f"{self.best_path(course)} is gone", BEGIN_ANEW)
         course = replace(course, recipe=replace(course.recipe, epochs=recipe.epochs))
         tensors = {name: t.read() for name, t in read_safetensors(self.state_path).items()}
         return course, tensors
@@ -204,7 +206,9 @@ def _check_same(name: str, theirs: Any, mine: Any, folder: Path) -> None:
     elif theirs != mine:
         raise InputError(
             f"{folder} is the checkpoint of another training: {name} was {theirs} there and is "
-            f"{mine} now; train as before, or begin anew with --force"
+            f"{mine} now",
+            "train as before",
+            BEGIN_ANEW,
         )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.errors import Unfinished, one_line
+from vggexport.errors import Advice, Unfinished, one_line
 from vggexport.formats.runner import Runner
 from vggexport.network.spec import VGGSpec
 from vggexport.training.image_views import CENTRE, Views
@@ -81,8 +81,8 @@ class Features:
             values: NDArray[np.float32] = np.load(place, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise Unfinished(
-                f"features {place} are gone or damaged since training began ({one_line(error)}): "
-                "run it again, with --resume if an epoch was finished"
+                f"features {place} are gone or damaged since training began ({one_line(error)})",
+                Advice("run it again, with {} if an epoch was finished", "resume"),
             ) from error
         return values
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.network import NetworkOptions, read_labels
@@ -82,8 +82,9 @@ class StartingWeights(Mapping[str, NDArray[np.float32]]):
         names = [tensor.name for one in self.spec.layers[:place] for tensor in one.tensors]
         if drawn := [name for name in names if name in self._fresh]:
             raise InputError(
-                f"{drawn[0]} is random and would be frozen: name weights that have it with "
-                "--weights, or train all layers with --freeze none"
+                f"{drawn[0]} is random and would be frozen",
+                Advice("name weights that have it with {}", "weights"),
+                Advice("train all layers with {} none", "freeze"),
             )
         return {name: self[name] for name in names}
 
@@ -139,7 +140,8 @@ def _fresh(weights: Weights, reinit: tuple[str, ...]) -> frozenset[str]:
         return frozenset(weights.spec.tensors)
     layers = {layer.name: layer for layer in weights.spec.weighted_layers}
     if unknown := [name for name in reinit if name not in layers]:
-        raise InputError(f"--reinit {unknown[0]}: choose from {', '.join(layers)}")
+        takes = Advice(f"{{}} takes {', '.join(layers)}", "reinit")
+        raise InputError(f"no layer with weights is named {unknown[0]!r}", takes)
     drawn = {tensor.name for name in reinit for tensor in layers[name].tensors}
     return frozenset(drawn | set(weights.initialized))
 
@@ -163,10 +165,11 @@ def _labels(
         return images.classes
     if keeps_head:
         raise InputError(
-            f"{weights.source} has {classes} classes and {images.source.name!r} has {found}: pass "
-            f"--reinit {LOGITS_NAME} to learn them anew"
+            f"{weights.source} has {classes} classes and {images.source.name!r} has {found}",
+            Advice(f"pass {{}} {LOGITS_NAME} to learn them anew", "reinit"),
         )
     raise InputError(
-        f"--classes {classes} was asked for, and {images.source.name!r} has {found}: leave "
-        "--classes out, or name them all with --labels"
+        f"{classes} classes were asked for, and {images.source.name!r} has {found}",
+        Advice("leave out {}", "classes"),
+        Advice("name them all with {}", "labels"),
     )

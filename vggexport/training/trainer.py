@@ -19,7 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from calibration.seeding import generator
-from vggexport.errors import OutputError, Unfinished, one_line
+from vggexport.errors import Advice, OutputError, Unfinished, one_line
 from vggexport.formats.keras.model import build_model, start_tensorflow
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
@@ -290,9 +290,10 @@ def _check_finite(loss: float, name: str, epoch: int, learning_rate: float) -> N
     """
     if not math.isfinite(loss):
         raise Unfinished(
-            f"the {name} is {loss} in epoch {epoch}: the training diverged; try --learning-rate "
-            f"{learning_rate / 10:g}, --initializer paper for new layers, or weights that are "
-            "trained already"
+            f"the {name} is {loss} in epoch {epoch}: the training diverged",
+            Advice(f"try {{}} {learning_rate / 10:g}", "learning_rate"),
+            Advice("{} paper for new layers", "initializer"),
+            "weights that are trained already",
         )
 
 
@@ -339,7 +340,8 @@ def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]
         writer.flush()
     except (OSError, tf.errors.OpError) as error:
         raise OutputError(
-            f"logs cannot be written to {log_dir}: {one_line(error)}; name another --log-dir"
+            f"logs cannot be written to {log_dir}: {one_line(error)}",
+            Advice("name another {}", "log_dir"),
         ) from error
 
     def log(epoch: Epoch) -> None:

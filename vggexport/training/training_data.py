@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.splitting import stratified_split
-from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
-from vggexport.formats.registry import KERAS, load_runner
+from vggexport.errors import Advice, CalibrationError, InputError, OutputError, Unfinished
+from vggexport.formats.registry import RUNNERS
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
+from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import readable
+from vggexport.system import registry
 from vggexport.system.output_files import is_full
 from vggexport.system.progress import Steps
 from vggexport.training import FREEZE_CONVOLUTIONS
@@ -27,7 +29,7 @@ from vggexport.training.initial_weights import StartingWeights
 from vggexport.training.job import Lesson, Read, Sample
 
 CONVOLUTIONS, NOTHING = "conv", "none"
-"""What ``--freeze`` takes, beside the name of a block."""
+"""What may be frozen, beside all up to a block."""
 
 
 def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
@@ -41,7 +43,9 @@ def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
     blocks = [f"block{number}" for number in range(1, len(spec.blocks) + 1)]
     if freeze not in blocks:
         choices = ", ".join((CONVOLUTIONS, NOTHING, *blocks))
-        raise InputError(f"--freeze {freeze}: choose from {choices}")
+        raise InputError(
+            f"no block to freeze is named {freeze!r}", Advice(f"{{}} takes {choices}", "freeze")
+        )
     return FREEZE_CONVOLUTIONS if freeze == blocks[-1] else f"{freeze}_pool"
 
 
@@ -134,7 +138,7 @@ class School:
         total = sum(len(p.images) * len(v) for p, v in zip(self._parts, wanted, strict=True))
         done = 0
         with steps.step("frozen layers"):
-            runner = load_runner(KERAS)(self.start.spec, frozen.weights)
+            runner = registry.load(RUNNERS, "keras")(self.start.spec, frozen.weights)
             for part, views in zip(self._parts, wanted, strict=True):
                 features = Features(frozen, Views(part.images.source, recipe), cache)
                 every = [(index, view) for view in views for index in range(len(part.images))]
@@ -145,8 +149,9 @@ class School:
                 except OSError as error:
                     kind = Unfinished if is_full(error) else OutputError
                     raise kind(
-                        f"features cannot be kept in {cache}: {error.strerror or error}; make room "
-                        "there, or name another folder with --cache-dir"
+                        f"features cannot be kept in {cache}: {error.strerror or error}",
+                        "make room there",
+                        Advice("name another folder with {}", "cache_dir"),
                     ) from error
                 reads.append(features.read)
         return reads
@@ -180,12 +185,13 @@ def open_school(
         seed: Of the choice.
 
     Raises:
-        CalibrationError: Images cannot be used.
-        CalibrationDataError: A class is unknown or too small.
+        CalibrationError: Images cannot be used, or a class is too small.
+        CalibrationDataError: A class is unknown.
     """
     part = _read(images, start, labels, steps)
     if others is None:
-        learn, judge = map(part.some, stratified_split(part.images, split, seed=seed))
+        with translated(Advice("name others to judge by with {}", "validation_data")):
+            learn, judge = map(part.some, stratified_split(part.images, split, seed=seed))
     else:
         learn, judge = part, _read(others, start, labels, steps)
     if shared := len(set(learn.digests) & set(judge.digests)):
@@ -204,8 +210,9 @@ def _read(
     part = Part(*readable(replace(images, source=source), steps))
     if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
         raise CalibrationError(
-            f"{images.source.name!r} has no readable image of class {empty[0]!r}: add some, or "
-            "leave it out of --labels"
+            f"{images.source.name!r} has no readable image of class {empty[0]!r}",
+            "add some",
+            Advice("leave it out of {}", "labels"),
         )
     return part
 

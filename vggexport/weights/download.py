@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vggexport.errors import Unavailable, Unfinished, WeightsError
+from vggexport.errors import Advice, Unavailable, Unfinished, WeightsError
 from vggexport.weights.open_options import DownloadProgress
 
 CHUNK_BYTES = 1 << 20
@@ -25,6 +25,7 @@ TIMEOUT_S = 30.0
 """For the connection and for each read, not for the whole."""
 USER_AGENT = "vggexport"
 PART_ENDING = ".part"
+BY_HAND = Advice("download by hand and pass {} FILE", "weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class RemoteFile:
         url: Its address, HTTPS.
         size: In bytes.
         md5: The digest that its publisher states. It guards against damage and mix-ups; HTTPS
-            and ``--weights-sha256`` guard against tampering.
+            and a pinned digest guard against tampering.
     """
 
     url: str
@@ -104,8 +105,7 @@ def _storing(cache_dir: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise Unfinished(f"{cache_dir}: the disk is full: free space and run again") from error
         raise Unfinished(
-            f"{cache_dir} cannot be used ({error.strerror}): make it writable, or download by hand "
-            "and pass --weights FILE"
+            f"{cache_dir} cannot be used ({error.strerror})", "make it writable", BY_HAND
         ) from error
 
 
@@ -162,9 +162,7 @@ def _request(remote: RemoteFile, start: int) -> HTTPResponse:
 
 
 def _unavailable(remote: RemoteFile, reason: str) -> Unavailable:
-    return Unavailable(
-        f"{remote.url} cannot be downloaded ({reason}): download it by hand and pass --weights FILE"
-    )
+    return Unavailable(f"{remote.url} cannot be downloaded ({reason})", BY_HAND)
 
 
 def _chunks(response: HTTPResponse, remote: RemoteFile, start: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, WeightsError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.download import RemoteFile, fetch
@@ -60,6 +60,7 @@ def _check_configuration(options: Options) -> None:
     blocks = request.blocks if isinstance(request, VGGSpec) else None
     if request.configuration != CONFIGURATION or blocks not in (None, published):
         raise WeightsError(
-            f"imagenet weights are of configuration {CONFIGURATION}, not {request.configuration}: "
-            f"choose --config {CONFIGURATION}, or name a weights file"
+            f"imagenet weights are of configuration {CONFIGURATION}, not {request.configuration}",
+            Advice(f"choose {{}} {CONFIGURATION}", "config"),
+            "name a weights file",
         )

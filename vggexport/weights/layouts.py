@@ -33,7 +33,7 @@ class Layout:
     """One convention for names and axes.
 
     Attributes:
-        name: As ``--weights-layout`` takes it.
+        name: As it is asked for.
         convention: Name of the preprocessing that its networks usually have.
         names: Names that a file in this layout gives the native names of a network.
         axes: Native axis order of a stored kernel, by its rank; other ranks stay as they are.
@@ -133,7 +133,7 @@ def _fold(kernel: StoredTensor, preprocessing: Preprocessing) -> AnyArray:
 
 
 def check_layout(name: str) -> None:
-    """Refuses a name that ``--weights-layout`` does not take.
+    """Refuses a name that no layout has.
 
     Raises:
         InputError: It is neither "auto" nor in ``LAYOUTS``.

@@ -1,4 +1,4 @@
-"""``--weights-sha256``: the digest that whatever is used must have."""
+"""The SHA-256 that whatever is used must have."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def parse_pin(text: str) -> str:
     pin = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{64}", pin):
         raise WeightsError(
-            f"--weights-sha256 {text!r} is not a SHA-256: 64 hexadecimal digits are expected, "
-            "as sha256sum prints them"
+            f"{text!r}, which weights are held to, is not a SHA-256: 64 hexadecimal digits are "
+            "expected, as sha256sum prints them",
         )
     return pin
 
@@ -30,6 +30,5 @@ def check_pin(pin: str, actual: str, origin: str) -> None:
     """
     if actual != pin:
         raise WeightsError(
-            f"{origin} has SHA-256 {actual}, --weights-sha256 pins {pin}: "
-            "it is not the file that was pinned"
+            f"{origin} has SHA-256 {actual}, the pin is {pin}: it is not the file that was pinned"
         )

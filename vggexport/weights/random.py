@@ -85,7 +85,7 @@ def open_random(options: Options) -> Weights:
     """
     if options.layout not in ("auto", "native"):
         raise WeightsError(
-            f"--weights-layout {options.layout} is for files: random weights are native"
+            f"weights layout {options.layout!r} is for files: random weights are native"
         )
     seed = _parse_seed(options.argument, options.seed)
     spec = resolve(options.request, {}, f"random:{seed}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isqrt
 
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, WeightsError
 from vggexport.network.layers import LOGITS_NAME, POOL_SIZE
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
@@ -74,9 +74,11 @@ def resolve(
     }
     if asked is not None and side == asked // POOL_SIZE ** len(blocks):
         found["input_size"] = asked
-    disagreements = list(_disagreements(request, found))
+    disagreements = dict(_disagreements(request, found))
     if disagreements:
-        raise WeightsError(f"{origin} is for another network: {'; '.join(disagreements)}")
+        ways = (_LEAVE_OUT[name] for name in disagreements)
+        said = "; ".join(disagreements.values())
+        raise WeightsError(f"{origin} is for another network: {said}", *ways)
     told = {name: value for name, value in found.items() if value is not None}
     return SpecRequest(
         request.configuration,
@@ -86,12 +88,22 @@ def resolve(
     ).with_defaults()
 
 
-def _disagreements(request: SpecRequest, found: Mapping[str, int | None]) -> Iterator[str]:
+_LEAVE_OUT = {
+    "classes": Advice("leave out {}", "classes"),
+    "fc_units": Advice("leave out {}", "fc_units"),
+    "input_size": Advice("leave out {}", "input_size"),
+}
+
+
+def _disagreements(
+    request: SpecRequest, found: Mapping[str, int | None]
+) -> Iterator[tuple[str, str]]:
+    """By name, what was asked for and is not so."""
     for name, value in found.items():
         asked = getattr(request, name)
         if asked is not None and value is not None and asked != value:
-            option = f"--{name.replace('_', '-')}"
-            yield f"{option} {asked} was asked for, its shapes say {value} (leave {option} out)"
+            said = f"{name.replace('_', ' ')} {asked} was asked for, its shapes say {value}"
+            yield name, said
 
 
 def _outputs(shapes: Mapping[str, tuple[int, ...]], layer: str) -> int | None:

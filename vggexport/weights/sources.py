@@ -1,4 +1,4 @@
-"""The one way in: from what ``--weights`` says to the weights."""
+"""The one way in: from the name of a source to the weights."""
 
 from __future__ import annotations
 

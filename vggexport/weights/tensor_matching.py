@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, WeightsError
 from vggexport.network.layers import LayerKind
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
@@ -14,6 +14,8 @@ from vggexport.network.table import TABLE_1
 from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
 from vggexport.weights.request import SpecRequest, resolve
 from vggexport.weights.stored import Archive, StoredTensor
+
+FILL = Advice("fill what is missing with random weights by {}", "init_missing")
 
 LISTED_NAMES = 8
 """Longest list in a message."""
@@ -115,21 +117,19 @@ def require_fit(
     result = fit(archive, request, layout, preprocessing, origin)
     if result.serves(init_missing=init_missing):
         return result
-    problems = list(_problems(result, init_missing=init_missing))
+    problems = "; ".join(_problems(result, init_missing=init_missing))
     configuration = result.spec.configuration
+    ways = [FILL] if result.missing and not init_missing else []
     for column in TABLE_1:
         other = fit(archive, SpecRequest(column), layout, preprocessing, origin)
         if column != configuration and other.serves(init_missing=init_missing):
-            problems.append(f"the file fits --config {column}")
-    raise WeightsError(
-        f"{origin} does not fit configuration {configuration}: {'; '.join(problems)}"
-    )
+            ways.append(Advice(f"take {{}} {column}, which the file fits", "config"))
+    raise WeightsError(f"{origin} does not fit configuration {configuration}: {problems}", *ways)
 
 
 def _problems(result: Fit, *, init_missing: bool) -> Iterator[str]:
     if result.missing and not init_missing:
-        names = _listed(list(result.missing.values()))
-        yield f"missing {names} (--init-missing fills them with random weights)"
+        yield f"missing {_listed(list(result.missing.values()))}"
     if result.surplus:
         yield f"surplus {_listed(result.surplus)}"
     if result.misshapen:

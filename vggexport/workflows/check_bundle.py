@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.bundles import GOLDEN, PREPROCESSING
+from vggexport.bundles import GOLDEN, MANIFEST, PREPROCESSING
 from vggexport.bundles.answers import GoldenAnswers
 from vggexport.bundles.files import (
     BundleFiles,
     CheckedFiles,
     open_bundle,
-    read_manifest,
     read_object,
     unpack,
     unpack_model,
@@ -24,7 +23,7 @@ from vggexport.bundles.integrity import check_integrity
 from vggexport.bundles.png import read_png
 from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
 from vggexport.bundles.tolerances import CPU, tolerance_on
-from vggexport.errors import ArtifactError, InputError
+from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.metrics.parity import compare
 from vggexport.results.bundle import AnswerCheck, BundleCheckReport, Integrity, PreprocessingCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
@@ -78,9 +77,10 @@ def check_bundle(
     if integrity.problems:
         return _report(options, integrity, None, steps)
     if integrity.is_signed and not integrity.is_verified:
-        steps.progress.note("the bundle is signed: pass --public-key to check by whom")
+        by_whom = Advice("pass {} to check by whom", "public_key")
+        steps.progress.note("the bundle is signed", by_whom)
     checked = CheckedFiles(files, integrity.digests)
-    manifest = read_manifest(checked)
+    manifest = Manifest.from_json(read_object(checked, MANIFEST))
     if not options.run:
         return _report(options, integrity, manifest, steps)
     return _Run(options, checked, manifest, steps).report(integrity)
@@ -168,7 +168,8 @@ def _chosen(manifest: Manifest, formats: tuple[str, ...]) -> list[BundledArtifac
     chosen = [b for b in manifest.artifacts if not formats or b.artifact.format in formats]
     if not chosen:
         held = ", ".join(dict.fromkeys(b.artifact.format for b in manifest.artifacts))
-        raise InputError(f"the bundle holds models in {held or 'no format'}: choose with --formats")
+        choose = Advice("choose with {}", "formats")
+        raise InputError(f"the bundle holds models in {held or 'no format'}", choose)
     return chosen
 
 

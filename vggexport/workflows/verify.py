@@ -15,20 +15,22 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.diagnosis.running_parity import Outputs, Tally
 from vggexport.diagnosis.trials import diagnose, point_out
-from vggexport.errors import CalibrationError, InputError
+from vggexport.errors import Advice, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
-from vggexport.formats.registry import KERAS, is_model
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.file_check import read, tolerance_between
 from vggexport.opening.models import (
+    KERAS,
     Contestant,
     RunOptions,
     check_same_network,
     enter_all,
     enter_golden,
+    is_model,
 )
+from vggexport.opening.seen_images import count_seen, note_seen
 from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
@@ -78,12 +80,13 @@ class VerifyOptions:
     def __post_init__(self) -> None:
         if self.golden and (self.reference or self.data != calibration.SYNTHETIC):
             raise InputError(
-                f"golden file {self.golden} brings the reference and the images: leave out "
-                "--reference and --data"
+                f"golden file {self.golden} brings the reference and the images",
+                Advice("leave out {} and {}", "reference", "data"),
             )
         if self.golden and self.layers:
             raise InputError(
-                f"golden file {self.golden} holds outputs, not layers: leave out --layers"
+                f"golden file {self.golden} holds outputs, not layers",
+                Advice("leave out {}", "layers"),
             )
 
     @property
@@ -289,15 +292,7 @@ class _Match:
         return outputs
 
     def _count_seen(self, contestant: Contestant, chunk: Sequence[calibration.SourceImage]) -> int:
-        record = contestant.artifact.calibration
-        calibrated = frozenset(record.image_digests) if record else frozenset()
-        seen = [image.label for image in chunk if image.digest in calibrated]
-        if seen and self._options.strict:
-            raise CalibrationError(
-                f"{seen[0]} is one of the images that {contestant.path} was calibrated on: verify "
-                "on others, or without --strict"
-            )
-        return len(seen)
+        return count_seen(contestant, chunk, strict=self._options.strict)
 
 
 def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
@@ -312,8 +307,4 @@ def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
 def _note_seen(report: VerifyReport, steps: Steps) -> None:
     candidates = [(candidate.runner, candidate.seen) for candidate in report.candidates]
     for runner, seen in ((report.reference, report.reference_seen), *candidates):
-        if seen:
-            steps.progress.note(
-                f"{seen} of the images were calibrated on for {runner.path}: what "
-                "they say of unseen images is too good"
-            )
+        note_seen(runner.path, seen, steps)

@@ -158,5 +158,5 @@ def test_the_limit_is_two_gibibytes_less_a_byte(arrays):
     """A declared tensor of 2 GiB is refused without one being made."""
     assert file_writer.MAX_MODEL_BYTES == 2_147_483_647
     big = np.broadcast_to(np.float32(0), 2**29)
-    with pytest.raises(OutputError, match="choose fewer --fc-units or a smaller --precision"):
+    with pytest.raises(OutputError, match="choose fewer fc_units, or choose a smaller precision"):
         written(make_model({"big": big}), iter(()))

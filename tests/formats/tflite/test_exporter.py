@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from vggexport.errors import InputError, OutputError
-from vggexport.formats.registry import load_exporter
+from vggexport.formats.registry import EXPORTERS
 from vggexport.formats.tflite import exporter as tflite_exporter
 from vggexport.formats.tflite import file_writer
 from vggexport.formats.tflite.architecture import build_graph
@@ -19,6 +19,7 @@ from vggexport.formats.tflite.file_writer import write_model
 from vggexport.metrics.parity import centred_logits, sqnr_db
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import quantize_blocks
+from vggexport.system import registry
 
 PRECISIONS = ["float32", "float16", "dynamic-int8", "int8", "int8-w4"]
 BATCHES = [1, 3, None]
@@ -42,7 +43,7 @@ mean subtraction give less than 7 dB."""
 
 @pytest.fixture(scope="module")
 def exporter():
-    return load_exporter("tflite")
+    return registry.load(EXPORTERS, "tflite")()
 
 
 @pytest.fixture(scope="module")
@@ -327,14 +328,14 @@ def test_integer_precisions_without_ranges_are_refused(exporter, make_request, t
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic-int8", "int8-w4"])
 def test_full_integer_is_for_int8_alone(exporter, make_request, tmp_path, precision):
     request = make_request(precision, "uint8", format="tflite", full_integer=True)
-    with pytest.raises(InputError, match=f"--full-integer is for int8, not for {precision}"):
+    with pytest.raises(InputError, match=f"full integer is int8, not {precision}"):
         exporter.export(request, path := tmp_path / "m.tflite")
     assert not path.exists()
 
 
 def test_full_integer_with_float_images_is_refused(exporter, make_request, tmp_path):
     request = make_request("int8", "float32", format="tflite", full_integer=True)
-    with pytest.raises(InputError, match="--full-integer takes uint8 images, not float32"):
+    with pytest.raises(InputError, match="full integer takes uint8 images, not float32"):
         exporter.export(request, path := tmp_path / "m.tflite")
     assert not path.exists()
 
@@ -344,7 +345,7 @@ def test_int4_of_layers_that_do_not_divide_into_blocks_is_refused(
 ):
     request = make_request("int8-w4", format="tflite")
     request = replace(request, artifact=replace(request.artifact, spec=replace(tiny, fc_units=60)))
-    with pytest.raises(InputError, match="fc2 has 60: choose other --fc-units"):
+    with pytest.raises(InputError, match="fc2 has 60: choose other fc_units"):
         exporter.export(request, path := tmp_path / "m.tflite")
     assert not path.exists()
 

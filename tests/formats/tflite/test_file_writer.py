@@ -274,7 +274,7 @@ def test_the_limit_is_two_gibibytes_less_a_byte():
     """A declared tensor of 2 GiB is refused without one being made."""
     assert file_writer.MAX_MODEL_BYTES == 2_147_483_647
     big = Tensor("big", "float32", (2**29,), is_weight=True)
-    with pytest.raises(OutputError, match="choose fewer --fc-units or a smaller --precision"):
+    with pytest.raises(OutputError, match="choose fewer fc_units, or choose a smaller precision"):
         written(make_graph(big), iter(()))
 
 

@@ -11,9 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import encode, number_types
 from flatbuffers.table import Table
 
-from vggexport.formats.registry import load_exporter
+from vggexport.formats.registry import EXPORTERS
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.metadata import append_labels
+from vggexport.system import registry
 
 LABELS = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -79,7 +80,7 @@ def exported(make_request, tmp_path):
         request = make_request("float32", input_dtype, format="tflite")
         artifact = replace(request.artifact, labels=tuple(labels))
         path = tmp_path / "m.tflite"
-        load_exporter("tflite").export(replace(request, artifact=artifact), path)
+        registry.load(EXPORTERS, "tflite")().export(replace(request, artifact=artifact), path)
         return path
 
     return write

@@ -84,7 +84,7 @@ def test_a_batch_to_come_is_looked_at_before_anything_is_measured(stage):
     stage.batch = 1
     options = BenchmarkOptions(("a.onnx",), threads=(1,), batches=(1, 8))
     with pytest.raises(
-        InputError, match=r"a\.onnx takes 1 images at a time and --batch asks for 8"
+        InputError, match=r"a\.onnx takes 1 images at a time and not 8: measure it with batch 1"
     ):
         measure_cell(options.cells()[0], options, Steps(Silent()), {})
     assert "run_once" not in [method for _, method in stage.calls]

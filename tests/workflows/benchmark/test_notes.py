@@ -57,8 +57,8 @@ def test_float_on_an_old_cpu_needs_no_note(old, make_result):
     [
         ("float32", {"use_tf32": "1"}, "is computed in TF32"),
         ("float32", {"use_tf32": "0"}, "is computed without TF32"),
-        ("int8", {}, "the fast file is --precision float16"),
-        ("int8-w4", {}, "the fast file is --precision float16"),
+        ("int8", {}, "the fast file is a float16 one"),
+        ("int8-w4", {}, "the fast file is a float16 one"),
     ],
 )
 def test_what_cuda_computes_in(modern, make_result, precision, options, said):

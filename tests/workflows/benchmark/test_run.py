@@ -101,7 +101,7 @@ def test_what_is_not_to_be_had(export, options, error, said):
 
 @pytest.mark.usefixtures("no_ceilings")
 def test_a_batch_that_the_file_does_not_take(export):
-    with pytest.raises(InputError, match="takes 2 images at a time and --batch asks for 1:"):
+    with pytest.raises(InputError, match="takes 2 images at a time and not 1:"):
         benchmark(export(batch=2))
 
 

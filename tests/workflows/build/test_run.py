@@ -10,12 +10,13 @@ import pytest
 import vggexport
 from vggexport.artifact import files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
+from vggexport.formats.registry import EXPORTERS, PRECISIONS
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import read_labels
 from vggexport.precision import Precision
+from vggexport.system import registry
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build import run as building
 from vggexport.workflows.build.run import BuildOptions, FileOptions
@@ -55,7 +56,7 @@ class Recorded:
         assert seconds >= 0
         self.events.append(("finish",))
 
-    def note(self, message):
+    def note(self, message, *advice):
         self.events.append(("note", message))
 
 
@@ -64,7 +65,7 @@ def steps(progress):
 
 
 @pytest.mark.parametrize(
-    ("file_format", "precision"), [(name, precision) for name, row in WRITTEN.items() for precision in row.precisions]
+    ("file_format", "precision"), [(f, p) for f, offered in PRECISIONS.items() for p in offered]
 )
 @pytest.mark.parametrize(("input_dtype", "batch"), [("float32", None), ("uint8", 3)])
 def test_every_variant_is_built_and_checked(network, file_format, precision, input_dtype, batch):
@@ -93,7 +94,7 @@ def test_a_full_integer_file_is_built_and_checked(network):
 
 def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
     """The same network in plain int8 has some: passed off as full integer it is refused."""
-    exporter = type(load_exporter("tflite"))
+    exporter = registry.load(EXPORTERS, "tflite")
 
     def export(self, request, path):
         plain = dataclasses.replace(request.artifact, full_integer=False)
@@ -113,7 +114,7 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
     [
         (FileOptions("savedmodel", precision=Precision.INT8), "no savedmodel in int8: choose from"),
         (FileOptions("onnx", precision=Precision.DYNAMIC_INT8), "no onnx in dynamic-int8"),
-        (FileOptions("tflite", full_integer=True), "--full-integer is for int8 TFLite"),
+        (FileOptions("tflite", full_integer=True), "full integer is int8 TFLite"),
         (
             FileOptions("tflite", precision=Precision.INT8, full_integer=True),
             "takes uint8 images, not float32",
@@ -132,7 +133,7 @@ def test_layers_that_do_not_divide_into_blocks_are_refused_before_calibration(ne
     odd = dataclasses.replace(network, request=dataclasses.replace(network.request, fc_units=17))
     progress = Recorded()
     file = FileOptions(file_format, precision=Precision.INT8_W4)
-    with pytest.raises(InputError, match="fc2 has 17: choose other --fc-units"):
+    with pytest.raises(InputError, match="fc2 has 17: choose other fc_units"):
         vggexport.build(odd, FEW, file, progress=progress)
     assert steps(progress) == ["weights"]
 

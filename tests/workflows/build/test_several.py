@@ -46,7 +46,7 @@ class Noted:
     def start(self, step):
         self.steps.append(step)
 
-    def note(self, message):
+    def note(self, message, *advice):
         self.notes.append(message)
 
     def advance(self, done, total):
@@ -156,7 +156,7 @@ def test_one_existing_file_refuses_all_before_any_work(network, workplace):
     Path("out/vgg_tiny_int8.tflite").write_bytes(b"old")
     progress = Noted()
     options = ExportOptions(("onnx", "tflite"), (Precision.FLOAT32, Precision.INT8), Path("out"))
-    with pytest.raises(OutputError, match=r"vgg_tiny_int8.tflite exists: pass --force"):
+    with pytest.raises(OutputError, match=r"vgg_tiny_int8.tflite exists: pass force"):
         vggexport.export(network, FEW, options, progress=progress)
     assert progress.steps == []
     assert [path.name for path in Path("out").iterdir()] == ["vgg_tiny_int8.tflite"]

@@ -157,7 +157,7 @@ def test_answers_that_are_lost_or_come_twice_are_an_error(files, labelled, times
 
 
 def test_address_and_workers_are_for_ray(files, labelled):
-    with pytest.raises(InputError, match="are for --engine ray"):
+    with pytest.raises(InputError, match="are a cluster's: add engine ray"):
         evaluated(files[0], data=labelled, engine=EngineOptions(address="auto"))
 
 

@@ -192,7 +192,7 @@ def test_without_labels_folders_stand_for_classes(network, labelled, files):
     (labelled / "4").rename(with_numbers / "4")
     report = evaluated("bare.onnx", data=with_numbers)
     assert [score.label for score in report.results[0].classes] == ["4"]
-    with pytest.raises(InputError, match="has 4 classes where it has 5: name them with --labels"):
+    with pytest.raises(InputError, match="has 4 classes where it has 5: name them with labels"):
         evaluated("bare.onnx", data=labelled)
 
 

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 import vggexport
-from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, sentence
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
@@ -54,7 +54,7 @@ class Interrupting(Silent):
     def __init__(self, epoch):
         self._epoch = epoch
 
-    def note(self, message):
+    def note(self, message, *advice):
         if message.startswith(f"epoch {self._epoch} "):
             raise KeyboardInterrupt
 
@@ -104,7 +104,7 @@ def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
     with pytest.raises(KeyboardInterrupt):
         trained(Interrupting(2))
     assert not OUTPUT.exists()
-    with pytest.raises(OutputError, match="go on with --resume, or begin anew with --force"):
+    with pytest.raises(OutputError, match="go on with resume, or begin anew with force"):
         trained()
     resumed = trained(resume=True)
     expected = safetensors.numpy.load_file("whole.safetensors")
@@ -190,11 +190,11 @@ def test_other_classes_need_another_last_layer(trained, network, make_weights):
     six = dataclasses.replace(network.request, classes=6)
     np.savez("six.npz", **make_weights(six))
     options = NetworkOptions(weights="six.npz", request=six)
-    with pytest.raises(InputError, match=r"has 6 classes and 'labelled' has 5: pass --reinit pred"):
+    with pytest.raises(InputError, match=r"has 6 classes and 'labelled' has 5: pass reinit pred"):
         trained(network=options)
     report = trained(network=options, reinit=("predictions",))
     assert report.spec.classes == 5
-    with pytest.raises(InputError, match=r"--reinit fc3: choose from block1_conv1"):
+    with pytest.raises(InputError, match=r"is named 'fc3': reinit takes block1_conv1"):
         trained(network=options, reinit=("fc3",), force=True)
 
 
@@ -241,7 +241,7 @@ def test_outputs_are_safetensors_and_not_replaced(trained):
 
 
 def test_other_blocks_are_named(trained):
-    with pytest.raises(InputError, match=r"choose from conv, none, block1, block2"):
+    with pytest.raises(InputError, match=r"freeze takes conv, none, block1, block2"):
         trained(freeze="block7")
 
 
@@ -254,8 +254,8 @@ class Telling(Silent):
     def start(self, step):
         self.steps.append(step)
 
-    def note(self, message):
-        self.notes.append(message)
+    def note(self, message, *advice):
+        self.notes.append(sentence(message, advice))
 
 
 def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
@@ -270,15 +270,15 @@ def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
 
 def test_a_training_that_is_interrupted_says_how_to_go_on(trained):
     class InterruptedTelling(Telling):
-        def note(self, message):
-            super().note(message)
+        def note(self, message, *advice):
+            super().note(message, *advice)
             if message.startswith("epoch 2 "):
                 raise KeyboardInterrupt
 
     progress = InterruptedTelling()
     with pytest.raises(KeyboardInterrupt):
         trained(progress)
-    assert progress.notes[-1] == "w.safetensors.checkpoint has the last epoch: go on with --resume"
+    assert progress.notes[-1] == "w.safetensors.checkpoint has the last epoch: go on with resume"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_features_that_cannot_be_kept(trained, monkeypatch, number, kind):
         raise OSError(number, "no")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
-    with pytest.raises(kind, match=r"features cannot be kept in cache: no; .* --cache-dir"):
+    with pytest.raises(kind, match=r"features cannot be kept in cache: no; .* cache_dir"):
         trained()
 
 
@@ -304,7 +304,7 @@ def test_images_on_both_sides_are_told(trained, labelled):
 
 def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, capfd):
     class Removing(Telling):
-        def note(self, message):
+        def note(self, message, *advice):
             if message.startswith("epoch 1 "):
                 (labelled / "bee" / "1.png").unlink()
                 (labelled / "bee" / "2.png").unlink()
@@ -323,5 +323,5 @@ def test_a_disk_that_is_full_at_the_end_loses_no_epoch(trained, monkeypatch):
         patch.setattr("vggexport.workflows.train.run._write", full)
         with pytest.raises(Unfinished, match=r"no room for w\.safetensors"):
             trained(progress)
-    assert progress.notes[-1].endswith("has the last epoch: go on with --resume")
+    assert progress.notes[-1].endswith("has the last epoch: go on with resume")
     assert len(trained(resume=True).epochs) == 3

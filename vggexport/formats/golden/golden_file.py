@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 import calibration
 from calibration.npz import open_npz
 from vggexport.artifact import Artifact
-from vggexport.errors import ArtifactError, WeightsError
+from vggexport.errors import Advice, ArtifactError, WeightsError
 from vggexport.weights.npz import read_npz
 
 SCHEMA = 1
 SUFFIX = ".npz"
+MAKE_AGAIN = Advice("make it again with {}", "save_golden", command="verify")
 MAX_MANIFEST_BYTES = 1 << 26
 """64 MiB: 300,000 images."""
 
@@ -91,8 +92,7 @@ class GoldenFile:
             calibration.CalibrationDataError,
         ) as error:  # fmt: skip
             raise ArtifactError(
-                f"{path} is not a golden file, or is damaged ({error}): make it again with verify "
-                "--save-golden"
+                f"{path} is not a golden file, or is damaged ({error})", MAKE_AGAIN
             ) from error
 
     @classmethod
@@ -154,8 +154,7 @@ class GoldenImages:
         known, pixels = self.file.known[index], np.array(self.file.images[index])
         if calibration.array_digest(pixels) != known.pixel_digest:
             raise ArtifactError(
-                f"{self.file.path}: image {known.label} is not the one that was saved: make the "
-                "file again with verify --save-golden"
+                f"{self.file.path}: image {known.label} is not the one that was saved", MAKE_AGAIN
             )
         return calibration.SourceImage(known.label, known.source_digest, pixels)
 

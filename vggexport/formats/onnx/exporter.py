@@ -74,7 +74,7 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
 def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
     precision, spec = request.artifact.precision, request.artifact.spec
     if request.ranges is None:
-        raise InputError(f"{precision.value} needs activation ranges: calibrate, or pass --ranges")
+        raise InputError(f"{precision.value} needs activation ranges: calibrate")
     activations = request.ranges.quantization()
     if precision is Precision.INT8:
         use_int8(graph, spec.layers, activations)

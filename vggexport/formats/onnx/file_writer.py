@@ -18,7 +18,7 @@ import onnx
 from onnx import helper
 
 from vggexport.errors import OutputError
-from vggexport.formats.exporter import BindingError
+from vggexport.formats.exporter import SMALLER_FILE, BindingError
 from vggexport.network.layers import INPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
@@ -61,7 +61,8 @@ def write_model(
     if (total := len(head) + len(prefix) + graph_size) > MAX_MODEL_BYTES:
         raise OutputError(
             f"the ONNX file would have {total:,} bytes, more than the {MAX_MODEL_BYTES:,} that one "
-            "file may have: choose fewer --fc-units or a smaller --precision"
+            "file may have",
+            *SMALLER_FILE,
         )
     file.write(head + prefix + graph)
     for name, array in arrays:

@@ -44,13 +44,11 @@ class TfliteExporter:
 def _check(request: ExportRequest) -> None:
     artifact = request.artifact
     if artifact.precision.needs_ranges and request.ranges is None:
-        raise InputError(
-            f"{artifact.precision.value} needs activation ranges: calibrate, or pass --ranges"
-        )
+        raise InputError(f"{artifact.precision.value} needs activation ranges: calibrate")
     if artifact.full_integer and artifact.precision is not Precision.INT8:
-        raise InputError(f"--full-integer is for int8, not for {artifact.precision.value}")
+        raise InputError(f"full integer is int8, not {artifact.precision.value}")
     if artifact.full_integer and artifact.input_dtype != "uint8":
-        raise InputError(f"--full-integer takes uint8 images, not {artifact.input_dtype}")
+        raise InputError(f"full integer takes uint8 images, not {artifact.input_dtype}")
     if artifact.precision is Precision.INT8_W4:
         check_divides(artifact.spec)
 

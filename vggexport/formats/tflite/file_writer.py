@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from vggexport.errors import OutputError
-from vggexport.formats.exporter import BindingError
+from vggexport.formats.exporter import SMALLER_FILE, BindingError
 from vggexport.formats.tflite.bound_weights import Value
 from vggexport.formats.tflite.graph import Graph, Operator, Tensor
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
@@ -135,7 +135,8 @@ def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_MODEL_BYTES:
         raise OutputError(
             f"the TFLite file would have {size_bytes:,} bytes, more than the {MAX_MODEL_BYTES:,} "
-            "that one file may have: choose fewer --fc-units or a smaller --precision"
+            "that one file may have",
+            *SMALLER_FILE,
         )
 
 

@@ -226,7 +226,7 @@ class Chain:
         if height is None or width is None:
             raise layer.refused(
                 f"images of {height or '?'}x{width or '?'}",
-                "the file leaves the size of the images open: say it with --input-size",
+                "the file leaves the size of the images open: say the input size",
             )
         self.input_size = self.map_size = (height, width)
 

@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
-from vggexport.errors import Unavailable
-from vggexport.formats.registry import KERAS
+from vggexport.errors import Advice, Unavailable
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import Measurement, Share, in_turn
 from vggexport.network.spec import VGGSpec
@@ -19,7 +18,7 @@ from vggexport.system.child_process import Remote
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark import measured_model
-from vggexport.workflows.benchmark.measured_model import Cost, Entry, Loaded
+from vggexport.workflows.benchmark.measured_model import KERAS, Cost, Entry, Loaded
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
 
@@ -141,7 +140,8 @@ def _probe(entry: Entry) -> Placement | None:
         share = "" if placement.mac_share is None else f", {placement.mac_share:.1%} of the MACs"
         raise Unavailable(
             f"{entry.source}: {entry.device_provider} runs {placement.node_share:.1%} of the nodes"
-            f"{share}; {placement.reason}; measure it anyway with --allow-fallback"
+            f"{share}; {placement.reason}",
+            Advice("measure it anyway with {}", "allow_fallback"),
         )
     return placement
 

@@ -2,7 +2,7 @@
 
 A file of a former run was measured at another time, and the machine may have been in another state
 then, which no interval from within the two runs knows of. Where the former *artifact* is at hand,
-``--baseline old.onnx`` is the better gate: it then takes turns with the new one.
+it is the better baseline: it then takes turns with the new one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.metrics.timing import Launches, unpaired_ratio
 from vggexport.results.benchmark import BenchmarkResult, GatedResult
 from vggexport.results.document import SCHEMA
@@ -151,7 +151,9 @@ class Baseline:
     def _differs(self, name: str, then: object, now: object) -> InputError:
         return InputError(
             f"baseline {self.path} was measured in another environment: {name} was {then} and is "
-            f"{now}; take a new baseline here, or give the former artifact as --baseline"
+            f"{now}",
+            "take a new baseline here",
+            Advice("give the former artifact as {}", "baseline"),
         )
 
 
@@ -179,7 +181,7 @@ def result_settings(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Reads what ``vggexport benchmark --json`` printed.
+    """Reads the JSON of a former run.
 
     Raises:
         InputError: It cannot be read, or is not such a document.
@@ -197,7 +199,7 @@ def read_baseline(path: Path) -> Baseline:
         machine = machine_settings(document["environment"])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
-            f"baseline {path} is not what vggexport benchmark --json writes: {error!r}"
+            f"baseline {path} is not what vggexport benchmark writes: {error!r}"
         ) from error
     if not results:
         raise InputError(f"baseline {path} has no results")

@@ -91,14 +91,11 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
         elif precision in _IN_INT8:
             yield (
                 f"{result.name}: ONNX Runtime has no int8 convolutions for CUDA and computes them "
-                "in float between conversions: on CUDA the fast file is --precision float16"
+                "in float between conversions: on CUDA the fast file is a float16 one"
             )
 
 
 def inconclusive(gate: Gate | None) -> Iterator[str]:
-    """What to do about a gate that can tell neither way."""
+    """Of a gate that can tell neither way."""
     if gate and gate.verdict is Verdict.INCONCLUSIVE:
-        yield (
-            f"the gate is inconclusive: an interval spans the {gate.max_regression:.1%} allowed; "
-            "measure longer (--runs, --duration), or make it a failure with --strict"
-        )
+        yield f"the gate is inconclusive: an interval spans the {gate.max_regression:.1%} allowed"

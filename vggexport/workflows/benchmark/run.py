@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from vggexport.errors import Advice
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import paired_ratio
 from vggexport.results.benchmark import (
@@ -25,6 +26,11 @@ from vggexport.workflows.benchmark.cells import measure_cell
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
 from vggexport.workflows.benchmark.options import CUDA_PROVIDER, BenchmarkOptions
 from vggexport.workflows.benchmark.peak_throughput import measure_ceiling
+
+MORE_CERTAIN = (
+    Advice("measure longer, with {} or {}", "runs", "duration"),
+    Advice("make it a failure with {}", "strict"),
+)
 
 
 def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> BenchmarkReport:
@@ -53,7 +59,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     comparisons = _compare(results)
     gate, ungated = _gate(options, results, comparisons, stored)
     for note in notes.inconclusive(gate):
-        steps.progress.note(note)
+        steps.progress.note(note, *MORE_CERTAIN)
     return BenchmarkReport(
         machine,
         gpu,

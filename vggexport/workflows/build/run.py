@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact, sidecar_path
+from vggexport.system import registry
+from vggexport.artifact import SUFFIXES, Artifact, sidecar_path
 from vggexport.system.process import peak_rss_bytes
-from vggexport.errors import InputError
-from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import FORMATS, load_exporter
+from vggexport.errors import Advice, InputError
+from vggexport.formats.registry import EXPORTERS, PRECISIONS
+from vggexport.formats.exporter import Exporter, ExportRequest
 from vggexport.system.output_files import made_folder, output_folder, publish, write_json
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.quantization.int4 import check_divides
@@ -44,7 +45,7 @@ class FileOptions:
     """One model file, or directory.
 
     Attributes:
-        format: Its name, as in ``vggexport.formats.registry``.
+        format: "onnx", "tflite" or "savedmodel".
         output: Where to, or None for ``vgg_d[_PRECISION].onnx`` and the like in the working
             directory.
         precision: Of the weights and the computation.
@@ -209,7 +210,8 @@ class Job:
         written = folder / output.name
         artifact = self._artifact(output, file)
         with steps.step("export"):
-            load_exporter(file.format).export(self._request(artifact, file), written)
+            exporter: Exporter = registry.load(EXPORTERS, file.format)()
+            exporter.export(self._request(artifact, file), written)
         check = None
         if self._options.check:
             with steps.step("check"):
@@ -260,7 +262,7 @@ def default_name(configuration: str, file: FileOptions) -> str:
         parts.append(file.precision.value)
     if file.full_integer:
         parts.append("full_integer")
-    return "_".join(parts) + FORMATS[file.format].suffix
+    return "_".join(parts) + SUFFIXES[file.format]
 
 
 def _output(network_options: NetworkOptions, file: FileOptions) -> Path:
@@ -271,7 +273,7 @@ def _output(network_options: NetworkOptions, file: FileOptions) -> Path:
 @contextmanager
 def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
     """A temporary folder for a file on its way to its place."""
-    marker = FORMATS[file.format].marker
+    marker = "saved_model.pb" if file.format == "savedmodel" else None
     with ExitStack() as entered:
         if file.serving:
             entered.enter_context(made_folder(output.parent))
@@ -281,16 +283,15 @@ def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
 
 
 def _check_supported(file: FileOptions) -> None:
-    precisions = FORMATS[file.format].precisions
-    if file.precision not in precisions:
-        offered = ", ".join(precision.value for precision in precisions)
+    if file.precision not in PRECISIONS[file.format]:
+        offered = ", ".join(precision.value for precision in PRECISIONS[file.format])
         raise InputError(
             f"there is no {file.format} in {file.precision.value}: choose from {offered}"
         )
     if file.full_integer and (file.format, file.precision) != ("tflite", Precision.INT8):
-        raise InputError(f"--full-integer is for int8 TFLite, not for {file.precision.value}")
+        raise InputError(f"full integer is int8 TFLite, not {file.precision.value}")
     if file.full_integer and file.input_dtype != "uint8":
-        raise InputError(f"--full-integer takes uint8 images, not {file.input_dtype}")
+        raise InputError(f"full integer takes uint8 images, not {file.input_dtype}")
 
 
 def _check_fits(network: Network, files: Collection[FileOptions]) -> None:
@@ -305,7 +306,11 @@ def _load_ranges(
         return None
     if not any(file.precision.needs_ranges for file in files):
         precisions = ", ".join(file.precision.value for file in files)
-        raise InputError(f"--ranges {options.ranges} has no use in {precisions}: add --quantize")
+        raise InputError(
+            f"ranges {options.ranges} have no use in {precisions}",
+            Advice("add {}", "quantize"),
+            Advice("name int8 among {}", "precisions"),
+        )
     ranges = ActivationRanges.load(options.ranges)
     ranges.check_belongs(network.spec, network.record)
     return ranges

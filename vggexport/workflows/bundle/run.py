@@ -36,8 +36,8 @@ from vggexport.bundles.release_checks import (
 from vggexport.bundles.sizes import file_size
 from vggexport.bundles.staging import Staging
 from vggexport.bundles.static import static_files
-from vggexport.errors import InputError, Unfinished
-from vggexport.formats.registry import FORMATS
+from vggexport.errors import Advice, InputError, Unfinished
+from vggexport.formats.registry import PRECISIONS
 from vggexport.metrics.parity import compare
 from vggexport.opening.file_check import TOLERANCES, tolerance_between
 from vggexport.results.bundle import AnswerCheck, BundleReport, FileSize, SizeGate
@@ -95,7 +95,8 @@ class BundleOptions:
 
     def __post_init__(self) -> None:
         if self.golden and self.data != calibration.SYNTHETIC:
-            raise InputError(f"golden file {self.golden} brings the images: leave out --data")
+            leave_out = Advice("leave out {}", "data")
+            raise InputError(f"golden file {self.golden} brings the images", leave_out)
 
 
 def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleReport:
@@ -314,7 +315,7 @@ def _packed_sha256(placed: PlacedModel, digests: Mapping[str, Digest]) -> str:
 
 
 def _file_size(model: Model) -> FileSize:
-    return file_size(model.artifact, FORMATS[model.artifact.format].precisions)
+    return file_size(model.artifact, PRECISIONS[model.artifact.format])
 
 
 def _size(path: Path) -> int:
@@ -371,9 +372,13 @@ def _check(
 def _note(models: Sequence[Model], options: BundleOptions, steps: Steps) -> None:
     """What a receiver will ask for."""
     if options.licence is None:
-        steps.progress.note("the licence of the weights is not stated: pass --licence")
+        steps.progress.note(
+            "the licence of the weights is not stated", Advice("pass {}", "licence")
+        )
     if not (options.labels or models[0].artifact.labels):
-        steps.progress.note("the classes have no names, labels.txt numbers them: pass --labels")
+        steps.progress.note(
+            "the classes have no names, labels.txt numbers them", Advice("pass {}", "labels")
+        )
 
 
 def _refused(

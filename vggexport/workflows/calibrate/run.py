@@ -29,7 +29,7 @@ def calibrate(
     force: bool = False,
     progress: Progress | None = None,
 ) -> CalibrationReport:
-    """Takes activation ranges and saves them for ``--ranges``.
+    """Takes activation ranges and saves them for files that are quantized.
 
     Args:
         network_options: Which network, with which weights.

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import CalibrationError
 from vggexport.metrics.accuracy import TOP_K, Best, best_classes
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import Contestant, RunOptions
+from vggexport.opening.seen_images import count_seen
 from vggexport.system.progress import Steps
 
 CHUNK = 8
@@ -134,7 +134,8 @@ class LocalEngine:
         readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
         for chunk in _readable(steps.track(readings, total), answered):
             for contestant, answers in zip(contestants, answered.answers, strict=True):
-                answers.seen += count_seen(contestant, chunk, strict=self.options.strict)
+                images_asked = [image for _, image in chunk]
+                answers.seen += count_seen(contestant, images_asked, strict=self.options.strict)
                 self._ask(contestant, chunk, answers)
         return answered
 
@@ -156,23 +157,6 @@ def ask(contestant: Contestant, pixels: NDArray[np.uint8]) -> tuple[Best, NDArra
     batch = contestant.artifact.batch or len(pixels)
     probabilities = read(contestant.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
     return best_classes(probabilities), probabilities.max(axis=1)
-
-
-def count_seen(contestant: Contestant, chunk: Chunk, *, strict: bool) -> int:
-    """How many of some images the network was calibrated on.
-
-    Raises:
-        CalibrationError: There is one, and ``strict`` is set.
-    """
-    record = contestant.artifact.calibration
-    calibrated = frozenset(record.image_digests) if record else frozenset()
-    seen = [image.label for _, image in chunk if image.digest in calibrated]
-    if seen and strict:
-        raise CalibrationError(
-            f"{seen[0]} is one of the images that {contestant.path} was calibrated on: evaluate "
-            "on others, or without --strict"
-        )
-    return len(seen)
 
 
 def _readable(

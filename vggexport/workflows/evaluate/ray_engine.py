@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.artifact import Artifact
-from vggexport.errors import CalibrationError, Unavailable, Unfinished, one_line
+from vggexport.errors import Advice, Unavailable, Unfinished, one_line
 from vggexport.metrics.accuracy import TOP_K
 from vggexport.opening.models import Contestant, RunOptions, enter
+from vggexport.opening.seen_images import count_seen, seen_error
 from vggexport.system.progress import Silent, Steps
 from vggexport.system.stderr_capture import silenced_stderr
 from vggexport.workflows.evaluate.predictions import (
@@ -35,7 +36,6 @@ from vggexport.workflows.evaluate.predictions import (
     Answers,
     EngineOptions,
     ask,
-    count_seen,
 )
 
 Batch = Mapping[str, NDArray[Any]]
@@ -94,7 +94,7 @@ class Worker:
             pixels = np.stack([image.pixels for _, image in chunk])
             best[rows], confidence[rows] = ask(self._contestant, pixels)
             seconds = time.perf_counter() - begin
-        seen = [_seen_label(self._contestant, reading) for reading in readings]
+        seen = [_seen_label(self._contestant, image) for _, image in readings]
         return {
             INDEX: np.array(indices),
             "best": best,
@@ -106,14 +106,12 @@ class Worker:
 
 
 def _seen_label(
-    contestant: Contestant,
-    reading: tuple[int, calibration.SourceImage | calibration.UnreadableImageError],
+    contestant: Contestant, image: calibration.SourceImage | calibration.UnreadableImageError
 ) -> str:
     """The name of an image that the network was calibrated on, else nothing."""
-    index, image = reading
     if not isinstance(image, calibration.SourceImage):
         return ""
-    return image.label if count_seen(contestant, [(index, image)], strict=False) else ""
+    return image.label if count_seen(contestant, [image], strict=False) else ""
 
 
 def _error(image: calibration.SourceImage | calibration.UnreadableImageError) -> str:
@@ -209,10 +207,7 @@ def _take_in(
     seen = [label for label in batch["seen"] if label]
     answers.seen += len(seen)
     if seen and strict:
-        raise CalibrationError(
-            f"{seen[0]} is one of the images that {contestant.path} was calibrated on: evaluate "
-            "on others, or without --strict"
-        )
+        raise seen_error(seen[0], contestant.path)
     errors.update((int(i), str(e)) for i, e in zip(indices, batch["error"], strict=True) if e)
 
 
@@ -245,8 +240,9 @@ def _check_listening(address: str) -> None:
 
 def _no_cluster(address: str | None, error: Exception) -> Unavailable:
     return Unavailable(
-        f"no Ray cluster at {address or 'this machine'}: {one_line(error)}; start one with ray "
-        "start --head, or leave out --address"
+        f"no Ray cluster at {address or 'this machine'}: {one_line(error)}",
+        "start one",
+        Advice("leave out {}", "address"),
     )
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 import calibration
-from vggexport.errors import ArtifactError, InputError
+from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import check_readable
 from vggexport.opening.models import Contestant, RunOptions, enter_all
 from vggexport.opening.network import read_labels
+from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (
     Comparison,
     EvaluationReport,
@@ -74,8 +75,8 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
             raise InputError(
-                f"--max-drop {100 * self.max_drop:g}% needs a network to drop from: name two, the "
-                "first being what the others are compared with"
+                f"a drop of at most {100 * self.max_drop:g}% needs a network to drop from: name "
+                "two, the first being what the others are compared with"
             )
 
 
@@ -129,7 +130,11 @@ def evaluate(
 def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
     name, run = options.engine.name, options.run
     if name == "local" and (options.engine.address or options.engine.workers):
-        raise InputError("--address and --workers are for --engine ray: add it, or leave them out")
+        raise InputError(
+            "an address and workers are a cluster's",
+            Advice("add {} ray", "engine"),
+            Advice("leave out {} and {}", "address", "workers"),
+        )
     chosen = replace(options.engine, run=run, strict=options.strict, clock=clock)
     engine: Engine = registry.load(ENGINES, name)(chosen)
     return engine
@@ -188,11 +193,13 @@ def _by_order(
     if len(images.classes) != classes:
         raise InputError(
             f"{contestant.path} carries no labels, and {images.source.name!r} has "
-            f"{len(images.classes)} classes where it has {classes}: name them with --labels"
+            f"{len(images.classes)} classes where it has {classes}",
+            Advice("name them with {}", "labels"),
         )
     steps.progress.note(
         f"{contestant.path} carries no labels: {', '.join(images.classes)} are taken for its "
-        "classes in this order; pass --labels to be sure"
+        "classes in this order",
+        Advice("pass {} to be sure", "labels"),
     )
     return images
 
@@ -258,11 +265,7 @@ def _checks(results: Sequence[EvaluationResult], options: EvaluateOptions) -> It
 def _note(report: EvaluationReport, steps: Steps) -> None:
     """What the user should know of the figures."""
     for result in report.results:
-        if result.seen:
-            steps.progress.note(
-                f"{result.seen} of the images were calibrated on for {result.runner.path}: what "
-                "they say of unseen images is too good"
-            )
+        note_seen(result.runner.path, result.seen, steps)
     if not report.strict:
         for clause in report.inconclusive:
             steps.progress.note(f"inconclusive on {report.images} images: {clause}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import OutputError
+from vggexport.errors import Advice, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.network import NetworkOptions
@@ -22,7 +22,7 @@ from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.training import TRAINERS
-from vggexport.training.checkpoint import Checkpoint, Course
+from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
 from vggexport.training.initial_weights import open_starting
 from vggexport.training.training_data import (
     CONVOLUTIONS,
@@ -34,6 +34,8 @@ from vggexport.training.training_data import (
 from vggexport.weights.description import Description
 from vggexport.weights.files import file_sha256
 from vggexport.weights.safetensors_file import write_safetensors
+
+GO_ON = Advice("go on with {}", "resume")
 
 DEFAULT_SPLIT = 0.25
 """Share of the images that is held out to judge by. The paper has a validation set of its own."""
@@ -86,7 +88,7 @@ class TrainOptions:
 
     @property
     def table(self) -> Path | None:
-        """CSV file that names the images that were split off, for ``evaluate --csv``."""
+        """CSV file that names the images that were split off, for ``evaluate``."""
         place = self.place
         return None if self.validation_data else place.with_name(f"{place.stem}.validation.csv")
 
@@ -170,8 +172,9 @@ def _check_checkpoint(options: TrainOptions) -> None:
         checkpoint.check_exists()
     elif checkpoint.exists and not options.force:
         raise OutputError(
-            f"{checkpoint.folder} holds the checkpoint of a training that was not finished: go on "
-            "with --resume, or begin anew with --force"
+            f"{checkpoint.folder} holds the checkpoint of a training that was not finished",
+            GO_ON,
+            BEGIN_ANEW,
         )
 
 
@@ -183,7 +186,7 @@ def _told_of_checkpoint(options: TrainOptions, steps: Steps) -> Iterator[None]:
     except (KeyboardInterrupt, OSError):
         checkpoint = Checkpoint(_checkpoint_folder(options.place))
         if checkpoint.exists:
-            steps.progress.note(f"{checkpoint.folder} has the last epoch: go on with --resume")
+            steps.progress.note(f"{checkpoint.folder} has the last epoch", GO_ON)
         raise
 
 
