@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from benchmarks.int8_accuracy import keras
 from benchmarks.measure import photographs, run, vggexport
-from vggexport.artifact import files_of, format_of
-from vggexport.formats.registry import RUNNERS
+from vggexport.artifact import files_of
+from vggexport.formats.registry import format_of, load_runner
 from vggexport.metrics.parity import compare
-from vggexport.system import registry
 
 PRECISIONS = "float32,float16,dynamic-int8,int8,int8-w4"
 TOGETHER = ("float32", "int8", "int8-w4")
@@ -53,7 +52,7 @@ def main() -> None:
 
 def predict(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities of one file, an image at a time."""
-    with registry.load(RUNNERS, format_of(path))(path) as runner:
+    with load_runner(format_of(path))(path) as runner:
         return np.concatenate([runner.predict(image[np.newaxis]) for image in images])
 
 

@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import run, vggexport
-from vggexport.artifact import SUFFIXES
-from vggexport.formats.registry import RUNNERS
+from vggexport.formats.registry import FORMATS, load_runner
 from vggexport.formats.runner import Runner
-from vggexport.system import registry
 
 WARM_UP = 3
 
@@ -32,12 +30,12 @@ def main() -> None:
     options = parser.parse_args()
     image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        suffix = SUFFIXES[options.format]
+        suffix = FORMATS[options.format].suffix
         float32, int8 = (Path(folder) / f"{name}{suffix}" for name in ("float32", "int8"))
         command = vggexport(options.format, "--weights", options.weights)
         run([*command, "-o", str(float32)])
         run([*command, "--quantize", "--calibration-samples", "16", "-o", str(int8)])
-        runner = registry.load(RUNNERS, options.format)
+        runner = load_runner(options.format)
         with (
             runner(float32, threads=options.threads) as slow,
             runner(int8, threads=options.threads) as fast,

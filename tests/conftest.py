@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vggexport.artifact import SUFFIXES, Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
-from vggexport.system import registry
 
 TINY = VGGSpec(
     "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=64, input_size=16
@@ -148,7 +147,7 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
     ) -> ExportRequest:
         needs_ranges = Precision(precision).needs_ranges
         artifact = Artifact(
-            f"tiny{SUFFIXES[format]}",
+            f"tiny{FORMATS[format].suffix}",
             format,
             Precision(precision),
             tiny,
@@ -174,8 +173,8 @@ def export(make_request, tmp_path_factory) -> Callable[..., Path]:
     def write(*arguments, **options) -> Path:
         request = make_request(*arguments, **options)
         name = request.artifact.format
-        path = folder / f"{next(numbers)}{SUFFIXES[name]}"
-        registry.load(EXPORTERS, name)().export(request, path)
+        path = folder / f"{next(numbers)}{FORMATS[name].suffix}"
+        load_exporter(name).export(request, path)
         return path
 
     return write

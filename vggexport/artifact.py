@@ -23,17 +23,6 @@ SCHEMA = 1
 METADATA_KEY = "vggexport.artifact"
 """Name under which formats with key-value metadata keep the artifact's JSON."""
 
-SUFFIXES: Mapping[str, str] = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": "_saved_model"}
-"""How the name of a format's file, or directory, ends."""
-
-RUNTIMES: Mapping[str, str] = {
-    "onnx": "onnxruntime",
-    "ort": "onnxruntime",
-    "savedmodel": "tensorflow",
-    "tflite": "ai-edge-litert",
-}
-"""What runs a file, by its format."""
-
 _WRONG_KINDS = (
     AttributeError, InputError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
@@ -107,7 +96,7 @@ class Artifact(JsonValue):
 
     Attributes:
         path: Where it is.
-        format: "onnx", "tflite" or "savedmodel".
+        format: Its name, as in ``vggexport.formats.registry``.
         precision: How weights are stored and computed with.
         spec: The network.
         weights: Where its weights came from.
@@ -185,25 +174,6 @@ class Artifact(JsonValue):
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
-
-
-def format_of(path: Path) -> str:
-    """The format of a model file by its suffix; of a directory "savedmodel".
-
-    Raises:
-        ArtifactError: It does not exist, or is of no known format.
-    """
-    if not path.exists():
-        raise ArtifactError(f"{path} does not exist")
-    if path.is_dir():
-        return "savedmodel"
-    formats = {suffix: name for name, suffix in SUFFIXES.items()}
-    if path.suffix not in formats:
-        raise ArtifactError(
-            f"{path} is of no known format: expected a SavedModel directory, or a file that ends "
-            f"in {SUFFIXES['onnx']} or {SUFFIXES['tflite']}"
-        )
-    return formats[path.suffix]
 
 
 def files_of(path: Path) -> list[Path]:

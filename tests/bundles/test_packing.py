@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 import vggexport
-from vggexport.artifact import SUFFIXES
 from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.files import open_bundle, read_object
@@ -22,11 +21,10 @@ from vggexport.bundles.model_card import guide, model_card
 from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.golden.golden_file import GoldenFile
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.results.bundle_manifest import Manifest
-from vggexport.system import registry
 from vggexport.workflows.bundle import run as bundling
 from vggexport.workflows.bundle.run import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions
@@ -53,7 +51,7 @@ def exported(make_request, tmp_path):
         changes |= {"weights": record} if record else {}
         artifact = replace(request.artifact, **changes)
         path = tmp_path / name
-        registry.load(EXPORTERS, "onnx")().export(ExportRequest(artifact, request.weights), path)
+        load_exporter("onnx").export(ExportRequest(artifact, request.weights), path)
         return path
 
     return write
@@ -127,8 +125,8 @@ def test_artifacts_have_the_same_bytes_too(make_request, tmp_path):
         found = set()
         for place in ("one", "two"):
             (tmp_path / place).mkdir(exist_ok=True)
-            path = tmp_path / place / f"net{SUFFIXES[name]}"
-            registry.load(EXPORTERS, name)().export(request, path)
+            path = tmp_path / place / f"net{FORMATS[name].suffix}"
+            load_exporter(name).export(request, path)
             found.add(path.read_bytes())
         assert len(found) == 1, (name, precision)
 
@@ -198,9 +196,7 @@ def test_untrained_weights_and_synthetic_calibration_are_refused(
     synthetic = replace(request.artifact.calibration, source="synthetic")
     artifact = replace(request.artifact, calibration=synthetic)
     path = tmp_path / "synthetic.onnx"
-    registry.load(EXPORTERS, "onnx")().export(
-        ExportRequest(artifact, request.weights, ranges), path
-    )
+    load_exporter("onnx").export(ExportRequest(artifact, request.weights, ranges), path)
     with pytest.raises(InputError, match="was calibrated on synthetic images") as error:
         pack(path)
     assert "--allow-untrained" in str(error.value)

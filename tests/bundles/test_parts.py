@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import calibration
-from vggexport.artifact import RUNTIMES, Artifact
+from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput
 from vggexport.bundles.checksums import parse_checksums, render_checksums
 from vggexport.bundles.evidence import Evidence, number
@@ -199,13 +199,6 @@ def test_one_image_that_is_taken_for_another_class_is_too_far_for_whole_256ths(a
     candidate = replace(artifact, format="tflite", full_integer=True)
     tolerance = tolerance_on(device_tolerances(candidate), CPU)
     assert tolerance.violations(compare(expected, actual))
-
-
-def test_every_format_has_a_runtime():
-    from vggexport.bundles.golden_run import RUNS_AS
-    from vggexport.formats.registry import RUNNERS
-
-    assert set(RUNTIMES) == {*RUNNERS, *RUNS_AS} - {"keras"}
 
 
 def test_a_manifest_is_read_as_it_was_written(artifact):

@@ -7,12 +7,9 @@ import sys
 
 import pytest
 
-from vggexport.bundles.golden_run import RUNS_AS
 from vggexport.bundles.layouts import LAYOUTS
 from vggexport.cli import bundle as bundle_command
-from vggexport.cli import check_bundle as check_command
 from vggexport.cli.value_types import Size
-from vggexport.formats.registry import RUNNERS
 from vggexport.workflows.bundle.run import DEFAULT_IMAGES
 
 pytestmark = pytest.mark.usefixtures("any_parity_will_do")
@@ -153,7 +150,6 @@ def test_sizes(text, size):
 
 def test_literals_are_those_of_the_package():
     assert set(bundle_command.LAYOUTS) == set(LAYOUTS)
-    assert set(check_command.FORMATS) == {*RUNNERS, *RUNS_AS} - {"keras"}
     images = next(p for p in bundle_command.bundle.params if p.name == "images")
     assert images.default == DEFAULT_IMAGES
 

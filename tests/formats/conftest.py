@@ -4,13 +4,12 @@ import shutil
 
 import pytest
 
-from vggexport.artifact import SUFFIXES, Artifact
+from vggexport.artifact import Artifact
 from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import EXPORTERS, WEIGHT_READERS
+from vggexport.formats.registry import FORMATS, load_exporter, load_weight_reader
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
-from vggexport.system import registry
 
 TWINS = ("block1_conv2", "block1_conv3")
 
@@ -18,7 +17,7 @@ TWINS = ("block1_conv2", "block1_conv3")
 @pytest.fixture(scope="session")
 def extract():
     """(format, path) -> the weights in a file."""
-    return lambda name, path: registry.load(WEIGHT_READERS, name)(path)
+    return lambda name, path: load_weight_reader(name)(path)
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +38,9 @@ def twin_file(twin_weights, weights_record, tmp_path_factory):
     spec, weights = twin_weights
 
     def write(name):
-        path = tmp_path_factory.mktemp("twins") / f"net{SUFFIXES[name]}"
+        path = tmp_path_factory.mktemp("twins") / f"net{FORMATS[name].suffix}"
         artifact = Artifact(path.name, name, Precision.FLOAT32, spec, weights_record)
-        registry.load(EXPORTERS, name)().export(ExportRequest(artifact, weights), path)
+        load_exporter(name).export(ExportRequest(artifact, weights), path)
         return path
 
     return write

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import PRECISIONS, RUNNERS
+from vggexport.formats.registry import FORMATS, KERAS, WRITTEN, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.placement import place
 from vggexport.quantization.int4 import BLOCK_SIZE, quantize_blocks
-from vggexport.system import registry
 
 MIN_SQNR_DB = {
     # float32 sums of at most 128 products: 2**-24 of the result for each, 123 dB if all add up.
@@ -44,15 +43,15 @@ class Case:
 
 
 def keras_runner(case: Case, fixture: Callable) -> Runner:
-    return registry.load(RUNNERS, case.format)(fixture("tiny"), fixture("tiny_weights"))
+    return load_runner(case.format)(fixture("tiny"), fixture("tiny_weights"))
 
 
 def file_runner(case: Case, fixture: Callable) -> Runner:
     path = fixture("export")(case.precision, case.input_dtype, format=case.format)
-    return registry.load(RUNNERS, case.format)(path)
+    return load_runner(case.format)(path)
 
 
-BUILDERS = {"keras": keras_runner} | dict.fromkeys(PRECISIONS, file_runner)
+BUILDERS = dict.fromkeys(FORMATS, file_runner) | {KERAS: keras_runner}
 """Makes a case's runner on the tiny network, from the case and the value of a fixture by name."""
 
 CASES = {
@@ -60,15 +59,15 @@ CASES = {
     **{
         name: [
             Case(name, precision.value, input_dtype)
-            for precision in precisions
+            for precision in row.precisions
             for input_dtype in ("float32", "uint8")
         ]
-        for name, precisions in PRECISIONS.items()
+        for name, row in WRITTEN.items()
     },
 }
 
 
-@pytest.fixture(params=[case for name in RUNNERS for case in CASES.get(name, ())], ids=str)
+@pytest.fixture(params=[case for name in FORMATS for case in CASES.get(name, ())], ids=str)
 def case(request) -> Case:
     return request.param
 
@@ -95,7 +94,8 @@ def names(tiny) -> list[str]:
 
 
 def test_every_runner_is_held_to_the_contract():
-    assert set(RUNNERS) == set(CASES) == set(BUILDERS)
+    runners = {name: row.runtime().runner for name, row in FORMATS.items()}
+    assert {runners[name] for name in CASES} == set(runners.values())
 
 
 def test_probabilities_have_a_row_an_image(runner, images, tiny):

@@ -5,7 +5,7 @@ import pytest
 
 from vggexport.errors import ArtifactError
 from vggexport.formats.model_weights import MEAN_NAME
-from vggexport.formats.registry import EXPORTERS, PRECISIONS, WEIGHT_READERS
+from vggexport.formats.registry import WRITTEN
 from vggexport.network.spec import MEAN_RGB
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MAX, INT4_MIN, quantize_blocks
@@ -20,7 +20,9 @@ with a margin of one more, each relative to at most 128 steps."""
 MEAN_TOLERANCE = 0.03
 """Of the int8 mean in full-integer files, in units of a pixel's 255 (``quantized_mean``)."""
 
-FILES = [(name, str(precision), {}) for name in PRECISIONS for precision in PRECISIONS[name]]
+FILES = [
+    (name, str(precision), {}) for name, row in WRITTEN.items() for precision in row.precisions
+]
 FULL_INTEGER = ("tflite", "int8", {"input_dtype": "uint8", "full_integer": True})
 INTEGER = {"int8", "int8-w4"}
 
@@ -53,7 +55,7 @@ def assert_within(found, expected, bound):
 
 
 def test_every_format_that_is_written_is_read():
-    assert WEIGHT_READERS.keys() == EXPORTERS.keys()
+    assert all(row.weight_reader for row in WRITTEN.values())
 
 
 @cases(*Precision)
@@ -161,12 +163,12 @@ def test_the_mean(read, name, precision, options):
         assert mean.tolist() == np.asarray(MEAN_RGB, np.float32).tolist()
 
 
-@pytest.mark.parametrize("name", WEIGHT_READERS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_the_twins_as_they_are(twin_file, twin_weights, extract, differing, name):
     assert not differing(extract(name, twin_file(name)), twin_weights[1])
 
 
-@pytest.mark.parametrize("name", WEIGHT_READERS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_nothing_there(extract, tmp_path, name):
     with pytest.raises(ArtifactError, match="nothing"):
         extract(name, tmp_path / "nothing")

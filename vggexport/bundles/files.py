@@ -14,7 +14,8 @@ from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.checksums import chunks
 from vggexport.bundles.folder import FolderFiles
 from vggexport.errors import ArtifactError, one_line
-from vggexport.results.bundle_manifest import BundledArtifact
+from vggexport.formats.registry import BUNDLED
+from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 
 MAX_TEXT_BYTES = 1 << 26
 """Of a file that is read into memory."""
@@ -145,6 +146,22 @@ def read_object(files: BundleFiles, name: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ArtifactError(f"{files.path}: {name} is no JSON object: get it anew")
     return data
+
+
+def read_manifest(files: BundleFiles) -> Manifest:
+    """What is in a bundle.
+
+    Raises:
+        ArtifactError: It does not say, or has a model of a format that is not known.
+    """
+    manifest = Manifest.from_json(read_object(files, MANIFEST))
+    for bundled in manifest.artifacts:
+        if bundled.artifact.format not in BUNDLED:
+            raise ArtifactError(
+                f"{files.path}: {bundled.artifact.path} is of the unknown format "
+                f"{bundled.artifact.format!r}: get the bundle anew, or update vggexport"
+            )
+    return manifest
 
 
 def unpack(files: BundleFiles, name: str, target: Path) -> Path:

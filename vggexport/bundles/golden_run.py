@@ -10,14 +10,9 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.bundles.tolerances import device_tolerances
-from vggexport.formats.registry import RUNNERS
-from vggexport.formats.runner import Runner
+from vggexport.formats.registry import load_runner
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
-from vggexport.system import registry
-
-RUNS_AS = {"ort": "onnx"}
-"""Formats that another one's runtime runs."""
 
 REPEATABLE_THREADS = 1
 """Sums over several threads are added up in the order of the number of threads."""
@@ -38,9 +33,7 @@ def answer(
         ArtifactError: It cannot be run.
         Unavailable: Its runtime is not installed.
     """
-    name = RUNS_AS.get(artifact.format, artifact.format)
-    runner: Runner = registry.load(RUNNERS, name)(path, threads=threads)
-    with runner:
+    with load_runner(artifact.format)(path, threads=threads) as runner:
         found = read(runner, images, [OUTPUT_NAME], artifact.batch or 1)[OUTPUT_NAME]
         return GivenAnswers(
             artifact.path,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vggexport.bundles import CHECKSUMS, MANIFEST, SIGNATURE, SIGNING, UNLISTED
+from vggexport.bundles import CHECKSUMS, SIGNATURE, SIGNING, UNLISTED
 from vggexport.bundles.checksums import measure, parse_checksums
-from vggexport.bundles.files import BundleFiles, CheckedFiles, read_bytes, read_object
+from vggexport.bundles.files import BundleFiles, CheckedFiles, read_bytes, read_manifest
 from vggexport.errors import ArtifactError
 from vggexport.results.bundle import Integrity
-from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import registry
 
 
@@ -39,7 +38,7 @@ def check_integrity(
     problems = _file_problems(files, listed, advance)
     if not problems:
         checked = CheckedFiles(files, listed)
-        moment = Manifest.from_json(read_object(checked, MANIFEST)).moment
+        moment = read_manifest(checked).moment
         problems = () if files.is_dated(moment) else ("the dates of its files were changed",)
     verified = public_key is not None and not problems
     return Integrity(len(files.names), is_signed, verified, problems, {} if problems else listed)

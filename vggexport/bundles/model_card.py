@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vggexport import __version__
 from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
+from vggexport.formats.registry import FORMATS
 from vggexport.results.bundle import AnswerCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.system.markdown import code, escaped, table
@@ -27,9 +28,10 @@ _TEMPLATES.globals["version"] = __version__
 
 def guide(manifest: Manifest, *, is_signed: bool) -> str:
     """How a receiver checks and uses a bundle."""
-    formats = {bundled.artifact.format for bundled in manifest.artifacts}
+    formats = dict.fromkeys(bundled.artifact.format for bundled in manifest.artifacts)
+    packages = dict.fromkeys(FORMATS[name].runtime().package for name in formats)
     return _TEMPLATES.get_template("README.md.j2").render(
-        manifest=manifest, is_signed=is_signed, formats=formats, files=_files(manifest)
+        manifest=manifest, is_signed=is_signed, packages=packages, files=_files(manifest)
     )
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import calibration
-from vggexport.artifact import Artifact, format_of
+from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import Evidence
 from vggexport.errors import Advice, ArtifactError, InputError
-from vggexport.formats.registry import WEIGHT_READERS
+from vggexport.formats.registry import format_of, load_weight_reader
 from vggexport.opening.network import read_labels
 from vggexport.results.build import TensorDescription
-from vggexport.system import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,8 @@ def read_model(path: Path) -> Model:
     """
     if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
         path = path.resolve()
-    weights = registry.load(WEIGHT_READERS, format_of(path))(path)
-    artifact: Artifact = weights.artifact
-    return Model(artifact.located(path), path, weights.input, weights.output)
+    weights = load_weight_reader(format_of(path))(path)
+    return Model(weights.artifact.located(path), path, weights.input, weights.output)
 
 
 def read_evidence(paths: Sequence[Path]) -> list[Evidence]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vggexport.artifact import RUNTIMES, Artifact
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
+from vggexport.formats.registry import FORMATS
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
 from vggexport.system.json_values import JsonValue
@@ -93,7 +94,7 @@ class DeviceTolerance(JsonValue):
 
 def device_tolerances(artifact: Artifact) -> tuple[DeviceTolerance, ...]:
     """The tolerances of a file, on CPUs and on accelerators."""
-    runtime = RUNTIMES[artifact.format]
+    runtime = FORMATS[artifact.format].runtime().package
     if artifact.full_integer:
         return tuple(DeviceTolerance(runtime, d, found) for d, found in _FULL_INTEGER.items())
     return (

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from vggexport.artifact import SUFFIXES
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     Decorator,
@@ -22,7 +21,8 @@ from vggexport.cli.options import (
     output_options,
     ranges_option,
 )
-from vggexport.formats.registry import PRECISIONS
+from vggexport.cli.value_types import DYNAMIC
+from vggexport.formats.registry import FORMATS
 from vggexport.precision import Precision
 
 _SOURCES = (
@@ -33,22 +33,21 @@ _SOURCES = (
 """From the configuration file to the command line."""
 
 
-def file_options(file_format: str, *, batch: str) -> Decorator:
+def file_options(file_format: str) -> Decorator:
     """The options of a command that writes one file.
 
     Args:
         file_format: Which format.
-        batch: Default of ``--batch``.
     """
-    precisions = PRECISIONS[file_format]
-    suffix = SUFFIXES[file_format]
-    named = f"vgg_d[_PRECISION]{suffix}" if len(precisions) > 1 else f"vgg_d{suffix}"
+    row = FORMATS[file_format]
+    precisions = row.precisions
+    named = f"vgg_d{'[_PRECISION]' if len(precisions) > 1 else ''}{row.suffix}"
 
     quantizes = len(precisions) > 1
     return combined(
         network_options,
         output_options(named),
-        batch_option(batch, "Images at a time."),
+        batch_option(str(row.batch or DYNAMIC), "Images at a time."),
         click.option(
             "--precision",
             type=click.Choice([precision.value for precision in precisions]),

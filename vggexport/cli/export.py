@@ -17,9 +17,12 @@ from vggexport.cli.options import (
     output_options,
     ranges_option,
 )
-from vggexport.cli.value_types import Names
-from vggexport.formats.registry import EXPORTERS
+from vggexport.cli.value_types import DYNAMIC, Names
+from vggexport.formats.registry import WRITTEN
 from vggexport.precision import Precision
+
+_FIXED = (f"{row.batch} in {row.suffix} files" for row in WRITTEN.values() if row.batch)
+_BATCHES = "; ".join((DYNAMIC, *_FIXED))
 
 
 @click.command()
@@ -27,8 +30,8 @@ from vggexport.precision import Precision
 @output_options("vgg_d_export")
 @click.option(
     "--formats",
-    type=Names(tuple(EXPORTERS)),
-    default="savedmodel,onnx,tflite",
+    type=Names(tuple(WRITTEN)),
+    default=",".join(WRITTEN),
     help="Which formats.",
 )
 @click.option(
@@ -37,7 +40,7 @@ from vggexport.precision import Precision
     default="float32,int8",
     help="In which precisions each format is written that has them.",
 )
-@batch_option(None, "Images at a time.  [default: dynamic; 1 in TFLite files]")
+@batch_option(None, f"Images at a time.  [default: {_BATCHES}]")
 @input_dtype_option
 @calibration_options
 @ranges_option

@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from vggexport.cli import building
-from vggexport.cli.value_types import DYNAMIC
 
 
 @click.command()
-@building.file_options("onnx", batch=DYNAMIC)
+@building.file_options("onnx")
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18.  [default: 17]")
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001

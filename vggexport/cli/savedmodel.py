@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from vggexport.cli import building
-from vggexport.cli.value_types import DYNAMIC
 
 
 @click.command()
-@building.file_options("savedmodel", batch=DYNAMIC)
+@building.file_options("savedmodel")
 @click.option(
     "--serving", is_flag=True, help="Lay it out as OUTPUT/1/, as TensorFlow Serving wants it."
 )

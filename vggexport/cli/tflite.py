@@ -11,7 +11,7 @@ from vggexport.precision import Precision
 
 
 @click.command()
-@building.file_options("tflite", batch="1")
+@building.file_options("tflite")
 @click.option(
     "--full-integer",
     is_flag=True,

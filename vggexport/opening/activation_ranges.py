@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from vggexport.formats.exporter import Exporter, ExportRequest
-from vggexport.formats.registry import EXPORTERS, RUNNERS
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.registry import load_exporter, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.opening.calibration_images import ImagePlan, translated
 from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.quantization.calibrate import observe_growing
 from vggexport.quantization.ranges import ActivationRanges, observed_layers
-from vggexport.system import registry
 from vggexport.system.progress import Steps
 
 
@@ -33,7 +32,6 @@ def float32_runner(
         opset: As for the file that is asked for: an opset out of range then fails at once.
     """
     path = folder / "float32.onnx"
-    exporter: Exporter = registry.load(EXPORTERS, "onnx")()
     artifact = network.artifact(path, "onnx", Precision.FLOAT32)
     request = ExportRequest(
         artifact, network.weights, taps=observed_layers(network.spec), opset=opset
@@ -41,8 +39,8 @@ def float32_runner(
     try:
         with ExitStack() as opened:
             with steps.step("float32"):
-                exporter.export(request, path)
-                runner: Runner = opened.enter_context(registry.load(RUNNERS, "onnx")(path))
+                load_exporter("onnx").export(request, path)
+                runner = opened.enter_context(load_runner("onnx")(path))
             yield runner
     finally:
         path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.formats.registry import INSPECTORS, RUNNERS
+from vggexport.formats.registry import KERAS, load_inspector, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare, softmax
 from vggexport.metrics.tolerance import Tolerance
@@ -19,7 +19,6 @@ from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport
-from vggexport.system import registry
 
 TOLERANCES: Mapping[Precision, Tolerance] = {
     Precision.FLOAT32: Tolerance(
@@ -111,8 +110,7 @@ def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolera
 
 def keras_reference(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities of the Keras network, the reference of float files."""
-    runner: Runner = registry.load(RUNNERS, "keras")(network.spec, network.weights)
-    with runner:
+    with load_runner(KERAS)(network.spec, network.weights) as runner:
         return runner.predict(images)
 
 
@@ -135,9 +133,8 @@ def check_file(
         tolerance: How far it may be.
         reference_name: What gave those.
     """
-    runner: Runner = registry.load(RUNNERS, artifact.format)(path)
     names = [OUTPUT_NAME, LOGITS_NAME] if artifact.full_integer else [OUTPUT_NAME]
-    with runner:
+    with load_runner(artifact.format)(path) as runner:
         outputs = read(runner, images, names, artifact.batch or 1)
     candidate, softmax_error = outputs[OUTPUT_NAME], None
     if artifact.full_integer:
@@ -157,7 +154,7 @@ def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
     """What computes in float and should not, in files that are to compute in integers."""
     if not artifact.precision.needs_ranges:
         return ()
-    operators = registry.load(INSPECTORS, artifact.format)(path).operators
+    operators = load_inspector(artifact.format)(path).operators
     return float_operators(operators) if artifact.full_integer else float_islands(operators)
 
 

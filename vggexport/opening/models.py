@@ -10,24 +10,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact, format_of
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
-from vggexport.formats.registry import RUNNERS, WEIGHT_READERS
+from vggexport.formats.registry import (
+    FORMATS,
+    KERAS,
+    format_of,
+    is_model,
+    load_runner,
+    load_weight_reader,
+)
 from vggexport.formats.runner import Runner
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.precision import Precision
 from vggexport.results.verify import RunnerRecord
-from vggexport.system import registry
 from vggexport.system.progress import Steps
 from vggexport.weights import SpecRequest
 from vggexport.weights.files import described
-
-KERAS = "keras"
-"""As a reference: the Keras network of the other artifacts' weights."""
-
-MODEL_SUFFIXES = (".onnx", ".tflite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,7 @@ class Contestant:
         """
         if self.network:
             return self.network.weights
-        extract = registry.load(WEIGHT_READERS, self.artifact.format)
-        extracted: Mapping[str, NDArray[np.float32]] = extract(Path(self.path))
-        return extracted
+        return load_weight_reader(self.artifact.format)(Path(self.path))
 
     def record(self, seconds: float) -> RunnerRecord:
         """What a report says of it, and of the seconds that it took."""
@@ -132,19 +131,13 @@ def enter(
     return _enter_weights(entered, source, known, options, steps)
 
 
-def is_model(source: str) -> bool:
-    """Whether it is a model file or directory, rather than a source of weights."""
-    path = Path(source)
-    return path.is_dir() or path.suffix in MODEL_SUFFIXES
-
-
 def _enter_file(entered: ExitStack, source: str, options: RunOptions) -> Contestant:
     path = Path(source)
     file_format = format_of(path)
-    chosen = file_format == "onnx" and options.provider
+    chosen = FORMATS[file_format].runtime().has_providers and options.provider
     extra = {"provider": chosen} if chosen else {}
-    loaded = registry.load(RUNNERS, file_format)(path, threads=options.threads, **extra)
-    runner: Runner = entered.enter_context(loaded)
+    loaded = load_runner(file_format)(path, threads=options.threads, **extra)
+    runner = entered.enter_context(loaded)
     if runner.artifact is None:
         raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")
     return Contestant(source, runner, runner.artifact)
@@ -161,8 +154,8 @@ def _enter_weights(
         wanted = NetworkOptions(weights=source, request=request)
         network = open_network(wanted, steps, in_memory=True)
     with steps.step("load"):
-        keras = registry.load(RUNNERS, KERAS)
-        runner: Runner = entered.enter_context(
+        keras = load_runner(KERAS)
+        runner = entered.enter_context(
             keras(network.spec, dict(network.weights), threads=options.threads)
         )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from vggexport.artifact import RUNTIMES, Artifact, CalibrationRecord
+from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.errors import ArtifactError, one_line
 from vggexport.system.json_values import JsonValue, Labels, read_fields
 
@@ -48,14 +48,6 @@ class BundledArtifact(JsonValue):
         if self.converted_from:
             steps.append({"step": "convert", "sha256": artifact.sha256})
         return steps
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Reads :meth:`to_json`; a missing key raises KeyError, an unknown format ValueError."""
-        found = cls(**read_fields(cls, data))
-        if found.artifact.format not in RUNTIMES:
-            raise ValueError(f"format {found.artifact.format!r}")
-        return found
 
 
 def _calibration_step(record: CalibrationRecord) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 import calibration
 from calibration.splitting import stratified_split
 from vggexport.errors import Advice, CalibrationError, InputError, OutputError, Unfinished
-from vggexport.formats.registry import RUNNERS
+from vggexport.formats.registry import KERAS, load_runner
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import readable
-from vggexport.system import registry
 from vggexport.system.output_files import is_full
 from vggexport.system.progress import Steps
 from vggexport.training import FREEZE_CONVOLUTIONS
@@ -138,7 +137,7 @@ class School:
         total = sum(len(p.images) * len(v) for p, v in zip(self._parts, wanted, strict=True))
         done = 0
         with steps.step("frozen layers"):
-            runner = registry.load(RUNNERS, "keras")(self.start.spec, frozen.weights)
+            runner = load_runner(KERAS)(self.start.spec, frozen.weights)
             for part, views in zip(self._parts, wanted, strict=True):
                 features = Features(frozen, Views(part.images.source, recipe), cache)
                 every = [(index, view) for view in views for index in range(len(part.images))]

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.bundles import GOLDEN, MANIFEST, PREPROCESSING
+from vggexport.bundles import GOLDEN, PREPROCESSING
 from vggexport.bundles.answers import GoldenAnswers
 from vggexport.bundles.files import (
     BundleFiles,
     CheckedFiles,
     open_bundle,
+    read_manifest,
     read_object,
     unpack,
     unpack_model,
@@ -80,7 +81,7 @@ def check_bundle(
         by_whom = Advice("pass {} to check by whom", "public_key")
         steps.progress.note("the bundle is signed", by_whom)
     checked = CheckedFiles(files, integrity.digests)
-    manifest = Manifest.from_json(read_object(checked, MANIFEST))
+    manifest = read_manifest(checked)
     if not options.run:
         return _report(options, integrity, manifest, steps)
     return _Run(options, checked, manifest, steps).report(integrity)

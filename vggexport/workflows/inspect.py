@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vggexport.artifact import format_of
-from vggexport.formats.registry import INSPECTORS
+from vggexport.formats.registry import format_of, load_inspector
 from vggexport.results.build import Inspection
-from vggexport.system import registry
 
 
 def inspect(path: Path) -> Inspection:
@@ -17,5 +15,4 @@ def inspect(path: Path) -> Inspection:
         ArtifactError: The file is missing, damaged, or of no known format.
         Unavailable: A package that reads the format is not installed.
     """
-    inspection: Inspection = registry.load(INSPECTORS, format_of(path))(path)
-    return inspection
+    return load_inspector(format_of(path))(path)

@@ -17,18 +17,17 @@ from vggexport.diagnosis.running_parity import Outputs, Tally
 from vggexport.diagnosis.trials import diagnose, point_out
 from vggexport.errors import Advice, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
+from vggexport.formats.registry import KERAS, is_model
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.file_check import read, tolerance_between
 from vggexport.opening.models import (
-    KERAS,
     Contestant,
     RunOptions,
     check_same_network,
     enter_all,
     enter_golden,
-    is_model,
 )
 from vggexport.opening.seen_images import count_seen, note_seen
 from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport

@@ -15,10 +15,9 @@ from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.keras.model import build_model
 from vggexport.formats.onnx import file_writer
 from vggexport.formats.onnx.file_writer import BindingError
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.system import registry
 
 VARIANTS = [
     (precision, input_dtype, batch, opset)
@@ -52,7 +51,7 @@ CAST_FROM_UINT8 = ("Cast", "images/float32")
 
 @pytest.fixture(scope="module")
 def exporter():
-    return registry.load(EXPORTERS, "onnx")()
+    return load_exporter("onnx")
 
 
 def float_nodes(precision: str, input_dtype: str) -> list[tuple[str, str]]:

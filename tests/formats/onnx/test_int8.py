@@ -10,9 +10,8 @@ import pytest
 from onnx import numpy_helper
 
 from vggexport.formats.onnx.runner import OnnxRunner, session_options
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.network.spec import MEAN_RGB
-from vggexport.system import registry
 
 HIDDEN = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
 CONVOLUTIONS = HIDDEN[:3]
@@ -246,7 +245,7 @@ def test_ranges_of_another_mean_are_those_of_its_pixels(tiny, ranges, make_reque
     request = make_request("int8")
     artifact = replace(request.artifact, spec=spec)
     path = tmp_path / "m.onnx"
-    registry.load(EXPORTERS, "onnx")().export(
+    load_exporter("onnx").export(
         replace(request, artifact=artifact, ranges=replace(ranges, spec=spec)), path
     )
     qdq = QdqFile(path)

@@ -21,12 +21,11 @@ from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError, InputError, Unavailable
 from vggexport.formats.onnx import runner as onnx_runner
 from vggexport.formats.onnx.runner import CPU_PROVIDER, READINGS, OnnxRunner, bound_to
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.metrics.parity import sqnr_db
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
-from vggexport.system import registry
 
 TAPS = ("block1_conv2", "block1_pool", "fc1")
 ROUNDING = 1e-6
@@ -504,7 +503,7 @@ def test_a_flattening_of_one_position_and_odd_maps(
     blocks = parse_blocks("conv5-3 | conv1-4 conv3-5")
     spec = VGGSpec("odd", blocks, classes=3, fc_units=4, input_size=7)
     request, weights, path = make_request(), make_weights(spec), tmp_path / "odd.onnx"
-    registry.load(EXPORTERS, "onnx")().export(
+    load_exporter("onnx").export(
         replace(request, artifact=replace(request.artifact, spec=spec), weights=weights), path
     )
     images = np.random.default_rng(5).integers(0, 256, (3, 7, 7, 3), dtype=np.uint8)

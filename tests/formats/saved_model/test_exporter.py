@@ -16,10 +16,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from vggexport.artifact import Artifact, sha256
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.formats.saved_model import exporter as saved_model
 from vggexport.precision import Precision
-from vggexport.system import registry
 
 ROUNDING = 1e-6
 """float32 sums of at most 128 products against float64 ones, relative to the largest value."""
@@ -52,7 +51,7 @@ in_another_process(Path(sys.argv[2]), Path(sys.argv[3]))
 
 @pytest.fixture(scope="module")
 def exporter():
-    return registry.load(EXPORTERS, "savedmodel")()
+    return load_exporter("savedmodel")
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +180,7 @@ def in_another_process(stored_request, path):
         weights = {name: stored[name] for name in stored.files if name != "artifact"}
         artifact = Artifact.from_json(json.loads(str(stored["artifact"])))
     request = ExportRequest(artifact, weights)
-    registry.load(EXPORTERS, "savedmodel")().export(request, path)
+    load_exporter("savedmodel").export(request, path)
 
 
 def test_the_same_request_gives_the_same_bytes_in_any_process(

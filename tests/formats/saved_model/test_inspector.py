@@ -10,9 +10,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.artifact import files_of, sha256
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import EXPORTERS, INSPECTORS
+from vggexport.formats.registry import load_exporter, load_inspector
 from vggexport.formats.saved_model.inspector import inspect_saved_model
-from vggexport.system import registry
 
 ARTIFACT = "assets.extra/vggexport.artifact.json"
 CONVOLUTION = [("convolution", "Conv2D"), ("BiasAdd", "BiasAdd"), ("Relu", "Relu")]
@@ -48,7 +47,7 @@ def request_for(make_request):
 @pytest.fixture(scope="module")
 def export(request_for, tmp_path_factory):
     """(input_dtype, batch) -> a directory that is not to be changed."""
-    folder, exporter = tmp_path_factory.mktemp("exported"), registry.load(EXPORTERS, "savedmodel")()
+    folder, exporter = tmp_path_factory.mktemp("exported"), load_exporter("savedmodel")
 
     def write(*arguments):
         path = folder / "-".join(map(str, ("net", *arguments)))
@@ -73,7 +72,7 @@ def types_and_names(inspection):
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_one_of_ours_with_its_interface_and_metadata(export, request_for, tiny, input_dtype, batch):
     path = export(input_dtype, batch)
-    inspection = registry.load(INSPECTORS, "savedmodel")(path)
+    inspection = load_inspector("savedmodel")(path)
     assert [tensor.to_json() for tensor in inspection.inputs] == [
         {
             "name": "images",

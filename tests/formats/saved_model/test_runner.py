@@ -12,9 +12,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.formats.saved_model.runner import SavedModelRunner, reached, read_graph
-from vggexport.system import registry
 
 ROUNDING = 1e-6
 """float32 sums of at most 128 products against float64 ones, relative to the largest value."""
@@ -26,7 +25,7 @@ INDEX = "variables/variables.index"
 @pytest.fixture(scope="module")
 def export(make_request, tmp_path_factory):
     """(input_dtype, batch) -> a directory that is not to be changed."""
-    folder, exporter = tmp_path_factory.mktemp("exported"), registry.load(EXPORTERS, "savedmodel")()
+    folder, exporter = tmp_path_factory.mktemp("exported"), load_exporter("savedmodel")
 
     def write(input_dtype="float32", batch=None):
         path = folder / f"{input_dtype}-{batch}"
@@ -140,13 +139,12 @@ THREADS = """
 import os, sys
 import numpy as np
 from pathlib import Path
-from vggexport import registry
-from vggexport.runners import RUNNERS
+from vggexport.formats.registry import load_runner
 
 def threads():
     return len(os.listdir("/proc/self/task"))
 
-runner = registry.load(RUNNERS, "savedmodel")
+runner = load_runner("savedmodel")
 from vggexport.formats.keras.model import start_tensorflow
 start_tensorflow()
 images = np.zeros((2, 16, 16, 3), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from vggexport.errors import InputError, OutputError
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite import exporter as tflite_exporter
 from vggexport.formats.tflite import file_writer
 from vggexport.formats.tflite.architecture import build_graph
@@ -19,7 +19,6 @@ from vggexport.formats.tflite.file_writer import write_model
 from vggexport.metrics.parity import centred_logits, sqnr_db
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import quantize_blocks
-from vggexport.system import registry
 
 PRECISIONS = ["float32", "float16", "dynamic-int8", "int8", "int8-w4"]
 BATCHES = [1, 3, None]
@@ -43,7 +42,7 @@ mean subtraction give less than 7 dB."""
 
 @pytest.fixture(scope="module")
 def exporter():
-    return registry.load(EXPORTERS, "tflite")()
+    return load_exporter("tflite")
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteTensor
 from vggexport.formats.tflite.runner import TfliteRunner
 from vggexport.metrics.parity import sqnr_db
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
-from vggexport.system import registry
 
 HIDDEN = ("block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2")
 CONVOLUTIONS = HIDDEN[:3]
@@ -220,7 +219,7 @@ def test_ranges_a_little_wider_give_other_scales(make_request, ranges, onnx_numb
     low, high = ranges.ranges["fc1"]
     wider = replace(ranges, ranges=dict(ranges.ranges) | {"fc1": (low, high * 1.001)})
     request = replace(make_request("int8", format="tflite"), ranges=wider)
-    registry.load(EXPORTERS, "tflite")().export(request, changed := tmp_path / "m.tflite")
+    load_exporter("tflite").export(request, changed := tmp_path / "m.tflite")
     found = numbers_of_tflite(changed).differences(onnx_numbers)
     assert {"activations fc1", "biases fc2", "bias_scales fc2"} == set(found)
 
@@ -363,7 +362,7 @@ def test_logits_beyond_the_calibrated_range_are_not_clipped_but_in_a_full_intege
     for full_integer in (False, True):
         request = make_request("int8", "uint8", format="tflite", full_integer=full_integer)
         path = tmp_path / f"{full_integer}.tflite"
-        registry.load(EXPORTERS, "tflite")().export(replace(request, ranges=narrow), path)
+        load_exporter("tflite").export(replace(request, ranges=narrow), path)
         with TfliteRunner(path) as runner:
             found[full_integer] = runner.activations(images, ["predictions"])["predictions"]
     assert sqnr_db(expected, found[False]) > 25

@@ -11,10 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import encode, number_types
 from flatbuffers.table import Table
 
-from vggexport.formats.registry import EXPORTERS
+from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.metadata import append_labels
-from vggexport.system import registry
 
 LABELS = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -80,7 +79,7 @@ def exported(make_request, tmp_path):
         request = make_request("float32", input_dtype, format="tflite")
         artifact = replace(request.artifact, labels=tuple(labels))
         path = tmp_path / "m.tflite"
-        registry.load(EXPORTERS, "tflite")().export(replace(request, artifact=artifact), path)
+        load_exporter("tflite").export(replace(request, artifact=artifact), path)
         return path
 
     return write

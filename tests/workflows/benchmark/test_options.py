@@ -18,6 +18,7 @@ def files(tmp_path, monkeypatch):
     for name in ("a.onnx", "b.tflite"):
         (tmp_path / name).touch()
     (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/saved_model.pb").touch()
 
 
 def test_every_artifact_with_every_number_of_threads_and_every_batch():

@@ -10,13 +10,12 @@ import pytest
 import vggexport
 from vggexport.artifact import files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
-from vggexport.formats.registry import EXPORTERS, PRECISIONS
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import read_labels
 from vggexport.precision import Precision
-from vggexport.system import registry
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build import run as building
 from vggexport.workflows.build.run import BuildOptions, FileOptions
@@ -65,7 +64,7 @@ def steps(progress):
 
 
 @pytest.mark.parametrize(
-    ("file_format", "precision"), [(f, p) for f, offered in PRECISIONS.items() for p in offered]
+    ("file_format", "precision"), [(name, precision) for name, row in WRITTEN.items() for precision in row.precisions]
 )
 @pytest.mark.parametrize(("input_dtype", "batch"), [("float32", None), ("uint8", 3)])
 def test_every_variant_is_built_and_checked(network, file_format, precision, input_dtype, batch):
@@ -94,7 +93,7 @@ def test_a_full_integer_file_is_built_and_checked(network):
 
 def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
     """The same network in plain int8 has some: passed off as full integer it is refused."""
-    exporter = registry.load(EXPORTERS, "tflite")
+    exporter = type(load_exporter("tflite"))
 
     def export(self, request, path):
         plain = dataclasses.replace(request.artifact, full_integer=False)

@@ -157,13 +157,12 @@ def test_other_networks_have_no_weights_to_compare(
     export, make_request, tiny, tmp_path, make_weights
 ):
     from vggexport.formats.exporter import ExportRequest
-    from vggexport.formats.registry import EXPORTERS
-    from vggexport.system import registry
+    from vggexport.formats.registry import load_exporter
 
     other = replace(tiny, fc_units=32)
     artifact = replace(make_request("float32").artifact, spec=other)
     path = tmp_path / "other.onnx"
-    registry.load(EXPORTERS, "onnx")().export(ExportRequest(artifact, make_weights(other)), path)
+    load_exporter("onnx").export(ExportRequest(artifact, make_weights(other)), path)
     (model,) = vggexport.diff(export("float32"), path).models
     assert (model.layers, model.layers_compared) == ((), 0)
     assert "the layers are others" in model.note

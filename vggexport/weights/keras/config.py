@@ -135,8 +135,9 @@ def _sequential_inputs(
     entry: Mapping[str, Any], members: Sequence[Any], path: tuple[Step, ...]
 ) -> Iterator[DescribedLayer]:
     """What a Sequential without an input of its own tells of its input's shape."""
-    told = [members[0]["config"]] if members else []
-    for config in (*told, entry["config"], entry.get("build_config") or {}):
+    if members[0]["class_name"] == INPUT_LAYER:
+        return
+    for config in (members[0]["config"], entry["config"], entry.get("build_config") or {}):
         if isinstance(config, Mapping):
             for key in ("batch_input_shape", "build_input_shape", "input_shape"):
                 if config.get(key):
@@ -218,7 +219,7 @@ def _is_own(entry: Mapping[str, Any]) -> bool:
 
 def _name(entry: Mapping[str, Any]) -> str:
     config = entry["config"]
-    name = entry.get("name") or (config.get("name") if isinstance(config, Mapping) else "model")
-    if not isinstance(name, str):
-        raise TypeError("a layer has no name")
-    return name
+    name = entry.get("name") or (config.get("name") if isinstance(config, Mapping) else None)
+    if not isinstance(name, str | None):
+        raise TypeError(f"a layer is called {name}")
+    return name or str(entry["class_name"])

@@ -143,7 +143,7 @@ class Settings:
                 raise self.refused(f"{key}={shown(value)}")
         policy = self._left.get("dtype") or "float32"
         if isinstance(policy, Mapping):
-            policy = policy["config"]["name"]
+            policy = policy["config"].get("name", policy["class_name"])
         if policy not in ("float32", *_REDUCED):
             raise self.refused(f"dtype {shown(policy)}")
         return str(policy)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vggexport.errors import Advice, Unavailable
+from vggexport.formats.registry import KERAS
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import Measurement, Share, in_turn
 from vggexport.network.spec import VGGSpec
@@ -18,7 +19,7 @@ from vggexport.system.child_process import Remote
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark import measured_model
-from vggexport.workflows.benchmark.measured_model import KERAS, Cost, Entry, Loaded
+from vggexport.workflows.benchmark.measured_model import Cost, Entry, Loaded
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 import calibration
-from vggexport.artifact import SUFFIXES, Artifact, files_of, format_of
+from vggexport.artifact import Artifact, files_of
 from vggexport.errors import Advice, ArtifactError, InputError, Unavailable
-from vggexport.formats.registry import RUNNERS
+from vggexport.formats.registry import FORMATS, KERAS, format_of, is_model, load_runner
 from vggexport.formats.runner import Images, Prepared, Runner
 from vggexport.metrics.placement import Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
@@ -27,7 +27,6 @@ from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Silent, Steps
 from vggexport.weights import SpecRequest
 
-KERAS = "keras"
 PLACE = f"{__name__}:Contestant"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -75,14 +74,12 @@ class Entry:
         Raises:
             ArtifactError: There is no such file.
         """
-        path = Path(self.source)
-        is_file = path.is_dir() or path.suffix in SUFFIXES.values()
-        return format_of(path) if is_file else KERAS
+        return format_of(Path(self.source)) if is_model(self.source) else KERAS
 
     @property
     def device_provider(self) -> str | None:
-        """An execution provider other than the CPU's; ONNX Runtime alone has some."""
-        return self.provider if self.format == "onnx" else None
+        """An execution provider other than the CPU's, where the runtime has some."""
+        return self.provider if FORMATS[self.format].runtime().has_providers else None
 
     @property
     def provider_requested(self) -> str:
@@ -139,7 +136,7 @@ class Contestant:
     def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
         self._entry = entry
         self._clock = clock
-        self._class = registry.load(RUNNERS, entry.format)
+        self._class = load_runner(entry.format)
         self._runner: Runner
         self._artifact: Artifact
         self._images: Images

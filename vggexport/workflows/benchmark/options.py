@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from vggexport.artifact import SUFFIXES
 from vggexport.errors import Advice, InputError, Unavailable
+from vggexport.formats.registry import is_model
 from vggexport.metrics.timing import MIN_LAUNCHES, Scenario
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS
@@ -27,9 +27,6 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
 JSON_SUFFIX = ".json"
-ARTIFACT_SUFFIXES = frozenset({*SUFFIXES.values(), *FORMATS})
-"""What a baseline ends in that is a former artifact. Any other file is read as a former run: where
-it is none, that is what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +71,15 @@ class BenchmarkOptions:
 
     @property
     def baseline_artifact(self) -> str | None:
-        """A former artifact that takes turns with the others."""
-        if self.baseline is None:
+        """A former artifact that takes turns with the others.
+
+        Any other file is read as a former run: where it is none, that is what is said of it.
+        """
+        if self.baseline is None or self.baseline.suffix == JSON_SUFFIX:
             return None
-        is_folder = self.baseline.is_dir() and self.baseline.suffix != JSON_SUFFIX
-        is_file = self.baseline.suffix in ARTIFACT_SUFFIXES
+        is_weights = self.baseline.suffix in FORMATS
         is_word = self.baseline.name.partition(":")[0] in WORDS
-        return str(self.baseline) if is_folder or is_file or is_word else None
+        return str(self.baseline) if is_model(self.baseline) or is_weights or is_word else None
 
     @property
     def threads_or_cores(self) -> tuple[int, ...]:
@@ -117,7 +116,8 @@ class BenchmarkOptions:
             for number, batch in product(self.threads_or_cores, self.batches)
         ]
         for entry in cells[0]:
-            if entry.format != "onnx" and provider == CUDA_PROVIDER and not self.allow_fallback:
+            on_cpu = provider == CUDA_PROVIDER and not entry.device_provider
+            if on_cpu and not self.allow_fallback:
                 raise Unavailable(
                     f"{entry.source} does not run on CUDA here, ONNX files do",
                     "export it to ONNX",

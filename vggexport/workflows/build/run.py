@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.system import registry
-from vggexport.artifact import SUFFIXES, Artifact, sidecar_path
+from vggexport.artifact import Artifact, sidecar_path
 from vggexport.system.process import peak_rss_bytes
 from vggexport.errors import Advice, InputError
-from vggexport.formats.registry import EXPORTERS, PRECISIONS
-from vggexport.formats.exporter import Exporter, ExportRequest
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.system.output_files import made_folder, output_folder, publish, write_json
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.quantization.int4 import check_divides
@@ -45,7 +44,7 @@ class FileOptions:
     """One model file, or directory.
 
     Attributes:
-        format: "onnx", "tflite" or "savedmodel".
+        format: Its name, as in ``vggexport.formats.registry``.
         output: Where to, or None for ``vgg_d[_PRECISION].onnx`` and the like in the working
             directory.
         precision: Of the weights and the computation.
@@ -210,8 +209,7 @@ class Job:
         written = folder / output.name
         artifact = self._artifact(output, file)
         with steps.step("export"):
-            exporter: Exporter = registry.load(EXPORTERS, file.format)()
-            exporter.export(self._request(artifact, file), written)
+            load_exporter(file.format).export(self._request(artifact, file), written)
         check = None
         if self._options.check:
             with steps.step("check"):
@@ -262,7 +260,7 @@ def default_name(configuration: str, file: FileOptions) -> str:
         parts.append(file.precision.value)
     if file.full_integer:
         parts.append("full_integer")
-    return "_".join(parts) + SUFFIXES[file.format]
+    return "_".join(parts) + FORMATS[file.format].suffix
 
 
 def _output(network_options: NetworkOptions, file: FileOptions) -> Path:
@@ -273,7 +271,7 @@ def _output(network_options: NetworkOptions, file: FileOptions) -> Path:
 @contextmanager
 def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
     """A temporary folder for a file on its way to its place."""
-    marker = "saved_model.pb" if file.format == "savedmodel" else None
+    marker = FORMATS[file.format].marker
     with ExitStack() as entered:
         if file.serving:
             entered.enter_context(made_folder(output.parent))
@@ -283,8 +281,9 @@ def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
 
 
 def _check_supported(file: FileOptions) -> None:
-    if file.precision not in PRECISIONS[file.format]:
-        offered = ", ".join(precision.value for precision in PRECISIONS[file.format])
+    precisions = FORMATS[file.format].precisions
+    if file.precision not in precisions:
+        offered = ", ".join(precision.value for precision in precisions)
         raise InputError(
             f"there is no {file.format} in {file.precision.value}: choose from {offered}"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vggexport.system.process import peak_rss_bytes
 from vggexport.errors import InputError
-from vggexport.formats.registry import PRECISIONS
+from vggexport.formats.registry import FORMATS
 from vggexport.system.output_files import made_folder
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.results.build import ExportReport
@@ -17,21 +17,17 @@ from vggexport.workflows.build.run import BuildOptions, FileOptions, default_nam
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
 
-TFLITE_BATCH = 1
-"""Images at a time in TFLite files where nothing else is asked for: phones see one at a time, and
-delegates do best with shapes that are known."""
-
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """Which files.
 
     Attributes:
-        formats: "savedmodel", "onnx", "tflite".
+        formats: Their names.
         precisions: In which each format is written that has them.
         folder: Where to, made if it is missing; None for ``vgg_d_export`` in the working directory.
         input_dtype: "float32" or "uint8".
-        batch: Images at a time; None for any number, but 1 in TFLite.
+        batch: Images at a time; None for what each format has where nothing is asked for.
     """
 
     formats: tuple[str, ...]
@@ -81,11 +77,11 @@ def _combinations(options: ExportOptions, progress: Progress) -> list[FileOption
     """The files that there are, format by format; what a format has not is noted."""
     files = list(_offered(options))
     for name in options.formats:
-        missing = [p.value for p in options.precisions if p not in PRECISIONS[name]]
+        missing = [p.value for p in options.precisions if p not in FORMATS[name].precisions]
         if len(missing) == len(options.precisions):
             raise InputError(
                 f"there is no {name} in {', '.join(missing)}: choose from "
-                f"{', '.join(precision.value for precision in PRECISIONS[name])}"
+                f"{', '.join(precision.value for precision in FORMATS[name].precisions)}"
             )
         if missing:
             progress.note(f"there is no {name} in {', '.join(missing)}: left out")
@@ -94,9 +90,9 @@ def _combinations(options: ExportOptions, progress: Progress) -> list[FileOption
 
 def _offered(options: ExportOptions) -> Iterator[FileOptions]:
     for name in options.formats:
-        batch = options.batch or (TFLITE_BATCH if name == "tflite" else None)
+        batch = options.batch or FORMATS[name].batch
         for precision in options.precisions:
-            if precision in PRECISIONS[name]:
+            if precision in FORMATS[name].precisions:
                 yield FileOptions(
                     name, precision=precision, input_dtype=options.input_dtype, batch=batch
                 )

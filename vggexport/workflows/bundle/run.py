@@ -37,7 +37,7 @@ from vggexport.bundles.sizes import file_size
 from vggexport.bundles.staging import Staging
 from vggexport.bundles.static import static_files
 from vggexport.errors import Advice, InputError, Unfinished
-from vggexport.formats.registry import PRECISIONS
+from vggexport.formats.registry import FORMATS
 from vggexport.metrics.parity import compare
 from vggexport.opening.file_check import TOLERANCES, tolerance_between
 from vggexport.results.bundle import AnswerCheck, BundleReport, FileSize, SizeGate
@@ -315,7 +315,7 @@ def _packed_sha256(placed: PlacedModel, digests: Mapping[str, Digest]) -> str:
 
 
 def _file_size(model: Model) -> FileSize:
-    return file_size(model.artifact, PRECISIONS[model.artifact.format])
+    return file_size(model.artifact, FORMATS[model.artifact.format].precisions)
 
 
 def _size(path: Path) -> int:

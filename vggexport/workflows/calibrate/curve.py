@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.formats.exporter import Exporter, ExportRequest
-from vggexport.formats.registry import EXPORTERS, RUNNERS
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.registry import load_exporter, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.network.layers import OUTPUT_NAME
@@ -18,7 +18,6 @@ from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.calibration_curve import CurvePoint
-from vggexport.system import registry
 from vggexport.system.progress import Steps
 
 FIRST_COUNT = 8
@@ -74,10 +73,9 @@ def _quantized(
     """An int8 file with these ranges against float32."""
     path = folder / "curve.onnx"
     artifact = network.artifact(path, "onnx", Precision.INT8, calibration=ranges.calibration)
-    exporter: Exporter = registry.load(EXPORTERS, "onnx")()
     try:
-        exporter.export(ExportRequest(artifact, network.weights, ranges), path)
-        with registry.load(RUNNERS, "onnx")(path) as runner:
+        load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
+        with load_runner("onnx")(path) as runner:
             return compare(reference, read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME])
     finally:
         path.unlink(missing_ok=True)

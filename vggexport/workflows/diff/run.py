@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from vggexport.artifact import Artifact
-from vggexport.bundles import MANIFEST
 from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
 from vggexport.bundles.files import (
     BundleFiles,
     CheckedFiles,
     is_bundle,
     open_bundle,
+    read_manifest,
     read_object,
     unpack_model,
 )
@@ -26,7 +26,7 @@ from vggexport.bundles.integrity import check_integrity
 from vggexport.bundles.release_checks import read_model
 from vggexport.diagnosis.weights import tensor_sqnr_db
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import WEIGHT_READERS
+from vggexport.formats.registry import FORMATS, load_weight_reader
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.results.diff import (
     Change,
@@ -36,7 +36,6 @@ from vggexport.results.diff import (
     ModelDifference,
     RangeChange,
 )
-from vggexport.system import registry
 from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
@@ -123,7 +122,7 @@ def _open(entered: ExitStack, path: Path) -> _Side:
     if problems := integrity.problems:
         raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
     files = CheckedFiles(packed, integrity.digests)
-    manifest = Manifest.from_json(read_object(files, MANIFEST))
+    manifest = read_manifest(files)
     folder = entered.enter_context(temporary_folder())
     models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)
     evidence = tuple(_evidence(files, name) for name in manifest.reports)
@@ -174,11 +173,12 @@ def _compare(old: _Model, new: _Model, former: _Side, latter: _Side) -> ModelDif
     figures = tuple(_figures(old, new, former, latter))
     if old.artifact.sha256 == new.artifact.sha256:
         return ModelDifference(old.artifact, new.artifact, facts, figures=figures)
-    unread = {old.artifact.format, new.artifact.format} - set(WEIGHT_READERS)
+    formats = {old.artifact.format, new.artifact.format}
+    unread = {name for name in formats if not FORMATS[name].weight_reader}
     if unread:
         note = f"weights and graph of the format {', '.join(sorted(unread))} are not read"
         return ModelDifference(old.artifact, new.artifact, facts, figures=figures, note=note)
-    before, after = (registry.load(WEIGHT_READERS, m.artifact.format)(m.path) for m in (old, new))
+    before, after = (load_weight_reader(m.artifact.format)(m.path) for m in (old, new))
     same = _shapes(old.artifact) == _shapes(new.artifact)
     return ModelDifference(
         old.artifact,

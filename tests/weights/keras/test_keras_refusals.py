@@ -1,0 +1,391 @@
+"""What is not exported exactly is refused in one line by the layer's name and class."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from vggexport.errors import WeightsError
+from vggexport.weights.keras.document import MAX_BYTES, MAX_DEPTH
+from vggexport.weights.keras.network import read_network
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)  # Keras under numpy 2
+
+SHAPE = (12, 8, 3)
+
+
+def convolution(**options):
+    return layers.Conv2D(4, **{"kernel_size": 3, "padding": "same", "activation": "relu"} | options)
+
+
+def network(*members, front=(), head=None):
+    """One convolution, what is tried, and a head."""
+    head = head or [layers.Flatten(), layers.Dense(3, activation="softmax")]
+    return keras.Sequential([keras.Input(SHAPE), *front, convolution(), *members, *head])
+
+
+def branched():
+    inputs = keras.Input(SHAPE)
+    x = convolution()(inputs)
+    x = layers.Add(name="sum")([x, convolution()(x)])
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def shared():
+    inputs = keras.Input(SHAPE)
+    layer = convolution(name="twice")
+    x = layer(convolution()(inputs))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layer(x))))
+
+
+def two_inputs():
+    inputs = [keras.Input(SHAPE), keras.Input(SHAPE)]
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Add()(inputs))))
+
+
+def two_outputs():
+    inputs = keras.Input(SHAPE)
+    x = layers.Flatten()(convolution()(inputs))
+    return keras.Model(inputs, [layers.Dense(3)(x), layers.Dense(2)(x)])
+
+
+def operated(function):
+    inputs = keras.Input(SHAPE)
+    return keras.Model(inputs, network()(function(inputs)))
+
+
+@keras.saving.register_keras_serializable("ours")
+class Own(layers.Layer):
+    def call(self, x):
+        return x
+
+
+@keras.saving.register_keras_serializable("ours")
+class OwnModel(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def own_model():
+    model = OwnModel()
+    model(np.zeros((1, 4), np.float32))
+    return model
+
+
+BN = layers.BatchNormalization
+DENSE = layers.Dense
+
+REFUSED = {
+    "lambda": (
+        lambda: network(front=[layers.Lambda(lambda x: x / 255, name="scale")]),
+        r"'scale' \(Lambda\).*layers.Rescaling\(1/255\).*--preprocessing",
+    ),
+    "own layer": (lambda: network(Own(name="x")), r"'x' \(Own, not one of Keras' own\)"),
+    "own model": (own_model, r"\(OwnModel, a model of its own class\).*Sequential"),
+    "branch": (branched, r"'sum' \(Add, a layer of 2 inputs\)"),
+    "shared": (shared, r"'twice' \(Conv2D, called 2 times\)"),
+    "two inputs": (two_inputs, "has 2 inputs, expected one"),
+    "two outputs": (two_outputs, "has 2 outputs, expected one"),
+    "tanh": (lambda: network(layers.Activation("tanh", name="a")), r"'a' \(Activation, tanh\)"),
+    "gelu inside": (
+        lambda: network(convolution(activation="gelu", name="c")), r"'c' \(Conv2D, gelu"
+    ),
+    "leaky": (
+        lambda: network(convolution(activation=layers.LeakyReLU(), name="c")),
+        r"'c' \(Conv2D, LeakyReLU\)",
+    ),
+    "leaky layer": (lambda: network(layers.LeakyReLU(name="l")), r"'l' \(LeakyReLU\)"),
+    "PReLU": (lambda: network(layers.PReLU(name="p")), r"'p' \(PReLU\)"),
+    "ReLU6": (lambda: network(layers.ReLU(6.0, name="r")), r"'r' \(ReLU, max_value=6.0\)"),
+    "slope": (
+        lambda: network(layers.ReLU(negative_slope=0.1, name="r")),
+        r"'r' \(ReLU, negative_slope=0.1\)",
+    ),
+    "threshold": (
+        lambda: network(layers.ReLU(threshold=1, name="r")), r"'r' \(ReLU, threshold=1"
+    ),
+    "strides": (lambda: network(convolution(strides=2, name="c")), r"'c' \(Conv2D, strides=\(2, 2"),
+    "dilation": (
+        lambda: network(convolution(dilation_rate=2, name="c")), r"'c' \(Conv2D, dilation_rate="
+    ),
+    "groups": (lambda: network(convolution(groups=2, name="c")), r"'c' \(Conv2D, groups=2\)"),
+    "even kernel": (
+        lambda: network(convolution(kernel_size=2, name="c")), r"'c' \(Conv2D, kernel_size=2x2\)"
+    ),
+    "oblong kernel": (
+        lambda: network(convolution(kernel_size=(3, 1), name="c")), r"'c' \(Conv2D, kernel_size=3x1"
+    ),
+    "valid": (lambda: network(convolution(padding="valid", name="c")), r"'c' \(Conv2D, .*padding"),
+    "padded twice": (
+        lambda: network(layers.ZeroPadding2D(1), convolution(name="c")), r"'c' \(Conv2D, zeros 1"
+    ),
+    "padded on one side": (
+        lambda: network(layers.ZeroPadding2D(((1, 0), (1, 1)), name="z"), convolution()),
+        r"'z' \(ZeroPadding2D, padding=",
+    ),
+    "padded before pooling": (
+        lambda: network(layers.ZeroPadding2D(1, name="z"), layers.MaxPooling2D()),
+        r"'z' \(ZeroPadding2D, not right before a convolution\)",
+    ),
+    "rescaled after padding": (
+        lambda: network(
+            front=[layers.ZeroPadding2D(1, name="z"), layers.Rescaling(2.0)],
+        ),
+        r"'z' \(ZeroPadding2D, not right before a convolution\)",
+    ),
+    "depthwise": (lambda: network(layers.DepthwiseConv2D(3, name="d")), r"'d' \(DepthwiseConv2D\)"),
+    "average pooling": (
+        lambda: network(layers.AveragePooling2D(2, name="p")), r"'p' \(AveragePooling2D\).*Max"
+    ),
+    "pooling 3": (
+        lambda: network(layers.MaxPooling2D(3, name="p")), r"'p' \(MaxPooling2D, 3x3"
+    ),
+    "pooling that overlaps": (
+        lambda: network(layers.MaxPooling2D(2, 1, name="p")), r"'p' \(MaxPooling2D, 2x2"
+    ),
+    "pooling same of odd": (
+        lambda: network(
+            *(layers.MaxPooling2D(), convolution(), layers.MaxPooling2D(), convolution()),
+            layers.MaxPooling2D(padding="same", name="p"),
+        ),
+        r"'p' \(MaxPooling2D, padding=same on a map of 3x2\)",
+    ),
+    "pooling twice": (
+        lambda: network(layers.MaxPooling2D(), layers.MaxPooling2D(name="p")),
+        r"'p' \(MaxPooling2D, not behind a convolution\)",
+    ),
+    "no ReLU": (
+        lambda: network(convolution(activation=None, name="c"), convolution()),
+        r"'c' \(Conv2D, no ReLU",
+    ),
+    "no ReLU at the end": (
+        lambda: network(convolution(activation=None, name="c")), r"'c' \(Conv2D, no ReLU behind it"
+    ),
+    "batch norm after ReLU": (
+        lambda: network(BN(name="b"), convolution()),
+        r"'b' \(BatchNormalization, behind a ReLU, .*between the layer with weights and its ReLU",
+    ),
+    "batch norm between ReLUs": (
+        lambda: network(BN(name="b"), layers.ReLU()), r"'b' \(BatchNormalization, behind a ReLU"
+    ),
+    "batch norm before softmax": (
+        lambda: network(
+            head=[layers.Flatten(), DENSE(3, "relu"), BN(name="b"), layers.Softmax()]
+        ),
+        r"'b' \(BatchNormalization, behind a ReLU",
+    ),
+    "batch norm axis": (
+        lambda: network(BN(axis=1, name="b")), r"'b' \(BatchNormalization, axis=1\)"
+    ),
+    "layer norm": (
+        lambda: network(layers.LayerNormalization(name="n")), r"'n' \(LayerNormalization\)"
+    ),
+    "factor 0": (
+        lambda: network(front=[layers.Rescaling(0.0, name="r")]), r"'r' \(Rescaling, a factor of 0"
+    ),
+    "normalized by row": (
+        lambda: network(
+            front=[layers.Normalization(axis=1, mean=np.ones(12), variance=np.ones(12), name="n")]
+        ),
+        r"'n' \(Normalization, axis=\[1\]\)",
+    ),
+    "resized": (
+        lambda: keras.Sequential([keras.Input((20, 20, 3)), layers.Resizing(12, 8, name="r")]),
+        r"'r' \(Resizing, images of \(20, 20\) to \(12, 8\)\).*resize them before",
+    ),
+    "solarized": (
+        lambda: network(front=[layers.Solarization(name="s")]), r"'s' \(Solarization\)"
+    ),
+    "grey": (
+        lambda: keras.Sequential([keras.Input((12, 8, 1), name="i"), convolution()]),
+        r"'i' \(InputLayer, 1 channels\).*RGB",
+    ),
+    "no image": (
+        lambda: keras.Sequential([keras.Input((12,), name="i"), DENSE(3)]),
+        r"'i' \(InputLayer, images of shape",
+    ),
+    "open size": (
+        lambda: keras.Sequential(
+            [keras.Input((None, None, 3)), convolution(), layers.GlobalMaxPooling2D(), DENSE(3)]
+        ),
+        "images of .x.*--input-size",
+    ),
+    "no head": (lambda: network(head=[layers.Flatten(name="f")]), r"'f' \(Flatten, at the end\)"),
+    "ReLU at the end": (
+        lambda: network(head=[layers.Flatten(), DENSE(3, "relu", name="d")]),
+        r"'d' \(Dense, a ReLU at the end\)",
+    ),
+    "softmax inside": (
+        lambda: network(head=[layers.Flatten(), DENSE(3, "softmax"), DENSE(3, name="d")]),
+        r"'d' \(Dense, behind the softmax of the output\)",
+    ),
+    "dense on a map": (
+        lambda: network(DENSE(3, name="d")), r"'d' \(Dense, on a map\).*Flatten"
+    ),
+    "convolution behind the head": (
+        lambda: network(
+            head=[layers.GlobalMaxPooling2D(keepdims=True), convolution(name="c")]
+        ),
+        r"'c' \(Conv2D, behind the max of the head\)",
+    ),
+    "reshaped": (
+        lambda: network(layers.Reshape((8, 12, 4), name="r")), r"'r' \(Reshape, target_shape="
+    ),
+    "quantized": (
+
+        lambda: network(convolution(dtype="float8_from_float32", name="c")),
+        r"'c' \(Conv2D, dtype QuantizedFloat8DTypePolicy\)",
+    ),
+    "sine": (lambda: operated(keras.ops.sin), r"\(Sin\)"),
+    "gathered wrongly": (
+        lambda: operated(lambda x: keras.ops.stack([x[..., 0], x[..., 1], x[..., 1]], axis=-1)),
+        r"\(Stack, channels \(0, 1, 1\)\)",
+    ),
+    "flipped": (lambda: operated(lambda x: x[:, ::-1]), r"\(GetItem, index"),
+    "squared": (lambda: operated(lambda x: x * x), r"\(Multiply, a layer of 2 inputs\)"),
+    "divided into": (lambda: operated(lambda x: 1 / x), r"\(TrueDivide, a division"),
+    "varying constant": (
+        lambda: operated(lambda x: x - np.ones((8, 3), np.float32)), r"\(Subtract, constant="
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "says"), REFUSED.values(), ids=REFUSED)
+def test_refused_by_name(make, says, tmp_path):
+    path = tmp_path / "model.keras"
+    make().save(path)
+    with pytest.raises(WeightsError, match=says) as error:
+        read_network(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    path = tmp_path / "model.keras"
+    network().save(path)
+    return path
+
+
+def described(path: Path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def rewrite(path: Path, text: str) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", text)
+        archive.writestr("model.weights.h5", weights)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no JSON"),
+        ("{", "no JSON"),
+        ("[]", "no object"),
+        ('{"class_name": NaN}', "NaN is not a number"),
+        ("{}", "damaged .KeyError: 'class_name'"),
+        ('{"class_name": "Sequential"}', "damaged .KeyError: 'config'"),
+        ('{"class_name": "Functional", "config": {"layers": 3}}', "damaged .TypeError"),
+        (" " * (MAX_BYTES + 1), f"longer than {MAX_BYTES}"),
+        ("[" * 100_000, "no JSON"),
+        ('{"a": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", "of at most 100 levels"),
+    ],
+)
+def test_damaged_description_is_one_line(saved, text, says):
+    with pytest.raises(WeightsError, match=says) as error:
+        read_network(rewrite(saved, text))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("new_option", 3, r"Conv2D, new_option=3\)"),
+        ("lora_rank", 4, r"Conv2D, lora_rank=4\)"),
+        ("filters", 5, r"has a kernel of shape \(3, 3, 3, 4\), expected \(3, 3, 3, 5\)"),
+        ("filters", 10**12, r"Conv2D, filters=1000000000000\)"),
+        ("filters", True, r"Conv2D, filters=True\)"),
+        ("data_format", "channels_first", r"data_format=channels_first\)"),
+        ("use_bias", 1, r"use_bias=1\)"),
+        ("use_bias", False, "2 variables for kernel:"),
+    ],
+)
+def test_setting_that_is_not_known(saved, key, value, says):
+    document = described(saved)
+    document["config"]["layers"][1]["config"][key] = value
+    with pytest.raises(WeightsError, match=says):
+        read_network(rewrite(saved, json.dumps(document)))
+
+
+def test_text_from_the_file_stays_on_one_short_line(saved):
+    document = described(saved)
+    document["config"]["layers"][1] |= {"class_name": "Evil\nclass" + "x" * 5000}
+    with pytest.raises(WeightsError, match=r"\(Evil class.*\.\.\.\)") as error:
+        read_network(rewrite(saved, json.dumps(document)))
+    assert len(str(error.value)) < 1000
+    assert "\n" not in str(error.value)
+
+
+def test_layer_without_its_weights(saved, tmp_path):
+    document = described(saved)
+    document["config"]["layers"].insert(2, document["config"]["layers"][1])
+    text = json.dumps(document)
+    with pytest.raises(WeightsError, match="two layers are called"):
+        read_network(rewrite(saved, text))
+    again = re.sub(r'("name": "conv2d)(_\d+)?"', r'\1_other"', text, count=1)
+    with pytest.raises(WeightsError, match="no layers/conv2d_1/vars"):
+        read_network(rewrite(saved, again))
+
+
+def test_values_that_are_not_finite(tmp_path):
+    path = tmp_path / "model.keras"
+    layer = BN()
+    model = network(layer, head=[layers.Flatten(), DENSE(3)])
+    layer.moving_mean.assign([1, float("nan"), 1, 1])
+    model.save(path)
+    with pytest.raises(WeightsError, match="has a moving_mean that is NaN or infinite"):
+        read_network(path)
+
+
+def test_negative_factor_beside_a_maximum(tmp_path):
+    """Behind the maximum the least value would be wanted."""
+    path = tmp_path / "model.keras"
+    layer = BN(name="b")
+    model = network(layer, layers.MaxPooling2D(), head=[layers.Flatten(), DENSE(3)])
+    layer.gamma.assign([1, 1, -1, 1])
+    model.save(path)
+    with pytest.raises(WeightsError, match=r"'b' \(BatchNormalization, factors that are not"):
+        read_network(path)
+
+
+def test_lambda_in_a_legacy_file(tmp_path):
+    path = tmp_path / "model.h5"
+    network(front=[layers.Lambda(lambda x: x / 255, name="scale")]).save(path)
+    with pytest.raises(WeightsError, match=r"'scale' \(Lambda\)"):
+        read_network(path)
+
+
+def test_link_out_of_the_file(tmp_path):
+    path = tmp_path / "model.h5"
+    network().save(path)
+    with h5py.File(path, "r+") as file:
+        file["model_weights/outside"] = h5py.ExternalLink("other.h5", "/x")
+    with pytest.raises(WeightsError, match="model_weights/outside is not stored in the file"):
+        read_network(path)
