@@ -1,5 +1,7 @@
 """A tiny network, its arrays, and the network itself written once more in plain numpy."""
 
+import struct
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,6 +39,40 @@ def saved_npz(tmp_path, arrays) -> Callable[..., Path]:
         path = tmp_path / "weights.npz"
         np.savez(path, **{name: array for name, array in changed.items() if array is not None})
         return path
+
+    return save
+
+
+def _text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def _numbers(values: tuple[int, ...]) -> bytes:
+    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+
+def _torch_tensor(key: str, array: np.ndarray) -> bytes:
+    """Opcodes of one float32 tensor, as torch pickles it."""
+    storage = b"(" + _text("storage") + b"ctorch\nFloatStorage\n" + _text(key) + _text("cpu")
+    strides = tuple(step // array.itemsize for step in array.strides)
+    arguments = (b"J" + bytes(4), _numbers(array.shape), _numbers(strides), b"\x89}")
+    size = b"J" + struct.pack("<i", array.size) + b"tQ"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + size + b"".join(arguments) + b"tR"
+
+
+@pytest.fixture
+def save_torch() -> Callable[..., None]:
+    """Writes float32 arrays as a state dict, under a key of a checkpoint if one is named."""
+
+    def save(path: Path, arrays: Mapping[str, np.ndarray], key: str | None = None) -> None:
+        entries = b"".join(_text(name) + _torch_tensor(name, a) for name, a in arrays.items())
+        value = b"}(" + entries + b"u"
+        if key is not None:
+            value = b"}(" + _text(key) + value + b"u"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("vgg/data.pkl", b"\x80\x02" + value + b".")
+            for name, array in arrays.items():
+                archive.writestr(f"vgg/data/{name}", np.ascontiguousarray(array).tobytes())
 
     return save
 

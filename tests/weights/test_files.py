@@ -46,6 +46,25 @@ def saved_h5(tmp_path, arrays):
     return path
 
 
+@pytest.mark.parametrize("suffix", [".hdf5", ".H5"])
+def test_other_suffixes_of_hdf5(saved_h5, arrays, tiny, suffix):
+    weights = open_weights(str(saved_h5.rename(saved_h5.with_suffix(suffix))), tiny)
+    assert weights.layout == "keras"
+    np.testing.assert_array_equal(weights["fc1/kernel"], arrays["fc1/kernel"])
+
+
+@pytest.mark.parametrize(("key", "notes"), [(None, ()), ("model", ("model",))])
+def test_a_state_dict_of_torch(tmp_path, save_torch, tiny, key, notes):
+    path = tmp_path / "vgg.pth"
+    state = {"features.0.weight": np.ones((4, 3, 3, 3), np.float32)}
+    save_torch(path, state, key)
+    weights = open_weights(str(path), tiny, init_missing=True)
+    assert weights.layout == "torchvision"
+    assert weights["block1_conv1/kernel"].shape == (3, 3, 3, 4)
+    expected = tuple(f"state dict: the one under the key {one!r}" for one in notes)
+    assert weights.notes == expected
+
+
 def test_safetensors(saved_safetensors, arrays, tiny):
     weights = open_weights(str(saved_safetensors), tiny)
     assert weights.layout == "native"
@@ -130,10 +149,18 @@ def test_a_suffix_of_no_weights_file(tmp_path, tiny, suffix):
     assert "random[:SEED], imagenet, or a file that ends in .npz, .safetensors, .h5" in message
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".PT", ".pkl", ".pickle", ".bin", ".ckpt"])
-def test_pickles_are_never_opened(tmp_path, tiny, suffix):
-    message = refused(tmp_path / f"vgg16{suffix}", tiny)
-    assert 'safetensors.torch.save_file(model.state_dict(), "vgg16.safetensors")' in message
+@pytest.mark.parametrize("suffix", [".pth", ".PT"])
+def test_pickles_are_never_executed(tmp_path, tiny, suffix):
+    path = tmp_path / f"vgg16{suffix}"
+    path.write_bytes(pickle.dumps(Bomb()))
+    assert "holds _pytest.outcomes._Fail; pickles can run code" in refused(path, tiny)
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".bin", ".ckpt"])
+def test_what_torch_wrote_under_another_name(tmp_path, tiny, suffix):
+    path = tmp_path / f"vgg16{suffix}"
+    path.write_bytes(_torch_zip())
+    assert "is a PyTorch zip with a pickle: rename it to end in .pth" in refused(path, tiny)
 
 
 class Bomb:
@@ -153,8 +180,8 @@ def _torch_zip() -> bytes:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (pickle.dumps(Bomb()), "is a pickle: pickles can run code"),
-        (_torch_zip(), "is a PyTorch zip with a pickle: pickles can run code"),
+        (pickle.dumps(Bomb()), "is a pickle, expected"),
+        (_torch_zip(), "is a PyTorch zip with a pickle, expected"),
         (b"\x1f\x8b\x08rest", "is a gzip file, expected"),
         (b"<!DOCTYPE html><title>404</title>", "is an HTML page, expected"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),

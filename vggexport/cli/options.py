@@ -90,7 +90,7 @@ network_options = combined(
         default="random:0",
         metavar="SOURCE",
         help="random[:SEED], imagenet (the VGG16 file that Keras publishes), or a file: .npz, "
-        ".safetensors, Keras .h5, .weights.h5, .keras.",
+        ".safetensors, Keras .h5, .weights.h5, .keras, a torch state dict .pth, .pt.",
     ),
     click.option(
         "--weights-layout",

@@ -205,6 +205,8 @@ def _note_weights(options: NetworkOptions, weights: Weights, steps: Steps) -> No
         return
     if options.layout == "auto":
         steps.progress.note(f"weights layout: {weights.layout} (auto)")
+    for note in weights.notes:
+        steps.progress.note(note)
     if weights.initialized:
         steps.progress.note(
             f"filled with random weights, seed {options.seed}: {', '.join(weights.initialized)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -41,16 +41,24 @@ class FileFormat:
         contents: What the file may be by its first bytes.
         layout: What "auto" takes unless the names are torchvision's.
         metadata: "module:function" from a path to text by name, where the kind carries some.
+        place: "module:function" from a path to the key under which its tensors lie, or None.
     """
 
     reader: str
     contents: tuple[Content, ...]
     layout: str = "native"
     metadata: str | None = None
+    place: str | None = None
 
 
 _KERAS = FileFormat(
     "vggexport.weights.keras_h5:read_keras", (Content.HDF5, Content.KERAS), layout="keras"
+)
+_TORCH = FileFormat(
+    "vggexport.weights.torch_file:read_torch",
+    (Content.TORCH, Content.PICKLE),
+    layout="torchvision",
+    place="vggexport.weights.torch_file:state_dict_key",
 )
 FORMATS = {
     ".npz": FileFormat("vggexport.weights.npz:read_npz", (Content.NPZ,)),
@@ -60,15 +68,12 @@ FORMATS = {
         metadata="vggexport.weights.safetensors_file:read_metadata",
     ),
     ".h5": _KERAS,
+    ".hdf5": _KERAS,
     ".keras": _KERAS,
+    ".pth": _TORCH,
+    ".pt": _TORCH,
 }
 """Every file format by its suffix; ``.weights.h5`` ends in ``.h5``."""
-
-PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".pickle", ".bin", ".ckpt")
-_CONVERSION = (
-    "pickles can run code and are never opened. Convert it where you trust it: "
-    'safetensors.torch.save_file(model.state_dict(), "vgg16.safetensors")'
-)
 
 
 def open_file(path: Path, options: Options, source: str) -> Weights:
@@ -97,7 +102,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     fit = require_fit(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
-    return Weights(
+    weights = Weights(
         fit.spec,
         fit.tensors | _filling(fit, options.seed),
         source=source,
@@ -107,6 +112,14 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         digest=digest,
         labels=told.labels if told and told.spec.classes == fit.spec.classes else (),
     )
+    weights.notes = tuple(_notes(path, file_format))
+    return weights
+
+
+def _notes(path: Path, file_format: FileFormat) -> Iterator[str]:
+    """Where in the file its tensors lie."""
+    if file_format.place and (key := resolve(file_format.place)(path)) is not None:
+        yield f"state dict: the one under the key {key!r}"
 
 
 def _preprocessing(
@@ -170,8 +183,8 @@ def _format_of(path: Path) -> FileFormat:
     suffix = path.suffix.lower()
     if suffix in FORMATS:
         return FORMATS[suffix]
-    if suffix in PICKLE_SUFFIXES:
-        raise WeightsError(f"{path}: {_CONVERSION}")
+    if path.is_file() and (advice := _renaming(content := content_of(path))):
+        raise WeightsError(f"{path} is {content}{advice}")
     raise WeightsError(
         f"weights {str(path)!r}: expected random[:SEED], imagenet, or a file that ends in "
         f"{', '.join(FORMATS)}"
@@ -187,10 +200,13 @@ def _check_content(path: Path, file_format: FileFormat) -> None:
         if path.stat().st_size == 0:
             raise WeightsError(f"{path} is empty: fetch or export it again")
     content = content_of(path)
-    if content in file_format.contents:
-        return
-    if content in (Content.PICKLE, Content.TORCH):
-        raise WeightsError(f"{path} is {content}: {_CONVERSION}")
+    if content not in file_format.contents:
+        raise WeightsError(
+            f"{path} is {content}, expected {file_format.contents[0]}{_renaming(content)}"
+        )
+
+
+def _renaming(content: Content) -> str:
+    """Advice for a file of this kind under another's name, "" where it is of no use."""
     fitting = [suffix for suffix, other in FORMATS.items() if content in other.contents]
-    advice = f": rename it to end in {fitting[0]}" if fitting else ""
-    raise WeightsError(f"{path} is {content}, expected {file_format.contents[0]}{advice}")
+    return f": rename it to end in {fitting[0]}" if fitting else ""

@@ -35,6 +35,7 @@ class Weights(Mapping[str, Float32Array]):
             folded into ``spec.mean_rgb`` and the first kernel.
         initialized: Names of the tensors that were filled with random weights.
         labels: A name a class where the file carries them.
+        notes: What a user should know of how the source was read, a line each.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Weights(Mapping[str, Float32Array]):
         labels: tuple[str, ...] = (),
     ) -> None:
         self.spec = spec
+        self.notes: tuple[str, ...] = ()
         self.labels = labels
         self.source = source
         self.layout = layout
