@@ -17,6 +17,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
+from vggexport.weights import open_weights
 from vggexport.workflows.build.run import BuildOptions, FileOptions
 from vggexport.workflows.build.several import ExportOptions
 from vggexport.workflows.verify import VerifyOptions
@@ -340,3 +341,57 @@ def test_the_readme_has_every_limit():
     pairs = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "of one cal" in row[0]}
     for precision, tolerance in checking.SAME_INTEGERS.items():
         assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in pairs[precision]
+
+
+@pytest.fixture
+def owned(files, network, pixels, numpy_network):
+    """What the owner of the tiny network gets, by plain numpy, saved with changes."""
+    weights = open_weights("random:0", network.request)
+    probabilities = numpy_network(weights.spec, dict(weights), pixels)["probabilities"]
+
+    def save(**changes):
+        np.savez("answers.npz", **({"images": pixels, "probabilities": probabilities} | changes))
+        return Path("answers.npz")
+
+    return save
+
+
+def test_the_owners_own_answers_are_a_reference(owned):
+    report = verified(*FILES, answers=owned())
+    assert (report.reference.path, report.reference.runtime) == (
+        "answers.npz",
+        "recorded from the owner's own answers",
+    )
+    assert report.images == 10
+    assert report.failures == ()
+
+
+def test_answers_of_another_preprocessing_fail_and_it_is_named(owned, pixels):
+    """Images that the owner's program read as BGR."""
+    (candidate,) = verified(FILES[0], answers=owned(images=pixels[..., ::-1])).candidates
+    assert candidate.failures
+    assert candidate.diagnosis.named.fault == "channels-swapped"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"images": np.zeros((10, 8, 8, 3), np.uint8)}, "images are of shape"),
+        ({"images": np.zeros((10, 16, 16, 3), np.float32)}, "float32"),
+        ({"probabilities": np.zeros((10, 4), np.float32)}, "of shape .* for 5 classes"),
+        ({"probabilities": np.full((10, 5), 3.0)}, "apply softmax or sigmoid first"),
+        ({"probabilities": np.full((10, 5), np.nan)}, "apply softmax or sigmoid first"),
+        ({"probabilities": np.zeros((10, 5), np.int64)}, "int64"),
+    ],
+)
+def test_what_are_no_answers_is_refused(owned, changes, says):
+    with pytest.raises(ArtifactError, match=says):
+        verified(FILES[0], answers=owned(**changes))
+
+
+@pytest.mark.parametrize(
+    "options", [{"golden": Path("golden.npz")}, {"data": "photos"}, {"layers": True}]
+)
+def test_what_answers_bring_is_not_given_again(options):
+    with pytest.raises(InputError):
+        verified("a.onnx", answers=Path("answers.npz"), **options)

@@ -60,6 +60,13 @@ from vggexport.cli.value_types import Share, file_path, finite
     "--data.",
 )
 @click.option(
+    "--answers",
+    type=file_path(),
+    metavar="FILE",
+    help="An .npz of uint8 images and the probabilities that your own program gets for them, as "
+    "the reference.",
+)
+@click.option(
     "--save-golden",
     type=file_path(),
     metavar="FILE",

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
+from vggexport.artifact import Artifact
 from vggexport.diagnosis.running_parity import Outputs, Tally
 from vggexport.diagnosis.trials import diagnose, point_out
 from vggexport.errors import Advice, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
+from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.formats.registry import KERAS, is_model
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
@@ -58,6 +60,8 @@ class VerifyOptions:
         strict: Refuse images that an artifact's calibration took ranges from.
         limits: Tolerances to use instead of those of the precisions; what is None there is kept.
         golden: A golden file, whose images and answers stand for data and reference.
+        answers: An .npz of images and the probabilities that the network's owner gets for them, as
+            reference.
         save_golden: Where to write the reference's answers as a golden file.
         force: Replace that if it exists.
     """
@@ -73,29 +77,35 @@ class VerifyOptions:
     strict: bool = False
     limits: Tolerance | None = None
     golden: Path | None = None
+    answers: Path | None = None
     save_golden: Path | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.golden and (self.reference or self.data != calibration.SYNTHETIC):
+        recorded = self.golden or self.answers
+        if self.golden and self.answers:
             raise InputError(
-                f"golden file {self.golden} brings the reference and the images",
+                f"{self.golden} and {self.answers} are two references",
+                Advice("name either {} or {}", "golden", "answers"),
+            )
+        if recorded and (self.reference or self.data != calibration.SYNTHETIC):
+            raise InputError(
+                f"{recorded} brings the reference and the images",
                 Advice("leave out {} and {}", "reference", "data"),
             )
-        if self.golden and self.layers:
+        if recorded and self.layers:
             raise InputError(
-                f"golden file {self.golden} holds outputs, not layers",
-                Advice("leave out {}", "layers"),
+                f"{recorded} holds outputs, not layers", Advice("leave out {}", "layers")
             )
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The reference, unless that is a golden file, and the candidates, in that order.
+        """The reference, unless its answers are recorded, and the candidates, in that order.
 
         Raises:
             InputError: There are no two.
         """
-        if self.golden:
+        if self.golden or self.answers:
             return self.artifacts
         reference = self.reference or self.artifacts[0]
         if reference == KERAS:
@@ -129,9 +139,14 @@ def verify(
     """
     steps = Steps(progress or Silent(), clock=clock)
     with ExitStack() as entered:
-        golden = GoldenFile.read(options.golden) if options.golden else None
-        reference, *candidates = _enter(entered, golden, options, steps)
-        images = _open_images(options, golden, reference.artifact.spec.input_size)
+        contestants = enter_all(entered, options.sources, options.run, steps)
+        recorded = _recorded(options, contestants[0].artifact)
+        if recorded:
+            contestants.insert(0, enter_golden(entered, recorded))
+        reference, *candidates = contestants
+        for other in candidates:
+            check_same_network(reference, other)
+        images = _open_images(options, recorded, reference.artifact.spec.input_size)
         match = _Match(reference, candidates, options, clock)
         record = _recording(options, reference, len(images))
         with steps.step("verify"), translated(), record as write:
@@ -154,16 +169,11 @@ def verify(
     return report
 
 
-def _enter(
-    entered: ExitStack, golden: GoldenFile | None, options: VerifyOptions, steps: Steps
-) -> list[Contestant]:
-    """The reference and the candidates, known to be the same network."""
-    contestants = enter_all(entered, options.sources, options.run, steps)
-    if golden:
-        contestants.insert(0, enter_golden(entered, golden))
-    for other in contestants[1:]:
-        check_same_network(contestants[0], other)
-    return contestants
+def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
+    """The reference where its answers are recorded."""
+    if options.answers:
+        return read_answers(options.answers, known)
+    return GoldenFile.read(options.golden) if options.golden else None
 
 
 def _open_images(
