@@ -156,6 +156,17 @@ class Artifact(JsonValue):
         except (ValueError, RecursionError, ArtifactError) as error:
             raise ArtifactError(f"{path}: its vggexport metadata is damaged: {error}") from error
 
+    @classmethod
+    def found_in(cls, metadata: Mapping[str, str | bytes], path: Path) -> Self | None:
+        """Reads it out of a file's key-value metadata; None for a file that is not ours.
+
+        Raises:
+            ArtifactError: As :meth:`from_embedded`.
+        """
+        if METADATA_KEY not in metadata:
+            return None
+        return cls.from_embedded(metadata[METADATA_KEY], path)
+
     def embedded(self) -> str:
         """The JSON that goes into the file: no path, no size, no digest, bytes that repeat."""
         bare = replace(self, path=Path(self.path).name, size_bytes=None, sha256=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from vggexport.artifact import Artifact
-from vggexport.errors import Advice, VggExportError
+from vggexport.errors import Advice, InputError, VggExportError
+from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.weights import Weights
 
@@ -35,6 +37,28 @@ class ExportRequest:
     ranges: ActivationRanges | None = None
     taps: tuple[str, ...] = ()
     opset: int | None = None
+
+    @property
+    def description(self) -> str:
+        """What the file tells people of itself."""
+        artifact = self.artifact
+        return (
+            f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. "
+            f"Input: RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
+        )
+
+    def activations(self) -> Mapping[str, ActivationQuantization]:
+        """Scale and zero point of each layer's output; empty where ranges are not needed.
+
+        Raises:
+            InputError: They are, and there are none.
+        """
+        if not self.artifact.precision.needs_ranges:
+            return {}
+        if self.ranges is None:
+            name = self.artifact.precision.value
+            raise InputError(f"{name} needs activation ranges: calibrate")
+        return self.ranges.quantization()
 
 
 class BindingError(VggExportError):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
+from vggexport.errors import ArtifactError
 from vggexport.metrics.placement import PlacedNode
-from vggexport.network.layers import OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 """(images, size, size, 3), RGB 0...255."""
@@ -26,6 +27,23 @@ def as_input(images: Images, dtype: Any) -> NDArray[Any]:
     if np.dtype(dtype) == np.uint8 and images.dtype != np.uint8:
         images = np.rint(images)
     return images.astype(dtype)
+
+
+def check_ends(path: Path, names: Iterable[str]) -> None:
+    """Refuses a network with other inputs and outputs than ours.
+
+    Raises:
+        ArtifactError: These are not the names of its input and its output.
+    """
+    if list(names) != [INPUT_NAME, OUTPUT_NAME]:
+        raise ArtifactError(
+            f"{path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
+        )
+
+
+def does_not_run(path: Path, images: Images, reason: str) -> ArtifactError:
+    """The error for images that a network does not take."""
+    return ArtifactError(f"{path} does not run on images of shape {images.shape}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +81,7 @@ class Runner(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -16,6 +16,9 @@ from typing import Any
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import JsonValue
 
+CPU_PROVIDER = "CPUExecutionProvider"
+"""ONNX Runtime's name of what computes everything that other providers do not."""
+
 _KERNEL = "_kernel_time"
 _COMPUTES = ("Conv", "Gemm", "MatMul")
 """Parts of the names of types that multiply: of a layer's nodes, these have its MACs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vggexport.artifact import Artifact
-from vggexport.metrics.placement import Placement
+from vggexport.metrics.placement import CPU_PROVIDER, Placement
 from vggexport.metrics.timing import Latency, Measurement, Milliseconds, Ratio, Verdict, judge
 from vggexport.precision import Precision
 from vggexport.results.document import Document, StepSeconds
@@ -15,8 +15,6 @@ from vggexport.system.gpu import Gpu
 from vggexport.system.json_values import JsonValue, Note
 from vggexport.system.machine import Machine
 from vggexport.system.number_text import counted
-
-CPU_PROVIDER = "CPUExecutionProvider"
 
 _GIGA = 10**9
 _MS_PER_S = 1000

@@ -16,7 +16,6 @@ import threading
 import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, Pipe
-from types import TracebackType
 from typing import Any, Self
 
 from vggexport.errors import Advice, Unfinished, VggExportError
@@ -81,13 +80,8 @@ class Remote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is not None:
             self._process.kill()
         self.close()
 

@@ -249,14 +249,15 @@ def test_a_truncated_file_is_refused(export, saved, kept):
     [b"", b"a text file\nof two lines\n", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\0" * 64],
 )
 def test_what_is_no_model_is_refused(saved, content):
-    with pytest.raises(ArtifactError, match=r"changed\.onnx is not") as raised:
+    expected = r"changed\.onnx is (empty: )?not a readable ONNX model"
+    with pytest.raises(ArtifactError, match=expected) as raised:
         inspect_onnx(saved(content))
     assert "\n" not in str(raised.value)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "missing.onnx", tmp_path):
-        with pytest.raises(ArtifactError, match=f"{path} is not a readable ONNX model"):
+        with pytest.raises(ArtifactError, match=f"{path} cannot be read: "):
             inspect_onnx(path)
 
 

@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from vggexport.formats.onnx.runner import OnnxRunner, session_options
+from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.formats.onnx.sessions import session_options
 from vggexport.formats.registry import load_exporter
 from vggexport.network.spec import MEAN_RGB
 

@@ -19,10 +19,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError, InputError, Unavailable
-from vggexport.formats.onnx import runner as onnx_runner
-from vggexport.formats.onnx.runner import CPU_PROVIDER, READINGS, OnnxRunner, bound_to
+from vggexport.formats.onnx import sessions
+from vggexport.formats.onnx.runner import OnnxRunner
+from vggexport.formats.onnx.sessions import bound_to
+from vggexport.formats.onnx.tapped_copy import READINGS
 from vggexport.formats.registry import load_exporter
 from vggexport.metrics.parity import sqnr_db
+from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -226,7 +229,7 @@ def test_a_device_has_input_and_output_bound(export, images):
 
 
 def test_a_session_on_a_device_is_prepared_there(export, images, monkeypatch):
-    monkeypatch.setattr(onnx_runner, "DEVICES", {"CPUExecutionProvider": "cpu"})
+    monkeypatch.setattr(sessions, "DEVICES", {"CPUExecutionProvider": "cpu"})
     with OnnxRunner(export()) as runner:
         prepared = runner.prepare(images)
         assert prepared.transfer is not None
@@ -374,8 +377,8 @@ def test_there_is_never_more_than_one_session(export, images, monkeypatch, preci
         held.append(runner._session)
         return real(*arguments)
 
-    real = onnx_runner.open_session
-    monkeypatch.setattr(onnx_runner, "open_session", open_session)
+    real = sessions.open_session
+    monkeypatch.setattr(sessions, "open_session", open_session)
     runner = OnnxRunner(export(precision))
     with runner:
         runner.activations(images, ["fc1"])
@@ -433,14 +436,14 @@ def test_convolutions_and_gemms_stay_integer_operators_when_they_are_read(
     export, images, names, tmp_path, monkeypatch
 ):
     written = tmp_path / "tapped.onnx"
-    real = onnx_runner.open_session
+    real = sessions.open_session
 
     def open_session(path, *arguments):
         if path.name == "tapped.onnx":
             shutil.copyfile(path, written)
         return real(path, *arguments)
 
-    monkeypatch.setattr(onnx_runner, "open_session", open_session)
+    monkeypatch.setattr(sessions, "open_session", open_session)
     with OnnxRunner(export("int8")) as runner:
         runner.activations(images, names)
         level = runner._session.get_session_options().graph_optimization_level

@@ -306,7 +306,7 @@ def test_a_file_that_was_cut_off(export, copied, share):
 )
 def test_no_model(tmp_path, content):
     (tmp_path / "net.onnx").write_bytes(content)
-    with pytest.raises(ArtifactError, match="not an ONNX model"):
+    with pytest.raises(ArtifactError, match="not a readable ONNX model"):
         OnnxWeights(tmp_path / "net.onnx")
 
 

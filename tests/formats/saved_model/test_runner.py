@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.errors import ArtifactError
 from vggexport.formats.registry import load_exporter
-from vggexport.formats.saved_model.runner import SavedModelRunner, reached, read_graph
+from vggexport.formats.saved_model.graph import reached, read_graph
+from vggexport.formats.saved_model.runner import SavedModelRunner
 
 ROUNDING = 1e-6
 """float32 sums of at most 128 products against float64 ones, relative to the largest value."""

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
@@ -194,14 +193,9 @@ class GoldenWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self._images.close()
-        if error is None:
+        if kind is None:
             probabilities = np.concatenate(self._probabilities).astype(np.float32)
             self._manifest["probabilities_sha256"] = _sha256(probabilities)
             self._manifest["images"] = self._known

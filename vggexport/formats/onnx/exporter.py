@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.artifact import METADATA_KEY
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
@@ -46,7 +46,9 @@ class OnnxExporter:
         arrays = _rewrite(model.graph, request)
         if artifact.precision is Precision.INT8_W4:
             model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
-        _describe(model, artifact)
+        model.producer_version = artifact.tools.get("vggexport", "")
+        model.doc_string = request.description
+        onnx.helper.set_model_props(model, {METADATA_KEY: artifact.embedded()})
         # The weights are still inputs here, typed and shaped, so the check costs kilobytes.
         onnx.checker.check_model(model, full_check=True)
         model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, request.taps))
@@ -73,9 +75,7 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
 
 def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
     precision, spec = request.artifact.precision, request.artifact.spec
-    if request.ranges is None:
-        raise InputError(f"{precision.value} needs activation ranges: calibrate")
-    activations = request.ranges.quantization()
+    activations = request.activations()
     if precision is Precision.INT8:
         use_int8(graph, spec.layers, activations)
         return bind_int8(spec, spec.weighted_layers, request.weights, activations)
@@ -89,12 +89,3 @@ def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[
         bind_int8(spec, convolutions, request.weights, activations),
         bind_int4_blocks(fully_connected, request.weights),
     )
-
-
-def _describe(model: onnx.ModelProto, artifact: Artifact) -> None:
-    model.producer_version = artifact.tools.get("vggexport", "")
-    model.doc_string = (
-        f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. Input: "
-        f"RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
-    )
-    onnx.helper.set_model_props(model, {METADATA_KEY: artifact.embedded()})

@@ -19,12 +19,11 @@ from onnx import helper
 
 from vggexport.errors import OutputError
 from vggexport.formats.exporter import SMALLER_FILE, BindingError
+from vggexport.formats.onnx.mapped_file import LENGTH_DELIMITED, field_number
 from vggexport.network.layers import INPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Largest message that protobuf reads."""
-
-_LENGTH_DELIMITED = 2
 
 
 def symbols(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
@@ -123,8 +122,7 @@ def _data_size(tensor: onnx.TensorProto) -> int:
 
 def _field_prefix(message: type, field: str, size: int) -> bytes:
     """Tag and length of a length-delimited field."""
-    number: int = message.DESCRIPTOR.fields_by_name[field].number  # type: ignore[attr-defined]
-    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(size)
+    return _varint(field_number(message, field) << 3 | LENGTH_DELIMITED) + _varint(size)
 
 
 def _varint(value: int) -> bytes:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import helper
 
-from vggexport.artifact import METADATA_KEY, Artifact
-from vggexport.errors import ArtifactError
-from vggexport.formats.onnx.runner import write_optimized
+from vggexport.formats.onnx.mapped_file import OnnxFile
+from vggexport.formats.onnx.sessions import write_optimized
 from vggexport.quantization.audit import Operator
 from vggexport.results.build import Inspection, TensorDescription
 
@@ -53,29 +50,20 @@ def inspect_onnx(path: Path) -> Inspection:
     Raises:
         ArtifactError: The file cannot be read, or is no ONNX model.
     """
-    model = _load(path)
+    file = OnnxFile(path)
+    model, described = file.model, file.artifact()
+    artifact = described and described.located(path)
     optimized = _optimized(path)
     dtypes = _dtypes(optimized)
-    artifact = _artifact(model, path)
     return Inspection(
         artifact=artifact,
         inputs=tuple(_describe(value) for value in model.graph.input),
         outputs=tuple(_describe(value) for value in model.graph.output),
         operators=tuple(_operator(node, dtypes) for node in optimized.graph.node),
-        parameters=_parameters(model, artifact),
+        parameters=artifact.spec.parameters if artifact else file.constants,
         size_bytes=path.stat().st_size,
         opset=next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), None),
     )
-
-
-def _load(path: Path) -> Any:
-    try:
-        model = onnx.load(path)
-    except (DecodeError, OSError) as error:
-        raise ArtifactError(f"{path} is not a readable ONNX model: {error}") from error
-    if not model.graph.node:
-        raise ArtifactError(f"{path} is not an ONNX model: it has no graph")
-    return model
 
 
 def _optimized(path: Path) -> Any:
@@ -84,14 +72,6 @@ def _optimized(path: Path) -> Any:
         written = Path(folder) / "optimized.onnx"
         write_optimized(path, written, exact_int8=False)
         return onnx.load(written)
-
-
-def _artifact(model: Any, path: Path) -> Artifact | None:
-    """What the file says of itself, with its size and digest; None for a file that is not ours."""
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    if METADATA_KEY not in properties:
-        return None
-    return Artifact.from_embedded(properties[METADATA_KEY], path).located(path)
 
 
 def _describe(value: Any) -> TensorDescription:
@@ -136,13 +116,6 @@ def _weights_dtype(node: Any, stored: str) -> str:
     """MatMulNBits packs the values of its kernel into bytes."""
     bits = next((a.i for a in node.attribute if a.name == "bits"), None)
     return stored if bits is None else f"uint{bits}"
-
-
-def _parameters(model: Any, artifact: Artifact | None) -> int:
-    """Trained values: those of the network, or all constants of a file that is not ours."""
-    if artifact is not None:
-        return artifact.spec.parameters
-    return sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def _dtype_name(data_type: int) -> str:

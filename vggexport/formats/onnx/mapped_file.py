@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
+from vggexport.formats.mapped import mapped
 
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 """Wire types: how a field's value is delimited."""
 
 _VARINT_BYTES = 10  # of the longest, which has 64 bits in groups of seven
@@ -68,17 +70,17 @@ class OnnxFile:
     _initializers: dict[str, _Initializer] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._bytes = _map(self.path)
+        self._bytes = mapped(self.path, "a readable ONNX model")
         self._initializers = {}
         self.model = onnx.ModelProto()
         try:
             self._parse_model()
         except (DecodeError, ValueError) as error:
             raise ArtifactError(
-                f"{self.path} is cut off, or not an ONNX model: {one_line(error)}"
+                f"{self.path} is not a readable ONNX model, or is cut off: {one_line(error)}"
             ) from error
         if not self.model.graph.node:
-            raise ArtifactError(f"{self.path} is not an ONNX model: it has no graph")
+            raise ArtifactError(f"{self.path} is not a readable ONNX model: it has no graph")
 
     def artifact(self) -> Artifact | None:
         """What the file says of itself, without its size and digest; None for a file not ours.
@@ -87,12 +89,15 @@ class OnnxFile:
             ArtifactError: It says so in a way that cannot be read.
         """
         properties = {entry.key: entry.value for entry in self.model.metadata_props}
-        if METADATA_KEY not in properties:
-            return None
-        return Artifact.from_embedded(properties[METADATA_KEY], self.path)
+        return Artifact.found_in(properties, self.path)
 
     def __contains__(self, name: str) -> bool:
         return name in self._initializers
+
+    @property
+    def constants(self) -> int:
+        """Number of values in all initializers."""
+        return sum(prod(entry.tensor.dims) for entry in self._initializers.values())
 
     def array(self, name: str) -> NDArray[Any]:
         """An initializer's values; a read-only view of the file where it stores them as bytes.
@@ -111,7 +116,7 @@ class OnnxFile:
         return np.frombuffer(part, dtype).reshape(tuple(tensor.dims))
 
     def _parse_model(self) -> None:
-        graph = _number(onnx.ModelProto, "graph")
+        graph = field_number(onnx.ModelProto, "graph")
         for part in self._fields(0, len(self._bytes)):
             if part.number == graph:
                 self._parse_graph(part)
@@ -119,7 +124,7 @@ class OnnxFile:
                 self.model.MergeFromString(self._bytes[part.begin : part.end])
 
     def _parse_graph(self, message: _Field) -> None:
-        initializer = _number(onnx.GraphProto, "initializer")
+        initializer = field_number(onnx.GraphProto, "initializer")
         for part in self._fields(message.value, message.end):
             if part.number == initializer:
                 self._parse_initializer(part)
@@ -127,7 +132,7 @@ class OnnxFile:
                 self.model.graph.MergeFromString(self._bytes[part.begin : part.end])
 
     def _parse_initializer(self, message: _Field) -> None:
-        raw_data = _number(onnx.TensorProto, "raw_data")
+        raw_data = field_number(onnx.TensorProto, "raw_data")
         tensor, raw = onnx.TensorProto(), None
         for part in self._fields(message.value, message.end):
             if part.number == raw_data:
@@ -145,7 +150,7 @@ class OnnxFile:
         while position < end:
             tag, value = self._varint(position)
             wire_type = tag & 0b111
-            if wire_type == _LENGTH_DELIMITED:
+            if wire_type == LENGTH_DELIMITED:
                 length, value = self._varint(value)
                 stop = value + length
             elif wire_type == _VARINT:
@@ -169,17 +174,7 @@ class OnnxFile:
         raise ValueError(f"no number at byte {position:,}")
 
 
-def _number(message: type, name: str) -> int:
+def field_number(message: type, name: str) -> int:
     """Number of a message's field."""
     number: int = message.DESCRIPTOR.fields_by_name[name].number  # type: ignore[attr-defined]
     return number
-
-
-def _map(path: Path) -> mmap.mmap:
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError as error:
-        raise ArtifactError(f"{path} is empty: not an ONNX model") from error
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error

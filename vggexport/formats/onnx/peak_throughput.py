@@ -9,10 +9,11 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from vggexport.formats.onnx.sessions import session_options
 from vggexport.metrics.best_time import best_seconds
+from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.precision import Precision
 
-CPU_PROVIDER = "CPUExecutionProvider"
 SIDES = {CPU_PROVIDER: 1024}
 DEVICE_SIDE = 8192
 """Of square matrices on a GPU: smaller ones do not fill it."""
@@ -59,9 +60,7 @@ class OnnxCeiling:
             return None
         operator, left, right = _TYPES[precision]
         graph = _graph(operator, left, np.ones((inner, columns), right), rows)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = self._threads
+        options = session_options(self._threads, exact_int8=False)
         session = onnxruntime.InferenceSession(graph, options, providers=[self._provider])
         if session.get_providers()[0] != self._provider:
             return None

@@ -21,7 +21,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.keras.model import build_architecture, call_layer, tensor_from
-from vggexport.formats.saved_model.runner import (
+from vggexport.formats.saved_model.graph import (
     ARTIFACT_FILE,
     GRAPH_FILE,
     LABELS_FILE,

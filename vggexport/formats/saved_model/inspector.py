@@ -12,7 +12,7 @@ from tensorflow.core.framework import op_def_pb2, types_pb2
 
 from vggexport.artifact import Artifact, files_of
 from vggexport.errors import ArtifactError
-from vggexport.formats.saved_model.runner import (
+from vggexport.formats.saved_model.graph import (
     SERVING_SIGNATURE,
     called_functions,
     node_name,

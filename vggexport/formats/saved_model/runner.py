@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,25 +11,24 @@ from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.framework import graph_pb2
-from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.runner import Images, Prepared, Runner, as_input
+from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.formats.saved_model.graph import (
+    LAYERS_SIGNATURE,
+    SERVING_SIGNATURE,
+    VARIABLES_PREFIX,
+    functions_called,
+    reached,
+    read_artifact,
+    read_graph,
+    saved_model_folder,
+)
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.system.stderr_capture import silenced_stderr
-
-GRAPH_FILE = "saved_model.pb"
-VARIABLES_PREFIX = "variables/variables"
-ARTIFACT_FILE = "assets.extra/vggexport.artifact.json"
-LABELS_FILE = "assets.extra/labels.txt"
-
-SERVING_SIGNATURE = "serving_default"
-LAYERS_SIGNATURE = "layers"
-"""Gives the output of every layer by its name."""
 
 OPERATORS = frozenset(
     {
@@ -48,91 +46,6 @@ OPERATORS = frozenset(
 
 _ERRORS = (tf.errors.OpError, ValueError, TypeError, KeyError)
 """What TensorFlow raises about a graph, its variables or an input."""
-
-
-def saved_model_folder(path: Path) -> Path:
-    """The directory of the graph: ``path`` itself, or the newest version in it.
-
-    TensorFlow Serving keeps versions in subdirectories that are named by numbers, and no other
-    directory beside them.
-
-    Raises:
-        ArtifactError: ``path`` is no directory.
-    """
-    try:
-        entries = [entry for entry in path.iterdir() if entry.is_dir()]
-    except OSError as error:
-        raise ArtifactError(f"{path} is not a SavedModel directory: {error.strerror}") from error
-    if entries and all(entry.name.isdecimal() for entry in entries):
-        return max(entries, key=lambda entry: int(entry.name))
-    return path
-
-
-def read_artifact(folder: Path) -> Artifact | None:
-    """What a directory says of itself, without its size and digest; None if it is not ours.
-
-    Raises:
-        ArtifactError: It says so in a way that cannot be read.
-    """
-    file = folder / ARTIFACT_FILE
-    if not file.exists():
-        return None
-    try:
-        return Artifact.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, ArtifactError) as error:
-        raise ArtifactError(f"{folder}: its {ARTIFACT_FILE} is damaged: {error}") from error
-
-
-def read_graph(folder: Path) -> Any:
-    """The graph with its signatures, as a ``MetaGraphDef``; no variable is read and nothing is run.
-
-    Raises:
-        ArtifactError: There is none that can be read.
-    """
-    try:
-        model = saved_model_pb2.SavedModel.FromString((folder / GRAPH_FILE).read_bytes())
-    except (DecodeError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ArtifactError(
-            f"{folder} is not a SavedModel that can be read: {GRAPH_FILE}: {reason}"
-        ) from error
-    for graph in model.meta_graphs:
-        if tf.saved_model.SERVING in graph.meta_info_def.tags:
-            return graph
-    raise ArtifactError(f"{folder} is not a SavedModel for inference: no graph is tagged serve")
-
-
-def reached(nodes: Iterable[Any], outputs: Iterable[str]) -> Iterator[Any]:
-    """The nodes that the outputs depend on, each behind its inputs.
-
-    Args:
-        nodes: ``NodeDef`` objects of one graph or function.
-        outputs: Names of nodes or of their tensors.
-    """
-    by_name = {node.name: node for node in nodes}
-    stack, seen = [node_name(output) for output in outputs][::-1], set()
-    while stack:
-        name = stack[-1]
-        if name not in seen:
-            seen.add(name)
-            inputs = map(node_name, by_name[name].input if name in by_name else ())
-            stack.extend([name for name in inputs if name not in seen][::-1])
-            continue
-        stack.pop()
-        if node := by_name.pop(name, None):  # a second time, or an argument of the function
-            yield node
-
-
-def node_name(tensor_name: str) -> str:
-    """The node of "node:0", "node:output:0" or, as a control input, "^node"."""
-    return tensor_name.removeprefix("^").partition(":")[0]
-
-
-def called_functions(node: Any) -> list[str]:
-    """Names of the functions that a node calls."""
-    attributes = node.attr.values()
-    names = [attribute.func.name for attribute in attributes if attribute.HasField("func")]
-    return names + [func.name for attribute in attributes for func in attribute.list.func]
 
 
 class SavedModelRunner(Runner):
@@ -188,9 +101,7 @@ class SavedModelRunner(Runner):
         try:
             values = self._session.run(fetches, {source.name: pixels})
         except _ERRORS as error:
-            raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
-            ) from error
+            raise does_not_run(self._path, images, one_line(error)) from error
         return dict(zip(wanted, values, strict=True))
 
     def provider_options(self) -> dict[str, str]:
@@ -223,20 +134,14 @@ class SavedModelRunner(Runner):
         """The images in the type that the signature takes, of a shape that it takes."""
         shape = tf.TensorShape(source.tensor_shape)
         if not shape.is_compatible_with(images.shape):
-            raise ArtifactError(
-                f"{self._path} does not run on images of shape {images.shape}: it takes {shape}"
-            )
+            raise does_not_run(self._path, images, f"it takes {shape}")
         return as_input(images, tf.as_dtype(source.dtype).as_numpy_dtype)
 
     def _check_signatures(self) -> None:
         serving = self._signatures[SERVING_SIGNATURE]  # a missing one is read as an empty one
         layers = self._signatures.get(LAYERS_SIGNATURE, serving)
-        if list(serving.outputs) != [OUTPUT_NAME] or not list(serving.inputs) == list(
-            layers.inputs
-        ) == [INPUT_NAME]:
-            raise ArtifactError(
-                f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
-            )
+        check_ends(self._path, [*serving.inputs, *serving.outputs])
+        check_ends(self._path, [*layers.inputs, OUTPUT_NAME])
 
     def _runnable(self, graph: Any) -> Any:
         """The part of the graph that restores variables and computes, and no node beside it.
@@ -250,7 +155,7 @@ class SavedModelRunner(Runner):
                 outputs += [tensor.name for tensor in self._signatures[name].outputs.values()]
         whole, part = graph.graph_def, graph_pb2.GraphDef(versions=graph.graph_def.versions)
         part.node.extend(reached(whole.node, outputs))
-        part.library.function.extend(_called(part.node, whole.library.function))
+        part.library.function.extend(functions_called(part.node, whole.library.function))
         for node in chain(part.node, *(f.node_def for f in part.library.function)):
             if node.op not in OPERATORS:
                 raise ArtifactError(
@@ -270,17 +175,6 @@ class SavedModelRunner(Runner):
         raise ArtifactError(
             f"{self._path} is not a SavedModel that TensorFlow reads: {one_line(failure)}"
         ) from failure
-
-
-def _called(nodes: Iterable[Any], functions: Iterable[Any]) -> Iterator[Any]:
-    """The functions that the nodes call, and those that these call, each once."""
-    uncalled = {function.signature.name: function for function in functions}
-    waiting = list(nodes)
-    while waiting:
-        for name in called_functions(waiting.pop()):
-            if function := uncalled.pop(name, None):
-                yield function
-                waiting += function.node_def
 
 
 def _open_session(graph: Any, saver: Any, variables: Path, threads: int) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.model_weights import ModelWeights
-from vggexport.formats.saved_model.runner import (
+from vggexport.formats.saved_model.graph import (
     SERVING_SIGNATURE,
     VARIABLES_PREFIX,
     called_functions,

@@ -27,34 +27,24 @@ class TfliteExporter:
             OSError: The file system's errors, as they are.
         """
         artifact = request.artifact
-        _check(request)
-        activations = request.ranges.quantization() if request.ranges else {}
+        activations = request.activations()
+        _check(artifact)
         graph = build_graph(artifact, activations)
         with path.open("w+b") as file:
             write_model(
                 file,
                 graph,
                 bind(artifact, request.weights, activations),
-                description=_description(artifact),
+                description=request.description,
                 metadata=metadata_buffers(artifact),
             )
         append_labels(path, artifact.labels)
 
 
-def _check(request: ExportRequest) -> None:
-    artifact = request.artifact
-    if artifact.precision.needs_ranges and request.ranges is None:
-        raise InputError(f"{artifact.precision.value} needs activation ranges: calibrate")
+def _check(artifact: Artifact) -> None:
     if artifact.full_integer and artifact.precision is not Precision.INT8:
         raise InputError(f"full integer is int8, not {artifact.precision.value}")
     if artifact.full_integer and artifact.input_dtype != "uint8":
         raise InputError(f"full integer takes uint8 images, not {artifact.input_dtype}")
     if artifact.precision is Precision.INT8_W4:
         check_divides(artifact.spec)
-
-
-def _description(artifact: Artifact) -> str:
-    return (
-        f"VGG-{artifact.spec.configuration} (arXiv 1409.1556), {artifact.precision.value}. Input: "
-        f"RGB 0...255, NHWC, {artifact.input_dtype}; the mean subtraction is inside."
-    )

@@ -6,7 +6,6 @@ every table, and that every buffer lies inside the file.
 
 from __future__ import annotations
 
-import mmap
 import shutil
 import struct
 from collections.abc import Iterable, Iterator
@@ -19,8 +18,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
+from vggexport.formats.mapped import mapped
 
 IDENTIFIER = b"TFL3"
 
@@ -92,7 +92,7 @@ class TfliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._bytes = _map(path)
+        self._bytes = mapped(path, "a TFLite model")
         if self._bytes[_OFFSET_BYTES : 2 * _OFFSET_BYTES] != IDENTIFIER:
             raise ArtifactError(f"{path} is not a TFLite model: it does not begin like one")
         try:
@@ -159,9 +159,7 @@ class TfliteFile:
         Raises:
             ArtifactError: It says so in a way that cannot be read.
         """
-        if METADATA_KEY not in self.metadata:
-            return None
-        return Artifact.from_embedded(self.metadata[METADATA_KEY], self.path)
+        return Artifact.found_in(self.metadata, self.path)
 
     def write_with_outputs(self, tensors: Iterable[TfliteTensor], path: Path) -> None:
         """Writes a copy whose outputs are other tensors.
@@ -257,13 +255,3 @@ def _blocks(quantization: Any) -> tuple[int, int]:
     table = quantization.Details()
     details.Init(table.Bytes, table.Pos)
     return int(details.BlockSize()), int(details.Scales())
-
-
-def _map(path: Path) -> mmap.mmap:
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError as error:
-        raise ArtifactError(f"{path} is empty: not a TFLite model") from error
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error

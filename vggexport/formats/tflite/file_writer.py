@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from vggexport.errors import OutputError
 from vggexport.formats.exporter import SMALLER_FILE, BindingError
 from vggexport.formats.tflite.bound_weights import Value
+from vggexport.formats.tflite.file_reader import IDENTIFIER
 from vggexport.formats.tflite.graph import Graph, Operator, Tensor
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Largest flatbuffer: its offsets have 32 bits, one of them a sign."""
 
-IDENTIFIER = b"TFL3"
 SIGNATURE = "serving_default"
 SCHEMA_VERSION = 3
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.runner import Images, Prepared, Runner, as_input
+from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteTensor
-from vggexport.network.layers import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME
+from vggexport.network.layers import MEAN_SUBTRACTION_NAME, OUTPUT_NAME
 from vggexport.system.process import usable_cores
 from vggexport.system.stderr_capture import silenced_stderr
 
@@ -47,10 +47,7 @@ class TfliteRunner(Runner):
     def __enter__(self) -> Self:
         file = TfliteFile(self._path)
         ends = file.signature
-        if set(ends) != {INPUT_NAME, OUTPUT_NAME}:
-            raise ArtifactError(
-                f"{self._path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
-            )
+        check_ends(self._path, ends)
         self._interpreter = self._open(self._path)
         self.artifact = file.artifact()
         self._layers = _layers(file, self.artifact)
@@ -117,7 +114,7 @@ class TfliteRunner(Runner):
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise self._does_not_run(images, error) from error
+            raise does_not_run(self._path, images, one_line(error)) from error
 
     def _fill(self, images: Images) -> None:
         """Puts the images into the input tensor, which gets their number."""
@@ -130,12 +127,7 @@ class TfliteRunner(Runner):
                 self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(source["index"], pixels)
         except (ValueError, RuntimeError) as error:
-            raise self._does_not_run(images, error) from error
-
-    def _does_not_run(self, images: Images, error: Exception) -> ArtifactError:
-        return ArtifactError(
-            f"{self._path} does not run on images of shape {images.shape}: {one_line(error)}"
-        )
+            raise does_not_run(self._path, images, one_line(error)) from error
 
     def _check_shape(self, given: tuple[int, ...], declared: tuple[int, ...]) -> None:
         """LiteRT would take another size of image, and make further images of it to flatten it."""

@@ -16,7 +16,7 @@ from vggexport.artifact import Artifact, files_of
 from vggexport.errors import Advice, ArtifactError, InputError, Unavailable
 from vggexport.formats.registry import FORMATS, KERAS, format_of, is_model, load_runner
 from vggexport.formats.runner import Images, Prepared, Runner
-from vggexport.metrics.placement import Placement, place
+from vggexport.metrics.placement import CPU_PROVIDER, Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.network import NetworkOptions, open_network
@@ -29,8 +29,6 @@ from vggexport.weights import SpecRequest
 
 PLACE = f"{__name__}:Contestant"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-CPU_PROVIDER = "CPUExecutionProvider"
-"""Of ONNX Runtime; other runtimes have one provider, which has no name to ask for."""
 
 TRANSFERS = 10
 _PER_MS = 10**6

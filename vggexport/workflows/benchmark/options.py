@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import is_model
+from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.metrics.timing import MIN_LAUNCHES, Scenario
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS
@@ -23,7 +24,6 @@ DEFAULT_WARM_UP = 3
 DEFAULT_MAX_REGRESSION = 0.05
 
 CPU, CUDA = DEVICES = ("cpu", "cuda")
-CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
 JSON_SUFFIX = ".json"

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from vggexport.errors import VggExportError
+from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.precision import Precision
-from vggexport.results.benchmark import CPU_PROVIDER, Ceiling
+from vggexport.results.benchmark import Ceiling
 from vggexport.system.child_process import Remote
 
 CEILINGS: Mapping[str, str] = {

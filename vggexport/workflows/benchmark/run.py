@@ -7,10 +7,9 @@ from dataclasses import replace
 from itertools import groupby
 
 from vggexport.errors import Advice
-from vggexport.metrics.placement import Placement
+from vggexport.metrics.placement import CPU_PROVIDER, Placement
 from vggexport.metrics.timing import paired_ratio
 from vggexport.results.benchmark import (
-    CPU_PROVIDER,
     BenchmarkComparison,
     BenchmarkReport,
     BenchmarkResult,

@@ -1,0 +1,163 @@
+"""Sessions of ONNX Runtime, and what it says where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from vggexport.errors import ArtifactError, Unavailable, one_line
+from vggexport.formats.runner import Prepared
+from vggexport.metrics.placement import CPU_PROVIDER, reason_not_started
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.system.stderr_capture import captured_stderr
+
+DEVICES: Mapping[str, str] = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
+"""ONNX Runtime's names for the memory of providers that have their own."""
+
+_ERRORS_ONLY = 3
+
+RUNTIME_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoadCanceled,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    UnicodeDecodeError,  # its own message quotes a broken file's bytes
+)
+"""What ONNX Runtime raises about a file or an input; they share no base class of their own."""
+
+_PROVIDER_ERRORS = (RuntimeError, ort_errors.EPFail)
+"""What it raises about an execution provider that does not start."""
+
+EXACT_INT8 = ("session.x64quantprecision", "1")
+"""Session option without which int8 answers are wrong on x86-64 CPUs that lack VNNI: their kernels
+for uint8 times int8 add pairs of products in 16 bits, which saturates. With it ONNX Runtime
+computes uint8 times uint8 there, the same integers in 1.6 times the seconds; where no kernel
+saturates it changes nothing (onnxruntime_session_options_config_keys.h)."""
+
+
+def session_options(threads: int, *, exact_int8: bool = True) -> Any:
+    """Options of a quiet session; 0 threads lets ONNX Runtime take one a core."""
+    options = onnxruntime.SessionOptions()
+    if exact_int8:
+        options.add_session_config_entry(*EXACT_INT8)
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    return options
+
+
+def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
+    """A session on a model file.
+
+    ONNX Runtime falls back to the CPU with a log line only, so what it really took is compared with
+    what was asked for.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot read the file.
+        Unavailable: The execution provider is not to be had here.
+    """
+    if provider not in (offered := onnxruntime.get_available_providers()):
+        raise Unavailable(
+            f"execution provider {provider} is not in this onnxruntime, which offers "
+            f"{', '.join(offered)}: for CUDA, pip install 'vggexport[gpu]'"
+        )
+    session, failure, printed = _start(path, options, provider)
+    reason = reason_not_started(printed)
+    if isinstance(failure, RUNTIME_ERRORS) and not (reason and provider != CPU_PROVIDER):
+        raise ArtifactError(
+            f"{path} is not a model that ONNX Runtime reads: {one_line(failure)}"
+        ) from failure
+    if failure or provider not in session.get_providers():
+        said = reason or (one_line(failure) if failure else "ONNX Runtime does not say why")
+        raise Unavailable(
+            f"execution provider {provider} did not start: {said}; check the driver and the "
+            "provider's libraries"
+        ) from failure
+    return session
+
+
+def _start(path: Path, options: Any, provider: str) -> tuple[Any, Exception | None, str]:
+    """A session or what was raised instead, and what was printed meanwhile."""
+    session, failure = None, None
+    with captured_stderr() as printed:
+        try:
+            if provider in DEVICES:
+                _preload_cuda()
+            session = onnxruntime.InferenceSession(
+                path,
+                options,
+                providers=[provider],
+                enable_fallback=0,  # it would print, and fall back to the CPU
+            )
+        except (*RUNTIME_ERRORS, *_PROVIDER_ERRORS) as error:
+            failure = error
+    return session, failure, f"{printed[0]} {failure or ''}"
+
+
+def _preload_cuda() -> None:
+    """Loads the CUDA libraries that pip installed, which are where the linker does not look.
+
+    What is missing is told by the provider, so what this prints is not shown.
+    """
+    if hasattr(onnxruntime, "preload_dlls"):  # in onnxruntime-gpu, and in others since 1.21
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+
+
+def write_optimized(path: Path, written: Path, *, exact_int8: bool = True) -> None:
+    """Writes a file's graph as ONNX Runtime optimizes it for the CPU, layouts left as they are.
+
+    Args:
+        path: The file.
+        written: Where to.
+        exact_int8: As it computes on this processor (:data:`EXACT_INT8`); False for the graph of
+            every processor.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot read the file, or not write the other.
+    """
+    options = session_options(threads=1, exact_int8=exact_int8)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(written)
+    open_session(path, options)
+
+
+def bound_to(session: Any, device: str, pixels: NDArray[Any]) -> Prepared:
+    """Runs with input and output in a device's memory, and the copies to and from it apart.
+
+    Args:
+        session: On that device.
+        device: ONNX Runtime's name of its memory.
+        pixels: The input as the session takes it.
+    """
+    binding = session.io_binding()
+    there = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, device, 0)
+    binding.bind_ortvalue_input(INPUT_NAME, there)
+    binding.bind_output(OUTPUT_NAME, device, 0)
+
+    def run() -> None:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    def transfer() -> None:
+        there.update_inplace(pixels)
+        binding.synchronize_inputs()
+        binding.copy_outputs_to_cpu()
+
+    def probabilities() -> NDArray[np.float32]:
+        run()
+        return np.array(binding.copy_outputs_to_cpu()[0], np.float32)
+
+    return Prepared(run, probabilities, transfer)
