@@ -52,7 +52,7 @@ class FileFormat:
 
 
 _KERAS = FileFormat(
-    "vggexport.weights.keras_h5:read_keras", (Content.HDF5, Content.KERAS), layout="keras"
+    "vggexport.weights.keras.archive:read_keras", (Content.HDF5, Content.KERAS), layout="keras"
 )
 _TORCH = FileFormat(
     "vggexport.weights.torch_file:read_torch",

@@ -7,8 +7,7 @@ Three ways of writing down a model, told apart by what is inside:
   ``keras.applications`` downloads) or in ``model_weights`` (``model.save("….h5")``).
 * Keras 3 HDF5: ``layers/<class>_<number>/vars/<index>``, the layer's name in the attribute ``name``
   of ``vars`` (Keras before 3.6 wrote none); numbers count in the model's order.
-* ``.keras``: a zip with such an HDF5 file beside ``config.json``, which is not looked at: turning
-  it into objects could run code.
+* ``.keras``: a zip with such an HDF5 file beside ``config.json``, which ``network`` reads as data.
 
 Names come out as ``<layer>/kernel`` and ``<layer>/bias``. Only data inside the file is read: links
 and data sets that lead to other files are refused.
