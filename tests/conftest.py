@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
@@ -17,12 +18,27 @@ from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
+from vggexport.results.schemas import json_schema
 
 TINY = VGGSpec(
     "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=64, input_size=16
 )
 PIXEL_SCALE = 60.0
 """About the standard deviation of pixels: dividing by it leaves the softmax unsaturated."""
+
+
+def _closed(schema: object) -> object:
+    """The same schema where objects have no keys but those that it names; a spec may have more."""
+    if isinstance(schema, dict):
+        names = {"additionalProperties": False} if "properties" in schema else {}
+        return names | {key: _closed(value) for key, value in schema.items()}
+    return [_closed(part) for part in schema] if isinstance(schema, list) else schema
+
+
+@pytest.fixture(scope="session")
+def closed_schema() -> Callable[[str], Draft202012Validator]:
+    """(command) -> what its JSON documents are, without the further keys that others may have."""
+    return cache(lambda command: Draft202012Validator(_closed(json_schema(command))))
 
 
 @pytest.fixture(scope="session")

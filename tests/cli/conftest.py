@@ -87,9 +87,19 @@ def invoke(*arguments: object) -> Outcome:
 
 
 @pytest.fixture(scope="session")
-def run() -> Callable[..., Outcome]:
-    """``run("onnx", "--json")`` in this process, the signal handler put back afterwards."""
-    return invoke
+def run(closed_schema) -> Callable[..., Outcome]:
+    """``run("onnx", "--json")`` in this process, the signal handler put back afterwards.
+
+    Every JSON document is held to its schema, whatever a test is about.
+    """
+
+    def checked(*arguments: object) -> Outcome:
+        outcome = invoke(*arguments)
+        if "--json" in arguments and outcome.stdout:
+            closed_schema(arguments[0]).validate(json.loads(outcome.stdout))
+        return outcome
+
+    return checked
 
 
 @pytest.fixture(scope="session")

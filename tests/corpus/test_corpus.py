@@ -226,6 +226,31 @@ def test_no_key_is_renamed_or_gone(name, again):
     assert set(key_paths(old_document(name))) - set(key_paths(done.json)) == set()
 
 
+def declared(document: Any, schema: Any, definitions: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects of a document, each with its keys that the schema requires, once a list."""
+    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for choice in schema.get("anyOf", ()):
+        yield from declared(document, choice, definitions)
+    if isinstance(document, dict) and "properties" in schema:
+        for key in schema["required"]:
+            yield document, key
+            yield from declared(document[key], schema["properties"][key], definitions)
+    elif isinstance(document, list) and document and isinstance(schema.get("items"), dict):
+        yield from declared(document[0], schema["items"], definitions)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_document_is_as_its_schema_says(name, again, closed_schema):
+    validator, document = closed_schema(LINES[name].arguments[0]), again(name).json
+    validator.validate(document)
+    keys = list(declared(document, validator.schema, validator.schema["$defs"]))
+    assert len(keys) > len(document)
+    for owner, key in keys:
+        value = owner.pop(key)
+        assert not validator.is_valid(document), f"without {key} of {list(owner)}"
+        owner[key] = value
+
+
 @pytest.mark.parametrize("name", STABLE)
 def test_a_document_says_the_same(name, again):
     assert list(changes(old_document(name), again(name).json)) == []

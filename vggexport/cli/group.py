@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from vggexport.cli import wording
 from vggexport.cli.configuration import read_configuration
 from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
-from vggexport.system.registry import resolve
+from vggexport.system.registry import resolve, suggestion
 
 COMMANDS: Mapping[str, str] = {
     "summary": "vggexport.cli.summary:summary",
@@ -34,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "bundle": "vggexport.cli.bundle:bundle",
     "check-bundle": "vggexport.cli.check_bundle:check_bundle",
     "diff": "vggexport.cli.diff:diff",
+    "schema": "vggexport.cli.schema:schema",
 }
 """Every command, in the order of use; imported when it is called or listed."""
 
@@ -73,9 +73,7 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(COMMANDS)}"
-            raise click.UsageError(f"no command {name!r}: {hint}", ctx)
+            raise click.UsageError(f"no command {name!r}: {suggestion(name, COMMANDS)}", ctx)
         found = super().resolve_command(ctx, args)
         self.running = found[1]
         return found

@@ -6,10 +6,11 @@ the layer contracts follow.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def resolve(place: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known: the nearest, or any of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+
+
 def load(registry: Mapping[str, str], name: str) -> Any:
     """The attribute that ``registry`` names for ``name``.
 
@@ -59,7 +66,7 @@ def load(registry: Mapping[str, str], name: str) -> Any:
         Unavailable: A package that it needs is not installed.
     """
     if name not in registry:
-        raise InputError(f"{name!r} is not known: choose from {', '.join(registry)}")
+        raise InputError(f"{name!r} is not known: {suggestion(name, registry)}")
     _set_up_tensorflow()
     try:
         with silenced_stderr():
