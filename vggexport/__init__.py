@@ -1,8 +1,30 @@
-"""Export and edge deployment of VGG networks.
+"""Export and edge deployment of VGG networks: every command as a function.
 
-``export``, ``verify``, ``benchmark`` and the other commands are functions here, from options to the
-result that the command prints. Importing this package imports no TensorFlow, ONNX Runtime or
-LiteRT; each name is imported when it is first used.
+Each returns the result that the command prints, a frozen value; ``to_json()`` is its ``--json``.
+
+>>> from pathlib import Path
+>>> import vggexport
+>>> files = vggexport.export(
+...     vggexport.NetworkOptions(weights="weights.safetensors"),
+...     vggexport.CalibrationOptions(data="images", samples=16),
+...     vggexport.ExportOptions(formats=("onnx", "tflite"), folder=Path("out")),
+... )
+>>> [file.artifact.path for file in files.kept]
+['out/vgg_d.onnx', 'out/vgg_d_int8.onnx', 'out/vgg_d.tflite', 'out/vgg_d_int8.tflite']
+>>> parity = vggexport.verify(["out/vgg_d.onnx", "out/vgg_d_int8.tflite"], data="images")
+>>> parity.passed, parity.candidates[0].runner.precision.value
+(True, 'int8')
+>>> speed = vggexport.benchmark(["out/vgg_d.onnx"], runs=3, duration_s=0.0, launches=1)
+>>> speed.to_json()["results"][0]["latency_ms"]["p50"] > 0
+True
+
+A function whose options are one value, such as :class:`VerifyOptions`, takes its fields as well, as
+here; with the value itself it takes a ``progress`` beside it, and is silent without one. Whatever
+cannot be done raises a :class:`VggExportError` with one clear line. ``to_json()`` of a result keeps
+to ``json_schema("verify")`` and the like.
+
+Importing this package imports no TensorFlow, ONNX Runtime or LiteRT, nor numpy; each name is
+imported when it is first used.
 """
 
 from __future__ import annotations
@@ -11,15 +33,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vggexport.errors import VggExportError as VggExportError
-from vggexport.network.spec import MEAN_RGB as MEAN_RGB
-from vggexport.network.spec import VGGSpec as VGGSpec
-from vggexport.precision import Precision as Precision
 
 if TYPE_CHECKING:
+    from vggexport.network.spec import MEAN_RGB as MEAN_RGB
+    from vggexport.network.spec import VGGSpec as VGGSpec
     from vggexport.opening.calibration_images import CalibrationOptions as CalibrationOptions
     from vggexport.opening.models import RunOptions as RunOptions
     from vggexport.opening.network import NetworkOptions as NetworkOptions
     from vggexport.opening.network import summarize as summarize
+    from vggexport.precision import Precision as Precision
+    from vggexport.results.schemas import json_schema as json_schema
     from vggexport.workflows.benchmark.options import BenchmarkOptions as BenchmarkOptions
     from vggexport.workflows.benchmark.run import benchmark as benchmark
     from vggexport.workflows.build.run import BuildOptions as BuildOptions
@@ -45,6 +68,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "MEAN_RGB": "network.spec",
+    "VGGSpec": "network.spec",
+    "Precision": "precision",
+    "json_schema": "results.schemas",
     "RunOptions": "opening.models",
     "NetworkOptions": "opening.network",
     "summarize": "opening.network",

@@ -13,6 +13,7 @@ from vggexport.cli.value_types import DYNAMIC
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
+from vggexport.workflows.build.several import ExportOptions
 from vggexport.workflows.verify import DEFAULT_IMAGES
 
 HEAVY = (
@@ -100,6 +101,12 @@ def test_calibration_literals_are_those_of_the_package():
     assert option("verify", "images").default == DEFAULT_IMAGES
     assert option("onnx", "calibration_data").default == calibration.SYNTHETIC
     assert CalibrationOptions().data == calibration.SYNTHETIC
+
+
+def test_export_literals_are_those_of_the_package():
+    defaults = ExportOptions()
+    assert option("export", "formats").default == ",".join(defaults.formats)
+    assert option("export", "precisions").default == ",".join(defaults.precisions)
 
 
 def test_network_literals_are_those_of_the_package():

@@ -28,6 +28,7 @@ from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.metrics.parity import compare
 from vggexport.results.bundle import AnswerCheck, BundleCheckReport, Integrity, PreprocessingCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+from vggexport.system.options import takes
 from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
@@ -52,6 +53,7 @@ class BundleCheckOptions:
     threads: int = 0
 
 
+@takes(BundleCheckOptions)
 def check_bundle(
     options: BundleCheckOptions, progress: Progress | None = None
 ) -> BundleCheckReport:

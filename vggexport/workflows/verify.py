@@ -33,6 +33,7 @@ from vggexport.opening.models import (
 )
 from vggexport.opening.seen_images import count_seen, note_seen
 from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport
+from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
@@ -66,7 +67,7 @@ class VerifyOptions:
         force: Replace that if it exists.
     """
 
-    artifacts: tuple[str, ...]
+    artifacts: tuple[str, ...] | list[str]
     reference: str | None = None
     data: str = calibration.SYNTHETIC
     images: int = DEFAULT_IMAGES
@@ -106,7 +107,7 @@ class VerifyOptions:
             InputError: There are no two.
         """
         if self.golden or self.answers:
-            return self.artifacts
+            return tuple(self.artifacts)
         reference = self.reference or self.artifacts[0]
         if reference == KERAS:
             reference = next((a for a in self.artifacts if not is_model(a)), KERAS)
@@ -118,6 +119,7 @@ class VerifyOptions:
         return sources
 
 
+@takes(VerifyOptions)
 def verify(
     options: VerifyOptions,
     progress: Progress | None = None,

@@ -52,7 +52,7 @@ class BenchmarkOptions:
         seed: Of the images.
     """
 
-    artifacts: tuple[str, ...]
+    artifacts: tuple[str, ...] | list[str]
     device: str = CPU
     provider: str | None = None
     batches: tuple[int, ...] = (1,)

@@ -19,6 +19,7 @@ from vggexport.results.benchmark import (
 )
 from vggexport.system.gpu import Gpu, read_gpu
 from vggexport.system.machine import Machine, read_machine
+from vggexport.system.options import takes
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
@@ -32,6 +33,7 @@ MORE_CERTAIN = (
 )
 
 
+@takes(BenchmarkOptions)
 def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> BenchmarkReport:
     """Measures all artifacts with each number of threads and each batch.
 

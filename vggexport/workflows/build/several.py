@@ -30,8 +30,8 @@ class ExportOptions:
         batch: Images at a time; None for what each format has where nothing is asked for.
     """
 
-    formats: tuple[str, ...]
-    precisions: tuple[Precision, ...]
+    formats: tuple[str, ...] = ("savedmodel", "onnx", "tflite")
+    precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.INT8)
     folder: Path | None = None
     input_dtype: str = "float32"
     batch: int | None = None

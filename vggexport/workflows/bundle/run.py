@@ -43,6 +43,7 @@ from vggexport.opening.file_check import TOLERANCES, tolerance_between
 from vggexport.results.bundle import AnswerCheck, BundleReport, FileSize, SizeGate
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import registry
+from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
@@ -77,7 +78,7 @@ class BundleOptions:
         force: Replace an existing output.
     """
 
-    artifacts: tuple[Path, ...]
+    artifacts: tuple[Path, ...] | list[Path]
     output: Path
     layout: str = PLAIN
     reports: tuple[Path, ...] = ()
@@ -99,6 +100,7 @@ class BundleOptions:
             raise InputError(f"golden file {self.golden} brings the images", leave_out)
 
 
+@takes(BundleOptions)
 def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleReport:
     """Packs models with labels, preprocessing, golden images, manifest, model card and examples.
 

@@ -27,6 +27,7 @@ from vggexport.results.evaluate import (
 )
 from vggexport.results.verify import Guess
 from vggexport.system import registry
+from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.workflows.evaluate.predictions import (
@@ -60,7 +61,7 @@ class EvaluateOptions:
         engine: What spreads the work; how networks run, and ``strict``, come from here.
     """
 
-    artifacts: tuple[str, ...]
+    artifacts: tuple[str, ...] | list[str]
     data: Path
     table: Path | None = None
     labels: Path | None = None
@@ -80,6 +81,7 @@ class EvaluateOptions:
             )
 
 
+@takes(EvaluateOptions)
 def evaluate(
     options: EvaluateOptions,
     progress: Progress | None = None,

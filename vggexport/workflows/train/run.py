@@ -18,6 +18,7 @@ from vggexport.opening.calibration_images import translated
 from vggexport.opening.network import NetworkOptions
 from vggexport.results.train import TrainingReport
 from vggexport.system import registry
+from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Silent, Steps
@@ -93,6 +94,7 @@ class TrainOptions:
         return None if self.validation_data else place.with_name(f"{place.stem}.validation.csv")
 
 
+@takes(TrainOptions)
 def train(
     options: TrainOptions,
     progress: Progress | None = None,
