@@ -92,7 +92,7 @@ def test_classes_that_are_too_small(run, tiny, data, workplace, count):
 
 KILLED = """
 import sys
-from vggexport import spec
+from vggexport.network import spec
 spec.TABLE_1["A"] = "conv3-4 conv1-6 | conv3-8"
 from vggexport.cli import main
 main(sys.argv[1:])
