@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from calibration.preprocessing import crop
+
 
 def random_crop(
     image: Image.Image,
@@ -38,12 +40,5 @@ def random_crop(
     width, height = (max(size, round(side * scale)) for side in image.size)
     left, top = (int(random.integers(0, room - size + 1)) for room in (width, height))
     mirrored = bool(random.integers(2)) and flip
-    horizontal, vertical = image.width / width, image.height / height
-    box = (
-        left * horizontal,
-        top * vertical,
-        min((left + size) * horizontal, image.width),
-        min((top + size) * vertical, image.height),
-    )
-    crop = np.array(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
-    return np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop
+    square = crop(image, size, (width, height), (left, top))
+    return np.ascontiguousarray(square[:, ::-1]) if mirrored else square

@@ -18,7 +18,7 @@ _CHUNK_VALUES = 1 << 16  # what is worked on at once stays in the processor's ca
 
 
 class Extremes:
-    """Running minimum and maximum.
+    """The smallest and the largest value.
 
     Attributes:
         low: Smallest value so far, infinity before the first.
@@ -29,7 +29,7 @@ class Extremes:
         self.low = np.inf
         self.high = -np.inf
 
-    def add(self, values: NDArray[Any]) -> None:
+    def observe(self, values: NDArray[Any]) -> None:
         """Takes in values of any shape; none at all changes nothing.
 
         Raises:
@@ -45,8 +45,7 @@ class Extremes:
             )
         self.low, self.high = min(self.low, low), max(self.high, high)
 
-    @property
-    def around_zero(self) -> tuple[float, float]:
+    def range(self) -> tuple[float, float]:
         """Smallest range that has all values and zero.
 
         Raises:
@@ -82,7 +81,7 @@ class StreamingHistogram:
         self.zeros = 0
         self.extremes = Extremes()
 
-    def add(self, values: NDArray[np.float32]) -> None:
+    def observe(self, values: NDArray[np.float32]) -> None:
         """Counts values of any shape.
 
         Raises:
@@ -91,7 +90,7 @@ class StreamingHistogram:
         flat = np.asarray(values, dtype=np.float32).reshape(-1)
         if flat.size == 0:
             return
-        self.extremes.add(flat)
+        self.extremes.observe(flat)
         self._grow(max(-self.extremes.low, self.extremes.high))
         self.zeros += flat.size - int(np.count_nonzero(flat))
         edges = (*range(0, flat.size, _CHUNK_VALUES), flat.size)

@@ -44,40 +44,18 @@ class RangeObserver(Protocol):
         """
 
 
-class MinMaxObserver:
-    """The smallest and the largest value."""
-
-    def __init__(self) -> None:
-        self._extremes = Extremes()
-
-    def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch; see :meth:`RangeObserver.observe`."""
-        self._extremes.add(values)
-
-    def range(self) -> tuple[float, float]:
-        """Smallest and largest value, widened to contain zero."""
-        return self._extremes.around_zero
-
-
-class HistogramObserver(ABC):
+class HistogramObserver(StreamingHistogram, ABC):
     """Base of the observers that leave out some of the values."""
-
-    def __init__(self) -> None:
-        self.histogram = StreamingHistogram()
-
-    def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch; see :meth:`RangeObserver.observe`."""
-        self.histogram.add(values)
 
     def range(self) -> tuple[float, float]:
         """The chosen range, never wider than the values."""
-        lowest, highest = self.histogram.extremes.around_zero
+        lowest, highest = self.extremes.range()
         if lowest == highest:
             return lowest, highest
         low, high = self._search()
         low, high = max(lowest, min(low, 0.0)), min(highest, max(high, 0.0))
         # Less than a bin: nearly all values are zero, and the others would all be clipped.
-        return (low, high) if high - low > self.histogram.width else (lowest, highest)
+        return (low, high) if high - low > self.width else (lowest, highest)
 
     @abstractmethod
     def _search(self) -> tuple[float, float]:
@@ -107,12 +85,11 @@ class PercentileObserver(HistogramObserver):
 
     def _value_at(self, percent: float) -> float:
         """The inverse of the cumulative distribution, linear within a bin."""
-        histogram = self.histogram
-        cumulative = np.concatenate(([0], np.cumsum(histogram.counts)))
-        rank = max(percent / 100 * histogram.total, 1)
+        cumulative = np.concatenate(([0], np.cumsum(self.counts)))
+        rank = max(percent / 100 * self.total, 1)
         bin_index = int(np.searchsorted(cumulative, rank)) - 1
-        share = (rank - cumulative[bin_index]) / histogram.counts[bin_index]
-        return float(histogram.edges[bin_index] + share * histogram.width)
+        share = (rank - cumulative[bin_index]) / self.counts[bin_index]
+        return float(self.edges[bin_index] + share * self.width)
 
 
 class MSEObserver(HistogramObserver):
@@ -124,12 +101,12 @@ class MSEObserver(HistogramObserver):
     """
 
     def _search(self) -> tuple[float, float]:
-        lowest, highest = self.histogram.extremes.around_zero
+        lowest, highest = self.extremes.range()
         fractions = np.linspace(0, 1, SEARCH_STEPS + 1)
         lows, highs = lowest * fractions, highest * fractions
-        low_errors, below = self._clipping(-lows, -self.histogram.centres)
-        high_errors, above = self._clipping(highs, self.histogram.centres)
-        rounded = self.histogram.total - self.histogram.zeros - below[:, None] - above[None, :]
+        low_errors, below = self._clipping(-lows, -self.centres)
+        high_errors, above = self._clipping(highs, self.centres)
+        rounded = self.total - self.zeros - below[:, None] - above[None, :]
         step = (highs[None, :] - lows[:, None]) / (LEVELS - 1)
         errors = low_errors[:, None] + high_errors[None, :] + rounded * step**2 / 12
         best_low, best_high = np.unravel_index(np.argmin(errors), errors.shape)
@@ -140,7 +117,7 @@ class MSEObserver(HistogramObserver):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """For each limit, the summed squared distance of the values beyond it, and their number."""
         excess = np.maximum(centres[None, :] - limits[:, None], 0)
-        counts = self.histogram.counts.astype(np.float64)
+        counts = self.counts.astype(np.float64)
         return excess**2 @ counts, (excess > 0) @ counts
 
 
@@ -154,8 +131,8 @@ class EntropyObserver(HistogramObserver):
     """
 
     def _search(self) -> tuple[float, float]:
-        counts = self.histogram.counts.astype(np.float64)
-        counts[SIDE_BINS] -= self.histogram.zeros
+        counts = self.counts.astype(np.float64)
+        counts[SIDE_BINS] -= self.zeros
         occupied = np.flatnonzero(counts)
         first, last = min(occupied[0], SIDE_BINS), max(occupied[-1] + 1, SIDE_BINS)
         peak = int(max(SIDE_BINS - first, last - SIDE_BINS))
@@ -165,7 +142,7 @@ class EntropyObserver(HistogramObserver):
             for threshold in thresholds
         ]
         best = min(ranges, key=lambda bounds: divergence(counts, *bounds))  # the widest of equals
-        edges = self.histogram.edges
+        edges = self.edges
         return float(edges[best[0]]), float(edges[best[1]])
 
 
@@ -201,7 +178,7 @@ def divergence(counts: NDArray[np.float64], first: int, last: int) -> float:
 
 
 OBSERVERS: Mapping[str, type[RangeObserver]] = {
-    "minmax": MinMaxObserver,
+    "minmax": Extremes,
     "percentile": PercentileObserver,
     "entropy": EntropyObserver,
     "mse": MSEObserver,

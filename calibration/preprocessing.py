@@ -23,8 +23,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 SHORT_SIDE_RATIO = 256 / 224
 
-# Pillow's decoders meet damaged files with nearly any of the built-in errors.
-_DECODING_ERRORS = (
+DECODING_ERRORS = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -38,6 +37,8 @@ _DECODING_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+"""What Pillow's decoders meet damaged, odd and huge files with: nearly any built-in error."""
+
 _INTEGER_SCALES = (255.0, 65535.0)
 _FLOAT_SCALES = (1.0, 255.0, 65535.0)
 
@@ -92,7 +93,7 @@ def decode_bytes(data: bytes, *, label: str) -> Image.Image:
     except UnidentifiedImageError as error:  # its own message has an address in it
         known = ", ".join(FORMATS)
         raise UnreadableImageError(label, f"not an image in one of {known}") from error
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise UnreadableImageError(label, one_line(error)) from error
 
 
@@ -108,16 +109,37 @@ def prepare(image: Image.Image, size: int) -> NDArray[np.uint8]:
     Returns:
         Shape (size, size, 3), uint8 RGB.
     """
-    short = round(size * SHORT_SIDE_RATIO)
-    scale = short / min(image.size)
+    return centre_crop(image, size, round(size * SHORT_SIDE_RATIO))
+
+
+def centre_crop(image: Image.Image, size: int, short_side: int) -> NDArray[np.uint8]:
+    """The same with the length that the short side is resized to, at least ``size``."""
+    scale = short_side / min(image.size)
     width, height = (round(side * scale) for side in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    horizontal, vertical = image.width / width, image.height / height
+    return crop(image, size, (width, height), ((width - size) // 2, (height - size) // 2))
+
+
+def crop(
+    image: Image.Image, size: int, scaled: tuple[int, int], corner: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """A square of an image that is resized, bilinear; the rest of it is not computed.
+
+    Args:
+        image: Mode RGB.
+        size: Side of the square in pixels.
+        scaled: Width and height that all of the image is resized to.
+        corner: Left and upper edge of the square in that.
+
+    Returns:
+        Shape (size, size, 3), uint8 RGB.
+    """
+    left, top = corner
+    horizontal, vertical = image.width / scaled[0], image.height / scaled[1]
     box = (
         left * horizontal,
         top * vertical,
-        (left + size) * horizontal,
-        (top + size) * vertical,
+        min((left + size) * horizontal, image.width),  # rounding may lead beyond the edge
+        min((top + size) * vertical, image.height),
     )
     return np.array(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 

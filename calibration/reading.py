@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 from calibration.errors import UnreadableImageError
 from calibration.sources import ImageSource, SourceImage
@@ -18,8 +16,11 @@ READ_AHEAD = 4
 
 def read_ahead(
     source: ImageSource, indices: Iterable[int], *, ahead: int = READ_AHEAD
-) -> Iterator[tuple[int, SourceImage | UnreadableImageError]]:
+) -> Generator[tuple[int, SourceImage | UnreadableImageError]]:
     """Reads images in the order asked for; what cannot be read is given as its error.
+
+    One thread reads. When the generator ends or is closed, what is pending is dropped and the
+    thread is waited for.
 
     Args:
         source: Where the images are.
@@ -31,7 +32,8 @@ def read_ahead(
     """
     order = iter(indices)
     pending: deque[tuple[int, Future[SourceImage]]] = deque()
-    with reader(pending) as pool:
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
+    try:
         while True:
             wanted = islice(order, ahead - len(pending))
             pending.extend((index, pool.submit(source.read, index)) for index in wanted)
@@ -39,6 +41,9 @@ def read_ahead(
                 return
             index, future = pending.popleft()
             yield index, _result(future)
+    finally:
+        pending.clear()
+        pool.shutdown(cancel_futures=True)
 
 
 def _result(future: Future[SourceImage]) -> SourceImage | UnreadableImageError:
@@ -46,14 +51,3 @@ def _result(future: Future[SourceImage]) -> SourceImage | UnreadableImageError:
         return future.result()
     except UnreadableImageError as error:
         return error
-
-
-@contextmanager
-def reader(pending: deque[Any]) -> Iterator[ThreadPoolExecutor]:
-    """One reading thread, which on leaving drops what is pending and is waited for."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
-    try:
-        yield pool
-    finally:
-        pending.clear()
-        pool.shutdown(cancel_futures=True)

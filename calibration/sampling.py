@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import fingerprint
-from calibration.reading import READ_AHEAD, reader
+from calibration.reading import read_ahead
 from calibration.seeding import generator
 from calibration.sources import ImageSource, SourceImage
 
@@ -83,20 +82,16 @@ class CalibrationImages:
         """
         self._unreadable, self._digests = [], []
         order = iter(self._order)
-        pending: deque[Future[SourceImage]] = deque()
-        with reader(pending) as pool:
-            while (missing := self.count + self.spare - len(self._digests)) > 0:
-                wanted = min(READ_AHEAD, missing) - len(pending)
-                pending.extend(
-                    pool.submit(self.source.read, index) for index in islice(order, wanted)
-                )
-                if not pending and len(self._digests) >= self.count:
-                    return
-                if not pending:
-                    raise self._too_few_left()
-                if (image := self._receive(pending.popleft())) is not None:
-                    self._digests.append(image.digest)
-                    yield image
+        while chosen := list(islice(order, self.count + self.spare - len(self._digests))):
+            with closing(read_ahead(self.source, chosen)) as readings:
+                for _, image in readings:
+                    if isinstance(image, UnreadableImageError):
+                        self._skip(image)
+                    else:
+                        self._digests.append(image.digest)
+                        yield image
+        if len(self._digests) < self.count:
+            raise self._too_few_left()
 
     @property
     def unreadable(self) -> tuple[UnreadableImage, ...]:
@@ -119,21 +114,14 @@ class CalibrationImages:
             raise RuntimeError(f"{len(self._digests)} of {self.count} images were iterated over")
         return fingerprint(self._digests[: self.count])
 
-    def _receive(self, future: Future[SourceImage]) -> SourceImage | None:
-        try:
-            return future.result()
-        except UnreadableImageError as error:
-            self._unreadable.append(UnreadableImage(error.label, error.reason))
-            if len(self._unreadable) > self.max_unreadable:
-                raise self._too_many_unreadable() from error
-            return None
-
-    def _too_many_unreadable(self) -> CalibrationDataError:
-        return CalibrationDataError(
-            f"calibration data {self.source.name!r} has {len(self._unreadable)} unreadable images "
-            f"where {self.max_unreadable} of {self.count} are tolerated: "
-            f"{self._first_unreadable()}; replace or remove them"
-        )
+    def _skip(self, error: UnreadableImageError) -> None:
+        self._unreadable.append(UnreadableImage(error.label, error.reason))
+        if len(self._unreadable) > self.max_unreadable:
+            raise CalibrationDataError(
+                f"calibration data {self.source.name!r} has {len(self._unreadable)} unreadable "
+                f"images where {self.max_unreadable} of {self.count} are tolerated: "
+                f"{self._first_unreadable()}; replace or remove them"
+            ) from error
 
     def _too_few_left(self) -> CalibrationDataError:
         readable = len(self._digests)

@@ -8,7 +8,7 @@ from calibration.histogram import SIDE_BINS, Extremes, StreamingHistogram
 def histogram_of(*batches):
     histogram = StreamingHistogram()
     for batch in batches:
-        histogram.add(np.asarray(batch, np.float32))
+        histogram.observe(np.asarray(batch, np.float32))
     return histogram
 
 
@@ -19,23 +19,23 @@ def normal(size, scale=1.0, seed=0):
 def test_extremes_run():
     extremes = Extremes()
     for batch in ([1.0, 5.0], [2.0], []):
-        extremes.add(np.array(batch, np.float32))
+        extremes.observe(np.array(batch, np.float32))
     assert (extremes.low, extremes.high) == (1.0, 5.0)
-    assert extremes.around_zero == (0.0, 5.0)
+    assert extremes.range() == (0.0, 5.0)
 
 
 def test_extremes_of_nothing_are_refused():
     extremes = Extremes()
-    extremes.add(np.array([], np.float32))
+    extremes.observe(np.array([], np.float32))
     with pytest.raises(CalibrationDataError, match="no activations were observed: run"):
-        _ = extremes.around_zero
+        _ = extremes.range()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused_and_change_nothing(value):
     histogram = histogram_of([1.0])
     with pytest.raises(CalibrationDataError, match=f"{value}.*finite values were expected"):
-        histogram.add(np.array([0.5, value], np.float32))
+        histogram.observe(np.array([0.5, value], np.float32))
     assert histogram.total == 1
     assert (histogram.extremes.low, histogram.extremes.high) == (1.0, 1.0)
 
@@ -93,7 +93,7 @@ def test_growing_merges_neighbours():
 def test_memory_does_not_grow():
     histogram = StreamingHistogram()
     for power in range(30):
-        histogram.add(normal(1000, 3.0**power, seed=power))
+        histogram.observe(normal(1000, 3.0**power, seed=power))
         assert histogram.counts.shape == (2 * SIDE_BINS,)
         assert set(vars(histogram)) == {"counts", "width", "zeros", "extremes"}
     assert histogram.total == 30_000

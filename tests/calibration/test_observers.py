@@ -9,7 +9,7 @@ from calibration.observers import (
     DEFAULT_METHOD,
     OBSERVERS,
     EntropyObserver,
-    MinMaxObserver,
+    Extremes,
     MSEObserver,
     PercentileObserver,
     divergence,
@@ -61,7 +61,7 @@ def test_the_methods():
     assert tuple(OBSERVERS) == METHODS
     assert DEFAULT_METHOD == "minmax"
     assert [type(make_observer(method)) for method in METHODS] == [
-        MinMaxObserver,
+        Extremes,
         PercentileObserver,
         EntropyObserver,
         MSEObserver,
@@ -145,7 +145,7 @@ class TestEveryObserver:
     [(([1, 2], [-3, 0.5]), (-3, 2)), (([1, 2],), (0, 2)), (([-1, -2],), (-2, 0))],
 )
 def test_minmax(batches, expected):
-    assert range_of(MinMaxObserver(), *batches) == expected
+    assert range_of(Extremes(), *batches) == expected
 
 
 @pytest.mark.parametrize("percentile", [99.99, 99.9, 99, 90, 100])
@@ -153,7 +153,7 @@ def test_percentile_is_within_a_bin_of_numpys(values, percentile):
     observer = PercentileObserver(percentile)
     low, high = range_of(observer, values)
     expected = np.percentile(values, [100 - percentile, percentile], method="inverted_cdf")
-    width = observer.histogram.width
+    width = observer.width
     assert low == pytest.approx(min(expected[0], 0), abs=width)
     assert high == pytest.approx(max(expected[1], 0), abs=width)
 
@@ -265,8 +265,8 @@ def test_entropy_range_is_the_best_of_those_with_all_of_the_plain_algorithm():
     values = float32(np.abs(random().standard_t(4, 30_000)))
     observer = EntropyObserver()
     _, high = range_of(observer, values)
-    counts = observer.histogram.counts.astype(float)
-    last = round(high / observer.histogram.width) + SIDE_BINS
+    counts = observer.counts.astype(float)
+    last = round(high / observer.width) + SIDE_BINS
     chosen = plain_divergence(counts, SIDE_BINS, last)
     for other in range(SIDE_BINS + 256, int(np.flatnonzero(counts)[-1]) + 2, 97):
         assert chosen <= plain_divergence(counts, SIDE_BINS, other) * 1.05

@@ -6,7 +6,8 @@ from PIL import Image
 
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import fingerprint
-from calibration.sampling import READ_AHEAD, CalibrationImages, UnreadableImage
+from calibration.reading import READ_AHEAD
+from calibration.sampling import CalibrationImages, UnreadableImage
 from calibration.sources import SourceImage, open_source
 
 

@@ -16,27 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from calibration.preprocessing import DECODING_ERRORS
 from vggexport.errors import ArtifactError, one_line
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB_8_BIT = bytes([8, 2, 0, 0, 0])  # bit depth, colour type, compression, filter, interlace
 _ZLIB_HEADER = b"\x78\x01"
 _BLOCK_BYTES = 0xFFFF  # of a stored block, at most
-
-_DECODING_ERRORS = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Warning,
-)
-"""What Pillow meets a damaged, an odd or a huge file with; warnings are made errors."""
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -62,11 +48,11 @@ def read_png(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error")  # Pillow only warns of some damage
             with Image.open(path, formats=["PNG"]) as image:
                 _check_kind(image, size, path.stat().st_size)
                 return np.array(image)
-    except _DECODING_ERRORS as error:
+    except (*DECODING_ERRORS, Warning) as error:
         expected = f"an RGB image of {size[0]}x{size[1]}" if size else "an RGB image"
         raise ArtifactError(
             f"{path.name} is not {expected}, uncompressed: {one_line(error)}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from calibration.preprocessing import SHORT_SIDE_RATIO
+from calibration.preprocessing import SHORT_SIDE_RATIO, centre_crop
 from vggexport.errors import ArtifactError
 
 SCHEMA = 1
@@ -51,19 +51,7 @@ class Preprocessing:
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Scales and crops an image, uint8 (height, width, 3) in RGB."""
-        height, width = pixels.shape[:2]
-        scale = self.short_side / min(width, height)
-        scaled_width, scaled_height = round(width * scale), round(height * scale)
-        left, top = (scaled_width - self.size) // 2, (scaled_height - self.size) // 2
-        across, down = width / scaled_width, height / scaled_height
-        box = (
-            left * across,
-            top * down,
-            (left + self.size) * across,
-            (top + self.size) * down,
-        )
-        shape = (self.size, self.size)
-        return np.array(Image.fromarray(pixels).resize(shape, Image.Resampling.BILINEAR, box=box))
+        return centre_crop(Image.fromarray(pixels), self.size, self.short_side)
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps in order, each with all that it depends on."""
