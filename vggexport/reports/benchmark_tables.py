@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from vggexport.metrics.timing import Scenario
+from vggexport.reports.sheets import Columns, Row, Sheet, cells
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -15,21 +14,11 @@ from vggexport.results.benchmark import (
     Gate,
     GatedResult,
 )
-from vggexport.system.number_text import counted
-
-Row = TypeVar("Row")
+from vggexport.system.number_text import GIBI, MEGA, counted, gibibytes
 
 NOTHING = "-"
-_MEGA, _MEBI, _GIBI = 10**6, 2**20, 2**30
+_MEBI = 2**20
 _FINE_MS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
-    """One column: its head, and a row's cell in it."""
-
-    head: str
-    cell: Callable[[Row], str]
 
 
 def ms(value: float | None) -> str:
@@ -43,7 +32,7 @@ def bytes_text(value: int | None) -> str:
     """Memory in MiB or GiB."""
     if value is None:
         return NOTHING
-    return f"{value / _GIBI:.2f} GiB" if value >= _GIBI else f"{value / _MEBI:.0f} MiB"
+    return gibibytes(value) if value >= GIBI else f"{value / _MEBI:.0f} MiB"
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -59,80 +48,67 @@ def _percentile(name: str) -> Callable[[BenchmarkResult], str]:
     return lambda result: ms(getattr(result.latency, name))
 
 
-_HOW: tuple[Column[BenchmarkResult], ...] = (
-    Column("threads", lambda r: str(r.threads)),
-    Column("batch", lambda r: str(r.batch)),
-)
+_HOW: Columns[BenchmarkResult] = {
+    "threads": lambda r: str(r.threads),
+    "batch": lambda r: str(r.batch),
+}
 
-TIMES: tuple[Column[BenchmarkResult], ...] = (
-    *_HOW,
-    Column("runs", lambda r: str(r.measurement.runs)),
-    *(Column(name, _percentile(name)) for name in ("p50", "p90", "p95", "p99")),
-    Column("images/s", lambda r: f"{r.throughput_per_s:.1f}"),
-    Column("GFLOP/s", lambda r: f"{r.gflop_per_s:.1f}"),
-    Column("of ceiling", lambda r: _percent(r.ceiling_share)),
-)
+_SPEED: Columns[BenchmarkResult] = {
+    "images/s": lambda r: f"{r.throughput_per_s:.1f}",
+    "GFLOP/s": lambda r: f"{r.gflop_per_s:.1f}",
+    "of ceiling": lambda r: _percent(r.ceiling_share),
+}
+
+TIMES: Columns[BenchmarkResult] = {
+    **_HOW,
+    "runs": lambda r: str(r.measurement.runs),
+    **{name: _percentile(name) for name in ("p50", "p90", "p95", "p99")},
+    **_SPEED,
+}
 """Steady state."""
 
-OFFLINE: tuple[Column[BenchmarkResult], ...] = (
-    *_HOW,
-    Column("runs", lambda r: str(r.measurement.runs)),
-    Column("mean ms", _percentile("mean")),
-    *TIMES[-3:],
-)
+OFFLINE: Columns[BenchmarkResult] = {
+    **_HOW,
+    "runs": lambda r: str(r.measurement.runs),
+    "mean ms": _percentile("mean"),
+    **_SPEED,
+}
 """The same where whole turns were timed."""
 
-COSTS: tuple[Column[BenchmarkResult], ...] = (
-    *_HOW,
-    Column("load ms", lambda r: ms(r.load_ms)),
-    Column("first ms", lambda r: ms(r.first_ms)),
-    Column("peak RSS", lambda r: bytes_text(r.peak_rss_bytes)),
-    Column("size", lambda r: f"{(r.artifact.size_bytes or 0) / _MEGA:.1f} MB"),
-    Column("runtime", lambda r: r.runtime),
-)
+COSTS: Columns[BenchmarkResult] = {
+    **_HOW,
+    "load ms": lambda r: ms(r.load_ms),
+    "first ms": lambda r: ms(r.first_ms),
+    "peak RSS": lambda r: bytes_text(r.peak_rss_bytes),
+    "size": lambda r: f"{(r.artifact.size_bytes or 0) / MEGA:.1f} MB",
+    "runtime": lambda r: r.runtime,
+}
 """What it takes to get there."""
 
-DEVICE: tuple[Column[BenchmarkResult], ...] = (
-    Column("asked for", lambda r: r.provider_requested),
-    Column("ran on", lambda r: r.provider),
-    Column("nodes", lambda r: _percent(r.placement.node_share if r.placement else None)),
-    Column("MACs", lambda r: _percent(r.placement.mac_share if r.placement else None)),
-    Column("transfer ms", lambda r: ms(r.transfer_ms)),
-    Column("GPU memory", lambda r: bytes_text(r.gpu_memory_bytes)),
-)
+DEVICE: Columns[BenchmarkResult] = {
+    "asked for": lambda r: r.provider_requested,
+    "ran on": lambda r: r.provider,
+    "nodes": lambda r: _percent(r.placement.node_share if r.placement else None),
+    "MACs": lambda r: _percent(r.placement.mac_share if r.placement else None),
+    "transfer ms": lambda r: ms(r.transfer_ms),
+    "GPU memory": lambda r: bytes_text(r.gpu_memory_bytes),
+}
 """What really ran."""
 
-COMPARISONS: tuple[Column[BenchmarkComparison], ...] = (
-    Column("threads", lambda c: str(c.b.threads)),
-    Column("batch", lambda c: str(c.b.batch)),
-    Column("p50 ratio", lambda c: f"{c.ratio.value:.3f}"),
-    Column("95 % interval", lambda c: interval(c.ratio.low, c.ratio.high)),
-)
+COMPARISONS: Columns[BenchmarkComparison] = {
+    "threads": lambda c: str(c.b.threads),
+    "batch": lambda c: str(c.b.batch),
+    "p50 ratio": lambda c: f"{c.ratio.value:.3f}",
+    "95 % interval": lambda c: interval(c.ratio.low, c.ratio.high),
+}
 
-GATED: tuple[Column[GatedResult], ...] = (
-    Column("threads", lambda g: str(g.result.threads)),
-    Column("batch", lambda g: str(g.result.batch)),
-    Column("times the baseline", lambda g: f"{g.ratio.value:.3f}"),
-    Column("95 % interval", lambda g: interval(g.ratio.low, g.ratio.high)),
-    Column("verdict", lambda g: g.verdict.value),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One table in words.
-
-    Attributes:
-        title: What it shows.
-        names: Columns from the left that hold names; those after them hold figures.
-        heads: Of its columns.
-        rows: As many cells each.
-    """
-
-    title: str
-    names: int
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+GATED: Columns[GatedResult] = {
+    "threads": lambda g: str(g.result.threads),
+    "batch": lambda g: str(g.result.batch),
+    "times the baseline": lambda g: f"{g.ratio.value:.3f}",
+    "95 % interval": lambda g: interval(g.ratio.low, g.ratio.high),
+    "verdict": lambda g: g.verdict.value,
+}
 
 
 def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
@@ -157,14 +133,12 @@ def _sheet(
     title: str,
     first: tuple[str, ...],
     names: Sequence[tuple[str, ...]],
-    columns: Sequence[Column[Row]],
+    columns: Columns[Row],
     rows: Sequence[Row],
 ) -> Sheet:
-    heads = (*first, *(column.head for column in columns))
-    cells = (tuple(column.cell(row) for column in columns) for row in rows)
-    return Sheet(
-        title, len(first), heads, tuple((*n, *c) for n, c in zip(names, cells, strict=True))
-    )
+    heads = (*first, *columns)
+    shown = tuple((*n, *cells(columns, row)) for n, row in zip(names, rows, strict=True))
+    return Sheet(title, heads, shown, len(first))
 
 
 def labels(report: BenchmarkReport) -> dict[str, str]:

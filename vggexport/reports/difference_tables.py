@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from vggexport.reports.sheets import Sheet
 from vggexport.results.diff import DifferenceReport, Figure, ModelDifference
 from vggexport.system.number_text import MEGA, decibels, difference
 
 MAX_TEXT = 60
 """Characters of one fact; lists of labels are longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class DifferenceTable:
-    """One table: its title, its headings, its cells; the first column holds names."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def headline(report: DifferenceReport) -> str:
@@ -55,23 +46,21 @@ def summary(model: ModelDifference) -> str:
     return f"{weights}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
 
 
-def tables(model: ModelDifference) -> Iterator[DifferenceTable]:
+def tables(model: ModelDifference) -> Iterator[Sheet]:
     """All tables of a model that have something in them."""
     found = (
-        DifferenceTable(
-            "Reports", ("figure", "measured on", "old", "new", "change"), _figures(model)
-        ),
-        DifferenceTable("Facts", ("fact", "old", "new"), _facts(model.facts)),
-        DifferenceTable("Weights", ("layer", "kernel", "bias", "max abs"), _layers(model)),
-        DifferenceTable("Activation ranges", ("layer", "old", "new"), _ranges(model)),
-        DifferenceTable("Operators", ("type", "old", "new"), _facts(model.operators)),
+        Sheet("Reports", ("figure", "measured on", "old", "new", "change"), _figures(model)),
+        Sheet("Facts", ("fact", "old", "new"), _facts(model.facts)),
+        Sheet("Weights", ("layer", "kernel", "bias", "max abs"), _layers(model)),
+        Sheet("Activation ranges", ("layer", "old", "new"), _ranges(model)),
+        Sheet("Operators", ("type", "old", "new"), _facts(model.operators)),
     )
     yield from (table for table in found if table.rows)
 
 
-def bundle_table(report: DifferenceReport) -> DifferenceTable:
+def bundle_table(report: DifferenceReport) -> Sheet:
     """What the bundles say of themselves differently."""
-    return DifferenceTable("Bundle", ("fact", "old", "new"), _facts(report.facts))
+    return Sheet("Bundle", ("fact", "old", "new"), _facts(report.facts))
 
 
 def _facts(changes: Any) -> tuple[tuple[str, ...], ...]:

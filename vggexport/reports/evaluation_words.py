@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from vggexport.metrics.accuracy import Interval, PairedCounts, Verdict
+from vggexport.reports.sheets import Columns
+from vggexport.reports.verification_words import not_unseen
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
-from vggexport.system.number_text import counted, printable
+from vggexport.system.number_text import counted, printable, share
 
 DEFINITIONS = (
     "Top-1 and top-5 are the shares of images whose class is the best, or among the five best, of "
@@ -14,6 +16,16 @@ DEFINITIONS = (
     "likely so unequal numbers of images that one alone gets right would be, were both equally "
     "good."
 )
+
+FIGURES: Columns[EvaluationResult] = {
+    "top-1": lambda r: share(r.accuracy.top1),
+    "95 %": lambda r: interval(r.accuracy.top1_interval),
+    "top-5": lambda r: share(r.accuracy.top5),
+    "agreement": lambda r: share(r.agreement) if r.comparison else "",
+    "drop": lambda r: paired(r.comparison.counts) if r.comparison else "",
+    "McNemar p": lambda r: p_value(r.comparison.counts.p_value) if r.comparison else "",
+}
+"""Of a network, over all images."""
 
 
 def headline(report: EvaluationReport) -> str:
@@ -59,10 +71,7 @@ def findings(result: EvaluationResult) -> dict[str, str]:
     """What there is to say of a network beside its figures: a name and a sentence each."""
     found: dict[str, str] = {}
     if result.seen:
-        found["not unseen"] = (
-            f"{result.seen} of the images were calibrated on: what they say of unseen images is "
-            "too good"
-        )
+        found["not unseen"] = not_unseen(result.seen)
     if result.accuracy.unanswered:
         found["no answer"] = (
             f"probabilities of {result.accuracy.unanswered} images are not finite, which counts as "

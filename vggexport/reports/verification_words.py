@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.reports.sheets import Columns
 from vggexport.results.verify import (
     CandidateReport,
     Diagnosis,
@@ -19,6 +20,15 @@ DEFINITIONS = (
     "probabilities, or of the logits, taken as log-probabilities minus their mean an image. Top-1 "
     "and top-5 are the shares of the reference's best classes that a file finds too."
 )
+
+FIGURES: Columns[CandidateReport] = {
+    "max abs": lambda c: difference(c.metrics.max_abs),
+    "SQNR": lambda c: decibels(c.metrics.sqnr_db),
+    "logit SQNR": lambda c: decibels(c.metrics.logit_sqnr_db),
+    "top-1": lambda c: share(c.metrics.top1_agreement),
+    "top-5": lambda c: share(c.metrics.top5_agreement),
+}
+"""Of a file against the reference, over all images."""
 
 
 def headline(report: VerifyReport) -> str:
@@ -82,11 +92,13 @@ def findings(candidate: CandidateReport) -> dict[str, str]:
             f"one expect {decibels(suspicious.expected_db)}"
         )
     if candidate.seen:
-        found["not unseen"] = (
-            f"{candidate.seen} of the images were calibrated on: what they say of unseen images is "
-            "too good"
-        )
+        found["not unseen"] = not_unseen(candidate.seen)
     return found
+
+
+def not_unseen(images: int) -> str:
+    """What it means that a file was calibrated on some of the images that it is judged by."""
+    return f"{images} of the images were calibrated on: what they say of unseen images is too good"
 
 
 def figure(trial: Trial) -> str:

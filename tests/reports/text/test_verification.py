@@ -47,6 +47,12 @@ def test_bars_where_the_terminal_knows_ascii_alone(make_verification, candidates
     assert any(line.endswith("##########") for line in lines)
 
 
+def test_a_terminal_that_is_too_narrow_for_bars_has_figures_alone(verification):
+    whole = "\n".join(rendered(verification, width=40))
+    assert "block1_" in whole
+    assert "\N{FULL BLOCK}" not in whole
+
+
 @pytest.mark.parametrize("width", [80, 110, 200])
 def test_figures_are_whole_at_any_width(verification, width):
     lines = rendered(verification, width=width)

@@ -18,7 +18,6 @@ from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult, Ceilin
 from vggexport.system.number_text import counted
 
 CHART_PX = 480
-WIDE_PX = 1000
 _INTENSITIES = (0.1, 10_000.0)
 """Ends of the roofline's horizontal axis, operations a byte."""
 
@@ -99,7 +98,7 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
 
     return charts.draw(
         plot,
-        width_px=WIDE_PX,
+        width_px=charts.WIDE_PX,
         height_px=90 + 62 * len(rows),
         alt=f"Milliseconds of every run of {counted(len(rows), 'file')} on "
         f"{counted(first.threads, 'thread')} in batches of {first.batch}; their percentiles are in "
@@ -122,14 +121,8 @@ def _scaling(entries: Sequence[_Entry]) -> charts.Chart | None:
     def plot(axes: Axes, theme: Theme) -> None:
         for entry in entries:
             points = {r.batch: r.throughput_per_s for r in entry.results if r.threads == threads}
-            axes.plot(
-                sorted(points),
-                [points[batch] for batch in sorted(points)],
-                color=theme.series[entry.style.colour],
-                marker=entry.style.marker,
-                markersize=5,
-                linewidth=1.6,
-            )
+            heights = [points[batch] for batch in sorted(points)]
+            axes.plot(sorted(points), heights, **charts.stroke(theme, entry.style))
         axes.set_xscale("log", base=2)
         axes.set_xticks(batches, [str(batch) for batch in batches])
         axes.set_ylim(bottom=0)

@@ -28,6 +28,10 @@ INCH_PX = 96
 POINTS_DPI = 220
 """Of clouds of points, which are drawn as pixels: thousands of shapes would make a page heavy."""
 
+WIDE_PX = 1000
+"""Width of a chart that has a row of the page for itself, in CSS pixels."""
+
+_CLOUD_PX = 300
 _ROOM = 0.06
 """Share of an axis that is left free at an edge."""
 
@@ -92,9 +96,7 @@ def draw(plot: Callable[[Axes, Theme], None], *, width_px: int, height_px: int, 
     return Chart(light, dark, alt, width_px, height_px)
 
 
-def line(
-    series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: str, width_px: int = 1000
-) -> Chart:
+def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: str) -> Chart:
     """Lines over places that have names, such as layers.
 
     Args:
@@ -102,14 +104,14 @@ def line(
         places: A name each, from the left.
         y_label: What the values are, with their unit.
         alt: What it shows.
-        width_px: Width in CSS pixels.
     """
     low, high = _edges([value for one in series for value in one.values])
 
     def plot(axes: Axes, theme: Theme) -> None:
         for shift, one in zip(_shifts(len(series)), series, strict=True):
             heights = np.clip(np.asarray(one.values, np.float64), low, high)
-            _line(axes, theme, one.style, np.arange(len(places)) + shift, heights)
+            across = np.arange(len(places)) + shift
+            axes.plot(across, heights, **stroke(theme, one.style), clip_on=False)
             if one.marked is not None:
                 _ring(axes, theme, one.marked + shift, heights[one.marked])
         axes.set_xticks(range(len(places)), places, rotation=40, ha="right", rotation_mode="anchor")
@@ -118,7 +120,7 @@ def line(
         axes.set_ylabel(y_label)
         axes.grid(axis="y", color=theme.rule, linewidth=0.8)
 
-    return draw(plot, width_px=width_px, height_px=400, alt=alt)
+    return draw(plot, width_px=WIDE_PX, height_px=400, alt=alt)
 
 
 def scatter(
@@ -128,7 +130,6 @@ def scatter(
     x_label: str,
     y_label: str,
     alt: str,
-    side_px: int = 300,
 ) -> Chart:
     """Points that should lie on the diagonal, which is drawn.
 
@@ -138,7 +139,6 @@ def scatter(
         x_label: What the first value of each is.
         y_label: What the second is.
         alt: What it shows.
-        side_px: Width and height in CSS pixels.
     """
     known = points[np.isfinite(points).all(axis=1)]
     low, high = _square_edges(known)
@@ -152,7 +152,7 @@ def scatter(
         axes.set_aspect("equal")
         axes.grid(color=theme.rule, linewidth=0.8)
 
-    return draw(plot, width_px=side_px, height_px=side_px, alt=alt)
+    return draw(plot, width_px=_CLOUD_PX, height_px=_CLOUD_PX, alt=alt)
 
 
 def _drawn(plot: Callable[[Axes, Theme], None], theme: Theme, size: tuple[float, float]) -> str:
@@ -169,23 +169,10 @@ def _shifts(count: int) -> NDArray[np.floating[Any]]:
     return (np.arange(count) - (count - 1) / 2) * min(0.12, 0.5 / count)
 
 
-def _line(
-    axes: Axes,
-    theme: Theme,
-    look: SeriesStyle,
-    places: NDArray[np.floating[Any]],
-    heights: NDArray[np.float64],
-) -> None:
+def stroke(theme: Theme, look: SeriesStyle) -> dict[str, Any]:
+    """How the line of a series is drawn."""
     colour = theme.series[look.colour]
-    axes.plot(
-        places,
-        heights,
-        color=colour,
-        marker=look.marker,
-        markersize=5,
-        linewidth=1.6,
-        clip_on=False,
-    )
+    return {"color": colour, "marker": look.marker, "markersize": 5, "linewidth": 1.6}
 
 
 def _ring(axes: Axes, theme: Theme, place: float, height: float) -> None:

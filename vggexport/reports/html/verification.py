@@ -29,24 +29,17 @@ class _Entry:
         return not self.candidate.failures
 
 
-@dataclass(frozen=True, slots=True)
-class _Curve:
-    """SQNR of layer after layer, a line a file, and what one must know to read it."""
-
-    chart: charts.Chart
-    entries: Sequence[_Entry]
-    names: Sequence[str]
-    notes: Sequence[str]
-
-
 def verification(report: VerifyReport) -> str:
     """Everything that was found out, on one page."""
     entries = [_entry(number, candidate) for number, candidate in enumerate(report.candidates)]
+    layered = [entry for entry in entries if entry.candidate.layers]
     return page(
         "verification.html",
         report=report,
         entries=entries,
-        curve=_curve([entry for entry in entries if entry.candidate.layers]),
+        layered=layered,
+        curve=_curve(layered) if layered else None,
+        curve_notes=_notes(layered),
         runners=(report.reference, *(candidate.runner for candidate in report.candidates)),
         versions=report.versions,
         verification_words=verification_words,
@@ -88,22 +81,25 @@ def _scatter(candidate: CandidateReport, style: SeriesStyle) -> charts.Chart:
     )
 
 
-def _curve(entries: Sequence[_Entry]) -> _Curve | None:
-    if not entries:
-        return None
-    names = [layer.name for layer in entries[0].candidate.layers]
+def _notes(entries: Sequence[_Entry]) -> list[str]:
+    """What one must know to read the curve."""
     values = [layer.sqnr_db for entry in entries for layer in entry.candidate.layers]
     notes = {"at the upper edge: exact": math.inf in values} | {
         "where a line is broken: NaN": any(map(math.isnan, values))
     }
-    chart = charts.line(
+    return [note for note, holds in notes.items() if holds]
+
+
+def _curve(entries: Sequence[_Entry]) -> charts.Chart:
+    """SQNR of layer after layer, a line a file."""
+    names = [layer.name for layer in entries[0].candidate.layers]
+    return charts.line(
         [_series(entry.candidate, entry.style) for entry in entries],
         names,
         y_label="SQNR of the layer's outputs, dB",
         alt=f"SQNR of {len(names)} layers for {len(entries)} files, whose figures are in the table "
         "below",
     )
-    return _Curve(chart, entries, names, [note for note, holds in notes.items() if holds])
 
 
 def _series(candidate: CandidateReport, style: SeriesStyle) -> charts.Series:

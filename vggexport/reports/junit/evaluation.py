@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from vggexport.metrics.accuracy import Verdict
 from vggexport.reports.evaluation_words import findings, interval
-from vggexport.reports.junit.verification import suite
+from vggexport.reports.junit.verification import case, suite
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable, share
 
@@ -28,16 +28,8 @@ def evaluation(report: EvaluationReport) -> str:
 
 
 def _case(report: EvaluationReport, result: EvaluationResult) -> ET.Element:
-    name = printable(result.runner.path)
-    attributes = {"classname": SUITE, "name": name, "time": f"{result.runner.seconds:.3f}"}
-    case = ET.Element("testcase", attributes)
     text = "\n".join((_figures(result), *map(": ".join, findings(result).items())))
-    if broken := "; ".join(_broken(report, result)):
-        failure = ET.SubElement(case, "failure", {"type": "accuracy", "message": broken})
-        failure.text = text
-    else:
-        ET.SubElement(case, "system-out").text = text
-    return case
+    return case(SUITE, result.runner, text, "accuracy", "; ".join(_broken(report, result)))
 
 
 def _broken(report: EvaluationReport, result: EvaluationResult) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from vggexport.reports.verification_words import described, findings, limits
-from vggexport.results.verify import CandidateReport, VerifyReport
+from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport
 from vggexport.system.number_text import decibels, difference, printable, share
 
 SUITE = "vggexport.verify"
@@ -50,6 +50,25 @@ def suite(
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, "unicode") + "\n"
 
 
+def case(suite_name: str, runner: RunnerRecord, text: str, kind: str, broken: str) -> ET.Element:
+    """A test case.
+
+    Args:
+        suite_name: Of the suite that it is for.
+        runner: What ran.
+        text: What was found.
+        kind: Of the failure.
+        broken: Why it failed, or nothing.
+    """
+    name, seconds = printable(runner.path), f"{runner.seconds:.3f}"
+    element = ET.Element("testcase", {"classname": suite_name, "name": name, "time": seconds})
+    if broken:
+        ET.SubElement(element, "failure", {"type": kind, "message": broken}).text = text
+    else:
+        ET.SubElement(element, "system-out").text = text
+    return element
+
+
 def _properties(report: VerifyReport) -> dict[str, str]:
     reference = report.reference
     return {
@@ -63,18 +82,10 @@ def _properties(report: VerifyReport) -> dict[str, str]:
 
 
 def _case(candidate: CandidateReport) -> ET.Element:
-    name = printable(candidate.runner.path)
-    attributes = {"classname": SUITE, "name": name, "time": f"{candidate.runner.seconds:.3f}"}
-    case = ET.Element("testcase", attributes)
     found = findings(candidate)
-    text = "\n".join((_figures(candidate), *(f"{name}: {said}" for name, said in found.items())))
-    if candidate.failures:
-        message = "; ".join((*candidate.failures, found.get("fault", "")))
-        said = {"type": "parity", "message": message.removesuffix("; ")}
-        ET.SubElement(case, "failure", said).text = text
-    else:
-        ET.SubElement(case, "system-out").text = text
-    return case
+    text = "\n".join((_figures(candidate), *map(": ".join, found.items())))
+    failures = (*candidate.failures, found.get("fault", "")) if candidate.failures else ()
+    return case(SUITE, candidate.runner, text, "parity", "; ".join(filter(None, failures)))
 
 
 def _figures(candidate: CandidateReport) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vggexport.reports import benchmark_tables
-from vggexport.reports.benchmark_tables import Sheet
 from vggexport.results.benchmark import BenchmarkReport
-from vggexport.system.markdown import code, document, escaped, table, terms
+from vggexport.system.markdown import document, escaped, terms
 
 
 def latency(report: BenchmarkReport) -> str:
@@ -15,19 +14,15 @@ def latency(report: BenchmarkReport) -> str:
     return document(
         f"## {'❌' if report.failures else '✅'} vggexport benchmark",
         f"**Gate: {escaped(benchmark_tables.gate(report.gate))}.**" if report.gate else "",
-        *(f"### {sheet.title}\n\n{_table(sheet)}" for sheet in benchmark_tables.sheets(report)),
+        *(
+            f"### {sheet.title}\n\n{sheet.to_markdown()}"
+            for sheet in benchmark_tables.sheets(report)
+        ),
         _items(f"{name}: {text}" for name, text in benchmark_tables.sustained(report)),
         _items(f"left out: {reason}" for reason in benchmark_tables.reasons(report)),
         f"### Environment\n\n{terms(benchmark_tables.environment(report))}",
         _items(f"note: {note}" for note in report.notes),
     )
-
-
-def _table(sheet: Sheet) -> str:
-    rows = [
-        (*map(code, row[: sheet.names]), *map(escaped, row[sheet.names :])) for row in sheet.rows
-    ]
-    return table(sheet.heads, rows, names=sheet.names)
 
 
 def _items(lines: Iterable[str]) -> str:

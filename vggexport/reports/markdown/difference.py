@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from vggexport.reports.difference_tables import (
-    DifferenceTable,
-    bundle_table,
-    headline,
-    name,
-    summary,
-    tables,
-)
+from vggexport.reports.difference_tables import bundle_table, headline, name, summary, tables
 from vggexport.results.diff import DifferenceReport, ModelDifference
-from vggexport.system.markdown import code, details, document, escaped, table
+from vggexport.system.markdown import code, details, document, escaped
 
 SHOWN = frozenset({"Reports"})
 """Tables that are not folded away."""
@@ -22,7 +15,7 @@ def difference(report: DifferenceReport) -> str:
     return document(
         "## vggexport diff",
         f"{code(report.old)} to {code(report.new)}: **{escaped(headline(report))}**",
-        _table(bundle_table(report)) if report.facts else "",
+        bundle_table(report).to_markdown() if report.facts else "",
         *(_model(model) for model in report.models),
         *(f"- removed {code(artifact.path)}" for artifact in report.removed),
         *(f"- added {code(artifact.path)}" for artifact in report.added),
@@ -32,13 +25,7 @@ def difference(report: DifferenceReport) -> str:
 def _model(model: ModelDifference) -> str:
     parts = [f"### {escaped(name(model))}", escaped(summary(model))]
     for content in tables(model):
-        shown = content.title in SHOWN
-        text = _table(content)
+        text = content.to_markdown()
         title = f"{content.title} ({len(content.rows)})"
-        parts.append(text if shown else details(escaped(title), text))
+        parts.append(text if content.title in SHOWN else details(escaped(title), text))
     return "\n\n".join(parts)
-
-
-def _table(content: DifferenceTable) -> str:
-    rows = [(code(row[0]), *map(escaped, row[1:])) for row in content.rows]
-    return table(content.heads, rows)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from vggexport.metrics.accuracy import Verdict
 from vggexport.reports.evaluation_words import (
     DEFINITIONS,
+    FIGURES,
     findings,
     headline,
-    interval,
-    p_value,
-    paired,
     verdict_line,
 )
+from vggexport.reports.sheets import cells
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.markdown import code, details, document, escaped, table, terms
 from vggexport.system.number_text import cost, share
@@ -37,27 +36,16 @@ def evaluation(report: EvaluationReport) -> str:
 
 def _networks(report: EvaluationReport) -> str:
     header = ("network", "runtime", "precision")
-    figures = ("top-1", "95 %", "top-5", "agreement", "drop", "McNemar p")
     rows = [
         (
             code(result.runner.path),
             escaped(result.runner.runtime),
             result.runner.precision.value,
-            share(result.accuracy.top1),
-            interval(result.accuracy.top1_interval),
-            share(result.accuracy.top5),
-            *_compared(result),
+            *map(escaped, cells(FIGURES, result)),
         )
         for result in report.results
     ]
-    return table((*header, *figures), rows, names=len(header))
-
-
-def _compared(result: EvaluationResult) -> tuple[str, str, str]:
-    if result.comparison is None:
-        return "", "", ""
-    counts = result.comparison.counts
-    return share(counts.agreement), paired(counts), escaped(p_value(counts.p_value))
+    return table((*header, *FIGURES), rows, names=len(header))
 
 
 def _findings(result: EvaluationResult) -> str:

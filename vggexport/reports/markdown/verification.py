@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vggexport.reports.sheets import cells
 from vggexport.reports.verification_words import (
     DEFINITIONS,
+    FIGURES,
     findings,
     guess,
     headline,
@@ -13,7 +15,7 @@ from vggexport.reports.verification_words import (
 )
 from vggexport.results.verify import CandidateReport, LayerParity, VerifyReport
 from vggexport.system.markdown import code, details, document, escaped, table, terms
-from vggexport.system.number_text import cost, decibels, difference, share
+from vggexport.system.number_text import cost, decibels
 
 
 def verification(report: VerifyReport) -> str:
@@ -34,22 +36,17 @@ def verification(report: VerifyReport) -> str:
 
 def _files(report: VerifyReport) -> str:
     header = ("file", "runtime", "precision", "verdict")
-    figures = ("max abs", "SQNR", "logit SQNR", "top-1", "top-5")
     rows = [
         (
             code(candidate.runner.path),
             escaped(candidate.runner.runtime),
             candidate.runner.precision.value,
             f"**{verdict(candidate)}**" if candidate.failures else verdict(candidate),
-            difference(candidate.metrics.max_abs),
-            decibels(candidate.metrics.sqnr_db),
-            decibels(candidate.metrics.logit_sqnr_db),
-            share(candidate.metrics.top1_agreement),
-            share(candidate.metrics.top5_agreement),
+            *cells(FIGURES, candidate),
         )
         for candidate in report.candidates
     ]
-    return table((*header, *figures), rows, names=len(header))
+    return table((*header, *FIGURES), rows, names=len(header))
 
 
 def _findings(candidate: CandidateReport) -> str:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vggexport.reports import benchmark_tables
-from vggexport.reports.benchmark_tables import Sheet
+from vggexport.reports.sheets import Sheet
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.results.benchmark import BenchmarkReport
 from vggexport.system.number_text import printable
@@ -30,10 +30,7 @@ def latency(report: BenchmarkReport) -> RenderableType:
 
 
 def _table(sheet: Sheet) -> Table:
-    table = table_of(*sheet.heads)
-    for column, head in zip(table.columns, sheet.heads, strict=True):
-        # Where room is short, names are folded and figures are not.
-        column.no_wrap, column.overflow = head not in sheet.heads[: sheet.names], "fold"
+    table = table_of(*sheet.heads, folded=sheet.heads[: sheet.names])
     for row in sheet.rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table

@@ -64,9 +64,8 @@ def _verdict(integrity: Integrity) -> str:
 
 
 def _answers(checks: tuple[AnswerCheck, ...]) -> Table:
-    table = table_of("file", "runtime", "max abs", "logit SQNR", "top-1", "verdict")
-    for column in table.columns:
-        column.no_wrap, column.overflow = str(column.header) != "file", "fold"
+    columns = ("file", "runtime", "max abs", "logit SQNR", "top-1", "verdict")
+    table = table_of(*columns, folded={"file"})
     for check in checks:
         table.add_row(
             Text(printable(check.path)),

@@ -6,14 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.difference_tables import (
-    DifferenceTable,
-    bundle_table,
-    headline,
-    name,
-    summary,
-    tables,
-)
+from vggexport.reports.difference_tables import bundle_table, headline, name, summary, tables
+from vggexport.reports.sheets import Sheet
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.results.diff import DifferenceReport
 from vggexport.system.number_text import cost, printable
@@ -34,10 +28,8 @@ def difference(report: DifferenceReport) -> RenderableType:
     return Group(*parts, "", grid(lines))
 
 
-def _table(content: DifferenceTable) -> Table:
-    table = table_of(*content.heads)
-    for column in table.columns:
-        column.overflow = "fold"
+def _table(content: Sheet) -> Table:
+    table = table_of(*content.heads, folded=content.heads[1:])
     for row in content.rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table

@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vggexport.metrics.accuracy import Verdict
-from vggexport.reports.evaluation_words import interval, p_value, paired, verdict
+from vggexport.reports.evaluation_words import FIGURES, interval, verdict
+from vggexport.reports.sheets import cells
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import cost, printable, share
@@ -38,29 +39,15 @@ def evaluation(report: EvaluationReport) -> RenderableType:
 
 
 def _networks(report: EvaluationReport) -> Table:
-    columns = ("network", "precision", "top-1", "95 %", "top-5", "agreement", "drop", "McNemar p")
-    table = table_of(*columns)
-    for column in table.columns:
-        column.no_wrap, column.overflow = str(column.header) != "network", "fold"
+    table = table_of("network", "precision", *FIGURES, folded={"network"})
     for result in report.results:
-        accuracy, compared = result.accuracy, result.comparison
-        table.add_row(
-            Text(printable(result.runner.path)),
-            result.runner.precision.value,
-            share(accuracy.top1),
-            interval(accuracy.top1_interval),
-            share(accuracy.top5),
-            share(result.agreement) if compared else "",
-            paired(compared.counts) if compared else "",
-            p_value(compared.counts.p_value) if compared else "",
-        )
+        path = Text(printable(result.runner.path))
+        table.add_row(path, result.runner.precision.value, *cells(FIGURES, result))
     return table
 
 
 def _gate(report: EvaluationReport) -> Table:
-    table = table_of("gate", "of", "measured", "95 %", "limit", "verdict")
-    for column in table.columns:
-        column.no_wrap, column.overflow = str(column.header) != "gate", "fold"
+    table = table_of("gate", "of", "measured", "95 %", "limit", "verdict", folded={"gate"})
     for check in report.checks:
         table.add_row(
             Text(printable(check.path)),
@@ -76,9 +63,8 @@ def _gate(report: EvaluationReport) -> Table:
 
 def _classes(report: EvaluationReport) -> Table:
     """Top-1 by class, a column a network; of many classes those that are worst in the first."""
-    table = table_of("class", "images", *(printable(r.runner.path) for r in report.results))
-    for column in table.columns:
-        column.overflow = "fold"
+    columns = ("images", *(printable(r.runner.path) for r in report.results))
+    table = table_of("class", *columns, folded=columns)
     rows = report.by_class
     worst = sorted(range(len(rows)), key=lambda number: rows[number][0].top1)[:CLASSES]
     for row in (rows[number] for number in sorted(worst)):

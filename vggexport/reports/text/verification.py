@@ -10,10 +10,18 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from vggexport.reports.sheets import cells
 from vggexport.reports.text.layout import grid, table_of
-from vggexport.reports.verification_words import described, findings, guess, stands_out, verdict
+from vggexport.reports.verification_words import (
+    FIGURES,
+    described,
+    findings,
+    guess,
+    stands_out,
+    verdict,
+)
 from vggexport.results.verify import CandidateReport, VerifyReport
-from vggexport.system.number_text import cost, decibels, difference, printable, share
+from vggexport.system.number_text import cost, decibels, printable
 
 FIGURE_WIDTH = len("-100.0 <")
 BAR_WIDTH = 10
@@ -38,21 +46,12 @@ def verification(report: VerifyReport) -> RenderableType:
 
 
 def _files(report: VerifyReport) -> Table:
-    table = table_of(
-        "file", "precision", "max abs", "SQNR", "logit SQNR", "top-1", "top-5", "verdict"
-    )
-    for column in table.columns:  # where room is short, paths are folded and figures are not
-        column.no_wrap, column.overflow = str(column.header) != "file", "fold"
+    table = table_of("file", "precision", *FIGURES, "verdict", folded={"file"})
     for candidate in report.candidates:
-        metrics = candidate.metrics
         table.add_row(
             Text(printable(candidate.runner.path)),
             candidate.runner.precision.value,
-            difference(metrics.max_abs),
-            decibels(metrics.sqnr_db),
-            decibels(metrics.logit_sqnr_db),
-            share(metrics.top1_agreement),
-            share(metrics.top5_agreement),
+            *cells(FIGURES, candidate),
             verdict(candidate),
             style="bold" if candidate.failures else "",
         )
@@ -61,9 +60,8 @@ def _files(report: VerifyReport) -> Table:
 
 def _worst(candidates: list[CandidateReport]) -> Table:
     """The worst image of each file, and what is seen on it."""
-    table = table_of("file", "worst image", "logit SQNR", "reference", "file says")
-    for column in table.columns:
-        column.no_wrap, column.overflow = str(column.header) == "logit SQNR", "fold"
+    names, says = ("file", "worst image"), ("reference", "file says")
+    table = table_of(*names, "logit SQNR", *says, folded=names + says)
     for candidate in candidates:
         image = candidate.worst[0]
         table.add_row(
@@ -78,9 +76,10 @@ def _worst(candidates: list[CandidateReport]) -> Table:
 
 def _layers(candidates: list[CandidateReport]) -> Table:
     """SQNR of each layer and a bar for it, a column a file; the layer that stands out is marked."""
-    table = table_of("SQNR in dB", *(printable(c.runner.path) for c in candidates))
+    paths = [printable(c.runner.path) for c in candidates]
+    table = table_of("SQNR in dB", *paths, folded=paths)
     for column in table.columns:
-        column.justify, column.overflow = "left", "fold"
+        column.justify = "left"
     known = [layer.sqnr_db for c in candidates for layer in c.layers]
     full = max([1.0, *filter(math.isfinite, known)])
     for layers in zip(*(candidate.layers for candidate in candidates), strict=True):
@@ -111,7 +110,7 @@ class _LayerCell:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         figure = decibels(self.sqnr_db).removesuffix(" dB")
-        room = min(options.max_width - FIGURE_WIDTH, BAR_WIDTH)
+        room = max(0, min(options.max_width - FIGURE_WIDTH, BAR_WIDTH))
         share = 0.0 if math.isnan(self.sqnr_db) else max(0.0, self.sqnr_db / self.full_db)
         bar = ("#" if options.ascii_only else "\N{FULL BLOCK}") * round(min(share, 1.0) * room)
         mark = "<" if self.is_marked else " "
