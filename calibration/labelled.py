@@ -92,14 +92,15 @@ def open_labelled(folder: Path, *, size: int, table: Path | None = None) -> Labe
     advice = "pass a folder of folders, one a class"
     source = open_folder(folder.absolute(), size, kind="labelled data", advice=advice)
     source = replace(source, name=printable_path(source.name))
-    labels = [_folder_of(path, source.name) for path in source.paths]
-    classes = tuple(sorted(set(labels)))
-    if empty := sorted({_name(part) for part in _folders(folder)} - set(classes)):
+    images = _indexed(source, [_folder_of(path, source.name) for path in source.paths])
+    folders = [part.name for part in folder.iterdir() if part.is_dir()]
+    named = {printable_path(name) for name in folders if not name.startswith(".")}
+    if empty := sorted(named - set(images.classes)):
         raise CalibrationDataError(
             f"labelled data {source.name!r} has classes without an image: {_listed(empty)}; add "
             "images or remove the folders"
         )
-    return _indexed(source, labels, classes)
+    return images
 
 
 def _there(test: Callable[[], bool]) -> bool:
@@ -108,14 +109,6 @@ def _there(test: Callable[[], bool]) -> bool:
         return test()
     except OSError:  # a name too long, a folder that is closed to us
         return False
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [part for part in folder.iterdir() if part.is_dir() and not part.name.startswith(".")]
-
-
-def _name(folder: Path) -> str:
-    return printable_path(folder.name)
 
 
 def _folder_of(path: str, name: str) -> str:
@@ -128,9 +121,8 @@ def _folder_of(path: str, name: str) -> str:
     return printable_path(parts[0])
 
 
-def _indexed(
-    source: FolderImages, labels: Sequence[str], classes: tuple[str, ...]
-) -> LabelledImages:
+def _indexed(source: FolderImages, labels: Sequence[str]) -> LabelledImages:
+    classes = tuple(sorted(set(labels)))
     place = {label: index for index, label in enumerate(classes)}
     return LabelledImages(source, classes, np.array([place[label] for label in labels], np.int32))
 
@@ -143,7 +135,7 @@ def _tabled(folder: Path, size: int, table: Path) -> LabelledImages:
             f"{_listed(missing)}; paths are relative to that folder"
         )
     source = FolderImages(table.name, folder.absolute(), size, tuple(rows))
-    return _indexed(source, list(rows.values()), tuple(sorted(set(rows.values()))))
+    return _indexed(source, list(rows.values()))
 
 
 def _read_table(table: Path) -> dict[str, str]:

@@ -146,7 +146,7 @@ class ArchiveFiles:
             raise ArtifactError(
                 f"{path}: its files are not in the order in which they were packed: get it anew"
             )
-        self.stamp = _stamp_of(infos[0])
+        self.stamp = _packed(*infos[0].date_time)
         self._members = {member.name: member for member in members}
         self._places = _check_records(path, members, self.stamp)
 
@@ -262,11 +262,10 @@ def _stamp(moment: int) -> tuple[int, int]:
         InputError: It is before 1980 or after 2107.
     """
     check_moment(moment)
-    at = datetime.fromtimestamp(moment, UTC)
-    time = at.hour << 11 | at.minute << 5 | at.second // 2
-    return time, (at.year - 1980) << 9 | at.month << 5 | at.day
+    return _packed(*datetime.fromtimestamp(moment, UTC).timetuple()[:6])
 
 
-def _stamp_of(info: zipfile.ZipInfo) -> tuple[int, int]:
-    year, month, day, hour, minute, second = info.date_time
+def _packed(
+    year: int, month: int, day: int, hour: int, minute: int, second: int
+) -> tuple[int, int]:
     return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -88,10 +88,10 @@ def _accuracy(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
     rows = [
         (
             code(bundled.artifact.path),
-            _count(row, "images"),
-            _share(row, "top1"),
-            _share(row, "top5"),
-            _share(row, "agreement"),
+            _shown("{:.0f}".format, row, "images"),
+            _shown(share, row, "top1"),
+            _shown(share, row, "top5"),
+            _shown(share, row, "agreement"),
             code(report.path.name),
         )
         for bundled, report, row in _quoted(manifest, evidence, EVALUATE)
@@ -104,9 +104,9 @@ def _parity(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
     rows = [
         (
             code(bundled.artifact.path),
-            _count(report.data, "images"),
+            _shown("{:.0f}".format, report.data, "images"),
             _logit_sqnr(row),
-            _share(row, "metrics", "top1_agreement"),
+            _shown(share, row, "metrics", "top1_agreement"),
             code(report.path.name),
         )
         for bundled, report, row in _quoted(manifest, evidence, VERIFY)
@@ -121,10 +121,10 @@ def _latency(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
         (
             code(bundled.artifact.path),
             escaped(f"{row.get('runtime')}, {row.get('provider')}"),
-            _count(row, "threads"),
-            _count(row, "batch"),
-            _milliseconds(row, "latency_ms", "p50"),
-            _milliseconds(row, "latency_ms", "p90"),
+            _shown("{:.0f}".format, row, "threads"),
+            _shown("{:.0f}".format, row, "batch"),
+            _shown("{:.2f} ms".format, row, "latency_ms", "p50"),
+            _shown("{:.2f} ms".format, row, "latency_ms", "p90"),
             code(report.path.name),
         )
         for bundled, report, row in _quoted(manifest, evidence, BENCHMARK)
@@ -146,14 +146,10 @@ def _quoted(
     ]
 
 
-def _count(row: Row, *keys: str) -> str:
+def _shown(text: Callable[[float], str], row: Row, *keys: str) -> str:
+    """A number of a row as text; nothing where there is none."""
     value = number(row, *keys)
-    return "" if value is None else f"{value:.0f}"
-
-
-def _share(row: Row, *keys: str) -> str:
-    value = number(row, *keys)
-    return "" if value is None else share(value)
+    return "" if value is None else text(value)
 
 
 def _logit_sqnr(row: Row) -> str:
@@ -161,10 +157,4 @@ def _logit_sqnr(row: Row) -> str:
     metrics = row["metrics"]
     if isinstance(metrics, dict) and metrics.get("logit_sqnr_db", "") is None:
         return "exact"
-    value = number(row, "metrics", "logit_sqnr_db")
-    return "" if value is None else decibels(value)
-
-
-def _milliseconds(row: Row, *keys: str) -> str:
-    value = number(row, *keys)
-    return "" if value is None else f"{value:.2f} ms"
+    return _shown(decibels, row, "metrics", "logit_sqnr_db")

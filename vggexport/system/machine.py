@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vggexport.system.json_values import JsonValue
-from vggexport.system.process import package_versions, usable_cores
+from vggexport.system.process import affinity, package_versions, usable_cores
 
 ROOT = Path("/")
 
@@ -120,7 +120,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         cpu_features={name: bool(flags & known) for name, known in FEATURES.items()},
         physical_cores=physical_cores(root),
         logical_cores=os.cpu_count() or 1,
-        affinity=_affinity(),
+        affinity=affinity(),
         governor=_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         frequency_mhz=frequency_mhz(root),
         temperature_c=temperature_c(root),
@@ -138,7 +138,7 @@ def physical_cores(root: Path = ROOT) -> int:
     One thread a core is what matrix products want: two on one core share its multipliers.
     """
     topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-    siblings = {_text(root / topology.format(number)) for number in _affinity()}
+    siblings = {_text(root / topology.format(number)) for number in affinity()}
     return len(siblings) if siblings and None not in siblings else usable_cores()
 
 
@@ -203,12 +203,6 @@ def _core_name(cpu: Mapping[str, str]) -> str | None:
         return None
     implementer = cpu.get("CPU implementer")
     return (ARM_PARTS.get(part) if implementer == _ARM else None) or f"{implementer} part {part}"
-
-
-def _affinity() -> tuple[int, ...]:
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(usable_cores()))
 
 
 def _memory_bytes(root: Path) -> int | None:

@@ -33,9 +33,14 @@ def package_versions(*further: str) -> dict[str, str]:
 
 def usable_cores() -> int:
     """Processor cores that this process may use."""
+    return len(affinity())
+
+
+def affinity() -> tuple[int, ...]:
+    """Numbers of the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
 
 
 def peak_rss_bytes() -> int:

@@ -19,26 +19,20 @@ STDERR = 2
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
     """Diverts file descriptor 2; gives back what was written if the body raises."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        original = os.dup(STDERR)
-        os.dup2(kept.fileno(), STDERR)
-        try:
+    written: list[bytes] = []
+    try:
+        with captured_stderr() as written:
             yield
-        except BaseException:
-            kept.seek(0)
-            os.write(original, kept.read())
-            raise
-        finally:
-            os.dup2(original, STDERR)
-            os.close(original)
+    except BaseException:
+        os.write(STDERR, b"".join(written))
+        raise
 
 
 @contextmanager
-def captured_stderr() -> Iterator[list[str]]:
+def captured_stderr() -> Iterator[list[bytes]]:
     """Diverts file descriptor 2; what was written is the list's one item when the body is left."""
     sys.stderr.flush()
-    written: list[str] = []
+    written: list[bytes] = []
     with tempfile.TemporaryFile() as kept:
         original = os.dup(STDERR)
         os.dup2(kept.fileno(), STDERR)
@@ -48,4 +42,4 @@ def captured_stderr() -> Iterator[list[str]]:
             os.dup2(original, STDERR)
             os.close(original)
             kept.seek(0)
-            written.append(kept.read().decode(errors="replace"))
+            written.append(kept.read())

@@ -103,7 +103,8 @@ def _start(path: Path, options: Any, provider: str) -> tuple[Any, Exception | No
             )
         except (*RUNTIME_ERRORS, *_PROVIDER_ERRORS) as error:
             failure = error
-    return session, failure, f"{printed[0]} {failure or ''}"
+    said = printed[0].decode(errors="replace")
+    return session, failure, f"{said} {failure or ''}"
 
 
 def _preload_cuda() -> None:
