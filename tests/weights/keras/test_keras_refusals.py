@@ -90,7 +90,7 @@ DENSE = layers.Dense
 REFUSED = {
     "lambda": (
         lambda: network(front=[layers.Lambda(lambda x: x / 255, name="scale")]),
-        r"'scale' \(Lambda\).*layers.Rescaling\(1/255\).*--preprocessing",
+        r"'scale' \(Lambda\).*layers.Rescaling\(1/255\).*say its preprocessing",
     ),
     "own layer": (lambda: network(Own(name="x")), r"'x' \(Own, not one of Keras' own\)"),
     "own model": (own_model, r"\(OwnModel, a model of its own class\).*Sequential"),
@@ -220,7 +220,7 @@ REFUSED = {
         lambda: keras.Sequential(
             [keras.Input((None, None, 3)), convolution(), layers.GlobalMaxPooling2D(), DENSE(3)]
         ),
-        "images of .x.*--input-size",
+        "images of .x.*say the input size",
     ),
     "no head": (lambda: network(head=[layers.Flatten(name="f")]), r"'f' \(Flatten, at the end\)"),
     "ReLU at the end": (
