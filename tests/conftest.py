@@ -1,6 +1,7 @@
 """A tiny network with weights, images, ranges and files, and once more in plain numpy."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -13,10 +14,11 @@ from PIL import Image
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
-from vggexport.precision import Precision
+from vggexport.precision import PROFILES, Precision, Profile
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.schemas import json_schema
 
@@ -161,7 +163,7 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
         format: str = "onnx",  # noqa: A002  the artifact's own name for it
         full_integer: bool = False,
     ) -> ExportRequest:
-        needs_ranges = Precision(precision).needs_ranges
+        needs_ranges = Precision(precision).profile.needs_ranges
         artifact = Artifact(
             f"tiny{FORMATS[format].suffix}",
             format,
@@ -178,6 +180,29 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
         return ExportRequest(artifact, tiny_weights, ranges if needs_ranges else None, taps, opset)
 
     return make
+
+
+@pytest.fixture
+def tolerate(monkeypatch) -> Callable[..., None]:
+    """Gives precisions another tolerance, for one test."""
+
+    def give(tolerance: Tolerance, *profiles: Profile) -> None:
+        for profile in profiles:
+            key = profile.precision, profile.full_integer
+            monkeypatch.setitem(PROFILES, key, replace(profile, tolerance=tolerance))
+
+    return give
+
+
+@pytest.fixture
+def any_int8_will_do(tolerate) -> None:
+    """Lets every file that computes in integers pass its check, float islands excepted.
+
+    A random network of some thousand weights, calibrated on a few images, is no better than 13 to
+    30 dB; for tests of something else than how good the ranges are.
+    """
+    integer = [profile for profile in PROFILES.values() if not profile.is_float]
+    tolerate(Tolerance("not looked at here"), *integer)
 
 
 @pytest.fixture(scope="session")

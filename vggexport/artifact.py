@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
-from vggexport.precision import Precision
+from vggexport.precision import Precision, Profile, profile_of
 from vggexport.system.json_values import Form, JsonValue, Labels, read_fields
 
 SCHEMA = 1
@@ -131,6 +131,15 @@ class Artifact(JsonValue):
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
     sha256: str | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """What its precision asks for and allows.
+
+        Raises:
+            InputError: There is no such precision without float operators.
+        """
+        return profile_of(self.precision, full_integer=self.full_integer)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -1,8 +1,17 @@
-"""How weights are stored, and how the network computes with them."""
+"""What a precision is: one row, from which everything that differs by precision is taken.
+
+A new precision is a member of :class:`Precision`, its row here, its name in the rows of the formats
+that have it, and what their writers do for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from vggexport.errors import InputError
+from vggexport.metrics.tolerance import LayerSqnr, Tolerance
 
 
 class Precision(StrEnum):
@@ -17,6 +26,249 @@ class Precision(StrEnum):
     """int8 with the weights of the fully connected layers in int4 blocks."""
 
     @property
-    def needs_ranges(self) -> bool:
-        """Whether activations are quantized by ranges that calibration took."""
-        return self in {Precision.INT8, Precision.INT8_W4}
+    def profile(self) -> Profile:
+        """Its row, of files that take and give floats."""
+        return PROFILES[self, False]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One precision.
+
+    Attributes:
+        precision: Its name to users.
+        full_integer: uint8 in and out and no float operator at all: for NPUs.
+        coarseness: The higher, the coarser: of two files the coarser one's tolerance counts.
+        is_float: Whether it computes in floats.
+        needs_ranges: Whether activations are quantized by ranges that calibration took.
+        kernel_bits: Of one value of a kernel.
+        int4_blocks: Whether the kernels of fully connected layers are int4 in blocks instead.
+        cpu_dtype: Data type in which CPUs multiply its matrices.
+        cuda_dtype: In which CUDA devices do.
+        tolerance: What a file just written must reach, and what two files must against each other.
+        against_others: The latter, where it is another.
+        same_integers: What two files that carry the same integers must reach against each other;
+            None where they carry none.
+        on_cpu: What a file must reach, on a receiver's CPU, against its answers at home. It is the
+            same file with the same bytes, so only the order and the rounding of its sums differ.
+        on_accelerator: The same on graphics processors, neural engines and signal processors.
+        own_noise: What healthy layers have on an exact input. Measured: float32 116 dB, float16
+            62 dB, int8 32 dB, int4 16 dB (layers of a trained VGG-D on photographs); 8 dB and more
+            are left for other weights and images.
+        kernels: What healthy kernels have. Measured on trained ones: float32 equal, float16 73 dB,
+            int8 34.6 dB, int4 20.4 dB at least; kernels of other layers or another training have
+            0 dB and less.
+    """
+
+    precision: Precision
+    full_integer: bool = False
+    coarseness: int
+    is_float: bool = False
+    needs_ranges: bool = False
+    kernel_bits: int = 8
+    int4_blocks: bool = False
+    cpu_dtype: str = "int8"
+    cuda_dtype: str = "float32"
+    tolerance: Tolerance
+    against_others: Tolerance | None = None
+    same_integers: Tolerance | None = None
+    on_cpu: Tolerance
+    on_accelerator: Tolerance
+    own_noise: LayerSqnr
+    kernels: LayerSqnr
+
+    @property
+    def name(self) -> str:
+        """As in the names of files."""
+        return f"{self.precision.value}_full_integer" if self.full_integer else self.precision.value
+
+    @property
+    def check_images(self) -> int:
+        """Images that a file just written is checked on.
+
+        Without ranges the Keras network is the reference, and holds the activations of all of them
+        at once.
+        """
+        return 8 if self.needs_ranges else 4
+
+    def check_takes(self, input_dtype: str) -> None:
+        """Refuses a data type of images that its files cannot take.
+
+        Raises:
+            InputError: It is float32, and no float may be there.
+        """
+        if self.full_integer and input_dtype != "uint8":
+            raise InputError(f"full integer takes uint8 images, not {input_dtype}")
+
+
+_FLOAT_ON_ACCELERATOR = Tolerance(
+    "accelerators compute floats in 16 bits: as float16 on a CPU; not measured on one",
+    min_logit_sqnr_db=45.0,
+)
+_INTEGER_ON_ACCELERATOR = Tolerance(
+    "accelerators requantize with fewer bits after each layer, and compute the last one in 16 "
+    "bits: 10 dB below a CPU's limit for int8; not measured on one",
+    min_logit_sqnr_db=25.0,
+)
+_WHOLE_256THS = Tolerance(
+    "probabilities in whole 256ths, from which no logit can be told: the worst of 1,000 sets of 8 "
+    "unseen photographs measured 8.9 dB, swapped channels 1 dB",
+    min_sqnr_db=6.0,
+)
+
+_FLOAT32 = Profile(
+    precision=Precision.FLOAT32,
+    coarseness=0,
+    is_float=True,
+    kernel_bits=32,
+    cpu_dtype="float32",
+    tolerance=Tolerance(
+        "both compute in float32 and differ by the order of summation alone: 200 photographs near "
+        "the decision boundaries of a trained network measured 1.7e-5 at most (LiteRT, which sums "
+        "in one piece), and 96 dB at least",
+        max_abs=1e-4,
+        min_logit_sqnr_db=80.0,
+    ),
+    on_cpu=Tolerance(
+        "sums in another order: two runtimes measured 96 dB and 1.7e-5 on 200 photographs",
+        max_abs=1e-4,
+        min_logit_sqnr_db=80.0,
+    ),
+    on_accelerator=_FLOAT_ON_ACCELERATOR,
+    own_noise=LayerSqnr(100.0, 95.0),
+    kernels=LayerSqnr(100.0, 100.0),
+)
+
+_FLOAT16 = Profile(
+    precision=Precision.FLOAT16,
+    coarseness=1,
+    is_float=True,
+    kernel_bits=16,
+    cpu_dtype="float32",
+    cuda_dtype="float16",
+    tolerance=Tolerance(
+        "11-bit significands through 16 layers: measured 58 dB and more",
+        min_logit_sqnr_db=45.0,
+    ),
+    on_cpu=Tolerance(
+        "processors with 16-bit arithmetic round after each sum, others do not: float16 against "
+        "float32 measured 58 dB and more",
+        min_logit_sqnr_db=45.0,
+    ),
+    on_accelerator=_FLOAT_ON_ACCELERATOR,
+    own_noise=LayerSqnr(50.0, 48.0),
+    kernels=LayerSqnr(55.0, 55.0),
+)
+
+_DYNAMIC_INT8 = Profile(
+    precision=Precision.DYNAMIC_INT8,
+    coarseness=2,
+    tolerance=Tolerance(
+        "8-bit weights, and activations rounded to 8 bits image by image: the worst of 1,000 sets "
+        "of 8 unseen photographs measured 22 dB, swapped channels 4 dB",
+        min_logit_sqnr_db=15.0,
+    ),
+    on_cpu=Tolerance(
+        "activations are quantized image by image, as those of int8-w4's fully connected layers, "
+        "of which two runtimes measured 36 dB",
+        min_logit_sqnr_db=25.0,
+    ),
+    on_accelerator=_INTEGER_ON_ACCELERATOR,
+    own_noise=LayerSqnr(24.0, 22.0),
+    kernels=LayerSqnr(25.0, 25.0),
+)
+
+_INT8 = Profile(
+    precision=Precision.INT8,
+    coarseness=3,
+    needs_ranges=True,
+    tolerance=Tolerance(
+        "8-bit weights and activations: the worst of 2,000 sets of 8 unseen photographs measured "
+        "16 dB over all calibration methods; files with quantized logits measured -2 dB",
+        min_logit_sqnr_db=12.0,
+    ),
+    same_integers=Tolerance(
+        "the same integers, rounded after each layer in the way of the runtime: 200 photographs "
+        "measured 68 dB",
+        min_logit_sqnr_db=35.0,
+    ),
+    on_cpu=Tolerance(
+        "the same integers, rounded after each layer in the way of the processor's instructions: "
+        "two runtimes measured 68 dB on 200 photographs",
+        min_logit_sqnr_db=35.0,
+    ),
+    on_accelerator=_INTEGER_ON_ACCELERATOR,
+    own_noise=LayerSqnr(24.0, 22.0),
+    kernels=LayerSqnr(25.0, 25.0),
+)
+
+_INT8_W4 = Profile(
+    precision=Precision.INT8_W4,
+    coarseness=4,
+    needs_ranges=True,
+    int4_blocks=True,
+    tolerance=Tolerance(
+        "4-bit weights in the fully connected layers: the worst of 1,000 sets of 8 unseen "
+        "photographs measured 11.3 dB, random networks 10.5 dB, swapped channels 4 dB",
+        min_logit_sqnr_db=8.0,
+    ),
+    same_integers=Tolerance(
+        "the same integers, with activations of the fully connected layers quantized by image in "
+        "one runtime and by block in the other: 200 photographs measured 36 dB",
+        min_logit_sqnr_db=25.0,
+    ),
+    on_cpu=Tolerance(
+        "activations of fully connected layers are quantized by image or by block: two runtimes "
+        "measured 36 dB",
+        min_logit_sqnr_db=25.0,
+    ),
+    on_accelerator=_INTEGER_ON_ACCELERATOR,
+    own_noise=LayerSqnr(24.0, 9.0),
+    kernels=LayerSqnr(25.0, 10.0),
+)
+
+_INT8_FULL_INTEGER = replace(
+    _INT8,
+    full_integer=True,
+    coarseness=5,
+    # Of a float softmax on its own logits: of its probabilities no logit can be told.
+    tolerance=Tolerance(
+        "as int8, with logits in 8 bits: the worst of 500 sets of 8 unseen photographs measured "
+        "20 dB; with logits far beyond those of the calibration, which are clipped, 7.6 dB",
+        min_logit_sqnr_db=12.0,
+    ),
+    against_others=_WHOLE_256THS,
+    same_integers=_WHOLE_256THS,
+    on_cpu=Tolerance(
+        "probabilities in whole 256ths, from which no logit can be told: LiteRT with and without "
+        "XNNPACK measured 12.2 dB in the worst of 1,000 sets of 8 photographs, and 0.23 at most",
+        max_abs=0.5,
+        min_sqnr_db=10.0,
+    ),
+    on_accelerator=Tolerance(
+        "probabilities in whole 256ths: as between two files; not measured on one", min_sqnr_db=6.0
+    ),
+)
+
+PROFILES: Mapping[tuple[Precision, bool], Profile] = {
+    (row.precision, row.full_integer): row
+    for row in (_FLOAT32, _FLOAT16, _DYNAMIC_INT8, _INT8, _INT8_W4, _INT8_FULL_INTEGER)
+}
+"""By precision, and by whether files are without any float operator."""
+
+
+def profile_of(precision: Precision, *, full_integer: bool) -> Profile:
+    """The row of a precision, of files with or without float operators.
+
+    Raises:
+        InputError: There is none without.
+    """
+    row = PROFILES.get((precision, full_integer))
+    if row is None:
+        raise InputError(f"full integer is int8, not {precision.value}")
+    return row
+
+
+def coarser(one: Profile, other: Profile) -> Profile:
+    """The coarser of two."""
+    return max(one, other, key=lambda profile: profile.coarseness)

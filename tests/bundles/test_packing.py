@@ -23,7 +23,7 @@ from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.opening import file_check as checking
+from vggexport.precision import Precision
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.workflows.bundle import run as bundling
 from vggexport.workflows.bundle.run import BundleOptions
@@ -239,9 +239,9 @@ def test_labels_of_a_file(pack, models, exported, tmp_path):
     assert (tmp_path / "numbered/labels.txt").read_text() == "0\n1\n2\n3\n4\n"
 
 
-def test_a_model_that_does_not_agree_is_refused(pack, monkeypatch, tmp_path):
+def test_a_model_that_does_not_agree_is_refused(pack, tolerate, tmp_path):
     strict = Tolerance("more than int8 can reach", min_logit_sqnr_db=200.0)
-    monkeypatch.setitem(checking.TOLERANCES, checking.Precision.INT8, strict)
+    tolerate(strict, Precision.INT8.profile)
     report = pack()
     assert len(report.failures) == 2
     assert report.failures[0].startswith("models/tiny_int8.onnx: SQNR of the logits")

@@ -15,11 +15,8 @@ import pytest
 from PIL import Image
 
 from vggexport.cli import main
-from vggexport.metrics.tolerance import Tolerance
 from vggexport.network import spec
 from vggexport.network.spec import VGGSpec
-from vggexport.opening import file_check as checking
-from vggexport.precision import Precision
 
 SMALLEST = ("--config", "A", "--input-size", "32", "--fc-units", "16", "--classes", "5")
 """The smallest network that table 1 allows: 9 million parameters, all in the convolutions."""
@@ -123,18 +120,6 @@ def tiny_arrays(tiny) -> dict[str, np.ndarray]:
         name: (random.standard_normal(tensor.shape) / 10).astype(np.float32)
         for name, tensor in network.tensors.items()
     }
-
-
-@pytest.fixture
-def any_parity_will_do(monkeypatch):
-    """Lets every int8 file pass its check, float islands excepted.
-
-    A random network of some thousand weights, calibrated on a few images, is no better than 13 to
-    30 dB; for tests of something else than how good the ranges are.
-    """
-    for precision in (Precision.DYNAMIC_INT8, Precision.INT8, Precision.INT8_W4):
-        monkeypatch.setitem(checking.TOLERANCES, precision, Tolerance("not looked at here"))
-    monkeypatch.setattr(checking, "FULL_INTEGER", Tolerance("not looked at here"))
 
 
 @dataclass(frozen=True, slots=True)

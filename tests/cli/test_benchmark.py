@@ -13,7 +13,7 @@ import pytest
 from vggexport.results.benchmark import Ceiling
 from vggexport.workflows.benchmark import run as workflow
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do", "no_ceiling")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do", "no_ceiling")
 
 QUICK = ("--runs", 8, "--duration", 0, "--warmup", 0, "--threads", 1, "--launches", 1)
 

@@ -13,8 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from vggexport.formats.onnx import exporter
-from vggexport.opening import file_check as checking
-from vggexport.precision import Precision
+from vggexport.precision import PROFILES, Precision
 
 PRECISIONS = ("float32", "float16", "int8")
 REPORT_KEYS = {"schema", "artifact", "seconds", "peak_rss_bytes"}
@@ -214,8 +213,10 @@ def test_without_a_check_there_is_none_in_the_json(run, tiny):
 
 def stricter(monkeypatch, precision):
     """No file is wrong: the tolerance is out of reach."""
-    tolerance = dataclasses.replace(checking.TOLERANCES[precision], min_logit_sqnr_db=1e6)
-    monkeypatch.setitem(checking.TOLERANCES, precision, tolerance)
+    profile = precision.profile
+    tolerance = dataclasses.replace(profile.tolerance, min_logit_sqnr_db=1e6)
+    profile = dataclasses.replace(profile, tolerance=tolerance)
+    monkeypatch.setitem(PROFILES, (precision, False), profile)
 
 
 def bind_wrongly(monkeypatch, function, change):

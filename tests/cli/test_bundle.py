@@ -12,7 +12,7 @@ from vggexport.cli import bundle as bundle_command
 from vggexport.cli.value_types import Size
 from vggexport.workflows.bundle.run import DEFAULT_IMAGES
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 LAYERS = ["block1_conv1", "block1_conv2", "block2_conv1", "fc1", "fc2", "predictions"]
 
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 
 @pytest.fixture

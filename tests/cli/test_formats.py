@@ -14,7 +14,7 @@ from vggexport.artifact import files_of, sha256
 BLOCKS = ("--fc-units", "64")
 """The networks of these tests are the tiny one with enough units for int4 blocks."""
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 PRECISIONS = ("float32", "float16", "dynamic-int8", "int8", "int8-w4")
 

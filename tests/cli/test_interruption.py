@@ -132,7 +132,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.usefixtures("any_parity_will_do")
+@pytest.mark.usefixtures("any_int8_will_do")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("case", ERRORS)
 def test_a_broken_step(run, tiny, monkeypatch, workplace, old, listing, step, case):

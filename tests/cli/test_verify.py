@@ -13,7 +13,7 @@ METRICS = {
     "top5_agreement",
 }
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from vggexport.cli.group import COMMANDS
 README = Path(__file__).parents[2] / "README.md"
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 
-pytestmark = pytest.mark.usefixtures("any_parity_will_do")
+pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 
 def commands() -> list[str]:

@@ -1,11 +1,11 @@
 """Which layer of a curve stands out."""
 
 import math
-from itertools import pairwise
 
 import pytest
 
-from vggexport.diagnosis.layers import OWN_NOISE, OwnNoise, expected_sqnr_db, first_suspicious
+from vggexport.diagnosis.layers import expected_sqnr_db, first_suspicious
+from vggexport.metrics.tolerance import LayerSqnr
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -13,7 +13,7 @@ from vggexport.precision import Precision
 LAYERS = VGGSpec("tiny", parse_blocks("conv3-4 conv3-4 | conv3-8"), classes=5, fc_units=8,
                  input_size=8).layers  # fmt: skip
 NAMES = [layer.name for layer in LAYERS]
-INT8 = OWN_NOISE[Precision.INT8]
+INT8 = Precision.INT8.profile.own_noise
 HEALTHY = [46.5, 37.4, 35.0, 35.4, 31.6, 32.5, 32.5, 30.0, 28.5, 26.8, 20.0]
 """Of a trained network in int8, on photographs."""
 
@@ -56,17 +56,9 @@ def test_the_softmax_is_left_out():
 
 def test_noise_adds_up_as_power():
     """40 dB passed on as 34 dB and 34 dB of one's own are 31 dB together."""
-    own = OwnNoise(34.0, 34.0)
+    own = LayerSqnr(34.0, 34.0)
     curve = [40.0] * len(NAMES)
     expected = list(expected_sqnr_db(LAYERS, curve, own))
     assert expected[0] == pytest.approx(34.0)  # nothing in front of it
     assert expected[1] == pytest.approx(31.0, abs=0.02)
     assert expected[3] == pytest.approx(34.0)  # pooling rounds nothing
-
-
-def test_coarser_precisions_may_do_more():
-    order = [Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.INT8_W4]
-    assert set(OWN_NOISE) == set(Precision)
-    noises = [OWN_NOISE[precision] for precision in order]
-    assert all(a.convolution >= b.convolution for a, b in pairwise(noises))
-    assert all(a.fully_connected >= b.fully_connected for a, b in pairwise(noises))

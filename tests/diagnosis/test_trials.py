@@ -21,7 +21,6 @@ from vggexport.diagnosis.images import image_faults
 from vggexport.diagnosis.outputs import OUTPUT_FAULTS
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import MEAN_RGB
-from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
@@ -61,9 +60,9 @@ def int8_tolerance(folder) -> Tolerance:
 
 
 @pytest.fixture
-def diagnosed(folder, int8_tolerance, tmp_path, monkeypatch):
+def diagnosed(folder, int8_tolerance, tmp_path, tolerate):
     """Breaks one of the files by a function of its ModelProto, and gives verify's candidate."""
-    monkeypatch.setitem(checking.TOLERANCES, Precision.INT8, int8_tolerance)
+    tolerate(int8_tolerance, Precision.INT8.profile)
 
     def diagnose(name, change, *, reference=FLOAT, **options):
         model = onnx.load(folder / name)
@@ -142,14 +141,14 @@ def test_a_nan_is_named_with_its_layer(diagnosed):
 
 
 @pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.INT8])
-def test_exchanged_layers_are_named(tmp_path, monkeypatch, make_weights, precision):
+def test_exchanged_layers_are_named(tmp_path, monkeypatch, make_weights, tolerate, precision):
     """Configuration A has layers of one shape; the file is made of weights in the wrong order."""
     from vggexport.network.spec import VGGSpec
     from vggexport.network.table import parse_blocks
 
     monkeypatch.chdir(tmp_path)
     limits = Tolerance("int8 of this network has 20 dB, the wrong file 3 dB", min_logit_sqnr_db=12)
-    monkeypatch.setitem(checking.TOLERANCES, Precision.INT8, limits)
+    tolerate(limits, Precision.INT8.profile)
     blocks = parse_blocks("conv3-8 conv3-8 conv3-8")
     spec = VGGSpec("tiny", blocks, classes=5, fc_units=64, input_size=16)
     weights = make_weights(spec)

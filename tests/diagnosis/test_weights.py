@@ -22,7 +22,7 @@ def compared(weights, precision=Precision.FLOAT32, **changed):
     candidate = dict(weights)
     for name, array in changed.items():
         candidate[name] = np.ascontiguousarray(array)
-    return compare_weights(SPEC, weights, candidate, precision)
+    return compare_weights(SPEC, weights, candidate, precision.profile)
 
 
 def test_equal_weights_do_not_differ(weights):

@@ -14,7 +14,6 @@ from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.parity import compare
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.weights import open_weights
@@ -27,12 +26,11 @@ FILES = ("out/vgg_tiny.onnx", "out/vgg_tiny.tflite", "out/vgg_tiny_saved_model")
 
 
 @pytest.fixture
-def files(network, tmp_path, monkeypatch) -> None:
+def files(network, tmp_path, monkeypatch, tolerate) -> None:
     """float32 and int8 of every format in ``out/``."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    for precision in (Precision.INT8, Precision.INT8_W4):
-        monkeypatch.setitem(checking.TOLERANCES, precision, Tolerance("", min_logit_sqnr_db=5.0))
+    tolerate(Tolerance("", min_logit_sqnr_db=5.0), Precision.INT8.profile)
     formats = ("savedmodel", "onnx", "tflite")
     options = ExportOptions(formats, (Precision.FLOAT32, Precision.INT8), Path("out"))
     assert vggexport.export(network, FEW, options).failures == ()
@@ -74,10 +72,10 @@ def test_every_format_agrees_with_every_other():
 def test_int8_of_both_formats_is_nearer_to_each_other_than_to_float32():
     int8 = ("out/vgg_tiny_int8.onnx", "out/vgg_tiny_int8.tflite")
     between = verified(*int8).candidates[0]
-    assert between.tolerance == checking.SAME_INTEGERS[Precision.INT8]
+    assert between.tolerance == Precision.INT8.profile.same_integers
     assert between.failures == ()
     from_float = verified(FILES[0], *int8).candidates
-    assert from_float[0].tolerance == checking.TOLERANCES[Precision.INT8]
+    assert from_float[0].tolerance == Precision.INT8.profile.tolerance
     assert max(c.metrics.logit_sqnr_db for c in from_float) < between.metrics.logit_sqnr_db
 
 
@@ -335,12 +333,14 @@ def test_the_readme_has_every_limit():
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:4] for line in text.splitlines() if " dB" in line and "| " in line]
     said = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "against" not in row[0]}
-    for precision, tolerance in checking.TOLERANCES.items():
-        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in said[precision]
+    for precision in Precision:
+        assert f"logits {precision.profile.tolerance.min_logit_sqnr_db:g} dB" in said[precision]
     assert "max abs 1e-4" in said["float32"]
     pairs = {row[0].strip().partition(" ")[0]: row[1] for row in rows if "of one cal" in row[0]}
-    for precision, tolerance in checking.SAME_INTEGERS.items():
-        assert f"logits {tolerance.min_logit_sqnr_db:g} dB" in pairs[precision]
+    assert set(pairs) == {p for p in Precision if p.profile.same_integers}
+    for precision in map(Precision, pairs):
+        limit = precision.profile.same_integers.min_logit_sqnr_db
+        assert f"logits {limit:g} dB" in pairs[precision]
 
 
 @pytest.fixture

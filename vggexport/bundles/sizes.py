@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from vggexport.artifact import Artifact
 from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
-from vggexport.precision import Precision
+from vggexport.precision import Precision, Profile
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.results.bundle import FileSize, LayerSize
 
-_KERNEL_BITS: Mapping[Precision, int] = {
-    Precision.FLOAT32: 32,
-    Precision.FLOAT16: 16,
-    Precision.DYNAMIC_INT8: 8,
-    Precision.INT8: 8,
-    Precision.INT8_W4: 8,
-}
 _INT4_BITS = 4
-_BIAS_BYTES: Mapping[Precision, int] = dict.fromkeys(Precision, 4) | {Precision.FLOAT16: 2}
+_INTEGER_BIAS_BYTES = 4
 _SCALE_BYTES, _BLOCK_SCALE_BYTES = 4, 2
 
 
@@ -33,14 +26,14 @@ def file_size(artifact: Artifact, offered: Iterable[Precision]) -> FileSize:
 
 def layer_bytes(spec: VGGSpec, precision: Precision) -> dict[str, int]:
     """Bytes of each layer's weights, by its name."""
-    return {layer.name: _bytes(layer, precision) for layer in spec.weighted_layers}
+    return {layer.name: _bytes(layer, precision.profile) for layer in spec.weighted_layers}
 
 
-def _bytes(layer: Layer, precision: Precision) -> int:
+def _bytes(layer: Layer, profile: Profile) -> int:
     values, outputs = layer.kernel.size, layer.kernel.shape[-1]
-    bias = layer.bias.size * _BIAS_BYTES[precision]
-    if precision is Precision.INT8_W4 and layer.is_matrix:
+    if profile.is_float:
+        return (values + layer.bias.size) * profile.kernel_bits // 8
+    bias = layer.bias.size * _INTEGER_BIAS_BYTES
+    if profile.int4_blocks and layer.is_matrix:
         return values * _INT4_BITS // 8 + values // BLOCK_SIZE * _BLOCK_SCALE_BYTES + bias
-    kernel = values * _KERNEL_BITS[precision] // 8
-    is_float = precision in {Precision.FLOAT32, Precision.FLOAT16}
-    return kernel + bias + (0 if is_float else outputs * _SCALE_BYTES)
+    return values * profile.kernel_bits // 8 + bias + outputs * _SCALE_BYTES

@@ -20,6 +20,7 @@ from vggexport.network.spec import (
     DEFAULT_INPUT_SIZE,
 )
 from vggexport.network.table import TABLE_1
+from vggexport.precision import Precision
 
 Decorator = Callable[[Any], Any]
 
@@ -28,6 +29,9 @@ LAYOUTS = ("auto", "native", "keras", "torchvision")
 
 MAX_THREADS = 1024
 """Of a runtime: more than machines have cores. 5,000 took ONNX Runtime minutes to start on two."""
+
+
+_TOLERANCES = [f"{p.profile.tolerance.min_logit_sqnr_db:g} {p.value}" for p in Precision]
 
 
 def combined(*decorators: Decorator) -> Decorator:
@@ -144,8 +148,7 @@ check_options = combined(
         "--min-logit-sqnr",
         type=float,
         metavar="DB",
-        help="What the check demands.  [default: 80 float32, 45 float16, 15 dynamic-int8, "
-        "12 int8, 8 int8-w4]",
+        help=f"What the check demands.  [default: {', '.join(_TOLERANCES)}]",
     ),
 )
 

@@ -8,11 +8,10 @@ a layer has beyond that was put there by a mistake.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+from vggexport.metrics.tolerance import LayerSqnr
 from vggexport.network.layers import OUTPUT_NAME, Layer
-from vggexport.precision import Precision
 
 PASSED_ON_DB = 6.0
 """What a healthy layer may lose of its input's SQNR without any rounding of its own, in dB: ReLU
@@ -20,42 +19,13 @@ and large biases take more of the signal than of the noise. Measured 1 dB on a t
 4 dB on tiny random networks."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnNoise:
-    """The least SQNR that healthy layers have on an exact input, in dB.
-
-    Attributes:
-        convolution: Of convolutions and of the mean subtraction.
-        fully_connected: Of fully connected layers.
-    """
-
-    convolution: float
-    fully_connected: float
-
-    def of(self, layer: Layer) -> float:
-        """That of one layer; infinite where nothing is rounded."""
-        if layer.kind.keeps_values or layer.name == OUTPUT_NAME:
-            return math.inf
-        return self.fully_connected if layer.is_matrix else self.convolution
-
-
-OWN_NOISE: Mapping[Precision, OwnNoise] = {
-    Precision.FLOAT32: OwnNoise(100.0, 95.0),
-    Precision.FLOAT16: OwnNoise(50.0, 48.0),
-    Precision.DYNAMIC_INT8: OwnNoise(24.0, 22.0),
-    Precision.INT8: OwnNoise(24.0, 22.0),
-    Precision.INT8_W4: OwnNoise(24.0, 9.0),
-}
-"""Measured: float32 116 dB, float16 62 dB, int8 32 dB, int4 16 dB (layers of a trained VGG-D on
-photographs); 8 dB and more are left for other weights and images."""
-
-SAME_INTEGERS_OWN_NOISE = OwnNoise(50.0, 30.0)
+SAME_INTEGERS_OWN_NOISE = LayerSqnr(50.0, 30.0)
 """Of two files with the same integers: layers measured equal, or 66 dB where one runtime rounds
 differently; activations quantized by image against by block measured 38 dB."""
 
 
 def expected_sqnr_db(
-    layers: Sequence[Layer], sqnr_db: Sequence[float], own: OwnNoise
+    layers: Sequence[Layer], sqnr_db: Sequence[float], own: LayerSqnr
 ) -> Iterator[float]:
     """What each layer's SQNR should reach, given that of the layer in front of it, in dB.
 
@@ -72,7 +42,7 @@ def expected_sqnr_db(
 
 
 def first_suspicious(
-    layers: Sequence[Layer], sqnr_db: Sequence[float], own: OwnNoise
+    layers: Sequence[Layer], sqnr_db: Sequence[float], own: LayerSqnr
 ) -> tuple[int, float] | None:
     """The first layer below its expectation, and that in dB; None if there is no such layer.
 

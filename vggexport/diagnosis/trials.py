@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.diagnosis.images import ImageFault, image_fault_pairs, image_faults
 from vggexport.diagnosis.layers import (
-    OWN_NOISE,
     SAME_INTEGERS_OWN_NOISE,
-    OwnNoise,
     first_suspicious,
 )
 from vggexport.diagnosis.outputs import OUTPUT_FAULTS, OutputFault
@@ -29,10 +27,11 @@ from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights import KernelDifference, compare_weights
 from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import ParityMetrics, compare, sqnr_db
-from vggexport.metrics.tolerance import Tolerance
+from vggexport.metrics.tolerance import LayerSqnr, Tolerance
 from vggexport.network.layers import OUTPUT_NAME
-from vggexport.opening.file_check import coarser, read, same_integers
+from vggexport.opening.file_check import read, same_integers
 from vggexport.opening.models import Contestant
+from vggexport.precision import Profile, coarser
 from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Trial
 from vggexport.system.progress import Steps
 
@@ -165,10 +164,15 @@ def point_out(
     return SuspiciousLayer(layers[index].name, curve[index], least)
 
 
-def _own_noise(reference: Artifact, candidate: Artifact) -> OwnNoise:
+def _own_noise(reference: Artifact, candidate: Artifact) -> LayerSqnr:
     if same_integers(reference, candidate):
         return SAME_INTEGERS_OWN_NOISE
-    return OWN_NOISE[coarser(reference, candidate)]
+    return _coarser(reference, candidate).own_noise
+
+
+def _coarser(reference: Artifact, candidate: Artifact) -> Profile:
+    """The coarser precision: weights and layers are the same without float operators."""
+    return coarser(reference.precision.profile, candidate.precision.profile)
 
 
 def _run(contestant: Contestant, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -227,9 +231,9 @@ def _as_fed(images: NDArray[np.uint8], fault: ImageFault) -> NDArray[Any]:
 def _weights_trials(case: Case) -> Iterator[Trial]:
     """What the weights say, if some of them are not the reference's."""
     reference, candidate = case.reference, case.candidate
-    precision = coarser(reference.artifact, candidate.artifact)
+    profile = _coarser(reference.artifact, candidate.artifact)
     compared = compare_weights(
-        reference.artifact.spec, reference.weights(), candidate.weights(), precision
+        reference.artifact.spec, reference.weights(), candidate.weights(), profile
     )
     kinds = (
         ("layers-permuted", [d for d in compared.differences if d.is_layer]),

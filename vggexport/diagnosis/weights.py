@@ -8,31 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.diagnosis.layers import OwnNoise
 from vggexport.metrics.parity import decibels
+from vggexport.metrics.tolerance import LayerSqnr
 from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
-from vggexport.precision import Precision
+from vggexport.precision import Profile
 
 Weights = Mapping[str, NDArray[np.float32]]
 """By native name, in the native layout."""
-
-LEAST_KERNEL_SQNR: Mapping[Precision, OwnNoise] = {
-    Precision.FLOAT32: OwnNoise(100.0, 100.0),
-    Precision.FLOAT16: OwnNoise(55.0, 55.0),
-    Precision.DYNAMIC_INT8: OwnNoise(25.0, 25.0),
-    Precision.INT8: OwnNoise(25.0, 25.0),
-    Precision.INT8_W4: OwnNoise(25.0, 10.0),
-}
-"""What healthy kernels have, in dB. Measured on trained ones: float32 equal, float16 73 dB, int8
-34.6 dB, int4 20.4 dB at least; kernels of other layers or another training have 0 dB and less."""
 
 LEAST_INTEGER_BIAS_SQNR_DB = -1.0
 """What biases of integer layers have. Their step is that of the input times that of the kernel, to
 which small biases are zero; rounding never errs by more than the value, which is 0 dB, while
 another bias of the same size has -3 dB."""
-
-INTEGERS = frozenset({Precision.INT8, Precision.INT8_W4, Precision.DYNAMIC_INT8})
 
 _CHUNK = 1 << 22
 """Values compared at a time: fc1 has 103 million."""
@@ -72,7 +60,7 @@ class WeightsComparison:
 
 
 def compare_weights(
-    spec: VGGSpec, reference: Weights, candidate: Weights, precision: Precision
+    spec: VGGSpec, reference: Weights, candidate: Weights, profile: Profile
 ) -> WeightsComparison:
     """Holds every kernel and bias to the reference's, one at a time.
 
@@ -80,9 +68,9 @@ def compare_weights(
         spec: The network of both.
         reference: Its weights.
         candidate: The file's weights.
-        precision: The coarser of the two precisions.
+        profile: The coarser of the two precisions.
     """
-    least = LEAST_KERNEL_SQNR[precision]
+    least = profile.kernels
     differences, same = [], []
     for layer in spec.weighted_layers:
         kernel = candidate[layer.kernel.name]
@@ -91,7 +79,7 @@ def compare_weights(
             differences.append(_find(spec, layer, kernel, reference, own, least))
             continue
         bias = tensor_sqnr_db(reference[layer.bias.name], candidate[layer.bias.name])
-        if bias >= (LEAST_INTEGER_BIAS_SQNR_DB if precision in INTEGERS else least.of(layer)):
+        if bias >= (least.of(layer) if profile.is_float else LEAST_INTEGER_BIAS_SQNR_DB):
             same.append(own)
         else:
             differences.append(KernelDifference(layer.name, bias))
@@ -117,7 +105,7 @@ def _find(
     kernel: NDArray[np.float32],
     reference: Weights,
     own: float,
-    least: OwnNoise,
+    least: LayerSqnr,
 ) -> KernelDifference:
     """What a kernel that is not its own is: changed in a known way, or another layer's."""
     for clause, change in _changes(spec, layer):

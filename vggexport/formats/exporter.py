@@ -53,7 +53,7 @@ class ExportRequest:
         Raises:
             InputError: They are, and there are none.
         """
-        if not self.artifact.precision.needs_ranges:
+        if not self.artifact.profile.needs_ranges:
             return {}
         if self.ranges is None:
             name = self.artifact.precision.value

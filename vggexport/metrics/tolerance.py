@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vggexport.network.layers import OUTPUT_NAME, Layer
 from vggexport.system.json_values import JsonValue
 
 if TYPE_CHECKING:  # it needs numpy, and every precision has tolerances
@@ -46,3 +48,22 @@ class Tolerance(JsonValue):
         if share is not None and not metrics.top1_agreement >= share:
             found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSqnr:
+    """The least SQNR that healthy layers have, in dB.
+
+    Attributes:
+        convolution: Of convolutions and of the mean subtraction.
+        fully_connected: Of fully connected layers.
+    """
+
+    convolution: float
+    fully_connected: float
+
+    def of(self, layer: Layer) -> float:
+        """That of one layer; infinite where nothing is rounded."""
+        if layer.kind.keeps_values or layer.name == OUTPUT_NAME:
+            return math.inf
+        return self.fully_connected if layer.is_matrix else self.convolution

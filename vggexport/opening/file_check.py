@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,93 +16,28 @@ from vggexport.metrics.parity import compare, softmax
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.opening.network import Network
-from vggexport.precision import Precision
+from vggexport.precision import coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport
-
-TOLERANCES: Mapping[Precision, Tolerance] = {
-    Precision.FLOAT32: Tolerance(
-        "both compute in float32 and differ by the order of summation alone: 200 photographs near "
-        "the decision boundaries of a trained network measured 1.7e-5 at most (LiteRT, which sums "
-        "in one piece), and 96 dB at least",
-        max_abs=1e-4,
-        min_logit_sqnr_db=80.0,
-    ),
-    Precision.FLOAT16: Tolerance(
-        "11-bit significands through 16 layers: measured 58 dB and more",
-        min_logit_sqnr_db=45.0,
-    ),
-    Precision.DYNAMIC_INT8: Tolerance(
-        "8-bit weights, and activations rounded to 8 bits image by image: the worst of 1,000 sets "
-        "of 8 unseen photographs measured 22 dB, swapped channels 4 dB",
-        min_logit_sqnr_db=15.0,
-    ),
-    Precision.INT8: Tolerance(
-        "8-bit weights and activations: the worst of 2,000 sets of 8 unseen photographs measured "
-        "16 dB over all calibration methods; files with quantized logits measured -2 dB",
-        min_logit_sqnr_db=12.0,
-    ),
-    Precision.INT8_W4: Tolerance(
-        "4-bit weights in the fully connected layers: the worst of 1,000 sets of 8 unseen "
-        "photographs measured 11.3 dB, random networks 10.5 dB, swapped channels 4 dB",
-        min_logit_sqnr_db=8.0,
-    ),
-}
-"""What a file just written must reach."""
-
-FULL_INTEGER = Tolerance(
-    "as int8, with logits in 8 bits: the worst of 500 sets of 8 unseen photographs measured 20 dB; "
-    "with logits far beyond those of the calibration, which are clipped, 7.6 dB",
-    min_logit_sqnr_db=12.0,
-)
-"""The same for int8 without any float operator. Its metrics are those of a float softmax on its own
-logits: its probabilities are whole 256ths, from which no logit can be told."""
-
-
-SAME_INTEGERS: Mapping[Precision, Tolerance] = {
-    Precision.INT8: Tolerance(
-        "the same integers, rounded after each layer in the way of the runtime: 200 photographs "
-        "measured 68 dB",
-        min_logit_sqnr_db=35.0,
-    ),
-    Precision.INT8_W4: Tolerance(
-        "the same integers, with activations of the fully connected layers quantized by image in "
-        "one runtime and by block in the other: 200 photographs measured 36 dB",
-        min_logit_sqnr_db=25.0,
-    ),
-}
-"""What two files that carry the same integers must reach against each other."""
-
-FULL_INTEGER_OUTPUT = Tolerance(
-    "probabilities in whole 256ths, from which no logit can be told: the worst of 1,000 sets of 8 "
-    "unseen photographs measured 8.9 dB, swapped channels 1 dB",
-    min_sqnr_db=6.0,
-)
-"""What the output of a file without float operators must reach against any other."""
 
 
 def tolerance_between(reference: Artifact, candidate: Artifact) -> Tolerance:
     """How far two files may be from each other: as far as the coarser of them is from float32."""
-    if reference.full_integer or candidate.full_integer:
-        return FULL_INTEGER_OUTPUT
-    precision = coarser(reference, candidate)
-    return (SAME_INTEGERS if same_integers(reference, candidate) else TOLERANCES)[precision]
-
-
-def coarser(reference: Artifact, candidate: Artifact) -> Precision:
-    """The coarser of two precisions."""
-    return max(reference.precision, candidate.precision, key=list(TOLERANCES).index)
+    profile = coarser(reference.profile, candidate.profile)
+    if profile.same_integers and same_integers(reference, candidate):
+        return profile.same_integers
+    return profile.against_others or profile.tolerance
 
 
 def same_integers(reference: Artifact, candidate: Artifact) -> bool:
     """Whether two files carry the same integers: those of one precision and one calibration."""
-    same = reference.precision is candidate.precision and reference.precision in SAME_INTEGERS
-    return same and reference.calibration == candidate.calibration
+    same = reference.precision is candidate.precision and reference.profile.same_integers
+    return bool(same) and reference.calibration == candidate.calibration
 
 
 def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:
     """The precision's tolerance, or the same with the SQNR that the user demands."""
-    tolerance = FULL_INTEGER if artifact.full_integer else TOLERANCES[artifact.precision]
+    tolerance = artifact.profile.tolerance
     if min_logit_sqnr_db is None:
         return tolerance
     return replace(tolerance, min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for")
@@ -152,7 +87,7 @@ def check_file(
 
 def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
     """What computes in float and should not, in files that are to compute in integers."""
-    if not artifact.precision.needs_ranges:
+    if not artifact.profile.needs_ranges:
         return ()
     operators = load_inspector(artifact.format)(path).operators
     return float_operators(operators) if artifact.full_integer else float_islands(operators)

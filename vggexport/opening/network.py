@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
@@ -66,17 +66,7 @@ class Network:
         """The network's description."""
         return self.weights.spec
 
-    def artifact(
-        self,
-        path: Path,
-        file_format: str,
-        precision: Precision,
-        *,
-        calibration: CalibrationRecord | None = None,
-        input_dtype: str = "float32",
-        batch: int | None = None,
-        full_integer: bool = False,
-    ) -> Artifact:
+    def artifact(self, path: Path, file_format: str, precision: Precision) -> Artifact:
         """The artifact object of a file of this network."""
         return Artifact(
             str(path),
@@ -84,10 +74,6 @@ class Network:
             precision,
             self.spec,
             self.record,
-            calibration,
-            input_dtype=input_dtype,
-            batch=batch,
-            full_integer=full_integer,
             preprocessing=self.weights.preprocessing,
             labels=self.labels,
             tools=package_versions(),

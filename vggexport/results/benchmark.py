@@ -20,6 +20,12 @@ _GIGA = 10**9
 _MS_PER_S = 1000
 
 
+def multiplied_in(precision: Precision, provider: str) -> str:
+    """Data type in which an execution provider multiplies the matrices of a file."""
+    profile = precision.profile
+    return profile.cpu_dtype if provider == CPU_PROVIDER else profile.cuda_dtype
+
+
 @dataclass(frozen=True, slots=True)
 class Ceiling(JsonValue):
     """The most that this machine did in the same run (``vggexport.ceilings``).
@@ -37,18 +43,8 @@ class Ceiling(JsonValue):
     gbyte_per_s: float | None
 
     def of(self, precision: Precision) -> float | None:
-        """GFLOP/s of what files of a precision are computed in.
-
-        CPUs compute float16 files in float32, and CUDA int8 files in float.
-        """
-        is_cpu = self.provider == CPU_PROVIDER
-        if precision is Precision.FLOAT16:
-            computed = Precision.FLOAT32 if is_cpu else Precision.FLOAT16
-        elif precision is Precision.FLOAT32 or not is_cpu:
-            computed = Precision.FLOAT32
-        else:
-            computed = Precision.INT8
-        return self.gflop_per_s.get(computed.value)
+        """GFLOP/s of what files of a precision are computed in."""
+        return self.gflop_per_s.get(multiplied_in(precision, self.provider))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from vggexport.artifact import files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.formats.registry import WRITTEN, load_exporter
-from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import read_labels
 from vggexport.precision import Precision
@@ -28,14 +27,10 @@ FULL_INTEGER = FileOptions(
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    """Some thousand random weights on four images are no better than 13 to 30 dB in int8."""
+def workplace(tmp_path, monkeypatch, any_int8_will_do):
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for precision in (Precision.INT8, Precision.INT8_W4, Precision.DYNAMIC_INT8):
-        monkeypatch.setitem(checking.TOLERANCES, precision, Tolerance("not looked at here"))
-    monkeypatch.setattr(checking, "FULL_INTEGER", Tolerance("not looked at here"))
     return folder
 
 
@@ -72,14 +67,14 @@ def test_every_variant_is_built_and_checked(network, file_format, precision, inp
     file = FileOptions(file_format, precision=precision, input_dtype=input_dtype, batch=batch)
     report = vggexport.build(network, FEW, file)
     assert report.failures == ()
-    assert report.check.images == building.CHECK_IMAGES[precision]
+    assert report.check.images == (8 if precision in {Precision.INT8, Precision.INT8_W4} else 4)
     artifact = report.artifact
     assert (artifact.format, artifact.precision) == (file_format, precision)
     assert (artifact.input_dtype, artifact.batch) == (input_dtype, batch)
     inspection = vggexport.inspect(Path(artifact.path))
     assert inspection.artifact == artifact
     assert inspection.inputs[0].dtype == input_dtype
-    assert (inspection.not_integer() == ()) is precision.needs_ranges
+    assert (inspection.not_integer() == ()) is precision.profile.needs_ranges
 
 
 def test_a_full_integer_file_is_built_and_checked(network):
@@ -113,7 +108,11 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
     [
         (FileOptions("savedmodel", precision=Precision.INT8), "no savedmodel in int8: choose from"),
         (FileOptions("onnx", precision=Precision.DYNAMIC_INT8), "no onnx in dynamic-int8"),
-        (FileOptions("tflite", full_integer=True), "full integer is int8 TFLite"),
+        (FileOptions("tflite", full_integer=True), "full integer is int8, not float32"),
+        (
+            FileOptions("onnx", precision=Precision.INT8, full_integer=True),
+            "full integer is TFLite, not onnx",
+        ),
         (
             FileOptions("tflite", precision=Precision.INT8, full_integer=True),
             "takes uint8 images, not float32",
@@ -224,9 +223,9 @@ def test_where_the_file_goes(network, workplace, output, file):
     assert beside == report.artifact.to_json()
 
 
-def test_a_serving_directory_leaves_nothing_when_it_is_refused(network, workplace, monkeypatch):
+def test_a_serving_directory_leaves_nothing_when_it_is_refused(network, workplace, tolerate):
     out_of_reach = Tolerance("nothing is below zero", max_abs=-1.0)
-    monkeypatch.setitem(checking.TOLERANCES, Precision.FLOAT32, out_of_reach)
+    tolerate(out_of_reach, Precision.FLOAT32.profile)
     report = vggexport.build(network, FEW, FileOptions("savedmodel", serving=True))
     assert len(report.failures) == 1
     assert list(workplace.iterdir()) == []
@@ -239,9 +238,9 @@ def test_another_version_stays_beside_a_new_one(network, workplace):
     assert names == ["1", "1.json", "2"]
 
 
-def test_a_refused_file_is_described_and_not_kept(network, workplace, monkeypatch):
+def test_a_refused_file_is_described_and_not_kept(network, workplace, tolerate):
     out_of_reach = Tolerance("none is that good", min_logit_sqnr_db=1e6)
-    monkeypatch.setitem(checking.TOLERANCES, Precision.FLOAT32, out_of_reach)
+    tolerate(out_of_reach, Precision.FLOAT32.profile)
     report = vggexport.build(network, FEW, FileOptions("onnx"))
     assert len(report.failures) == 1
     assert "is below 1e+06 dB" in report.failures[0]

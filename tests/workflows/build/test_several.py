@@ -8,7 +8,6 @@ import pytest
 import vggexport
 from vggexport.errors import InputError, OutputError
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.opening import file_check as checking
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.weights import random
@@ -28,12 +27,10 @@ NAMES = {
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
+def workplace(tmp_path, monkeypatch, any_int8_will_do):
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for precision in (Precision.INT8, Precision.INT8_W4, Precision.DYNAMIC_INT8):
-        monkeypatch.setitem(checking.TOLERANCES, precision, Tolerance("not looked at here"))
     return folder
 
 
@@ -121,9 +118,9 @@ def test_seconds_are_those_of_the_common_steps_and_of_each_file(network):
     assert report.own_seconds(file) == file.seconds["export"] + file.seconds["check"]
 
 
-def test_a_file_that_fails_is_not_kept_and_the_others_are(network, monkeypatch):
+def test_a_file_that_fails_is_not_kept_and_the_others_are(network, tolerate):
     out_of_reach = Tolerance("none is that good", min_logit_sqnr_db=1e6)
-    monkeypatch.setitem(checking.TOLERANCES, Precision.FLOAT16, out_of_reach)
+    tolerate(out_of_reach, Precision.FLOAT16.profile)
     options = ExportOptions(("onnx",), (Precision.FLOAT32, Precision.FLOAT16), Path("out"))
     report = vggexport.export(network, FEW, options)
     assert len(report.failures) == 1

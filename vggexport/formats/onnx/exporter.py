@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from vggexport.formats.onnx.bound_weights import bind_float, bind_int4_blocks, b
 from vggexport.formats.onnx.file_writer import write_model
 from vggexport.formats.onnx.variants import (
     BLOCKWISE_DOMAIN,
-    use_float16,
+    use_float,
     use_int4_blocks,
     use_int8,
     use_uint8_input,
@@ -25,6 +25,12 @@ from vggexport.formats.onnx.variants import (
 from vggexport.network.layers import LayerKind
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import check_divides
+
+_FLOATS: Mapping[Precision, type[np.floating]] = {
+    Precision.FLOAT32: np.float32,
+    Precision.FLOAT16: np.float16,
+}
+"""What weights are stored in, in precisions that compute in floats."""
 
 
 class OnnxExporter:
@@ -44,7 +50,7 @@ class OnnxExporter:
         artifact = request.artifact
         model = trace(artifact.spec, opset=opset, batch=artifact.batch)
         arrays = _rewrite(model.graph, request)
-        if artifact.precision is Precision.INT8_W4:
+        if artifact.profile.int4_blocks:
             model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
         model.producer_version = artifact.tools.get("vggexport", "")
         model.doc_string = request.description
@@ -61,22 +67,18 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
     spec, weights = request.artifact.spec, request.weights
     if request.artifact.input_dtype == "uint8":
         use_uint8_input(graph)
-    match request.artifact.precision:
-        case Precision.FLOAT32:
-            return bind_float(spec, weights, np.float32)
-        case Precision.FLOAT16:
-            use_float16(graph)
-            return bind_float(spec, weights, np.float16)
-        case Precision.INT8 | Precision.INT8_W4:
-            return _quantize(graph, request)
-        case precision:
-            raise InputError(f"there is no ONNX file in {precision.value}")
+    if dtype := _FLOATS.get(request.artifact.precision):
+        use_float(graph, dtype)
+        return bind_float(spec, weights, dtype)
+    if not request.artifact.profile.needs_ranges:
+        raise InputError(f"there is no ONNX file in {request.artifact.precision.value}")
+    return _quantize(graph, request)
 
 
 def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
-    precision, spec = request.artifact.precision, request.artifact.spec
+    spec = request.artifact.spec
     activations = request.activations()
-    if precision is Precision.INT8:
+    if not request.artifact.profile.int4_blocks:
         use_int8(graph, spec.layers, activations)
         return bind_int8(spec, spec.weighted_layers, request.weights, activations)
     check_divides(spec)

@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 from vggexport.formats.onnx.sessions import session_options
 from vggexport.metrics.best_time import best_seconds
 from vggexport.metrics.placement import CPU_PROVIDER
-from vggexport.precision import Precision
 
 SIDES = {CPU_PROVIDER: 1024}
 DEVICE_SIDE = 8192
@@ -24,10 +23,10 @@ DEVICE_ROWS = 2**15
 _OPSET = 17
 _GIGA = 1e9
 
-_TYPES: dict[Precision, tuple[str, Any, Any]] = {
-    Precision.FLOAT32: ("MatMul", np.float32, np.float32),
-    Precision.FLOAT16: ("MatMul", np.float16, np.float16),
-    Precision.INT8: ("MatMulInteger", np.uint8, np.int8),
+_TYPES: dict[str, tuple[str, Any, Any]] = {
+    "float32": ("MatMul", np.float32, np.float32),
+    "float16": ("MatMul", np.float16, np.float16),
+    "int8": ("MatMulInteger", np.uint8, np.int8),
 }
 """Operator and types of its two inputs."""
 
@@ -44,21 +43,21 @@ class OnnxCeiling:
         self._provider = provider
         self._threads = threads
 
-    def compute(self, precision: Precision) -> float | None:
+    def compute(self, dtype: str) -> float | None:
         """GFLOP/s, for int8 Gop/s; None where the provider has no kernel for it."""
         side = SIDES.get(self._provider, DEVICE_SIDE)
-        seconds = self._seconds(precision, side, side, side)
+        seconds = self._seconds(dtype, side, side, side)
         return None if seconds is None else 2 * side**3 / seconds / _GIGA
 
     def read(self) -> float | None:
         """GB/s of a float32 matrix on the provider's device."""
-        seconds = self._seconds(Precision.FLOAT32, 1, DEVICE_SIDE, DEVICE_ROWS)
+        seconds = self._seconds("float32", 1, DEVICE_SIDE, DEVICE_ROWS)
         return None if seconds is None else DEVICE_SIDE * DEVICE_ROWS * 4 / seconds / _GIGA
 
-    def _seconds(self, precision: Precision, rows: int, inner: int, columns: int) -> float | None:
-        if precision not in _TYPES:
+    def _seconds(self, dtype: str, rows: int, inner: int, columns: int) -> float | None:
+        if dtype not in _TYPES:
             return None
-        operator, left, right = _TYPES[precision]
+        operator, left, right = _TYPES[dtype]
         graph = _graph(operator, left, np.ones((inner, columns), right), rows)
         options = session_options(self._threads, exact_int8=False)
         session = onnxruntime.InferenceSession(graph, options, providers=[self._provider])

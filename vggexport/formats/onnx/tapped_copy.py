@@ -137,14 +137,12 @@ def _quantized_tensors(graph: Any) -> dict[str, tuple[str, ...]]:
 
 
 READINGS: Mapping[Precision, Reading] = {
-    Precision.FLOAT32: Reading(),
-    Precision.FLOAT16: Reading(),
     Precision.INT8: Reading(frozenset({LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True),
     Precision.INT8_W4: Reading(
         frozenset({"fc1", "fc2", LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True
     ),
 }
-"""By precision; of files in any other, only their own outputs are read."""
+"""By precision that is calibrated; of others but floats, only their own outputs are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +187,8 @@ def readable(
     artifact: Artifact | None, own: Iterable[str]
 ) -> tuple[Reading, dict[str, LayerOutput]]:
     """How a file with these outputs is read, and what there is to be read by name."""
+    if artifact is not None and artifact.profile.is_float:
+        return Reading(), _layer_outputs(artifact.spec, Reading())
     if artifact is None or artifact.precision not in READINGS:
         return Reading(), {name: LayerOutput(name, name) for name in own}
     reading = READINGS[artifact.precision]

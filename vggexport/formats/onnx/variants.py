@@ -36,16 +36,19 @@ def use_uint8_input(graph: onnx.GraphProto) -> None:
     _cast(graph, INPUT_NAME, f"{INPUT_NAME}/float32", TensorProto.FLOAT)
 
 
-def use_float16(graph: onnx.GraphProto) -> None:
-    """Stores weights and computes in float16 between the mean subtraction and the softmax.
+def use_float(graph: onnx.GraphProto, dtype: type[np.floating]) -> None:
+    """Stores weights and computes in such floats between the mean subtraction and the softmax.
 
     Pixels minus mean in float16 would lose a bit of the images, and a float16 softmax the
     small probabilities; both cost nothing in float32.
     """
+    if dtype is np.float32:
+        return
+    name, data_type = np.dtype(dtype).name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     for value in graph.input:
         if value.name != INPUT_NAME:
-            value.type.tensor_type.elem_type = TensorProto.FLOAT16
-    _cast(graph, NCHW_NAME, f"{NCHW_NAME}/float16", TensorProto.FLOAT16)
+            value.type.tensor_type.elem_type = data_type
+    _cast(graph, NCHW_NAME, f"{NCHW_NAME}/{name}", data_type)
     _cast(graph, LOGITS_NAME, f"{LOGITS_NAME}/float32", TensorProto.FLOAT)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from vggexport.artifact import Artifact
-from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.tflite.architecture import build_graph
 from vggexport.formats.tflite.bound_weights import bind
 from vggexport.formats.tflite.file_writer import write_model
 from vggexport.formats.tflite.metadata import append_labels, metadata_buffers
-from vggexport.precision import Precision
 from vggexport.quantization.int4 import check_divides
 
 
@@ -42,9 +40,6 @@ class TfliteExporter:
 
 
 def _check(artifact: Artifact) -> None:
-    if artifact.full_integer and artifact.precision is not Precision.INT8:
-        raise InputError(f"full integer is int8, not {artifact.precision.value}")
-    if artifact.full_integer and artifact.input_dtype != "uint8":
-        raise InputError(f"full integer takes uint8 images, not {artifact.input_dtype}")
-    if artifact.precision is Precision.INT8_W4:
+    artifact.profile.check_takes(artifact.input_dtype)
+    if artifact.profile.int4_blocks:
         check_divides(artifact.spec)

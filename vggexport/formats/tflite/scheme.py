@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vggexport.artifact import Artifact
@@ -39,18 +40,19 @@ as good as float ones, and an int8 activation goes into int16 exactly."""
 BLOCKWISE = Scheme("float32", "int4", "float32", 0, 1)
 
 
+_SCHEMES: Mapping[Precision, Scheme] = {
+    Precision.FLOAT32: FLOAT32,
+    Precision.FLOAT16: FLOAT16,
+    Precision.DYNAMIC_INT8: DYNAMIC,
+    Precision.INT8: INTEGER,
+    Precision.INT8_W4: INTEGER,
+}
+
+
 def scheme(artifact: Artifact, layer: Layer) -> Scheme:
     """What a layer with weights computes in."""
-    match artifact.precision:
-        case Precision.FLOAT32:
-            return FLOAT32
-        case Precision.FLOAT16:
-            return FLOAT16
-        case Precision.DYNAMIC_INT8:
-            return DYNAMIC
-        case Precision.INT8_W4 if layer.is_matrix:
-            return BLOCKWISE
-        case Precision.INT8 if layer.name == LOGITS_NAME and not artifact.full_integer:
-            return WIDE
-        case Precision.INT8 | Precision.INT8_W4:
-            return INTEGER
+    if artifact.profile.int4_blocks and layer.is_matrix:
+        return BLOCKWISE
+    found = _SCHEMES[artifact.precision]
+    is_wide = found is INTEGER and layer.name == LOGITS_NAME and not artifact.full_integer
+    return WIDE if is_wide else found

@@ -53,7 +53,7 @@ def _check(check: CheckReport) -> str:
 
 
 def _next_command(report: BuildReport) -> str:
-    is_integer = report.artifact.precision.needs_ranges
+    is_integer = report.artifact.profile.needs_ranges
     require = f" --require {Precision.INT8.value}" if is_integer else ""
     return f"vggexport inspect {report.artifact.path}{require}"
 

@@ -10,8 +10,6 @@ from vggexport.results.benchmark import BenchmarkResult, Gate
 from vggexport.system.machine import Machine
 from vggexport.workflows.benchmark.options import CUDA_PROVIDER
 
-_IN_INT8 = frozenset({Precision.INT8, Precision.INT8_W4, Precision.DYNAMIC_INT8})
-
 
 def notes_on(
     machine: Machine, results: Sequence[BenchmarkResult], gate: Gate | None
@@ -38,7 +36,7 @@ def busy(machine: Machine) -> Iterator[str]:
 
 def _instruction_sets(machine: Machine, results: Sequence[BenchmarkResult]) -> Iterator[str]:
     """Says of int8 on old CPUs what was measured, where there is a float32 file beside it."""
-    int8 = [r for r in results if r.artifact.precision in _IN_INT8 and _is_on_cpu(r)]
+    int8 = [r for r in results if not r.artifact.profile.is_float and _is_on_cpu(r)]
     if machine.has_int8 or not int8:
         return
     measured = "no float32 file was measured beside it"
@@ -88,7 +86,7 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
                 if is_on
                 else "float32 on CUDA is computed without TF32"
             )
-        elif precision in _IN_INT8:
+        elif not precision.profile.is_float:
             yield (
                 f"{result.name}: ONNX Runtime has no int8 convolutions for CUDA and computes them "
                 "in float between conversions: on CUDA the fast file is a float16 one"

@@ -1,6 +1,6 @@
 """What the machine can do at most, measured beside the artifacts in processes of its own.
 
-Each ceiling is a class whose ``compute(precision)`` gives GFLOP/s of a matrix product and whose
+Each ceiling is a class whose ``compute(dtype)`` gives GFLOP/s of a matrix product and whose
 ``read()`` gives GB/s of a matrix times a vector, which reads each value once: the two sides of a
 roofline (Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009). A ceiling is the best of
 several runs: nothing makes a machine faster than it is.
@@ -14,17 +14,13 @@ from contextlib import ExitStack
 from vggexport.errors import VggExportError
 from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.precision import Precision
-from vggexport.results.benchmark import Ceiling
+from vggexport.results.benchmark import Ceiling, multiplied_in
 from vggexport.system.child_process import Remote
 
 CEILINGS: Mapping[str, str] = {
     "blas": "vggexport.workflows.benchmark.blas_throughput:BlasCeiling",
     "onnx": "vggexport.formats.onnx.peak_throughput:OnnxCeiling",
 }
-
-ON_CPU = (Precision.FLOAT32, Precision.INT8)
-ON_CUDA = (Precision.FLOAT32, Precision.FLOAT16)
-"""What each computes in: CPUs compute float16 files in float32, CUDA int8 files in float."""
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 """By which every BLAS that numpy is built on takes its threads."""
@@ -44,13 +40,13 @@ def measure_ceiling(provider: str, threads: int) -> Ceiling:
             made = [Remote(CEILINGS["blas"], name="the ceiling", environment=environment), *made]
         remotes = [entered.enter_context(remote) for remote in made]
         gflop_per_s = {}
-        for precision in ON_CPU if provider == CPU_PROVIDER else ON_CUDA:
-            if (value := _first(remotes, "compute", precision)) is not None:
-                gflop_per_s[precision.value] = value
+        for dtype in dict.fromkeys(multiplied_in(p, provider) for p in Precision):
+            if (value := _first(remotes, "compute", dtype)) is not None:
+                gflop_per_s[dtype] = value
         return Ceiling(provider, threads, gflop_per_s, _first(remotes, "read"))
 
 
-def _first(remotes: list[Remote], method: str, *arguments: Precision) -> float | None:
+def _first(remotes: list[Remote], method: str, *arguments: str) -> float | None:
     """What the first that can do it reached.
 
     A missing package, or too little memory, is a missing figure here: all else is measured by now.

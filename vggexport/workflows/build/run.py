@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,11 @@ from vggexport.system.progress import Progress, Silent, Steps
 from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.build import BuildReport, CheckReport
-from vggexport.precision import Precision
+from vggexport.precision import Precision, Profile, profile_of
 from vggexport.opening.calibration_images import CalibrationOptions, ImagePlan, note_synthetic, note_unreadable
 from vggexport.opening.activation_ranges import float32_runner, take_ranges
 from vggexport.opening.file_check import check_file, keras_reference, tolerance_for
 from vggexport.opening.network import Network, NetworkOptions, open_network
-
-CHECK_IMAGES: Mapping[Precision, int] = {
-    Precision.FLOAT32: 4,  # the Keras network holds the activations of all of them at once
-    Precision.FLOAT16: 4,
-    Precision.DYNAMIC_INT8: 4,
-    Precision.INT8: 8,
-    Precision.INT8_W4: 8,
-}
-"""Images that a file just written is checked on."""
 
 SERVING_VERSION = "1"
 """Directory inside NAME/ in which TensorFlow Serving finds the model."""
@@ -63,6 +54,15 @@ class FileOptions:
     full_integer: bool = False
     opset: int | None = None
     serving: bool = False
+
+    @property
+    def profile(self) -> Profile:
+        """What its precision asks for and allows.
+
+        Raises:
+            InputError: There is no such precision without float operators.
+        """
+        return profile_of(self.precision, full_integer=self.full_integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Job:
 
     def run_float32(self) -> None:
         """Takes from the float32 network what integer files need: ranges, and a reference."""
-        quantized = [file for file in self._files.values() if file.precision.needs_ranges]
+        quantized = [file for file in self._files.values() if file.profile.needs_ranges]
         if not quantized or self._plan is None:
             return
         folder = next(iter(self._folders.values()))
@@ -197,7 +197,7 @@ class Job:
                 self._ranges = take_ranges(self._network, runner, self._plan, self._steps)
             if self._options.check:
                 with self._steps.step("reference"):
-                    reference = runner.predict(self._check_images(Precision.INT8))
+                    reference = runner.predict(self._check_images(Precision.INT8.profile))
                 self._references["float32 ONNX file"] = reference
         note_synthetic(self._ranges, self._steps)
 
@@ -223,11 +223,9 @@ class Job:
         return BuildReport(artifact, seconds, peak_rss_bytes(), check)
 
     def _artifact(self, output: Path, file: FileOptions) -> Artifact:
-        quantized = file.precision.needs_ranges and self._ranges
-        return self._network.artifact(
-            output,
-            file.format,
-            file.precision,
+        quantized = file.profile.needs_ranges and self._ranges
+        return replace(
+            self._network.artifact(output, file.format, file.precision),
             calibration=quantized.calibration if quantized else None,
             input_dtype=file.input_dtype,
             batch=file.batch,
@@ -235,31 +233,29 @@ class Job:
         )
 
     def _request(self, artifact: Artifact, file: FileOptions) -> ExportRequest:
-        ranges = self._ranges if file.precision.needs_ranges else None
+        ranges = self._ranges if file.profile.needs_ranges else None
         return ExportRequest(artifact, self._network.weights, ranges, opset=file.opset)
 
     def _check(self, written: Path, artifact: Artifact) -> CheckReport:
         """Calibrated files are held to the float32 file, all others to the Keras network."""
-        images = self._check_images(artifact.precision)
-        name = "float32 ONNX file" if artifact.precision.needs_ranges else "Keras network"
+        images = self._check_images(artifact.profile)
+        name = "float32 ONNX file" if artifact.profile.needs_ranges else "Keras network"
         if name not in self._references:
             self._references[name] = keras_reference(self._network, images)
         tolerance = tolerance_for(artifact, self._options.min_logit_sqnr_db)
         reference = self._references[name]
         return check_file(written, artifact, images, reference, tolerance, reference_name=name)
 
-    def _check_images(self, precision: Precision) -> NDArray[np.uint8]:
+    def _check_images(self, profile: Profile) -> NDArray[np.uint8]:
         assert self._plan is not None  # noqa: S101  there is one whenever files are checked
-        return self._plan.check_images()[: CHECK_IMAGES[precision]]
+        return self._plan.check_images()[: profile.check_images]
 
 
 def default_name(configuration: str, file: FileOptions) -> str:
     """The name of a file that none was given for."""
     parts = [f"vgg_{configuration.lower()}"]
     if file.precision is not Precision.FLOAT32:
-        parts.append(file.precision.value)
-    if file.full_integer:
-        parts.append("full_integer")
+        parts.append(file.profile.name)
     return "_".join(parts) + FORMATS[file.format].suffix
 
 
@@ -287,14 +283,13 @@ def _check_supported(file: FileOptions) -> None:
         raise InputError(
             f"there is no {file.format} in {file.precision.value}: choose from {offered}"
         )
-    if file.full_integer and (file.format, file.precision) != ("tflite", Precision.INT8):
-        raise InputError(f"full integer is int8 TFLite, not {file.precision.value}")
-    if file.full_integer and file.input_dtype != "uint8":
-        raise InputError(f"full integer takes uint8 images, not {file.input_dtype}")
+    if file.profile.full_integer and file.format != "tflite":
+        raise InputError(f"full integer is TFLite, not {file.format}")
+    file.profile.check_takes(file.input_dtype)
 
 
 def _check_fits(network: Network, files: Collection[FileOptions]) -> None:
-    if any(file.precision is Precision.INT8_W4 for file in files):
+    if any(file.profile.int4_blocks for file in files):
         check_divides(network.spec)
 
 
@@ -303,7 +298,7 @@ def _load_ranges(
 ) -> ActivationRanges | None:
     if options.ranges is None:
         return None
-    if not any(file.precision.needs_ranges for file in files):
+    if not any(file.profile.needs_ranges for file in files):
         precisions = ", ".join(file.precision.value for file in files)
         raise InputError(
             f"ranges {options.ranges} have no use in {precisions}",
@@ -323,10 +318,10 @@ def _plan_images(
     ranges: ActivationRanges | None,
 ) -> ImagePlan | None:
     """The images that the files need, their source opened; None if they need none."""
-    calibrates = ranges is None and any(file.precision.needs_ranges for file in files)
+    calibrates = ranges is None and any(file.profile.needs_ranges for file in files)
     if not (calibrates or options.check):
         return None
-    checked = max(CHECK_IMAGES[file.precision] for file in files)
+    checked = max(file.profile.check_images for file in files)
     return ImagePlan(
         calibration_options,
         network.spec.input_size,

@@ -39,7 +39,7 @@ from vggexport.bundles.static import static_files
 from vggexport.errors import Advice, InputError, Unfinished
 from vggexport.formats.registry import FORMATS
 from vggexport.metrics.parity import compare
-from vggexport.opening.file_check import TOLERANCES, tolerance_between
+from vggexport.opening.file_check import tolerance_between
 from vggexport.results.bundle import AnswerCheck, BundleReport, FileSize, SizeGate
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import registry
@@ -182,7 +182,7 @@ class _Packing:
                 answer(p.artifact, p.path, golden.pixels, threads=REPEATABLE_THREADS)
                 for p in placed
             ]
-        finest = min(range(len(given)), key=lambda i: _coarseness(self._placed[i].artifact))
+        finest = min(range(len(given)), key=lambda i: self._placed[i].artifact.profile.coarseness)
         reference = golden.answers or replace(given[finest], tolerances=())
         artifact = golden.artifact or self._placed[finest].artifact
         write_golden(self._staging, golden.source, golden.labels, golden.pixels, reference, given)
@@ -351,10 +351,6 @@ def _signer(options: BundleOptions) -> Callable[[bytes], bytes] | None:
         return None
     sign: Callable[[bytes], bytes] = registry.load(SIGNING, "signer")(options.sign)
     return sign
-
-
-def _coarseness(artifact: Artifact) -> tuple[bool, int]:
-    return artifact.full_integer, list(TOLERANCES).index(artifact.precision)
 
 
 def _check(

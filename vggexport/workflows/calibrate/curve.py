@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def _quantized(
 ) -> ParityMetrics:
     """An int8 file with these ranges against float32."""
     path = folder / "curve.onnx"
-    artifact = network.artifact(path, "onnx", Precision.INT8, calibration=ranges.calibration)
+    artifact = network.artifact(path, "onnx", Precision.INT8)
+    artifact = replace(artifact, calibration=ranges.calibration)
     try:
         load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
         with load_runner("onnx")(path) as runner:

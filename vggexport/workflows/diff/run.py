@@ -61,8 +61,7 @@ class _Model:
     def kind(self) -> tuple[str, ...]:
         """What has to be the same in two models of which one became the other."""
         artifact = self.artifact
-        whole = "full integer" if artifact.full_integer else ""
-        return artifact.format, artifact.precision.value, whole, artifact.input_dtype
+        return artifact.format, artifact.profile.name, artifact.input_dtype
 
 
 @dataclass(frozen=True, slots=True)
