@@ -1,5 +1,6 @@
 """What receivers run: the self-test, and the examples for phones."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def fit(folder):
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     digests = {n: measure_path(folder / n).sha256 for n in names if not n.startswith("SHA256SUMS")}
     (folder / "SHA256SUMS").write_text(render_checksums(digests))
+
+
+def test_the_self_test_leaves_out_a_format_that_it_does_not_know(unpacked):
+    manifest = json.loads((unpacked / "MANIFEST.json").read_text())
+    manifest["artifacts"][0]["artifact"]["format"] = "nnef"
+    name = manifest["artifacts"][0]["artifact"]["path"]
+    (unpacked / "MANIFEST.json").write_text(json.dumps(manifest))
+    fit(unpacked)
+    ran = self_test(unpacked)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"skipped  {name}: this script runs no nnef, vggexport check-bundle does" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "passed: 2 models, 4 golden images"
 
 
 def test_the_self_test_sees_what_is_wrong(unpacked):

@@ -37,6 +37,9 @@ def main() -> int:
     ran = 0
     for entry in read_json("MANIFEST.json")["artifacts"]:
         name, kind = entry["artifact"]["path"], entry["artifact"]["format"]
+        if kind not in RUNNERS:
+            print(f"skipped  {name}: this script runs no {kind}, vggexport check-bundle does")
+            continue
         answers = next(a for a in golden["artifacts"] if a["name"] == name)
         try:
             run = RUNNERS[kind](FOLDER / name, description["models"][name])
