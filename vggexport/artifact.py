@@ -13,20 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from vggexport.errors import ArtifactError, InputError
+from vggexport.errors import ArtifactError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision, Profile, profile_of
-from vggexport.system.json_values import Form, JsonValue, Labels, read_fields
+from vggexport.system.json_values import WRONG_KINDS, Form, JsonValue, Labels, read_fields
 
-SCHEMA = 1
 METADATA_KEY = "vggexport.artifact"
 """Name under which formats with key-value metadata keep the artifact's JSON."""
-
-_WRONG_KINDS = (
-    AttributeError, InputError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
-"""What conversions raise where JSON holds something else; of an infinite number OverflowError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +144,7 @@ class Artifact(JsonValue):
         """
         try:
             return cls(**read_fields(cls, data))
-        except _WRONG_KINDS as error:
+        except WRONG_KINDS as error:
             raise ArtifactError(f"artifact description is not readable: {error!r}") from error
 
     @classmethod

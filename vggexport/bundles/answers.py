@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vggexport.bundles.tolerances import DeviceTolerance
 from vggexport.errors import ArtifactError, one_line
-from vggexport.system.json_values import Form, JsonValue, read_fields
+from vggexport.system.json_values import WRONG_KINDS, Form, JsonValue, read_fields
 
 _ABOVE = 1.001  # all probabilities, whose last digits a softmax may round up
 
@@ -108,7 +108,7 @@ class GoldenAnswers(JsonValue):
             found = cls(**read_fields(cls, data))
             _check_distinct(found.images)
             _check_shapes(found, (len(found.images), classes))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except WRONG_KINDS as error:
             raise ArtifactError(
                 f"the golden answers are not readable ({one_line(error)}): get the bundle anew"
             ) from error

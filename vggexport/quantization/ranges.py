@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from vggexport.artifact import CalibrationRecord, WeightsRecord
-from vggexport.errors import CalibrationError, InputError
+from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
-from vggexport.system.json_values import JsonValue, read_fields
+from vggexport.system.json_values import WRONG_KINDS, JsonValue, read_fields
 
 PIXEL_MAX = 255.0
 
@@ -96,7 +96,7 @@ class ActivationRanges(JsonValue):
             found = cls(**read_fields(cls, data))
             names = observed_layers(found.spec)
             return replace(found, ranges={n: _bounds(n, *found.ranges[n]) for n in names})
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except WRONG_KINDS as error:
             raise CalibrationError(f"not a ranges file of vggexport calibrate: {error}") from error
 
     def save(self, path: Path) -> None:

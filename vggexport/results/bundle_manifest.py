@@ -8,12 +8,7 @@ from typing import Any, ClassVar, Self
 
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.errors import ArtifactError, one_line
-from vggexport.system.json_values import JsonValue, Labels, read_fields
-
-_WRONG_KINDS = (
-    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
-"""What conversions raise where JSON holds something else; of an infinite number OverflowError."""
+from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels, read_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ class Manifest(JsonValue):
         """
         try:
             return cls(**read_fields(cls, data))
-        except (*_WRONG_KINDS, ArtifactError) as error:
+        except WRONG_KINDS as error:
             raise ArtifactError(
                 f"the manifest is not readable ({one_line(error)}): get the bundle anew, or update "
                 "vggexport"

@@ -25,6 +25,13 @@ from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
+from vggexport.errors import InputError
+
+WRONG_KINDS = (
+    AttributeError, InputError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading raises where JSON holds something else; of an infinite number OverflowError."""
+
 SPREAD = "..."
 NULL: Mapping[str, Any] = {"type": "null"}
 

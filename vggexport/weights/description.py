@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vggexport.errors import InputError, WeightsError
+from vggexport.errors import WeightsError
 from vggexport.network.spec import VGGSpec
-from vggexport.system.json_values import JsonValue, Labels
+from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels
 from vggexport.weights.request import SpecRequest
 
 METADATA_KEY = "vggexport.weights"
@@ -46,7 +46,7 @@ class Description(JsonValue):
             return None
         try:
             return cls.from_json(json.loads(metadata[METADATA_KEY]))
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except WRONG_KINDS as error:
             raise WeightsError(f"{path}: its vggexport metadata is damaged: {error}") from error
 
     def narrowed(self, request: VGGSpec | SpecRequest) -> VGGSpec | SpecRequest:
