@@ -19,7 +19,6 @@ from vggexport.weights.stored import (
     Archive,
     Float32Array,
     StoredTensor,
-    float32_from_bfloat16,
     reading,
 )
 
@@ -101,28 +100,12 @@ def write_safetensors(
 
 
 def _read(path: Path, name: str, dtype: str) -> AnyArray:
-    if dtype == _BFLOAT16:
-        with reading(path):
-            return _read_bfloat16(path, name)
-    if dtype not in _NUMPY_TYPES:
+    if dtype not in (_BFLOAT16, *_NUMPY_TYPES):
         raise WeightsError(
             f"{path}: {name} holds {dtype}: store weights as F32 (F16, BF16 and F64 also do)"
         )
+    if dtype == _BFLOAT16:
+        require("ml_dtypes", f"{path}: {name} in BF16")  # once it is imported, numpy has the type
     with _opened(path) as file:
         array: AnyArray = file.get_tensor(name)
-        return array
-
-
-def _read_bfloat16(path: Path, name: str) -> AnyArray:
-    """Bfloat16, which the library does not give numpy.
-
-    The header is read again by hand (https://huggingface.co/docs/safetensors#format); the library
-    has checked it when the file was opened.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        entry: dict[str, Any] = json.loads(file.read(length))[name]
-        start, end = entry["data_offsets"]
-        file.seek(_LENGTH_BYTES + length + start)
-        halves = np.frombuffer(file.read(end - start), "<u2")
-    return float32_from_bfloat16(halves).reshape(entry["shape"])
+        return array.astype(np.float32) if dtype == _BFLOAT16 else array
