@@ -122,7 +122,13 @@ _ROWS = (
         runtimes=(
             Runtime("litert", "ai-edge-litert", "vggexport.formats.tflite.runner:TfliteRunner"),
         ),
-        precisions=tuple(Precision),
+        precisions=(
+            Precision.FLOAT32,
+            Precision.FLOAT16,
+            Precision.DYNAMIC_INT8,
+            Precision.INT8,
+            Precision.INT8_W4,
+        ),
         batch=1,  # phones see one at a time, and delegates do best with shapes that are known
         exporter="vggexport.formats.tflite.exporter:TfliteExporter",
         weight_reader="vggexport.formats.tflite.weight_reader:TfliteWeights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -17,20 +17,14 @@ from vggexport.formats.onnx.bound_weights import bind_float, bind_int4_blocks, b
 from vggexport.formats.onnx.file_writer import write_model
 from vggexport.formats.onnx.variants import (
     BLOCKWISE_DOMAIN,
+    FLOATS,
     use_float,
     use_int4_blocks,
     use_int8,
     use_uint8_input,
 )
 from vggexport.network.layers import LayerKind
-from vggexport.precision import Precision
 from vggexport.quantization.int4 import check_divides
-
-_FLOATS: Mapping[Precision, type[np.floating]] = {
-    Precision.FLOAT32: np.float32,
-    Precision.FLOAT16: np.float16,
-}
-"""What weights are stored in, in precisions that compute in floats."""
 
 
 class OnnxExporter:
@@ -67,7 +61,7 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
     spec, weights = request.artifact.spec, request.weights
     if request.artifact.input_dtype == "uint8":
         use_uint8_input(graph)
-    if dtype := _FLOATS.get(request.artifact.precision):
+    if dtype := FLOATS.get(request.artifact.precision):
         use_float(graph, dtype)
         return bind_float(spec, weights, dtype)
     if not request.artifact.profile.needs_ranges:

@@ -18,6 +18,7 @@ from vggexport.network.layers import (
     MEAN_SUBTRACTION_NAME,
     Layer,
 )
+from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.quantization.int8 import ActivationQuantization
 
@@ -27,6 +28,13 @@ DEQUANTIZED_SUFFIX = "/dequantized"
 
 BLOCKWISE_DOMAIN = "com.microsoft"
 """Of MatMulNBits: ONNX itself has int4 from opset 21 on, newer than what the converter writes."""
+
+
+FLOATS: Mapping[Precision, type[np.floating]] = {
+    Precision.FLOAT32: np.float32,
+    Precision.FLOAT16: np.float16,
+}
+"""What weights are stored in, in precisions that compute in floats."""
 
 
 def use_uint8_input(graph: onnx.GraphProto) -> None:
