@@ -154,22 +154,11 @@ KERAS = "keras"
 """The network of weights that are in no model file; its runner is made from a spec and weights."""
 
 
-def load_exporter(name: str) -> Exporter:
-    """What writes a format.
-
-    Raises:
-        InputError: There is no such format, or none that is written.
-        Unavailable: A package that it needs is not installed.
-    """
-    exporter: Exporter = _load(name, lambda row: row.exporter)()
-    return exporter
-
-
 def load_runner(name: str, runtime: str | None = None) -> Callable[..., Runner]:
     """The class of what runs a format, in its first runtime or in the one of that name.
 
     Raises:
-        InputError: There is no such format, or no such runtime of it.
+        InputError: There is no such format, or none with such a part or runtime.
         Unavailable: A package that it needs is not installed.
     """
     runner: Callable[..., Runner] = _load(
@@ -178,24 +167,20 @@ def load_runner(name: str, runtime: str | None = None) -> Callable[..., Runner]:
     return runner
 
 
-def load_weight_reader(name: str) -> Callable[[Path], ModelWeights]:
-    """What reads weights and graph out of a format's files.
+def load_exporter(name: str) -> Exporter:
+    """What writes a format; raises as :func:`load_runner`."""
+    exporter: Exporter = _load(name, lambda row: row.exporter)()
+    return exporter
 
-    Raises:
-        InputError: There is no such format, or none whose weights are read.
-        Unavailable: A package that it needs is not installed.
-    """
+
+def load_weight_reader(name: str) -> Callable[[Path], ModelWeights]:
+    """What reads weights and graph out of a format's files; raises as :func:`load_runner`."""
     reader: Callable[[Path], ModelWeights] = _load(name, lambda row: row.weight_reader)
     return reader
 
 
 def load_inspector(name: str) -> Callable[[Path], Inspection]:
-    """What says what a format's files are.
-
-    Raises:
-        InputError: There is no such format, or none that is inspected.
-        Unavailable: A package that it needs is not installed.
-    """
+    """What says what a format's files are; raises as :func:`load_runner`."""
     inspector: Callable[[Path], Inspection] = _load(name, lambda row: row.inspector)
     return inspector
 
