@@ -171,9 +171,9 @@ def test_a_bundle_with_many_files_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_note_says_that_a_signature_was_not_checked(bundled):
-    from vggexport.system.progress import Silent
+    from vggexport.system.progress import Progress
 
-    class Notes(Silent):
+    class Notes(Progress):
         def __init__(self):
             self.notes = []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vggexport.system.progress import Silent, Steps
+from vggexport.system.progress import Progress, Steps
 
 
 class Recorder:
@@ -87,14 +87,14 @@ def test_tracking_takes_items_one_at_a_time(recorder):
 
 
 def test_the_default_clock_does_not_go_back():
-    steps = Steps(Silent())
+    steps = Steps(Progress())
     with steps.step("nothing"):
         pass
     assert steps.seconds["nothing"] >= 0
 
 
 def test_silence_prints_nothing(capfd):
-    steps = Steps(Silent())
+    steps = Steps(Progress())
     with steps.step("quiet"):
         steps.progress.note("unheard")
         assert list(steps.track([1], 1)) == [1]

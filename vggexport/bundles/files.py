@@ -35,10 +35,6 @@ class BundleFiles(Protocol):
         """A file, open to be read."""
         ...
 
-    def is_dated(self, moment: int) -> bool:
-        """Whether its files have this date, in seconds since 1970, if they have any."""
-        ...
-
 
 class CheckedFiles:
     """The files of a bundle that were held to their digests, and are again whenever they are read.
@@ -76,10 +72,6 @@ class CheckedFiles:
                 "else writes to"
             )
 
-    def is_dated(self, moment: int) -> bool:
-        """Whether its files have this date, in seconds since 1970, if they have any."""
-        return self._files.is_dated(moment)
-
 
 class _Hashed:
     """An open file that knows the digest of what was read of it."""
@@ -102,7 +94,7 @@ def is_bundle(path: Path) -> bool:
     return (path / MANIFEST).is_file() or (path.suffix == ".zip" and path.is_file())
 
 
-def open_bundle(path: Path) -> BundleFiles:
+def open_bundle(path: Path) -> FolderFiles | ArchiveFiles:
     """The files of a folder or an archive.
 
     Raises:
@@ -112,7 +104,7 @@ def open_bundle(path: Path) -> BundleFiles:
         raise ArtifactError(f"bundle {path} does not exist: name a zip archive or a folder")
     if not (path.is_file() or path.is_dir()):
         raise ArtifactError(f"bundle {path} is a device or a pipe: name a zip archive or a folder")
-    files: BundleFiles = FolderFiles(path) if path.is_dir() else ArchiveFiles(path)
+    files = FolderFiles(path) if path.is_dir() else ArchiveFiles(path)
     for name in (CHECKSUMS, MANIFEST):
         if name not in files.names:
             raise ArtifactError(f"{path} is not a bundle: it has no {name}")

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vggexport.bundles import CHECKSUMS, SIGNATURE, SIGNING, UNLISTED
+from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.checksums import measure, parse_checksums
 from vggexport.bundles.files import BundleFiles, CheckedFiles, read_bytes, read_manifest
+from vggexport.bundles.folder import FolderFiles
 from vggexport.errors import ArtifactError
 from vggexport.results.bundle import Integrity
 from vggexport.system import registry
 
 
 def check_integrity(
-    files: BundleFiles,
+    files: FolderFiles | ArchiveFiles,
     public_key: Path | None = None,
     advance: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Integrity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -11,7 +12,8 @@ from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Ro
 from vggexport.formats.registry import FORMATS
 from vggexport.results.bundle import AnswerCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
-from vggexport.system.markdown import code, escaped, table
+from vggexport.system.columns import Columns
+from vggexport.system.markdown import code, escaped, table_of
 from vggexport.system.number_text import MEGA, decibels, share
 
 _TEMPLATES = Environment(
@@ -26,12 +28,85 @@ _TEMPLATES.filters |= {"code": lambda text: code(str(text)), "escaped": lambda t
 _TEMPLATES.globals["version"] = __version__
 
 
+@dataclass(frozen=True, slots=True)
+class _Quote:
+    """What a report says of the file of a model."""
+
+    file: str
+    report: Evidence
+    row: Row
+
+
+def _number(text: Callable[[float], str], *keys: str) -> Callable[[_Quote], str]:
+    return lambda quote: _shown(text, quote.row, *keys)
+
+
+def _shown(text: Callable[[float], str], row: Row, *keys: str) -> str:
+    """A number of a row as text; nothing where there is none."""
+    value = number(row, *keys)
+    return "" if value is None else text(value)
+
+
+def _logit_sqnr(quote: _Quote) -> str:
+    """A null stands for equal logits: JSON knows no infinity."""
+    metrics = quote.row["metrics"]
+    if isinstance(metrics, dict) and metrics.get("logit_sqnr_db", "") is None:
+        return "exact"
+    return _shown(decibels, quote.row, "metrics", "logit_sqnr_db")
+
+
+_FILES: Columns[BundledArtifact] = {
+    "file": lambda b: code(b.artifact.path),
+    "format": lambda b: b.artifact.format,
+    "precision": lambda b: b.artifact.precision.value,
+    "SHA-256": lambda b: code(b.artifact.sha256 or ""),
+    "size": lambda b: f"{(b.artifact.size_bytes or 0) / MEGA:.1f} MB",
+}
+
+_ANSWERS: Columns[AnswerCheck] = {
+    "file": lambda check: code(check.path),
+    "runtime": lambda check: escaped(check.runtime),
+    "logit SQNR": lambda check: decibels(check.metrics.logit_sqnr_db),
+    "best class the same": lambda check: share(check.metrics.top1_agreement),
+}
+
+_ACCURACY: Columns[_Quote] = {
+    "file": lambda quote: code(quote.file),
+    "images": _number("{:.0f}".format, "images"),
+    "top-1": _number(share, "top1"),
+    "top-5": _number(share, "top5"),
+    "agreement": _number(share, "agreement"),
+    "report": lambda quote: code(quote.report.path.name),
+}
+
+_PARITY: Columns[_Quote] = {
+    "file": lambda quote: code(quote.file),
+    "images": lambda quote: _shown("{:.0f}".format, quote.report.data, "images"),
+    "logit SQNR": _logit_sqnr,
+    "best class the same": _number(share, "metrics", "top1_agreement"),
+    "report": lambda quote: code(quote.report.path.name),
+}
+
+_LATENCY: Columns[_Quote] = {
+    "file": lambda quote: code(quote.file),
+    "on": lambda quote: escaped(f"{quote.row.get('runtime')}, {quote.row.get('provider')}"),
+    "threads": _number("{:.0f}".format, "threads"),
+    "batch": _number("{:.0f}".format, "batch"),
+    "p50": _number("{:.2f} ms".format, "latency_ms", "p50"),
+    "p90": _number("{:.2f} ms".format, "latency_ms", "p90"),
+    "report": lambda quote: code(quote.report.path.name),
+}
+
+
 def guide(manifest: Manifest, *, is_signed: bool) -> str:
     """How a receiver checks and uses a bundle."""
     formats = dict.fromkeys(bundled.artifact.format for bundled in manifest.artifacts)
     packages = dict.fromkeys(FORMATS[name].runtime().package for name in formats)
     return _TEMPLATES.get_template("README.md.j2").render(
-        manifest=manifest, is_signed=is_signed, packages=packages, files=_files(manifest)
+        manifest=manifest,
+        is_signed=is_signed,
+        packages=packages,
+        files=table_of(_FILES, manifest.artifacts, names=4),
     )
 
 
@@ -49,112 +124,29 @@ def model_card(
         manifest=manifest,
         artifact=manifest.artifacts[0].artifact,
         calibrations=[b.artifact.calibration for b in manifest.artifacts if b.artifact.calibration],
-        files=_files(manifest),
-        accuracy=_accuracy(manifest, evidence),
-        parity=_parity(manifest, evidence),
-        latency=_latency(manifest, evidence),
-        answers=_answers(checks),
+        files=table_of(_FILES, manifest.artifacts, names=4),
+        accuracy=_quoted(_ACCURACY, manifest, evidence, EVALUATE),
+        parity=_quoted(_PARITY, manifest, evidence, VERIFY),
+        latency=_quoted(_LATENCY, manifest, evidence, BENCHMARK, names=2),
+        answers=table_of(_ANSWERS, checks, names=2),
     )
 
 
-def _files(manifest: Manifest) -> str:
-    rows = [
-        (
-            code(b.artifact.path),
-            b.artifact.format,
-            b.artifact.precision.value,
-            code(b.artifact.sha256 or ""),
-            f"{(b.artifact.size_bytes or 0) / MEGA:.1f} MB",
-        )
-        for b in manifest.artifacts
-    ]
-    return table(("file", "format", "precision", "SHA-256", "size"), rows, names=4)
-
-
-def _answers(checks: Sequence[AnswerCheck]) -> str:
-    rows = [
-        (
-            code(check.path),
-            escaped(check.runtime),
-            decibels(check.metrics.logit_sqnr_db),
-            share(check.metrics.top1_agreement),
-        )
-        for check in checks
-    ]
-    return table(("file", "runtime", "logit SQNR", "best class the same"), rows, names=2)
-
-
-def _accuracy(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
-    rows = [
-        (
-            code(bundled.artifact.path),
-            _shown("{:.0f}".format, row, "images"),
-            _shown(share, row, "top1"),
-            _shown(share, row, "top5"),
-            _shown(share, row, "agreement"),
-            code(report.path.name),
-        )
-        for bundled, report, row in _quoted(manifest, evidence, EVALUATE)
-    ]
-    head = ("file", "images", "top-1", "top-5", "agreement", "report")
-    return table(head, rows) if rows else ""
-
-
-def _parity(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
-    rows = [
-        (
-            code(bundled.artifact.path),
-            _shown("{:.0f}".format, report.data, "images"),
-            _logit_sqnr(row),
-            _shown(share, row, "metrics", "top1_agreement"),
-            code(report.path.name),
-        )
-        for bundled, report, row in _quoted(manifest, evidence, VERIFY)
-        if "metrics" in row
-    ]
-    head = ("file", "images", "logit SQNR", "best class the same", "report")
-    return table(head, rows) if rows else ""
-
-
-def _latency(manifest: Manifest, evidence: Sequence[Evidence]) -> str:
-    rows = [
-        (
-            code(bundled.artifact.path),
-            escaped(f"{row.get('runtime')}, {row.get('provider')}"),
-            _shown("{:.0f}".format, row, "threads"),
-            _shown("{:.0f}".format, row, "batch"),
-            _shown("{:.2f} ms".format, row, "latency_ms", "p50"),
-            _shown("{:.2f} ms".format, row, "latency_ms", "p90"),
-            code(report.path.name),
-        )
-        for bundled, report, row in _quoted(manifest, evidence, BENCHMARK)
-    ]
-    head = ("file", "on", "threads", "batch", "p50", "p90", "report")
-    return table(head, rows, names=2) if rows else ""
-
-
 def _quoted(
-    manifest: Manifest, evidence: Sequence[Evidence], kind: str
-) -> list[tuple[BundledArtifact, Evidence, Row]]:
+    columns: Columns[_Quote],
+    manifest: Manifest,
+    evidence: Sequence[Evidence],
+    kind: str,
+    *,
+    names: int = 1,
+) -> str:
     """What reports of one kind say of each model, known to them by the name of its file."""
-    return [
-        (bundled, report, row)
+    quotes = [
+        _Quote(bundled.artifact.path, report, row)
         for bundled in manifest.artifacts
         for report in evidence
         if report.kind == kind
         for row in report.rows(bundled.source_name)
+        if kind != VERIFY or "metrics" in row  # the reference has none
     ]
-
-
-def _shown(text: Callable[[float], str], row: Row, *keys: str) -> str:
-    """A number of a row as text; nothing where there is none."""
-    value = number(row, *keys)
-    return "" if value is None else text(value)
-
-
-def _logit_sqnr(row: Row) -> str:
-    """A null stands for equal logits: JSON knows no infinity."""
-    metrics = row["metrics"]
-    if isinstance(metrics, dict) and metrics.get("logit_sqnr_db", "") is None:
-        return "exact"
-    return _shown(decibels, row, "metrics", "logit_sqnr_db")
+    return table_of(columns, quotes, names=names) if quotes else ""

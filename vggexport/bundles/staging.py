@@ -22,7 +22,7 @@ class Staging:
 
     Attributes:
         files: Where each file is, by its name in the bundle.
-        digests: Of each, once they are listed.
+        digests: Of each, once it is sealed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,9 +57,10 @@ class Staging:
         """
         self.digests = {name: measure_path(path) for name, path in self.files.items()}
         listing = render_checksums({n: d.sha256 for n, d in self.digests.items()}).encode()
-        self.add(CHECKSUMS, listing)
-        if sign:
-            self.add(SIGNATURE, sign(listing))
+        unlisted = {CHECKSUMS: listing} | ({SIGNATURE: sign(listing)} if sign else {})
+        for name, data in unlisted.items():
+            self.add(name, data)
+            self.digests[name] = measure_path(self.files[name])
 
     def write_folder(self, target: Path) -> str:
         """Writes the bundle as a folder, and gives the digest of its list of digests.
@@ -67,9 +68,8 @@ class Staging:
         Raises:
             Unfinished: A file was changed since it was taken in.
         """
-        digests = self._all_digests()
-        write_folder(self.files, digests, target)
-        return digests[CHECKSUMS].sha256
+        write_folder(self.files, self.digests, target)
+        return self.digests[CHECKSUMS].sha256
 
     def write_archive(self, target: Path, *, moment: int) -> str:
         """Writes the bundle as an archive dated ``moment``, and gives its digest.
@@ -78,10 +78,5 @@ class Staging:
             InputError: The files are more than an archive holds.
             Unfinished: One was changed since it was taken in.
         """
-        write_archive(self.files, self._all_digests(), target, moment=moment)
+        write_archive(self.files, self.digests, target, moment=moment)
         return measure_path(target).sha256
-
-    def _all_digests(self) -> dict[str, Digest]:
-        """Those of the list and of its signature, too."""
-        unlisted = self.files.keys() - self.digests.keys()
-        return self.digests | {name: measure_path(self.files[name]) for name in unlisted}

@@ -32,8 +32,8 @@ def make_progress() -> Progress:
     return LogProgress()
 
 
-class LogProgress:
-    """A line for each finished step."""
+class LogProgress(Progress):
+    """A line for each finished step, since a log is not rewritten."""
 
     def __init__(self) -> None:
         self._step = ""
@@ -42,22 +42,16 @@ class LogProgress:
         """Remembers the step's name."""
         self._step = step
 
-    def advance(self, done: int, total: int) -> None:
-        """Says nothing: a log is not rewritten."""
-
     def finish(self, seconds: float) -> None:
         """One line with the seconds."""
         print(f"{self._step}: {seconds:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
-
-    def fail(self, seconds: float) -> None:
-        """Says nothing: the error line follows."""
 
     def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""
         print(f"note: {_worded(fact, advice)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-class TerminalProgress:
+class TerminalProgress(Progress):
     """A bar with time left for a step that counts, a clock for one that does not."""
 
     def __init__(self, console: Console | None = None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vggexport.metrics.timing import Scenario
-from vggexport.reports.sheets import Columns, Row, Sheet, cells
+from vggexport.reports.sheets import Sheet
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -14,6 +14,7 @@ from vggexport.results.benchmark import (
     Gate,
     GatedResult,
 )
+from vggexport.system.columns import Columns, Row, cells
 from vggexport.system.number_text import GIBI, MEGA, counted, gibibytes
 
 NOTHING = "-"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vggexport.metrics.accuracy import Interval, PairedCounts, Verdict
-from vggexport.reports.sheets import Columns
 from vggexport.reports.verification_words import not_unseen
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
+from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, printable, share
 
 DEFINITIONS = (

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
 
 from vggexport.system.markdown import code, escaped, table
-
-Row = TypeVar("Row")
-Columns: TypeAlias = Mapping[str, Callable[[Row], str]]
-"""A row's cell by the head of its column."""
-
-
-def cells(columns: Columns[Row], row: Row) -> tuple[str, ...]:
-    """Those of one row."""
-    return tuple(cell(row) for cell in columns.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.reports.sheets import Columns
 from vggexport.results.verify import (
     CandidateReport,
     Diagnosis,
@@ -13,6 +12,7 @@ from vggexport.results.verify import (
     Trial,
     VerifyReport,
 )
+from vggexport.system.columns import Columns
 from vggexport.system.number_text import decibels, difference, printable, probability, share
 
 DEFINITIONS = (

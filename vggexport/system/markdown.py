@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from vggexport.system.columns import Columns, Row, cells
 from vggexport.system.number_text import printable
 
 _SIGNIFICANT = re.compile(r"[\\`*_\[\]<>|~&@$]")
@@ -40,6 +41,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 
     """
     rule = [":---" if column < names else "---:" for column in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def table_of(columns: Columns[Row], rows: Iterable[Row], *, names: int = 1) -> str:
+    """The same of what gives a row's cells."""
+    return table(tuple(columns), [cells(columns, row) for row in rows], names=names)
 
 
 def details(summary: str, content: str) -> str:

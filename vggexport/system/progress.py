@@ -5,54 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from vggexport.errors import Advice
 
 Item = TypeVar("Item")
 
 
-class Progress(Protocol):
-    """Shows what is under way. The command line has a terminal's and a log's."""
+class Progress:
+    """Told what is under way; this one shows nothing. The command line has two that do."""
 
     def start(self, step: str) -> None:
         """A step begins."""
-        ...
 
     def advance(self, done: int, total: int) -> None:
         """So much of the current step is done, in its own units."""
-        ...
 
     def finish(self, seconds: float) -> None:
         """The current step is over."""
-        ...
 
     def fail(self, seconds: float) -> None:
         """The current step broke off; the error is told elsewhere."""
-        ...
 
     def note(self, fact: str, *advice: str | Advice) -> None:
         """One line that the user should see: what was assumed, skipped or filled in."""
-        ...
-
-
-class Silent:
-    """Shows nothing: the default of the Python API."""
-
-    def start(self, step: str) -> None:
-        """Ignores it."""
-
-    def advance(self, done: int, total: int) -> None:
-        """Ignores it."""
-
-    def finish(self, seconds: float) -> None:
-        """Ignores it."""
-
-    def fail(self, seconds: float) -> None:
-        """Ignores it."""
-
-    def note(self, fact: str, *advice: str | Advice) -> None:
-        """Ignores it."""
 
 
 class Steps:

@@ -31,7 +31,7 @@ from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.system.options import takes
 from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def check_bundle(
         InputError: The key cannot be used, or no model is of the formats asked for.
         Unavailable: A runtime is not installed.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     with steps.step("digests"):
         files = open_bundle(options.bundle)
         integrity = check_integrity(files, options.public_key, steps.progress.advance)

@@ -36,7 +36,7 @@ from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 
 DEFAULT_IMAGES = 200
 CHUNK = 8
@@ -139,7 +139,7 @@ def verify(
         InputError: There is nothing to compare.
         Unavailable: A runtime or execution provider is not to be had.
     """
-    steps = Steps(progress or Silent(), clock=clock)
+    steps = Steps(progress or Progress(), clock=clock)
     with ExitStack() as entered:
         contestants = enter_all(entered, options.sources, options.run, steps)
         recorded = _recorded(options, contestants[0].artifact)

@@ -6,7 +6,7 @@ import pytest
 
 from vggexport.errors import InputError, Unavailable
 from vggexport.metrics.timing import SETTLE_S, Share, Turn
-from vggexport.system.progress import Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.benchmark.cells import DEVICE_WARM_UP_S, measure_cell
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
@@ -27,7 +27,7 @@ def measure(*artifacts, **options):
         artifacts, threads=(1,), **{"runs": 6, "duration_s": 0.0, "launches": 1} | options
     )
     (cell,) = chosen.cells()
-    return measure_cell(cell, chosen, Steps(Silent()), {})
+    return measure_cell(cell, chosen, Steps(Progress()), {})
 
 
 def test_each_has_its_own_timings(stage):
@@ -86,7 +86,7 @@ def test_a_batch_to_come_is_looked_at_before_anything_is_measured(stage):
     with pytest.raises(
         InputError, match=r"a\.onnx takes 1 images at a time and not 8: measure it with batch 1"
     ):
-        measure_cell(options.cells()[0], options, Steps(Silent()), {})
+        measure_cell(options.cells()[0], options, Steps(Progress()), {})
     assert "run_once" not in [method for _, method in stage.calls]
 
 
@@ -100,7 +100,7 @@ def test_a_place_that_is_known_is_not_asked_for_again(stage):
     options = BenchmarkOptions(("a.onnx",), threads=(1,), batches=(1, 2), runs=5, duration_s=0.0)
     placements = {}
     for cell in options.cells():
-        (result,) = measure_cell(cell, options, Steps(Silent()), placements)
+        (result,) = measure_cell(cell, options, Steps(Progress()), placements)
         assert result.placement.complete
     assert [method for _, method in stage.calls].count("placement") == 1
 
@@ -161,7 +161,7 @@ def test_a_device_is_warmed_up_by_time_too(stage, device, seconds):
 @pytest.mark.parametrize(("contestants", "settle_s"), [(1, 0), (2, SETTLE_S), (5, SETTLE_S)])
 def test_a_turn_begins_with_runs_that_do_not_count_where_another_ran_before(contestants, settle_s):
     options = BenchmarkOptions(("a.onnx",), runs=50, duration_s=2.0)
-    rounds = [share for part in plan(options, contestants, Steps(Silent())) for share in part]
+    rounds = [share for part in plan(options, contestants, Steps(Progress())) for share in part]
     assert sum(share.runs for share in rounds) == 50
     assert {share.settle_s for share in rounds} == {settle_s}
 
@@ -169,7 +169,7 @@ def test_a_turn_begins_with_runs_that_do_not_count_where_another_ran_before(cont
 def test_a_sustained_run_goes_on_until_its_time_is_over():
     clock = iter(range(0, 1000, 7)).__next__
     options = BenchmarkOptions(("a.onnx",), sustained_minutes=1)
-    (launch,) = plan(options, 1, Steps(Silent()), clock)
+    (launch,) = plan(options, 1, Steps(Progress()), clock)
     rounds = list(launch)
     assert len(rounds) == 8  # begins at 7, ..., 56 seconds
     assert {share.runs for share in rounds} == {1}

@@ -15,7 +15,7 @@ from vggexport.errors import CalibrationError, InputError, Unavailable, Unfinish
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions, enter_all
 from vggexport.precision import Precision
-from vggexport.system.progress import Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.build.run import BuildOptions, FileOptions
 from vggexport.workflows.evaluate import predictions as answering
 from vggexport.workflows.evaluate import ray_engine
@@ -93,7 +93,7 @@ def test_paths_do_not_hang_on_the_working_directory(files, labelled):
 def opened(files, labelled, worker):
     """What an engine with this kind of worker answers, beside the local one."""
     options = EvaluateOptions(files[:1], labelled)
-    steps = Steps(Silent())
+    steps = Steps(Progress())
     with ExitStack() as entered:
         contestants = enter_all(entered, files[:1], RunOptions(), steps)
         images = evaluating._open_images(options, contestants, steps)

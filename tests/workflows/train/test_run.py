@@ -14,7 +14,7 @@ from vggexport.errors import CalibrationError, InputError, OutputError, Unfinish
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
-from vggexport.system.progress import Silent
+from vggexport.system.progress import Progress
 from vggexport.weights import open_weights
 from vggexport.weights.description import METADATA_KEY, Description
 from vggexport.weights.safetensors_file import read_metadata, write_safetensors
@@ -48,7 +48,7 @@ def trained(begin, labelled):
     return train
 
 
-class Interrupting(Silent):
+class Interrupting(Progress):
     """Ctrl-C after an epoch."""
 
     def __init__(self, epoch):
@@ -245,7 +245,7 @@ def test_other_blocks_are_named(trained):
         trained(freeze="block7")
 
 
-class Telling(Silent):
+class Telling(Progress):
     """Keeps what it is told."""
 
     def __init__(self):

@@ -10,12 +10,19 @@ from vggexport.reports.evaluation_words import (
     headline,
     verdict_line,
 )
-from vggexport.reports.sheets import cells
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
-from vggexport.system.markdown import code, details, document, escaped, table, terms
+from vggexport.system.columns import Columns
+from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
 from vggexport.system.number_text import cost, share
 
 SIGNS = {None: "", Verdict.PASS: "✅ ", Verdict.FAIL: "❌ ", Verdict.INCONCLUSIVE: "❔ "}
+
+_NETWORKS: Columns[EvaluationResult] = {
+    "network": lambda r: code(r.runner.path),
+    "runtime": lambda r: escaped(r.runner.runtime),
+    "precision": lambda r: r.runner.precision.value,
+    **FIGURES,
+}
 
 
 def evaluation(report: EvaluationReport) -> str:
@@ -24,7 +31,7 @@ def evaluation(report: EvaluationReport) -> str:
     return document(
         f"## {sign}vggexport evaluate",
         f"**{headline(report)}** {report.images} images of {code(report.source)}.",
-        _networks(report),
+        table_of(_NETWORKS, report.results, names=3),
         "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),
         *(_findings(result) for result in report.results),
         _classes(report),
@@ -32,20 +39,6 @@ def evaluation(report: EvaluationReport) -> str:
         DEFINITIONS,
         escaped(cost(report.seconds, report.peak_rss_bytes)),
     )
-
-
-def _networks(report: EvaluationReport) -> str:
-    header = ("network", "runtime", "precision")
-    rows = [
-        (
-            code(result.runner.path),
-            escaped(result.runner.runtime),
-            result.runner.precision.value,
-            *map(escaped, cells(FIGURES, result)),
-        )
-        for result in report.results
-    ]
-    return table((*header, *FIGURES), rows, names=len(header))
 
 
 def _findings(result: EvaluationResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vggexport.reports.sheets import cells
 from vggexport.reports.verification_words import (
     DEFINITIONS,
     FIGURES,
@@ -13,62 +12,56 @@ from vggexport.reports.verification_words import (
     stands_out,
     verdict,
 )
-from vggexport.results.verify import CandidateReport, LayerParity, VerifyReport
-from vggexport.system.markdown import code, details, document, escaped, table, terms
+from vggexport.results.verify import CandidateReport, ImageParity, LayerParity, VerifyReport
+from vggexport.system.columns import Columns
+from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
 from vggexport.system.number_text import cost, decibels
+
+_FILES: Columns[CandidateReport] = {
+    "file": lambda c: code(c.runner.path),
+    "runtime": lambda c: escaped(c.runner.runtime),
+    "precision": lambda c: c.runner.precision.value,
+    "verdict": lambda c: f"**{verdict(c)}**" if c.failures else verdict(c),
+    **FIGURES,
+}
+
+_WORST: Columns[tuple[CandidateReport, ImageParity]] = {
+    "file": lambda pair: code(pair[0].runner.path),
+    "image": lambda pair: code(pair[1].label),
+    "reference": lambda pair: escaped(guess(pair[1].expected)),
+    "file says": lambda pair: escaped(guess(pair[1].actual)),
+    "logit SQNR": lambda pair: decibels(pair[1].logit_sqnr_db),
+}
+
+_TOLERANCES: Columns[CandidateReport] = {
+    "file": lambda c: code(c.runner.path),
+    "demanded": lambda c: escaped(", ".join(limits(c.tolerance))),
+    "because": lambda c: escaped(c.tolerance.reason),
+}
 
 
 def verification(report: VerifyReport) -> str:
     """All of it as GitHub-flavoured Markdown."""
+    worst = [(candidate, image) for candidate in report.candidates for image in candidate.worst]
+    tolerances = table_of(_TOLERANCES, report.candidates, names=3)
     return document(
         f"## {'❌' if report.failures else '✅'} vggexport verify",
         f"**{headline(report)}** Held to {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
         f"{report.images} images of {code(report.source)}.",
-        _files(report),
+        table_of(_FILES, report.candidates, names=4),
         *(_findings(candidate) for candidate in report.candidates),
-        _worst(report),
+        details("Worst images", table_of(_WORST, worst, names=4)) if worst else "",
         _layers([candidate for candidate in report.candidates if candidate.layers]),
-        _tolerances(report),
+        details("Tolerances and their reasons", f"{tolerances}\n\n{DEFINITIONS}"),
         escaped(cost(report.seconds, report.peak_rss_bytes)),
     )
-
-
-def _files(report: VerifyReport) -> str:
-    header = ("file", "runtime", "precision", "verdict")
-    rows = [
-        (
-            code(candidate.runner.path),
-            escaped(candidate.runner.runtime),
-            candidate.runner.precision.value,
-            f"**{verdict(candidate)}**" if candidate.failures else verdict(candidate),
-            *cells(FIGURES, candidate),
-        )
-        for candidate in report.candidates
-    ]
-    return table((*header, *FIGURES), rows, names=len(header))
 
 
 def _findings(candidate: CandidateReport) -> str:
     if not (found := findings(candidate)):
         return ""
     return f"### {verdict(candidate)}: {code(candidate.runner.path)}\n\n{terms(found)}"
-
-
-def _worst(report: VerifyReport) -> str:
-    header = ("file", "image", "reference", "file says", "logit SQNR")
-    rows = [
-        (
-            code(candidate.runner.path),
-            code(image.label),
-            escaped(guess(image.expected)),
-            escaped(guess(image.actual)),
-            decibels(image.logit_sqnr_db),
-        )
-        for candidate in report.candidates
-        for image in candidate.worst
-    ]
-    return details("Worst images", table(header, rows, names=4)) if rows else ""
 
 
 def _layers(candidates: list[CandidateReport]) -> str:
@@ -86,16 +79,3 @@ def _layers(candidates: list[CandidateReport]) -> str:
 def _layer(layer: LayerParity, candidate: CandidateReport) -> str:
     text = decibels(layer.sqnr_db)
     return f"**{text}**" if stands_out(candidate, layer) else text
-
-
-def _tolerances(report: VerifyReport) -> str:
-    rows = [
-        (
-            code(candidate.runner.path),
-            escaped(", ".join(limits(candidate.tolerance))),
-            escaped(candidate.tolerance.reason),
-        )
-        for candidate in report.candidates
-    ]
-    content = table(("file", "demanded", "because"), rows, names=3)
-    return details("Tolerances and their reasons", f"{content}\n\n{DEFINITIONS}")

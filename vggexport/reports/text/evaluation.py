@@ -8,9 +8,9 @@ from rich.text import Text
 
 from vggexport.metrics.accuracy import Verdict
 from vggexport.reports.evaluation_words import FIGURES, interval, verdict
-from vggexport.reports.sheets import cells
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
+from vggexport.system.columns import cells
 from vggexport.system.number_text import cost, printable, share
 
 CLASSES = 40

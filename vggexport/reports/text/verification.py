@@ -10,7 +10,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.reports.sheets import cells
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.reports.verification_words import (
     FIGURES,
@@ -21,6 +20,7 @@ from vggexport.reports.verification_words import (
     verdict,
 )
 from vggexport.results.verify import CandidateReport, VerifyReport
+from vggexport.system.columns import cells
 from vggexport.system.number_text import cost, decibels, printable
 
 FIGURE_WIDTH = len("-100.0 <")

@@ -24,7 +24,7 @@ from vggexport.precision import Precision
 from vggexport.system import registry
 from vggexport.system.gpu import gpu_memory_used_bytes
 from vggexport.system.process import peak_rss_bytes
-from vggexport.system.progress import Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.weights import SpecRequest
 
 PLACE = f"{__name__}:Contestant"
@@ -229,7 +229,7 @@ class Contestant:
     def _open_keras(self, known: VGGSpec | None) -> None:
         source = self._entry.source
         options = NetworkOptions(weights=source, request=known or SpecRequest())
-        network = open_network(options, Steps(Silent()), in_memory=True)
+        network = open_network(options, Steps(Progress()), in_memory=True)
         runner = self._class(network.spec, dict(network.weights), threads=self._entry.threads)
         self._runner = runner.__enter__()
         path = Path(source)

@@ -20,7 +20,7 @@ from vggexport.results.benchmark import (
 from vggexport.system.gpu import Gpu, read_gpu
 from vggexport.system.machine import Machine, read_machine
 from vggexport.system.options import takes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
@@ -47,7 +47,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
         Unavailable: A runtime or an execution provider is not to be had, or ran a part only.
         Unfinished: A process ended before it was done.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     machine, cells = read_machine(), options.cells()
     gpu = read_gpu() if options.execution_provider == CUDA_PROVIDER else None
     stored = _stored_baseline(options, machine, gpu)

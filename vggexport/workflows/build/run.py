@@ -16,7 +16,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.system.output_files import made_folder, output_folder, publish, write_json
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.build import BuildReport, CheckReport
@@ -105,7 +105,7 @@ def build(
     Raises:
         VggExportError: The work cannot be begun or finished; no file is left.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     files = {_output(network_options, file): file}
     with prepared(network_options, calibration_options, files, options, steps) as job:
         (report,) = (job.build(output) for output in files)

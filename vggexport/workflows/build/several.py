@@ -10,7 +10,7 @@ from vggexport.system.process import peak_rss_bytes
 from vggexport.errors import InputError
 from vggexport.formats.registry import FORMATS
 from vggexport.system.output_files import made_folder
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.results.build import ExportReport
 from vggexport.precision import Precision
 from vggexport.workflows.build.run import BuildOptions, FileOptions, default_name, prepared
@@ -59,7 +59,7 @@ def export(
     Raises:
         VggExportError: The work cannot be begun or finished; files that were whole before are kept.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     folder = export_options.folder or Path(f"vgg_{network_options.configuration.lower()}_export")
     combinations = _combinations(export_options, steps.progress)
     files = {folder / default_name(network_options.configuration, f): f for f in combinations}

@@ -46,7 +46,7 @@ from vggexport.system import registry
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 
 _MAX_DATE_DIGITS = 18  # 64 bits hold them
 
@@ -116,7 +116,7 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         InputError: It may not be packed as it is.
         Unavailable: A runtime or a package is not installed.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     moment, sign = _moment(options), _signer(options)
     with _output(options) as folder:
         with steps.step("read"):

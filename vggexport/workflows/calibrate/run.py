@@ -16,7 +16,7 @@ from vggexport.results.build import CalibrationReport
 from vggexport.results.calibration_curve import CurvePoint
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.calibrate.curve import CHECK_IMAGES, counts_up_to, measure_curve
 
 
@@ -42,7 +42,7 @@ def calibrate(
     Raises:
         VggExportError: The work cannot be begun or finished; no file is left.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     output = output or Path(f"vgg_{network_options.configuration.lower()}_ranges.json")
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)

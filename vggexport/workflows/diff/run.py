@@ -38,7 +38,7 @@ from vggexport.results.diff import (
 )
 from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 
 PERCENT = 100
 
@@ -86,7 +86,7 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
             model in common.
         Unavailable: A package that reads a format is not installed.
     """
-    steps = Steps(progress or Silent())
+    steps = Steps(progress or Progress())
     with ExitStack() as entered:
         with steps.step("read"):
             former, latter = (_open(entered, path) for path in (old, new))

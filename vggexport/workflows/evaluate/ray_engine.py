@@ -28,7 +28,7 @@ from vggexport.errors import Advice, Unavailable, Unfinished, one_line
 from vggexport.metrics.accuracy import TOP_K
 from vggexport.opening.models import Contestant, RunOptions, enter
 from vggexport.opening.seen_images import count_seen, seen_error
-from vggexport.system.progress import Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.system.stderr_capture import silenced_stderr
 from vggexport.workflows.evaluate.predictions import (
     CHUNK,
@@ -77,7 +77,7 @@ class Worker:
     def __init__(self, task: Task) -> None:
         self._images = task.images.source
         self._entered = ExitStack()
-        steps = Steps(Silent())
+        steps = Steps(Progress())
         self._contestant = enter(self._entered, task.source, task.known, task.run, steps)
 
     def __call__(self, batch: Batch) -> Batch:

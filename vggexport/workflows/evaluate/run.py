@@ -29,7 +29,7 @@ from vggexport.results.verify import Guess
 from vggexport.system import registry
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.evaluate.predictions import (
     ENGINES,
     Answered,
@@ -101,7 +101,7 @@ def evaluate(
         InputError: Labels cannot be matched.
         Unavailable: A runtime or execution provider is not to be had.
     """
-    steps = Steps(progress or Silent(), clock=clock)
+    steps = Steps(progress or Progress(), clock=clock)
     engine = _engine(options, clock)
     with ExitStack() as entered:
         artifacts = tuple(dict.fromkeys(options.artifacts))

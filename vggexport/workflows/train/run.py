@@ -21,7 +21,7 @@ from vggexport.system import registry
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
-from vggexport.system.progress import Progress, Silent, Steps
+from vggexport.system.progress import Progress, Steps
 from vggexport.training import TRAINERS
 from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
 from vggexport.training.initial_weights import open_starting
@@ -113,7 +113,7 @@ def train(
         Unavailable: A package is not installed.
         Unfinished: The training diverged.
     """
-    steps = Steps(progress or Silent(), clock=clock)
+    steps = Steps(progress or Progress(), clock=clock)
     places = [options.place, *([options.table] if options.table else [])]
     with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
         _check_checkpoint(options)
