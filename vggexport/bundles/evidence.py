@@ -84,15 +84,18 @@ class Evidence:
 
     def rows(self, name: str) -> list[Row]:
         """What it says of a model file, by that file's name."""
-        return [row for row in self._rows() if Path(str(row.get("path"))).name == name]
+        return [row for known, row in self._named() if known == name]
 
     def names(self) -> frozenset[str]:
         """Names of the files that it speaks of."""
-        return frozenset(Path(str(row.get("path"))).name for row in self._rows())
+        return frozenset(name for name, _ in self._named())
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the files that it knows them of, by name."""
-        return {Path(str(r.get("path"))).name: r["sha256"] for r in self._rows() if r.get("sha256")}
+        return {name: row["sha256"] for name, row in self._named() if row.get("sha256")}
+
+    def _named(self) -> Iterator[tuple[str, Row]]:
+        return ((Path(str(row.get("path"))).name, row) for row in self._rows())
 
     def _rows(self) -> Iterator[Any]:
         if self.kind == BUILD:

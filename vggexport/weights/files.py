@@ -21,8 +21,8 @@ from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin
 from vggexport.weights.published import is_published
 from vggexport.weights.random import random_tensors
-from vggexport.weights.stored import Archive, StoredTensor, reading
-from vggexport.weights.tensor_matching import Fit, require_fit
+from vggexport.weights.stored import Archive, reading
+from vggexport.weights.tensor_matching import require_fit
 
 
 class Reader(Protocol):
@@ -102,9 +102,10 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     fit = require_fit(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
+    drawn = random_tensors(fit.spec, options.seed)
     weights = Weights(
         fit.spec,
-        fit.tensors | _filling(fit, options.seed),
+        fit.tensors | {name: drawn[name] for name in fit.missing},
         source=source,
         layout=layout.name,
         preprocessing=preprocessing,
@@ -172,11 +173,6 @@ def file_sha256(path: Path) -> str:
     """
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _filling(fit: Fit, seed: int) -> dict[str, StoredTensor]:
-    drawn = random_tensors(fit.spec, seed)
-    return {name: drawn[name] for name in fit.missing}
 
 
 def _format_of(path: Path) -> FileFormat:

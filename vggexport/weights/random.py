@@ -89,12 +89,8 @@ def open_random(options: Options) -> Weights:
         )
     seed = _parse_seed(options.argument, options.seed)
     spec = resolve(options.request, {}, f"random:{seed}")
-    weights = Weights(
-        spec,
-        random_tensors(spec, seed),
-        source=f"random:{seed}",
-        layout="native",
-    )
+    tensors = random_tensors(spec, seed)
+    weights = Weights(spec, tensors, source=f"random:{seed}", layout="native")
     if options.pin is not None:
         check_pin(options.pin, weights.sha256, weights.source)
     return weights

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
+from typing import Any
 
 from vggexport.errors import Advice, WeightsError
 from vggexport.network.layers import LOGITS_NAME, POOL_SIZE
@@ -79,13 +80,8 @@ def resolve(
         ways = (_LEAVE_OUT[name] for name in disagreements)
         said = "; ".join(disagreements.values())
         raise WeightsError(f"{origin} is for another network: {said}", *ways)
-    told = {name: value for name, value in found.items() if value is not None}
-    return SpecRequest(
-        request.configuration,
-        told.get("classes", request.classes),
-        told.get("fc_units", request.fc_units),
-        told.get("input_size", request.input_size),
-    ).with_defaults()
+    told: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
+    return replace(request, **told).with_defaults()
 
 
 _LEAVE_OUT = {
