@@ -5,7 +5,7 @@ from html import unescape
 import pytest
 from markdown_it import MarkdownIt
 
-from vggexport.system.markdown import code, details, document, escaped, table, terms
+from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
 
 NAMES = [
     "vgg_d_int8.onnx",
@@ -79,3 +79,8 @@ def test_terms():
 
 def test_a_document_leaves_out_empty_blocks():
     assert document("one", "", "two") == "one\n\ntwo\n"
+
+
+def test_a_table_says_its_cells_by_the_head_of_their_column():
+    shown = table_of({"name": code, "length": lambda name: str(len(name))}, ["a", "bcd"])
+    assert shown == "| name | length |\n| :--- | ---: |\n| `a` | 1 |\n| `bcd` | 3 |"

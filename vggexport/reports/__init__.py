@@ -1,4 +1,4 @@
-"""Results as values, and their renderings: text for a person, JSON and files for programs."""
+"""Renderings of results: text for a person, files for people and programs."""
 
 from __future__ import annotations
 
