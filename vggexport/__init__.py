@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from vggexport.results.schemas import json_schema as json_schema
     from vggexport.workflows.benchmark.options import BenchmarkOptions as BenchmarkOptions
     from vggexport.workflows.benchmark.run import benchmark as benchmark
-    from vggexport.workflows.build.run import BuildOptions as BuildOptions
-    from vggexport.workflows.build.run import FileOptions as FileOptions
+    from vggexport.workflows.build.options import BuildOptions as BuildOptions
+    from vggexport.workflows.build.options import FileOptions as FileOptions
     from vggexport.workflows.build.run import build as build
     from vggexport.workflows.build.several import ExportOptions as ExportOptions
     from vggexport.workflows.build.several import export as export
-    from vggexport.workflows.bundle.run import BundleOptions as BundleOptions
+    from vggexport.workflows.bundle.options import BundleOptions as BundleOptions
     from vggexport.workflows.bundle.run import bundle as bundle
     from vggexport.workflows.calibrate.run import calibrate as calibrate
     from vggexport.workflows.check_bundle import BundleCheckOptions as BundleCheckOptions
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from vggexport.workflows.inspect import inspect as inspect
     from vggexport.workflows.train.run import TrainOptions as TrainOptions
     from vggexport.workflows.train.run import train as train
-    from vggexport.workflows.verify import VerifyOptions as VerifyOptions
-    from vggexport.workflows.verify import verify as verify
+    from vggexport.workflows.verify.options import VerifyOptions as VerifyOptions
+    from vggexport.workflows.verify.run import verify as verify
 
 __version__ = "0.1.0"
 
@@ -77,12 +77,12 @@ _PLACES = {
     "summarize": "opening.network",
     "BenchmarkOptions": "workflows.benchmark.options",
     "benchmark": "workflows.benchmark.run",
-    "BuildOptions": "workflows.build.run",
-    "FileOptions": "workflows.build.run",
+    "BuildOptions": "workflows.build.options",
+    "FileOptions": "workflows.build.options",
     "build": "workflows.build.run",
     "ExportOptions": "workflows.build.several",
     "export": "workflows.build.several",
-    "BundleOptions": "workflows.bundle.run",
+    "BundleOptions": "workflows.bundle.options",
     "bundle": "workflows.bundle.run",
     "CalibrationOptions": "opening.calibration_images",
     "calibrate": "workflows.calibrate.run",
@@ -95,8 +95,8 @@ _PLACES = {
     "inspect": "workflows.inspect",
     "TrainOptions": "workflows.train.run",
     "train": "workflows.train.run",
-    "VerifyOptions": "workflows.verify",
-    "verify": "workflows.verify",
+    "VerifyOptions": "workflows.verify.options",
+    "verify": "workflows.verify.run",
 }
 
 

@@ -43,14 +43,19 @@ class WeightsRecord(JsonValue):
     initialized: tuple[str, ...] = ()
     seed: int | None = None
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these values from others; names of files do not."""
+        return {
+            "SHA-256": self.sha256,
+            "layout": self.layout,
+            "initialized": self.initialized,
+            "seed": self.seed,
+        }
+
     def same_tensors(self, other: WeightsRecord) -> bool:
-        """Whether both are the same values; names of files do not matter."""
-        return (self.sha256, self.layout, self.initialized, self.seed) == (
-            other.sha256,
-            other.layout,
-            other.initialized,
-            other.seed,
-        )
+        """Whether both are the same values."""
+        return self.identity == other.identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,15 @@ class Artifact(JsonValue):
             InputError: There is no such precision without float operators.
         """
         return profile_of(self.precision, full_integer=self.full_integer)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells its network from others: its spec, its weights, its classes."""
+        return {
+            **self.spec.to_json(),
+            "weights": self.weights.identity,
+            "labels": self.labels,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

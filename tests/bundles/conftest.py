@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import vggexport
-from vggexport.workflows.bundle.run import BundleOptions
+from vggexport.workflows.bundle.options import BundleOptions
 
 
 @pytest.fixture(scope="session")

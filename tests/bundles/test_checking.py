@@ -15,7 +15,7 @@ from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished,
 from vggexport.system import registry
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions
-from vggexport.workflows.diff import run as diffing
+from vggexport.workflows.diff import sides as diffing
 
 INFINITY = float("inf")  # Python's reader of JSON takes it, and 1e999
 

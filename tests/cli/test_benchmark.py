@@ -28,7 +28,9 @@ RESULT = {
 def no_ceiling(monkeypatch):
     """They take a second."""
     monkeypatch.setattr(
-        workflow, "measure_ceiling", lambda provider, threads: Ceiling(provider, threads, {}, None)
+        workflow,
+        "measure_peak_throughput",
+        lambda provider, threads: Ceiling(provider, threads, {}, None),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from vggexport.bundles.layouts import LAYOUTS
 from vggexport.cli import bundle as bundle_command
 from vggexport.cli.value_types import Size
-from vggexport.workflows.bundle.run import DEFAULT_IMAGES
+from vggexport.workflows.bundle.options import DEFAULT_IMAGES
 
 pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 

@@ -14,7 +14,7 @@ from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOpt
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
 from vggexport.workflows.build.several import ExportOptions
-from vggexport.workflows.verify import DEFAULT_IMAGES
+from vggexport.workflows.verify.options import DEFAULT_IMAGES
 
 HEAVY = (
     *("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL"),

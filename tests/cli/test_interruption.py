@@ -82,7 +82,9 @@ def test_a_signal(workplace, smallest, old, listing, number, beginning):
 
 
 def test_an_interruption_is_one_line_and_no_empty_one(run, tiny, monkeypatch):
-    monkeypatch.setattr("vggexport.workflows.build.run.open_network", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(
+        "vggexport.workflows.build.inputs.open_network", raising(KeyboardInterrupt())
+    )
     assert run("onnx", *tiny).stderr.startswith("Error: interrupted")
 
 
@@ -114,8 +116,8 @@ def raising(error):
 
 BUILDING = "vggexport.workflows.build.run"
 STEPS = {
-    "weights": f"{BUILDING}.open_network",
-    "calibration": f"{BUILDING}.take_ranges",
+    "weights": "vggexport.workflows.build.inputs.open_network",
+    "calibration": "vggexport.workflows.build.inputs.take_ranges",
     "export": "vggexport.formats.onnx.exporter.write_model",
     "writing": "vggexport.formats.onnx.file_writer._write_initializer",
     "check": f"{BUILDING}.check_file",
@@ -167,7 +169,9 @@ def test_a_broken_calibration(run, tiny, monkeypatch, listing, step, case):
 
 
 def test_a_defect_shows_its_traceback_when_asked(run, monkeypatch):
-    monkeypatch.setattr(f"{BUILDING}.open_network", raising(RuntimeError("broken")))
+    monkeypatch.setattr(
+        "vggexport.workflows.build.inputs.open_network", raising(RuntimeError("broken"))
+    )
     outcome = run("onnx", "-v")
     assert outcome.code == 4
     assert "Traceback (most recent call last)" in outcome.stderr

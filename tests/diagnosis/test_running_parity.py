@@ -11,7 +11,7 @@ from vggexport.diagnosis.running_parity import (
     SCATTERED_IMAGES,
     WORST_IMAGES,
     LayerSums,
-    Tally,
+    RunningParity,
 )
 from vggexport.metrics.parity import softmax
 
@@ -28,14 +28,14 @@ def outputs(logits):
 
 
 def tallied(errors, labels=()):
-    """A tally of images whose logits are off by these factors of one noise."""
+    """A parity of images whose logits are off by these factors of one noise."""
     random = np.random.default_rng(0)
-    tally = Tally([], labels)
+    parity = RunningParity([], labels)
     for number, error in enumerate(errors):
         logits = random.normal(0, 3, (1, CLASSES))
         noise = error * random.normal(0, 1, (1, CLASSES))
-        tally.add([source(number)], outputs(logits), outputs(logits + noise))
-    return tally
+        parity.add([source(number)], outputs(logits), outputs(logits + noise))
+    return parity
 
 
 def test_the_worst_images_are_kept_worst_first():
@@ -47,20 +47,20 @@ def test_the_worst_images_are_kept_worst_first():
 
 
 def test_a_nan_is_the_worst():
-    tally = tallied([1, 2])
+    parity = tallied([1, 2])
     broken = np.full((1, CLASSES), np.nan, np.float32)
-    tally.add([source("nan")], outputs(np.ones((1, CLASSES))), {"probabilities": broken})
-    assert tally.worst()[0].label == "nan"
-    assert tally.worst()[0].logit_sqnr_db == -math.inf
-    assert not tally.metrics().finite
+    parity.add([source("nan")], outputs(np.ones((1, CLASSES))), {"probabilities": broken})
+    assert parity.worst()[0].label == "nan"
+    assert parity.worst()[0].logit_sqnr_db == -math.inf
+    assert not parity.metrics().finite
 
 
 def test_of_equals_the_first_is_kept():
-    tally = Tally([])
+    parity = RunningParity([])
     same = outputs(np.random.default_rng(0).normal(0, 1, (20, CLASSES)))
-    tally.add([source(n) for n in range(20)], same, same)
-    assert [image.label for image in tally.worst()] == [str(n) for n in range(WORST_IMAGES)]
-    assert {image.logit_sqnr_db for image in tally.worst()} == {math.inf}
+    parity.add([source(n) for n in range(20)], same, same)
+    assert [image.label for image in parity.worst()] == [str(n) for n in range(WORST_IMAGES)]
+    assert {image.logit_sqnr_db for image in parity.worst()} == {math.inf}
 
 
 def test_classes_are_named_where_there_are_labels():
@@ -81,21 +81,21 @@ def test_the_scatter_does_not_grow(images):
 
 def test_the_scatter_of_many_images_is_of_all_of_them():
     """Images whose logits are their number: the mean of a sample of 0...749 is near 375."""
-    tally = Tally([])
+    parity = RunningParity([])
     for number in range(3 * SCATTERED_IMAGES):
         logits = np.zeros((1, CLASSES))
         logits[0, 0] = number / 100
-        tally.add([source(number)], outputs(logits), outputs(logits))
-    best = tally.scatter()[::SCATTERED_CLASSES, 0] * 100 * CLASSES / (CLASSES - 1)
+        parity.add([source(number)], outputs(logits), outputs(logits))
+    best = parity.scatter()[::SCATTERED_CLASSES, 0] * 100 * CLASSES / (CLASSES - 1)
     # The mean of 250 of 750 evenly spread numbers has a standard deviation of 11.
     assert best.mean() == pytest.approx(375, abs=44)
 
 
 def test_points_that_are_not_finite_are_left_out():
-    tally = Tally([])
+    parity = RunningParity([])
     broken = np.full((1, CLASSES), np.nan, np.float32)
-    tally.add([source(0)], outputs(np.ones((1, CLASSES))), {"probabilities": broken})
-    assert tally.scatter().shape == (0, 2)
+    parity.add([source(0)], outputs(np.ones((1, CLASSES))), {"probabilities": broken})
+    assert parity.scatter().shape == (0, 2)
 
 
 def test_layers_sum_over_batches():

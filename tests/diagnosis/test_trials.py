@@ -24,8 +24,8 @@ from vggexport.network.spec import MEAN_RGB
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
-from vggexport.workflows.build.run import BuildOptions, FileOptions
-from vggexport.workflows.verify import VerifyOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
+from vggexport.workflows.verify.options import VerifyOptions
 
 WEIGHTS = "weights.npz"
 FLOAT, INT8 = "whole.onnx", "whole_int8.onnx"

@@ -21,7 +21,7 @@ def test_every_command_with_json_has_one():
 def test_it_is_a_schema_that_names_everything_it_refers_to(name):
     schema = json_schema(name)
     Draft202012Validator.check_schema(schema)
-    assert schema["title"] == f"vggexport {name} --json"
+    assert schema["title"] == f"JSON of vggexport {name}"
     assert schema["properties"]["schema"] == {"const": 1}
     references = {part["$ref"] for part in parts(schema) if "$ref" in part}
     assert references == {f"#/$defs/{name}" for name in schema["$defs"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vggexport.errors import ArtifactError, Unfinished
-from vggexport.system.child_process import Remote
+from vggexport.system.child_process import ChildProcess
 
 PLACE = "remote_objects_of_a_test:Thing"
 
@@ -46,7 +46,7 @@ def module(tmp_path, monkeypatch):
 
 
 def remote(*arguments, **options):
-    return Remote(PLACE, *arguments, name="tiny.onnx", **options)
+    return ChildProcess(PLACE, *arguments, name="tiny.onnx", **options)
 
 
 def is_alive(pid):
@@ -142,8 +142,8 @@ def test_it_is_ended_in_the_middle_of_work_when_this_one_fails():
 
 WAITS = f"""
 import sys
-from vggexport.system.child_process import Remote
-with Remote({PLACE!r}, name="x") as thing:
+from vggexport.system.child_process import ChildProcess
+with ChildProcess({PLACE!r}, name="x") as thing:
     print(thing.call("pid"), flush=True)
     thing.call("sleep", 60)
 """

@@ -11,10 +11,10 @@ from vggexport.errors import OutputError, Unfinished
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.network.training_recipe import PAPER
-from vggexport.training import FREEZE_CONVOLUTIONS, trainer
+from vggexport.training import FREEZE_CONVOLUTIONS, trained_layers, trainer
 from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
 from vggexport.training.image_views import Views
-from vggexport.training.job import Lesson, Sample
+from vggexport.training.job import Sample, TrainingJob
 
 SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv3-6"), classes=3, fc_units=8, input_size=16)
 CALM = dataclasses.replace(PAPER, learning_rate=1e-3, batch=6, epochs=4, patience=100)
@@ -36,7 +36,7 @@ def features():
 
 @pytest.fixture
 def make_head(weights, features):
-    """A lesson for the fully connected layers."""
+    """A job for the fully connected layers."""
     inputs, targets = features
 
     def read(index, view):
@@ -45,29 +45,29 @@ def make_head(weights, features):
     def make(training=range(14), validation=range(14, 20), views=1):
         parts = [np.array(part) for part in (training, validation)]
         samples = [Sample(part, targets[part], read) for part in parts]
-        return Lesson(SPEC, FREEZE_CONVOLUTIONS, weights, views, *samples)
+        return TrainingJob(SPEC, FREEZE_CONVOLUTIONS, weights, views, *samples)
 
     return make
 
 
 @pytest.fixture
 def make_whole(weights, source, labelled):
-    """A lesson for all layers, from images."""
+    """A job for all layers, from images."""
     targets = calibration.open_labelled(labelled, size=16).targets
 
     def make(recipe):
         read = Views(source, recipe).pixels
         parts = np.arange(0, 24, 2), np.arange(1, 24, 2)
         samples = [Sample(part, targets[part], read) for part in parts]
-        return Lesson(SPEC, None, weights, 0, *samples)
+        return TrainingJob(SPEC, None, weights, 0, *samples)
 
     return make
 
 
-def run(lesson, recipe, folder, epochs=None, **options):
+def run(job, recipe, folder, epochs=None, **options):
     """The course after some epochs, and the checkpoint that is left of it."""
     checkpoint = Checkpoint(folder)
-    courses = trainer.train(lesson, Course.begin(recipe), checkpoint, **options)
+    courses = trainer.train(job, Course.begin(recipe), checkpoint, **options)
     *_, course = itertools.islice(courses, epochs)
     return course, checkpoint.load(recipe)[1]
 
@@ -124,20 +124,20 @@ def test_it_learns(make_head, tmp_path):
 def test_wrong_targets_are_not_learnt(make_head, tmp_path):
     """The same, judged by targets that are all another class."""
     recipe = dataclasses.replace(CALM, learning_rate=0.02, epochs=30, dropout=0.2)
-    lesson = make_head()
-    swapped = dataclasses.replace(lesson.validation, targets=(lesson.validation.targets + 1) % 3)
-    course, _ = run(dataclasses.replace(lesson, validation=swapped), recipe, tmp_path)
+    job = make_head()
+    swapped = dataclasses.replace(job.validation, targets=(job.validation.targets + 1) % 3)
+    course, _ = run(dataclasses.replace(job, validation=swapped), recipe, tmp_path)
     assert course.history[-1].validation_accuracy <= 1 / 6
 
 
 def test_resumed_after_an_epoch_it_gives_the_same_weights(make_head, tmp_path):
-    lesson = make_head(views=2)
-    whole, expected = run(lesson, CALM, tmp_path / "whole")
-    run(lesson, CALM, tmp_path / "parts", epochs=2)
+    job = make_head(views=2)
+    whole, expected = run(job, CALM, tmp_path / "whole")
+    run(job, CALM, tmp_path / "parts", epochs=2)
     checkpoint = Checkpoint(tmp_path / "parts")
     course, restored = checkpoint.load(CALM)
     assert len(course.history) == 2
-    *_, course = trainer.train(lesson, course, checkpoint, restored=restored)
+    *_, course = trainer.train(job, course, checkpoint, restored=restored)
     found = checkpoint.load(CALM)[1]
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=1e-6)  # the issue's figure
@@ -146,19 +146,19 @@ def test_resumed_after_an_epoch_it_gives_the_same_weights(make_head, tmp_path):
 
 def test_the_seed_of_an_epoch_is_not_that_of_another(make_head, tmp_path):
     """Resumed as if it were the first epoch again, the weights are others."""
-    lesson = make_head(views=2)
-    _, expected = run(lesson, CALM, tmp_path / "whole")
-    _, restored = run(lesson, CALM, tmp_path / "parts", epochs=2)
-    _, found = run(lesson, CALM, tmp_path / "again", epochs=2, restored=restored)
+    job = make_head(views=2)
+    _, expected = run(job, CALM, tmp_path / "whole")
+    _, restored = run(job, CALM, tmp_path / "parts", epochs=2)
+    _, found = run(job, CALM, tmp_path / "again", epochs=2, restored=restored)
     assert np.abs(found["fc1/kernel"] - expected["fc1/kernel"]).max() > 1e-5
 
 
 def test_convolutions_learn_in_chunks_that_add_up(make_whole, tmp_path, monkeypatch):
     recipe = dataclasses.replace(CALM, learning_rate=1e-4, dropout=0.0, epochs=2, batch=12)
     _, expected = run(make_whole(recipe), recipe, tmp_path / "whole")
-    monkeypatch.setattr(trainer, "CHUNK", 5)  # the batch was two chunks of 8 and 4
+    monkeypatch.setattr(trained_layers, "CHUNK", 5)  # the batch was two chunks of 8 and 4
     _, found = run(make_whole(recipe), recipe, tmp_path / "chunks")
-    monkeypatch.setattr(trainer, "CHUNK", 12)
+    monkeypatch.setattr(trained_layers, "CHUNK", 12)
     _, at_once = run(make_whole(recipe), recipe, tmp_path / "at_once")
     assert any(name.startswith("block1_conv1") for name in found)
     for name, array in expected.items():
@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_at_once(make_head, tmp_path, monkeypatc
         steps.append(len(chunks))
         return float("nan")
 
-    monkeypatch.setattr(trainer._Trainee, "_step", step)
+    monkeypatch.setattr(trained_layers.TrainedLayers, "_step", step)
     with pytest.raises(Unfinished, match="the loss is nan in epoch 1"):
         run(make_head(), CALM, tmp_path)
     assert len(steps) == 1  # of three
@@ -196,16 +196,16 @@ def test_a_loss_that_is_not_finite_stops_at_once(make_head, tmp_path, monkeypatc
 @pytest.mark.parametrize("index", [3, 17])
 def test_an_image_that_is_gone_is_named(make_head, tmp_path, capfd, index):
     """To learn from and to judge by; TensorFlow would print a traceback."""
-    lesson = make_head()
+    job = make_head()
 
     def read(asked, view):
         if asked == index:
             raise calibration.UnreadableImageError("ant/3.png", "it is gone")
-        return lesson.training.read(asked, view)
+        return job.training.read(asked, view)
 
-    parts = (dataclasses.replace(part, read=read) for part in (lesson.training, lesson.validation))
+    parts = (dataclasses.replace(part, read=read) for part in (job.training, job.validation))
     training, validation = parts
-    lost = dataclasses.replace(lesson, training=training, validation=validation)
+    lost = dataclasses.replace(job, training=training, validation=validation)
     with pytest.raises(calibration.UnreadableImageError, match=r"ant/3\.png"):
         run(lost, CALM, tmp_path)
     assert "Traceback" not in capfd.readouterr().err
@@ -230,4 +230,4 @@ def test_logs_for_tensorboard(make_head, tmp_path):
     [(14, 6, 6, [6, 6, 2]), (14, 6, 4, [4, 2, 4, 2, 2]), (3, 256, 8, [3]), (8, 8, 1, [1] * 8)],
 )
 def test_no_chunk_goes_over_the_end_of_a_batch(images, batch, room, lengths):
-    assert list(trainer._chunk_lengths(images, batch, room)) == lengths
+    assert list(trained_layers._chunk_lengths(images, batch, room)) == lengths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
-from vggexport.errors import ArtifactError
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.same_network import check_same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +68,7 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     """
     file = GoldenFile.read(path)
     theirs = file.artifact
-    if theirs.spec != artifact.spec or not theirs.weights.same_tensors(artifact.weights):
-        raise ArtifactError(
-            f"golden file {file.path} holds answers of another network or of other weights than "
-            f"{artifact.path}",
-            MAKE_AGAIN,
-        )
+    check_same(replace(theirs, path=str(path)), artifact, ignoring=["labels"], fix=MAKE_AGAIN)
     source = GoldenImages(file)
     images = [source.read(index) for index in range(min(count, len(source)))]
     answers = GivenAnswers(

@@ -12,6 +12,7 @@ from vggexport.bundles.evidence import Evidence
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.registry import format_of, load_weight_reader
 from vggexport.opening.network import read_labels
+from vggexport.opening.same_network import check_same
 from vggexport.results.build import TensorDescription
 
 
@@ -78,8 +79,8 @@ def check_evidence(models: Sequence[Model], evidence: Sequence[Evidence]) -> Non
                 )
 
 
-def check_shippable(models: Sequence[Model], *, allow_untrained: bool) -> None:
-    """Refuses what must not reach a phone, all reasons at once.
+def check_releasable(models: Sequence[Model], *, allow_untrained: bool) -> None:
+    """Refuses what must not be released, all reasons at once.
 
     Raises:
         ArtifactError: Models are of different networks, weights or labels.
@@ -87,7 +88,7 @@ def check_shippable(models: Sequence[Model], *, allow_untrained: bool) -> None:
     """
     first = models[0]
     for other in models[1:]:
-        _check_same(first, other)
+        _check_same(first.artifact, other.artifact)
     if len({model.path.name for model in models}) != len(models):
         raise InputError("two models have one name, and a bundle has one folder for them: rename")
     _check_preprocessing(models)
@@ -114,20 +115,13 @@ def _check_preprocessing(models: Sequence[Model]) -> None:
             )
 
 
-def _check_same(first: Model, other: Model) -> None:
-    mine, theirs = first.artifact, other.artifact
-    pair = f"{first.path} and {other.path}"
-    if mine.spec != theirs.spec:
-        raise ArtifactError(f"{pair} are different networks: bundle those of one network")
-    if not mine.weights.same_tensors(theirs.weights):
+def _check_same(first: Artifact, other: Artifact) -> None:
+    check_same(first, other, fix="bundle those of one training, exported with one list of labels")
+    if first.labels != other.labels:
+        named, unnamed = (first, other) if first.labels else (other, first)
         raise ArtifactError(
-            f"{pair} were made of different weights, {mine.weights.source} of SHA-256 "
-            f"{mine.weights.sha256} and {theirs.weights.source} of {theirs.weights.sha256}: "
-            "bundle those of one training"
-        )
-    if mine.labels != theirs.labels:
-        raise ArtifactError(
-            f"{pair} have different labels: export them again with one list of them"
+            f"{named.path} and {unnamed.path} have different labels: {unnamed.path} has none; "
+            "export them with one list"
         )
 
 

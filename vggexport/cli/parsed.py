@@ -11,7 +11,7 @@ from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.weights import SpecRequest
-from vggexport.workflows.build.run import BuildOptions
+from vggexport.workflows.build.options import BuildOptions
 
 Values = TypeVar("Values")
 

@@ -26,7 +26,7 @@ Outputs = Mapping[str, NDArray[np.float32]]
 """By layer; float32, images first."""
 
 
-class Tally:
+class RunningParity:
     """One candidate against the reference, image by image.
 
     Args:

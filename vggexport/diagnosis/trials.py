@@ -10,113 +10,38 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
+from vggexport.diagnosis.case import Case, answers
 from vggexport.diagnosis.images import ImageFault, image_fault_pairs, image_faults
 from vggexport.diagnosis.layers import (
     SAME_INTEGERS_OWN_NOISE,
     first_suspicious,
 )
-from vggexport.diagnosis.outputs import OUTPUT_FAULTS, OutputFault
+from vggexport.diagnosis.outputs import OUTPUT_FAULTS
 from vggexport.diagnosis.running_parity import LayerSums
-from vggexport.diagnosis.weights import KernelDifference, compare_weights
+from vggexport.diagnosis.weights_trials import weights_trials
 from vggexport.errors import ArtifactError
-from vggexport.metrics.parity import ParityMetrics, compare, sqnr_db
+from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.tolerance import LayerSqnr, Tolerance
-from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, same_integers
-from vggexport.opening.models import Contestant
+from vggexport.opening.models import OpenedModel
 from vggexport.precision import Profile, coarser
 from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Trial
 from vggexport.system.progress import Steps
-
-CLEAR_GAIN_DB = 10.0
-"""What making up for a mistake that loses something must gain, at least, to explain it."""
-
-CLEAR_SQNR_DB = 15.0
-"""And what it must reach: runtimes round differently when they resize, so that it gets no nearer
-than about 20 dB to a file that does; other mistakes measured 8 dB at most."""
-
-
-LISTED_LAYERS = 4
 
 SCREENED_IMAGES = 2
 SCREENED_GAIN_DB = 3.0
 """A mistake that explains a difference gains ten times that."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """A file that failed, and what it gave for a few images.
-
-    Attributes:
-        reference: What it is held to.
-        candidate: The file.
-        images: uint8 (images, size, size, 3), RGB.
-        tolerance: What it has to reach.
-        expected: The reference's probabilities.
-        actual: The file's.
-    """
-
-    reference: Contestant
-    candidate: Contestant
-    images: NDArray[np.uint8]
-    tolerance: Tolerance
-    expected: NDArray[np.float32]
-    actual: NDArray[np.float32]
-
-    @property
-    def figure(self) -> str:
-        """What is measured at the output."""
-        logits = self.tolerance.min_logit_sqnr_db is not None
-        return "SQNR of the logits" if logits else "SQNR of the probabilities"
-
-    def value_db(self, metrics: ParityMetrics) -> float:
-        """The figure's value."""
-        logits = self.tolerance.min_logit_sqnr_db is not None
-        return metrics.logit_sqnr_db if logits else metrics.sqnr_db
-
-    def first(self, count: int) -> Case:
-        """The same with some of the images only."""
-        return replace(
-            self,
-            images=self.images[:count],
-            expected=self.expected[:count],
-            actual=self.actual[:count],
-        )
-
-    def output_trial(
-        self,
-        fault: ImageFault | OutputFault,
-        expected: NDArray[np.float32],
-        actual: NDArray[np.float32],
-    ) -> Trial:
-        """The trial of a fault, from what reference and file give once it is made up for."""
-        before = self.value_db(compare(self.expected, self.actual))
-        metrics = compare(expected, actual)
-        after = self.value_db(metrics)
-        explains = not self.tolerance.violations(metrics)
-        if fault.lossy:
-            explains |= after >= max(CLEAR_SQNR_DB, before + CLEAR_GAIN_DB)
-        return Trial(
-            fault.name,
-            f"{self.candidate.path} {fault.description}",
-            self.figure,
-            before,
-            after,
-            explains,
-            fault.fix,
-        )
-
-
 def diagnose(
-    reference: Contestant,
-    candidate: Contestant,
+    reference: OpenedModel,
+    candidate: OpenedModel,
     images: NDArray[np.uint8],
     tolerance: Tolerance,
     steps: Steps,
@@ -130,7 +55,7 @@ def diagnose(
         tolerance: What the file had to reach.
         steps: Who shows how far it is.
     """
-    expected, actual = (_run(contestant, images) for contestant in (reference, candidate))
+    expected, actual = (answers(model, images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
     for kind in (_output_trials, _image_trials, _image_pair_trials):
@@ -140,7 +65,7 @@ def diagnose(
     if not reference.computes:
         return Diagnosis(tuple(trials), len(images))
     with suppress(ArtifactError):  # of weights that a broken file does not let be read
-        trials.extend(_weights_trials(case))
+        trials.extend(weights_trials(case))
     suspicious = None
     with suppress(ArtifactError):  # of layers that it does not
         curve = _layer_curve(case)
@@ -175,11 +100,6 @@ def _coarser(reference: Artifact, candidate: Artifact) -> Profile:
     return coarser(reference.precision.profile, candidate.precision.profile)
 
 
-def _run(contestant: Contestant, images: NDArray[Any]) -> NDArray[np.float32]:
-    batch = contestant.artifact.batch or 1
-    return read(contestant.runner, images, [OUTPUT_NAME], batch)[OUTPUT_NAME]
-
-
 def _output_trials(case: Case, steps: Steps) -> Iterator[Trial]:
     for fault in OUTPUT_FAULTS:
         if case.candidate.artifact.full_integer and fault.name == "softmax-quantized":
@@ -212,71 +132,20 @@ def _try_images(case: Case, faults: Sequence[ImageFault], steps: Steps) -> Itera
 def _try_image_fault(case: Case, fault: ImageFault) -> Trial | None:
     """The trial of one mistake; None where neither of the two can be given such images."""
     if fault.undo and _takes(case.candidate, fault):
-        actual = _run(case.candidate, fault.undo(_as_fed(case.images, fault)))
+        actual = answers(case.candidate, fault.undo(_as_fed(case.images, fault)))
         return case.output_trial(fault, case.expected, actual)
     if case.reference.computes and _takes(case.reference, fault):
-        expected = _run(case.reference, fault.imitate(_as_fed(case.images, fault)))
+        expected = answers(case.reference, fault.imitate(_as_fed(case.images, fault)))
         return case.output_trial(fault, expected, case.actual)
     return None
 
 
-def _takes(contestant: Contestant, fault: ImageFault) -> bool:
-    return fault.keeps_pixels or contestant.artifact.input_dtype == "float32"
+def _takes(model: OpenedModel, fault: ImageFault) -> bool:
+    return fault.keeps_pixels or model.artifact.input_dtype == "float32"
 
 
 def _as_fed(images: NDArray[np.uint8], fault: ImageFault) -> NDArray[Any]:
     return images if fault.keeps_pixels else images.astype(np.float32)
-
-
-def _weights_trials(case: Case) -> Iterator[Trial]:
-    """What the weights say, if some of them are not the reference's."""
-    reference, candidate = case.reference, case.candidate
-    profile = _coarser(reference.artifact, candidate.artifact)
-    compared = compare_weights(
-        reference.artifact.spec, reference.weights(), candidate.weights(), profile
-    )
-    kinds = (
-        ("layers-permuted", [d for d in compared.differences if d.is_layer]),
-        ("kernel-layout", [d for d in compared.differences if d.found and not d.is_layer]),
-        ("stale-weights", [d for d in compared.differences if not d.found]),
-    )
-    for fault, differences in kinds:
-        if differences:
-            yield _weights_trial(case, fault, differences, compared.same_db)
-
-
-def _weights_trial(
-    case: Case, fault: str, differences: Sequence[KernelDifference], same_db: float
-) -> Trial:
-    found_db = min(d.found_db for d in differences) if differences[0].found else same_db
-    return Trial(
-        fault,
-        f"{case.candidate.path} {_WEIGHTS_FAULTS[fault]} {_listed(differences)}",
-        "SQNR of the kernels",
-        min(d.sqnr_db for d in differences),
-        found_db,
-        explains=True,
-        fix=f"export it again from the weights that {case.reference.path} was made of",
-        layer=differences[0].layer,
-    )
-
-
-_WEIGHTS_FAULTS = {
-    "layers-permuted": "has weights of other layers:",
-    "kernel-layout": "has kernels in another layout:",
-    "stale-weights": "has other weights than the reference in",
-}
-"""What a file has, by the fault's name, in front of the layers."""
-
-
-def _listed(differences: Sequence[KernelDifference]) -> str:
-    """The layers, and what is in them, as far as that is known."""
-    named = [
-        f"{d.layer} ({'those of ' if d.is_layer else ''}{d.found})" if d.found else d.layer
-        for d in differences[:LISTED_LAYERS]
-    ]
-    more = len(differences) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _layer_curve(case: Case) -> tuple[LayerParity, ...]:

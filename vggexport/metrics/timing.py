@@ -1,6 +1,6 @@
 """Latency: a measuring loop on an injected clock, percentiles, and ratios with their uncertainty.
 
-Runs are taken in *turns*: the contestants of a comparison take one turn each in every *round*, in
+Runs are taken in *turns*: the models of a comparison take one turn each in every *round*, in
 the order A B and then B A, so that a machine that grows warm or busy does so for all alike and the
 place in a round favours nobody. After some rounds all are *launched* anew: where memory and cores
 happen to be given to a process makes it faster or slower for as long as it lives, and the same file
@@ -37,7 +37,7 @@ between launches is not in it. With 5, Student's 95 % reach 1.24 standard deviat
 few enough launches for a file of half a gigabyte, and enough for a gate at 5 %."""
 
 SETTLE_S = 0.05
-"""How long a contestant runs uncounted after another's turn. Threads of ONNX Runtime spin for 35 ms
+"""How long a model runs uncounted after another's turn. Threads of ONNX Runtime spin for 35 ms
 after a run (measured, 1.32.0) and would take a core from whoever is next."""
 
 RESAMPLES = 2000
@@ -82,7 +82,7 @@ class Share:
         runs: Counted runs, at least; 0 where the seconds alone count.
         seconds: Seconds, at least.
         settle_s: Seconds of runs in front that do not count, the last of which may go on: caches
-            are then this contestant's own again, and threads of the one before are asleep.
+            are then this model's own again, and threads of the one before are asleep.
     """
 
     runs: int
@@ -92,7 +92,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one contestant did in one round.
+    """What one model did in one round.
 
     Attributes:
         samples_ns: Nanoseconds of each run; offline of the mean run alone.
@@ -244,7 +244,7 @@ class Latency(JsonValue):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """All turns of one contestant, in order.
+    """All turns of one model, in order.
 
     Attributes:
         scenario: What was timed.
@@ -319,7 +319,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Ratio(JsonValue):
-    """How one contestant's median compares with another's: below 1 it is faster.
+    """How one model's median compares with another's: below 1 it is faster.
 
     Attributes:
         value: Median of the one over the median of the other: the geometric mean over launches, or

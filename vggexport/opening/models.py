@@ -45,7 +45,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contestant:
+class OpenedModel:
     """One network that runs, and what it is: of the Keras network that is made up from its spec.
 
     Attributes:
@@ -83,15 +83,15 @@ class Contestant:
         )
 
 
-def enter_golden(entered: ExitStack, file: GoldenFile) -> Contestant:
+def open_golden(entered: ExitStack, file: GoldenFile) -> OpenedModel:
     """The recorded answers of a golden file."""
     runner = entered.enter_context(GoldenRunner(file))
-    return Contestant(str(file.path), runner, runner.artifact)
+    return OpenedModel(str(file.path), runner, runner.artifact)
 
 
-def enter_all(
+def open_models(
     entered: ExitStack, sources: Sequence[str], options: RunOptions, steps: Steps
-) -> list[Contestant]:
+) -> list[OpenedModel]:
     """Opens files, and then weights, of whose network a file tells more than shapes do.
 
     Args:
@@ -106,14 +106,14 @@ def enter_all(
         Unavailable: A runtime or execution provider is not to be had.
     """
     with steps.step("load"):
-        files = {s: enter(entered, s, None, options, steps) for s in sources if is_model(s)}
+        files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     known = next((file.artifact for file in files.values()), None)
-    return [files.get(s) or enter(entered, s, known, options, steps) for s in sources]
+    return [files.get(s) or open_model(entered, s, known, options, steps) for s in sources]
 
 
-def enter(
+def open_model(
     entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
-) -> Contestant:
+) -> OpenedModel:
     """Opens one of them.
 
     Args:
@@ -124,14 +124,14 @@ def enter(
         steps: Who counts the seconds.
 
     Raises:
-        VggExportError: As :func:`enter_all`.
+        VggExportError: As :func:`open_models`.
     """
     if is_model(source):
-        return _enter_file(entered, source, options)
-    return _enter_weights(entered, source, known, options, steps)
+        return _open_file(entered, source, options)
+    return _open_weights(entered, source, known, options, steps)
 
 
-def _enter_file(entered: ExitStack, source: str, options: RunOptions) -> Contestant:
+def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedModel:
     path = Path(source)
     file_format = format_of(path)
     chosen = FORMATS[file_format].runtime().has_providers and options.provider
@@ -140,12 +140,12 @@ def _enter_file(entered: ExitStack, source: str, options: RunOptions) -> Contest
     runner = entered.enter_context(loaded)
     if runner.artifact is None:
         raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")
-    return Contestant(source, runner, runner.artifact)
+    return OpenedModel(source, runner, runner.artifact)
 
 
-def _enter_weights(
+def _open_weights(
     entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
-) -> Contestant:
+) -> OpenedModel:
     if source == KERAS:
         network = _recorded_network(known, steps)
     else:
@@ -159,7 +159,7 @@ def _enter_weights(
             keras(network.spec, dict(network.weights), threads=options.threads)
         )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
-    return Contestant(source, runner, artifact, network)
+    return OpenedModel(source, runner, artifact, network)
 
 
 def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
@@ -202,25 +202,3 @@ def _recorded_source(known: Artifact) -> str:
         f"{known.path} was made of {source}, which is neither here nor beside it",
         Advice("name the weights with {}", "reference"),
     )
-
-
-def check_same_network(first: Contestant, second: Contestant) -> None:
-    """Refuses to compare what cannot agree: other sizes, other classes, another mean.
-
-    Raises:
-        ArtifactError: They are different networks.
-    """
-    mine, theirs = (c.artifact.spec.to_json() for c in (first, second))
-    for key, value in mine.items():
-        if theirs[key] != value:
-            raise ArtifactError(
-                f"{first.path} and {second.path} are different networks: {key} is {value} "
-                f"and {theirs[key]}"
-            )
-    labels = first.artifact.labels, second.artifact.labels
-    if all(labels) and labels[0] != labels[1]:
-        differing = next(pair for pair in zip(*labels, strict=True) if pair[0] != pair[1])
-        raise ArtifactError(
-            f"{first.path} and {second.path} have different labels: {differing[0]!r} is "
-            f"{differing[1]!r} there"
-        )

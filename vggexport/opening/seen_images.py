@@ -6,23 +6,23 @@ from collections.abc import Iterable
 
 import calibration
 from vggexport.errors import Advice, CalibrationError
-from vggexport.opening.models import Contestant
+from vggexport.opening.models import OpenedModel
 from vggexport.system.progress import Steps
 
 
 def count_seen(
-    contestant: Contestant, images: Iterable[calibration.SourceImage], *, strict: bool
+    model: OpenedModel, images: Iterable[calibration.SourceImage], *, strict: bool
 ) -> int:
     """How many of some images a network was calibrated on.
 
     Raises:
         CalibrationError: There is one, and ``strict`` is set.
     """
-    record = contestant.artifact.calibration
+    record = model.artifact.calibration
     calibrated = frozenset(record.image_digests) if record else frozenset()
     seen = [image.label for image in images if image.digest in calibrated]
     if seen and strict:
-        raise seen_error(seen[0], contestant.path)
+        raise seen_error(seen[0], model.path)
     return len(seen)
 
 

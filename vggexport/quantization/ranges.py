@@ -17,6 +17,7 @@ from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
+from vggexport.system.differences import differences
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, read_fields
 
 PIXEL_MAX = 255.0
@@ -71,13 +72,11 @@ class ActivationRanges(JsonValue):
         Raises:
             CalibrationError: The spec or the weights differ; names the first difference.
         """
-        mine, theirs = self.spec.to_json(), spec.to_json()
-        for key, value in theirs.items():
-            if mine[key] != value:
-                raise CalibrationError(
-                    f"the ranges belong to another network: {key} is {mine[key]} there and {value} "
-                    "here; run vggexport calibrate for this one"
-                )
+        for found in differences(self.spec.to_json(), spec.to_json()):
+            raise CalibrationError(
+                f"the ranges belong to another network: {found.name} is {found.first} there and "
+                f"{found.second} here; run vggexport calibrate for this one"
+            )
         if not self.weights.same_tensors(weights):
             raise CalibrationError(
                 f"the ranges belong to other weights: {self.weights.source} with SHA-256 "

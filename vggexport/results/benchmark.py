@@ -28,7 +28,7 @@ def multiplied_in(precision: Precision, provider: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling(JsonValue):
-    """The most that this machine did in the same run (``vggexport.ceilings``).
+    """The most that this machine did in the same run.
 
     Attributes:
         provider: What computed: ONNX Runtime's name, "CPUExecutionProvider" for every CPU runtime.

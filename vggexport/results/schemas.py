@@ -72,7 +72,7 @@ def json_schema(name: str) -> dict[str, Any]:
     schema = _object(load(DOCUMENTS, name), None, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"vggexport {name} --json",
+        "title": f"JSON of vggexport {name}",
         **schema,
         "$defs": definitions,
     }

@@ -25,7 +25,7 @@ _STDIN = 0
 _SECONDS_TO_END = 2.0
 
 
-class Remote:
+class ChildProcess:
     """Starts the process; the object in it is made while the caller goes on.
 
     Args:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vggexport.errors import Advice, InputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.results.train import Epoch
+from vggexport.system.differences import differences
 from vggexport.system.json_values import JsonValue
 from vggexport.weights.safetensors_file import read_metadata, read_safetensors, write_safetensors
 
@@ -147,8 +148,13 @@ class Checkpoint:
         course, identity = self._describe()
         asked = {**self.identity, "recipe": _lasting(recipe)}
         found = {**identity, "recipe": _lasting(course.recipe)}
-        for name, value in asked.items():
-            _check_same(name, found.get(name), value, self.folder)
+        for other in differences(found, asked):
+            raise InputError(
+                f"{self.folder} is the checkpoint of another training: {other.name} was "
+                f"{other.first} there and is {other.second} now",
+                "train as before",
+                BEGIN_ANEW,
+            )
         if not self.best_path(course).is_file():
             raise InputError(f"{self.best_path(course)} is gone", BEGIN_ANEW)
         course = replace(course, recipe=replace(course.recipe, epochs=recipe.epochs))
@@ -192,24 +198,6 @@ class Checkpoint:
 def _part_name(name: str) -> str:
     """Of a file that is being written."""
     return f".{name}"
-
-
-def _check_same(name: str, theirs: Any, mine: Any, folder: Path) -> None:
-    """Refuses to go on with something else than before.
-
-    Raises:
-        InputError: They differ.
-    """
-    if isinstance(theirs, dict) and isinstance(mine, dict):
-        for key in sorted({*theirs, *mine}):
-            _check_same(f"{name} {key}", theirs.get(key), mine.get(key), folder)
-    elif theirs != mine:
-        raise InputError(
-            f"{folder} is the checkpoint of another training: {name} was {theirs} there and is "
-            f"{mine} now",
-            "train as before",
-            BEGIN_ANEW,
-        )
 
 
 def _lasting(recipe: Recipe) -> dict[str, Any]:

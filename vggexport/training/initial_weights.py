@@ -21,7 +21,7 @@ from vggexport.weights.random import training_tensors
 _RANDOM = "random:"
 
 
-class StartingWeights(Mapping[str, NDArray[np.float32]]):
+class InitialWeights(Mapping[str, NDArray[np.float32]]):
     """Native tensors by name, each read or drawn when it is asked for.
 
     Args:
@@ -89,14 +89,14 @@ class StartingWeights(Mapping[str, NDArray[np.float32]]):
         return {name: self[name] for name in names}
 
 
-def open_starting(
+def open_initial_weights(
     options: NetworkOptions,
     images: calibration.LabelledImages,
     steps: Steps,
     *,
     reinit: tuple[str, ...],
     initializer: str,
-) -> tuple[StartingWeights, tuple[str, ...]]:
+) -> tuple[InitialWeights, tuple[str, ...]]:
     """Opens weights for the classes of some images.
 
     Args:
@@ -132,7 +132,7 @@ def open_starting(
     if fresh:
         layers = dict.fromkeys(name.partition("/")[0] for name in sorted(fresh))
         steps.progress.note(f"drawn anew, seed {seed}: {', '.join(layers)}")
-    return StartingWeights(weights, spec, fresh, seed, initializer), labels
+    return InitialWeights(weights, spec, fresh, seed, initializer), labels
 
 
 def _fresh(weights: Weights, reinit: tuple[str, ...]) -> frozenset[str]:

@@ -32,7 +32,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class TrainingJob:
     """What there is to train, and on what.
 
     Attributes:

@@ -1,44 +1,25 @@
-"""The training loop: stochastic gradient descent with momentum on the layers that are not frozen.
-
-Everything random in an epoch follows from the recipe's seed and the epoch's number, so a training
-that was resumed takes the same steps as one that never stopped.
-"""
+"""Training by the paper's recipe, epoch by epoch, each kept before the next begins."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from calibration.seeding import generator
-from vggexport.errors import Advice, OutputError, Unfinished, one_line
-from vggexport.formats.keras.model import build_model, start_tensorflow
-from vggexport.network.layers import LOGITS_NAME
-from vggexport.network.training_recipe import Recipe
+from vggexport.errors import Advice, OutputError, one_line
+from vggexport.formats.keras.model import start_tensorflow
 from vggexport.results.train import Epoch
-from vggexport.training import FREEZE_CONVOLUTIONS
-from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course, Tensors
-from vggexport.training.image_views import CENTRE
-from vggexport.training.job import Lesson, Read, Sample
-
-ORDER_KEY, VIEW_KEY, DROPOUT_KEY = range(3)
-"""What a generator of random numbers is for, beside the seed and the epoch."""
-
-CHUNK = 8
-"""Images whose activations are in memory together where convolutions are trained: 256 at 224x224
-are 28 GB. Gradients of the chunks add up to those of the batch."""
+from vggexport.training.checkpoint import Checkpoint, Course, Tensors
+from vggexport.training.job import TrainingJob
+from vggexport.training.trained_layers import TrainedLayers, check_finite
 
 
 def train(
-    lesson: Lesson,
+    job: TrainingJob,
     course: Course,
     checkpoint: Checkpoint,
     *,
@@ -49,7 +30,7 @@ def train(
     """Trains epoch by epoch.
 
     Args:
-        lesson: What there is to train.
+        job: What there is to train.
         course: The epochs so far.
         checkpoint: Where each epoch is kept.
         restored: Tensors of the checkpoint that is gone on from.
@@ -65,267 +46,27 @@ def train(
         OutputError: Logs cannot be written.
     """
     start_tensorflow()
-    trainee = _Trainee(lesson, course.recipe)
+    layers = TrainedLayers(job, course.recipe)
     if restored is not None:
-        trainee.restore(restored)
+        layers.restore(restored)
     with ExitStack() as entered:
         log = _logger(log_dir, entered)
         while not course.is_over:
             begin = clock()
             number = len(course.history) + 1
             if course.history:
-                trainee.rescale(course.learning_rate / course.history[-1].learning_rate)
-            loss = trainee.learn(number, course.learning_rate)
-            validation_loss, accuracy = trainee.validate()
+                layers.rescale(course.learning_rate / course.history[-1].learning_rate)
+            loss = layers.learn(number, course.learning_rate)
+            validation_loss, accuracy = layers.validate()
             # What the last step of an epoch blew up has given no loss yet.
-            _check_finite(validation_loss, "validation loss", number, course.learning_rate)
+            check_finite(validation_loss, "validation loss", number, course.learning_rate)
             epoch = Epoch(
                 number, course.learning_rate, loss, validation_loss, accuracy, clock() - begin
             )
             course = course.after(epoch)
-            checkpoint.save(course, trainee.weights, trainee.velocities)
+            checkpoint.save(course, layers.weights, layers.velocities)
             log(epoch)
             yield course
-
-
-class _Trainee:
-    """The layers that are trained, and the momenta of their tensors."""
-
-    def __init__(self, lesson: Lesson, recipe: Recipe) -> None:
-        self._lesson, self._recipe = lesson, recipe
-        self._model = build_model(lesson.spec, lesson.weights, recipe=recipe, after=lesson.after)
-        # The softmax is in the loss: its own logarithm would lose what is below 1e-38.
-        self._logits = keras.Model(
-            self._model.input, self._model.get_layer(LOGITS_NAME).output, name="logits"
-        )
-        self._variables = self._logits.trainable_variables
-        self._optimizer = keras.optimizers.SGD(recipe.learning_rate, recipe.momentum)
-        self._optimizer.build(self._variables)
-        self._gradients = tf.function(self._data_gradients, reduce_retracing=True)
-        self._apply = tf.function(self._apply_gradients)
-        self._whole_step = tf.function(self._take_step, reduce_retracing=True)
-        self._forward = tf.function(self._evaluate, reduce_retracing=True)
-
-    @property
-    def weights(self) -> Tensors:
-        """Trained tensors by native name."""
-        return {variable.path: variable for variable in self._variables}
-
-    @property
-    def velocities(self) -> Tensors:
-        """Their momenta by the same names."""
-        momenta = self._optimizer.momentums if self._recipe.momentum else ()
-        return dict(zip((v.path for v in self._variables), momenta, strict=False))
-
-    def restore(self, tensors: Tensors) -> None:
-        """Takes on the tensors of a checkpoint."""
-        for name, variable in self.weights.items():
-            variable.assign(tensors[name])
-        for name, variable in self.velocities.items():
-            variable.assign(tensors[VELOCITY + name])
-
-    def rescale(self, ratio: float) -> None:
-        """Scales the momenta with the learning rate.
-
-        They hold steps already taken at the old rate, which would coast on for ten steps or more:
-        many epochs where an epoch is two steps. With v = m v + g and w -= rate v it is the same.
-        """
-        if ratio != 1:
-            for velocity in self.velocities.values():
-                velocity.assign(velocity * ratio)
-
-    def learn(self, epoch: int, learning_rate: float) -> float:
-        """One epoch of steps.
-
-        Returns:
-            The mean loss of the steps.
-
-        Raises:
-            Unfinished: The loss is not finite.
-        """
-        self._optimizer.learning_rate.assign(learning_rate)
-        self._seed_dropout(epoch)
-        losses = []
-        for batch in self._batches(epoch):
-            loss = self._step(batch)
-            _check_finite(loss, "loss", epoch, learning_rate)  # now: an epoch may take hours
-            losses.append(loss)
-        return float(np.mean(losses))
-
-    def validate(self) -> tuple[float, float]:
-        """Mean cross-entropy and share of right answers on the validation images."""
-        sample = self._lesson.validation
-        order = np.arange(len(sample.indices))
-        views = np.full(len(order), CENTRE)
-        loss = hits = 0.0
-        for inputs, targets in self._inputs(sample, order, views, self._room):
-            part_loss, part_hits = self._forward(inputs, targets)
-            loss += float(part_loss)
-            hits += float(part_hits)
-        return loss / len(sample.indices), hits / len(sample.indices)
-
-    @property
-    def _room(self) -> int:
-        """Images that go through the layers together."""
-        return self._recipe.batch if self._lesson.after == FREEZE_CONVOLUTIONS else CHUNK
-
-    def _batches(self, epoch: int) -> Iterator[list[tuple[tf.Tensor, tf.Tensor]]]:
-        """The images of an epoch in random order, in batches of chunks."""
-        sample, recipe = self._lesson.training, self._recipe
-        order = generator(recipe.seed, ORDER_KEY, epoch).permutation(len(sample.indices))
-        views = np.full(len(order), epoch)
-        if self._lesson.views:
-            random = generator(recipe.seed, VIEW_KEY, epoch)
-            views = random.integers(self._lesson.views, size=len(order))
-        room = min(self._room, recipe.batch)
-        inputs = self._inputs(sample, order, views, room)
-        for start in range(0, len(order), recipe.batch):
-            images = min(recipe.batch, len(order) - start)
-            yield [next(inputs) for _ in range(math.ceil(images / room))]
-
-    def _step(self, chunks: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> float:
-        """One step of the descent; gives the batch's loss."""
-        if len(chunks) == 1:
-            return float(self._whole_step(*chunks[0]))
-        images = sum(len(targets) for _, targets in chunks)
-        loss, gradients = 0.0, None
-        for inputs, targets in chunks:
-            part, found = self._gradients(inputs, targets, tf.constant(1 / images, tf.float32))
-            loss += float(part)
-            if gradients is not None:
-                found = [a + b for a, b in zip(gradients, found, strict=True)]
-            gradients = found
-        return loss + float(self._apply(gradients))
-
-    def _take_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """The same where the batch is one chunk, without a copy of all gradients."""
-        values = [variable.value for variable in self._variables]
-        with tf.GradientTape() as tape:
-            logits = self._logits(inputs, training=True)
-            data_loss = tf.reduce_mean(_cross_entropy(targets, logits))
-            loss = tf.add_n([data_loss, *self._logits.losses])
-        self._optimizer.apply(tape.gradient(loss, values), self._variables)
-        return loss
-
-    def _data_gradients(
-        self, inputs: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        with tf.GradientTape() as tape:
-            logits = self._logits(inputs, training=True)
-            loss = weight * tf.reduce_sum(_cross_entropy(targets, logits))
-        return loss, tape.gradient(loss, [variable.value for variable in self._variables])
-
-    def _apply_gradients(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        """Adds the gradients of the L2 terms and takes the step."""
-        with tf.GradientTape() as tape:
-            penalty = tf.add_n(self._logits.losses)
-        own = tape.gradient(
-            penalty,
-            [variable.value for variable in self._variables],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        total = [a + b for a, b in zip(gradients, own, strict=True)]
-        self._optimizer.apply(total, self._variables)
-        return penalty
-
-    def _evaluate(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = self._logits(inputs, training=False)
-        hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), targets)
-        return (
-            tf.reduce_sum(_cross_entropy(targets, logits)),
-            tf.reduce_sum(tf.cast(hits, tf.float32)),
-        )
-
-    def _inputs(
-        self,
-        sample: Sample,
-        order: NDArray[np.integer[Any]],
-        views: NDArray[np.integer[Any]],
-        room: int,
-    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Inputs and targets, read ahead on all cores, in the order given.
-
-        The last chunk of every batch is as short as the batch leaves it: batches are cut here, too.
-
-        Raises:
-            Exception: What reading one of them raised.
-        """
-        failures: list[Exception] = []
-        read = _reader(sample.read, self._logits.input_shape[1:], failures)
-        dataset = tf.data.Dataset.from_tensor_slices(
-            (sample.indices[order].astype(np.int64), np.asarray(views, np.int64))
-        ).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        rows, targets = iter(dataset.prefetch(2 * room)), sample.targets[order]
-        start = 0
-        for length in _chunk_lengths(len(order), self._recipe.batch, room):
-            values = tf.stack([next(rows) for _ in range(length)])
-            if failures:
-                raise failures[0]
-            yield values, tf.constant(targets[start : start + length])
-            start += length
-
-    def _seed_dropout(self, epoch: int) -> None:
-        """Starts the random numbers of every dropout layer anew."""
-        layers = [layer for layer in self._logits.layers if isinstance(layer, keras.layers.Dropout)]
-        for number, layer in enumerate(layers if self._recipe.dropout else ()):
-            state = generator(self._recipe.seed, DROPOUT_KEY, epoch, number).integers(2**32, size=2)
-            layer.seed_generator.state.assign(state.astype(np.uint32))
-
-
-def _chunk_lengths(images: int, batch: int, room: int) -> Iterator[int]:
-    """Chunks of at most ``room`` images, none of which goes over the end of a batch."""
-    for start in range(0, images, batch):
-        left = min(batch, images - start)
-        while left:
-            length = min(room, left)
-            yield length
-            left -= length
-
-
-def _check_finite(loss: float, name: str, epoch: int, learning_rate: float) -> None:
-    """Stops a training that has diverged.
-
-    Raises:
-        Unfinished: The loss is not finite.
-    """
-    if not math.isfinite(loss):
-        raise Unfinished(
-            f"the {name} is {loss} in epoch {epoch}: the training diverged",
-            Advice(f"try {{}} {learning_rate / 10:g}", "learning_rate"),
-            Advice("{} paper for new layers", "initializer"),
-            "weights that are trained already",
-        )
-
-
-def _cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Multinomial logistic regression, image by image."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-
-
-def _reader(
-    read: Read, shape: tuple[int, ...], failures: list[Exception]
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """As TensorFlow calls it.
-
-    Args:
-        read: Gives one input.
-        shape: Of that.
-        failures: Gets what it raises: TensorFlow would print a traceback and raise its own error.
-    """
-
-    def load(index: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
-        try:
-            return np.asarray(read(int(index), int(view)), np.float32)
-        except Exception as error:  # noqa: BLE001  raised where the input is taken
-            failures.append(error)
-            return np.zeros(shape, np.float32)
-
-    def mapped(index: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
-        values = tf.numpy_function(load, (index, view), tf.float32)
-        values.set_shape(shape)
-        return values
-
-    return mapped
 
 
 def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]:

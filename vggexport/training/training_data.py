@@ -24,8 +24,8 @@ from vggexport.system.progress import Steps
 from vggexport.training import FREEZE_CONVOLUTIONS
 from vggexport.training.features import Features, Frozen
 from vggexport.training.image_views import CENTRE, Views
-from vggexport.training.initial_weights import StartingWeights
-from vggexport.training.job import Lesson, Read, Sample
+from vggexport.training.initial_weights import InitialWeights
+from vggexport.training.job import Read, Sample, TrainingJob
 
 CONVOLUTIONS, NOTHING = "conv", "none"
 """What may be frozen, beside all up to a block."""
@@ -49,7 +49,7 @@ def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class ImageSet:
     """Images to learn from or to judge by.
 
     Attributes:
@@ -66,14 +66,14 @@ class Part:
         lines = zip(self.digests, self.images.targets, strict=True)
         return calibration.fingerprint([f"{digest} {target}" for digest, target in lines])
 
-    def some(self, indices: NDArray[np.intp]) -> Part:
+    def some(self, indices: NDArray[np.intp]) -> ImageSet:
         """Some of them."""
-        return Part(self.images.chosen(indices), tuple(self.digests[i] for i in indices))
+        return ImageSet(self.images.chosen(indices), tuple(self.digests[i] for i in indices))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class School:
-    """Images and starting weights that fit each other.
+class TrainingData:
+    """Images and initial weights that fit each other.
 
     Attributes:
         start: The weights.
@@ -83,11 +83,11 @@ class School:
         validation: Images to judge by.
     """
 
-    start: StartingWeights
+    start: InitialWeights
     labels: tuple[str, ...]
     after: str | None
-    training: Part
-    validation: Part
+    training: ImageSet
+    validation: ImageSet
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -101,67 +101,9 @@ class School:
             "validation images": self.validation.identity,
         }
 
-    def lesson(self, recipe: Recipe, cache: Path | None, steps: Steps) -> Lesson:
-        """What the trainer is given; outputs of frozen layers are computed now.
 
-        Args:
-            recipe: How it is trained.
-            cache: Where those are kept; None for the user's cache.
-            steps: Who counts the seconds.
-
-        Raises:
-            InputError: A layer would be frozen that is random.
-            OutputError: The cache cannot be written.
-            Unfinished: It has no room.
-        """
-        if self.after is None:
-            reads: list[Read] = [
-                Views(part.images.source, recipe).pixels
-                for part in (self.training, self.validation)
-            ]
-        else:
-            reads = self._compute(recipe, cache, steps)
-        training, validation = (
-            Sample(np.arange(len(part.images)), part.images.targets, read)
-            for part, read in zip(self._parts, reads, strict=True)
-        )
-        spec, views = self.start.spec, recipe.views if self.after else 0
-        return Lesson(spec, self.after, self.start, views, training, validation)
-
-    def _compute(self, recipe: Recipe, cache: Path | None, steps: Steps) -> list[Read]:
-        assert self.after is not None  # noqa: S101  asked for where layers are frozen
-        cache = cache or platformdirs.user_cache_path("vggexport") / "features"
-        frozen = Frozen(self.start.spec, self.after, self.start.up_to(self.after))
-        reads: list[Read] = []
-        wanted = [range(recipe.views), (CENTRE,)]
-        total = sum(len(p.images) * len(v) for p, v in zip(self._parts, wanted, strict=True))
-        done = 0
-        with steps.step("frozen layers"):
-            runner = load_runner(KERAS)(self.start.spec, frozen.weights)
-            for part, views in zip(self._parts, wanted, strict=True):
-                features = Features(frozen, Views(part.images.source, recipe), cache)
-                every = [(index, view) for view in views for index in range(len(part.images))]
-                try:
-                    for _ in features.compute(every, runner):
-                        done += 1
-                        steps.progress.advance(done, total)
-                except OSError as error:
-                    kind = Unfinished if is_full(error) else OutputError
-                    raise kind(
-                        f"features cannot be kept in {cache}: {error.strerror or error}",
-                        "make room there",
-                        Advice("name another folder with {}", "cache_dir"),
-                    ) from error
-                reads.append(features.read)
-        return reads
-
-    @property
-    def _parts(self) -> tuple[Part, Part]:
-        return self.training, self.validation
-
-
-def open_school(
-    start: StartingWeights,
+def open_training_data(
+    start: InitialWeights,
     labels: Sequence[str],
     images: calibration.LabelledImages,
     others: calibration.LabelledImages | None,
@@ -170,11 +112,11 @@ def open_school(
     after: str | None,
     split: float,
     seed: int,
-) -> School:
+) -> TrainingData:
     """Reads all images once, and parts them.
 
     Args:
-        start: Starting weights.
+        start: Initial weights.
         labels: Names of their classes.
         images: To learn from.
         others: To judge by; None to split some of the others off.
@@ -198,15 +140,15 @@ def open_school(
             f"{shared} of the images to judge by are learnt from, too: what they say of unseen "
             "images is too good"
         )
-    return School(start, tuple(labels), after, learn, judge)
+    return TrainingData(start, tuple(labels), after, learn, judge)
 
 
 def _read(
-    images: calibration.LabelledImages, start: StartingWeights, labels: Sequence[str], steps: Steps
-) -> Part:
+    images: calibration.LabelledImages, start: InitialWeights, labels: Sequence[str], steps: Steps
+) -> ImageSet:
     images = images.ordered_by(labels, start.source)
     source = replace(images.source, size=start.spec.input_size)
-    part = Part(*readable(replace(images, source=source), steps))
+    part = ImageSet(*readable(replace(images, source=source), steps))
     if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
         raise CalibrationError(
             f"{images.source.name!r} has no readable image of class {empty[0]!r}",
@@ -219,3 +161,62 @@ def _read(
 def open_images(folder: Path) -> calibration.LabelledImages:
     """The images of a folder, their size still to be told by the weights."""
     return calibration.open_labelled(folder, size=REFERENCE_SIZE)
+
+
+def training_job(
+    data: TrainingData, recipe: Recipe, cache: Path | None, steps: Steps
+) -> TrainingJob:
+    """What the trainer is given; outputs of frozen layers are computed now.
+
+    Args:
+        data: Images and initial weights.
+        recipe: How it is trained.
+        cache: Where those are kept; None for the user's cache.
+        steps: Who counts the seconds.
+
+    Raises:
+        InputError: A layer would be frozen that is random.
+        OutputError: The cache cannot be written.
+        Unfinished: It has no room.
+    """
+    parts = data.training, data.validation
+    if data.after is None:
+        reads: list[Read] = [Views(part.images.source, recipe).pixels for part in parts]
+    else:
+        reads = _computed(data, data.after, recipe, cache, steps)
+    training, validation = (
+        Sample(np.arange(len(part.images)), part.images.targets, read)
+        for part, read in zip(parts, reads, strict=True)
+    )
+    spec, views = data.start.spec, recipe.views if data.after else 0
+    return TrainingJob(spec, data.after, data.start, views, training, validation)
+
+
+def _computed(
+    data: TrainingData, layer: str, recipe: Recipe, cache: Path | None, steps: Steps
+) -> list[Read]:
+    """What gives the outputs of a frozen layer, for images to learn from and to judge by."""
+    cache = cache or platformdirs.user_cache_path("vggexport") / "features"
+    frozen = Frozen(data.start.spec, layer, data.start.up_to(layer))
+    parts, reads = (data.training, data.validation), list[Read]()
+    wanted = [range(recipe.views), (CENTRE,)]
+    total = sum(len(p.images) * len(v) for p, v in zip(parts, wanted, strict=True))
+    done = 0
+    with steps.step("frozen layers"):
+        runner = load_runner(KERAS)(data.start.spec, frozen.weights)
+        for part, views in zip(parts, wanted, strict=True):
+            features = Features(frozen, Views(part.images.source, recipe), cache)
+            every = [(index, view) for view in views for index in range(len(part.images))]
+            try:
+                for _ in features.compute(every, runner):
+                    done += 1
+                    steps.progress.advance(done, total)
+            except OSError as error:
+                kind = Unfinished if is_full(error) else OutputError
+                raise kind(
+                    f"features cannot be kept in {cache}: {error.strerror or error}",
+                    "make room there",
+                    Advice("name another folder with {}", "cache_dir"),
+                ) from error
+            reads.append(features.read)
+    return reads

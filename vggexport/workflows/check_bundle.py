@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,85 +86,74 @@ def check_bundle(
     manifest = read_manifest(checked)
     if not options.run:
         return _report(options, integrity, manifest, steps)
-    return _Run(options, checked, manifest, steps).report(integrity)
-
-
-class _Run:
-    """The models of a bundle on its golden images.
-
-    Args:
-        options: What is checked, and how far.
-        files: The bundle's, known to be what was packed.
-        manifest: What is in it.
-        steps: Who counts the seconds.
-    """
-
-    def __init__(
-        self, options: BundleCheckOptions, files: BundleFiles, manifest: Manifest, steps: Steps
-    ) -> None:
-        self._options = options
-        self._files = files
-        self._manifest = manifest
-        self._steps = steps
-        self._chosen = _chosen(manifest, options.formats)
-        spec = self._chosen[0].artifact.spec
-        self._golden = GoldenAnswers.of_bundle(read_object(files, GOLDEN), spec.classes)
-        self._preprocessing = Preprocessing.from_json(read_object(files, PREPROCESSING))
-        if self._preprocessing.size != spec.input_size:
-            raise ArtifactError(
-                f"{files.path}: its preprocessing is for images of {self._preprocessing.size} "
-                f"pixels, its models take {spec.input_size}: get it anew"
-            )
-
-    def report(self, integrity: Integrity) -> BundleCheckReport:
-        """Runs everything."""
-        with self._steps.step("preprocessing"), temporary_folder() as folder:
-            preprocessing = self._check_preprocessing(folder)
-        with self._steps.step("run"), temporary_folder() as folder:
-            images = np.stack([self._input(image.file, folder) for image in self._golden.images])
-            chosen = self._steps.track(iter(self._chosen), len(self._chosen))
-            checks = tuple(self._check(bundled, images) for bundled in chosen)
-        return BundleCheckReport(
-            str(self._options.bundle),
-            integrity,
-            self._manifest,
-            preprocessing,
-            len(images),
-            checks,
-            self._steps.seconds,
-            peak_rss_bytes(),
+    chosen = _chosen(manifest, options.formats)
+    spec = chosen[0].artifact.spec
+    golden = GoldenAnswers.of_bundle(read_object(checked, GOLDEN), spec.classes)
+    described = _described_preprocessing(checked, spec.input_size)
+    with steps.step("preprocessing"), temporary_folder() as folder:
+        preprocessing = _check_preprocessing(checked, golden, described, folder)
+    with steps.step("run"), temporary_folder() as folder:
+        size = (spec.input_size, spec.input_size)
+        places = [unpack(checked, image.file, folder) for image in golden.images]
+        images = np.stack([read_png(place, size=size) for place in places])
+        checks = tuple(
+            _check(checked, bundled, golden, images, threads=options.threads)
+            for bundled in steps.track(chosen, len(chosen))
         )
+    return replace(
+        _report(options, integrity, manifest, steps),
+        preprocessing=preprocessing,
+        images=len(images),
+        answers=checks,
+    )
 
-    def _check_preprocessing(self, folder: Path) -> PreprocessingCheck:
-        largest = 0
-        for pair in self._golden.sources:
-            source = read_png(unpack(self._files, pair.file, folder))
-            expected = self._input(pair.prepared, folder)
-            actual = self._preprocessing.apply(source)
-            difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
-            largest = max(largest, int(difference.max()))
-        return PreprocessingCheck(len(self._golden.sources), largest, MAX_LEVELS)
 
-    def _input(self, name: str, folder: Path) -> NDArray[np.uint8]:
-        size = self._preprocessing.size
-        path = unpack(self._files, name, folder)
-        return read_png(path, size=(size, size))
-
-    def _check(self, bundled: BundledArtifact, images: NDArray[np.uint8]) -> AnswerCheck:
-        """Unpacks a model, runs it, and lets go of it before the next."""
-        expected = self._golden.of(bundled.artifact.path)
-        with temporary_folder() as folder:
-            path = unpack_model(self._files, bundled, folder)
-            given = answer(bundled.artifact, path, images, threads=self._options.threads)
-        return AnswerCheck(
-            bundled.artifact.path,
-            bundled.artifact.format,
-            bundled.artifact.precision.value,
-            given.runtime,
-            given.provider,
-            compare(expected.probabilities, given.probabilities),
-            tolerance_on(expected.tolerances, CPU),
+def _described_preprocessing(files: BundleFiles, size: int) -> Preprocessing:
+    described = Preprocessing.from_json(read_object(files, PREPROCESSING))
+    if described.size != size:
+        raise ArtifactError(
+            f"{files.path}: its preprocessing is for images of {described.size} pixels, its models "
+            f"take {size}: get it anew"
         )
+    return described
+
+
+def _check_preprocessing(
+    files: BundleFiles, golden: GoldenAnswers, described: Preprocessing, folder: Path
+) -> PreprocessingCheck:
+    """Prepares the golden images anew, and looks how far that is from what was packed."""
+    largest = 0
+    for pair in golden.sources:
+        actual = described.apply(read_png(unpack(files, pair.file, folder)))
+        place = unpack(files, pair.prepared, folder)
+        expected = read_png(place, size=(described.size, described.size))
+        difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
+        largest = max(largest, int(difference.max()))
+    return PreprocessingCheck(len(golden.sources), largest, MAX_LEVELS)
+
+
+def _check(
+    files: BundleFiles,
+    bundled: BundledArtifact,
+    golden: GoldenAnswers,
+    images: NDArray[np.uint8],
+    *,
+    threads: int,
+) -> AnswerCheck:
+    """Unpacks a model, runs it, and lets go of it before the next."""
+    expected = golden.of(bundled.artifact.path)
+    with temporary_folder() as folder:
+        path = unpack_model(files, bundled, folder)
+        given = answer(bundled.artifact, path, images, threads=threads)
+    return AnswerCheck(
+        bundled.artifact.path,
+        bundled.artifact.format,
+        bundled.artifact.precision.value,
+        given.runtime,
+        given.provider,
+        compare(expected.probabilities, given.probabilities),
+        tolerance_on(expected.tolerances, CPU),
+    )
 
 
 def _chosen(manifest: Manifest, formats: tuple[str, ...]) -> list[BundledArtifact]:

@@ -1,4 +1,4 @@
-"""Results made up from timings, and contestants that play a part on the machine of a test."""
+"""Results made up from timings, and models that play a part on the machine of a test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -61,7 +61,7 @@ def machine():
 
 @dataclass
 class Stage:
-    """What the contestants of a test do, and what was asked of them.
+    """What the models of a test do, and what was asked of them.
 
     Attributes:
         run_ms: Milliseconds of a run by source.
@@ -80,8 +80,8 @@ class Stage:
     machine_ms: Callable[[], float] = lambda: 0.0
 
 
-class ActedRemote:
-    """In the place of ``vggexport.system.child_process.Remote``."""
+class ActedProcess:
+    """In the place of ``vggexport.system.child_process.ChildProcess``."""
 
     def __init__(self, stage, artifact, entry):
         self.stage, self.artifact, self.entry, self.provider = stage, artifact, entry, CPU
@@ -111,7 +111,10 @@ class ActedRemote:
             else:
                 fallback = "there is no device"
         artifact = replace(
-            self.artifact, path=self.entry.source, spec=known or SPEC, batch=self.stage.batch
+            self.artifact,
+            path=self.entry.source,
+            spec=known.spec if known else SPEC,
+            batch=self.stage.batch,
         )
         return Loaded(artifact, "onnxruntime 1.32.0", self.provider, 20.0, {}, fallback)
 
@@ -143,6 +146,8 @@ class ActedRemote:
 def stage(monkeypatch, artifact) -> Stage:
     stage = Stage()
     monkeypatch.setattr(
-        cells, "Remote", lambda _place, entry, **_options: ActedRemote(stage, artifact, entry)
+        cells,
+        "ChildProcess",
+        lambda _place, entry, **_options: ActedProcess(stage, artifact, entry),
     )
     return stage

@@ -1,4 +1,4 @@
-"""Who takes turns with whom, for how long, and what really ran, with contestants that are acted."""
+"""Who takes turns with whom, for how long, and what really ran, with models that are acted."""
 
 from itertools import count
 
@@ -39,7 +39,7 @@ def test_each_has_its_own_timings(stage):
     assert first.minutes == ()
 
 
-def test_the_same_artifact_twice_is_two_contestants(stage):
+def test_the_same_artifact_twice_is_two_models(stage):
     ticks = count()
     stage.machine_ms = lambda: next(ticks)
     first, second = measure("a.onnx", "a.onnx", runs=2)
@@ -124,8 +124,8 @@ def test_a_part_on_the_provider_is_unavailable(stage):
         measure("a.onnx", device="cuda")
     assert str(raised.value) == (
         "a.onnx: CUDAExecutionProvider runs 83.3% of the nodes, 100.0% of the MACs; node types "
-        "without a kernel there: Softmax on CPUExecutionProvider; measure it anyway with "
-        "--allow-fallback"
+        "without a kernel there: Softmax on CPUExecutionProvider: measure it anyway with "
+        "allow_fallback"
     )
     assert "take_turn" not in [method for _, method in stage.calls]
 
@@ -158,10 +158,10 @@ def test_a_device_is_warmed_up_by_time_too(stage, device, seconds):
     assert ("a.onnx", f"3 runs, {seconds} s") in stage.calls
 
 
-@pytest.mark.parametrize(("contestants", "settle_s"), [(1, 0), (2, SETTLE_S), (5, SETTLE_S)])
-def test_a_turn_begins_with_runs_that_do_not_count_where_another_ran_before(contestants, settle_s):
+@pytest.mark.parametrize(("models", "settle_s"), [(1, 0), (2, SETTLE_S), (5, SETTLE_S)])
+def test_a_turn_begins_with_runs_that_do_not_count_where_another_ran_before(models, settle_s):
     options = BenchmarkOptions(("a.onnx",), runs=50, duration_s=2.0)
-    rounds = [share for part in plan(options, contestants, Steps(Progress())) for share in part]
+    rounds = [share for part in plan(options, models, Steps(Progress())) for share in part]
     assert sum(share.runs for share in rounds) == 50
     assert {share.settle_s for share in rounds} == {settle_s}
 

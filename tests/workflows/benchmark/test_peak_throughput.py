@@ -9,7 +9,7 @@ CPU = "CPUExecutionProvider"
 
 
 class Broken:
-    """In the place of ``vggexport.system.child_process.Remote``: every call fails in one way."""
+    """In the place of a child process: every call fails in one way."""
 
     def __init__(self, error):
         self.error = error
@@ -33,6 +33,6 @@ class Broken:
     ],
 )
 def test_what_cannot_be_measured_is_left_out(monkeypatch, error):
-    monkeypatch.setattr(ceilings, "Remote", lambda *_places, **_options: Broken(error))
-    ceiling = ceilings.measure_ceiling(CPU, 1)
+    monkeypatch.setattr(ceilings, "ChildProcess", lambda *_places, **_options: Broken(error))
+    ceiling = ceilings.measure_peak_throughput(CPU, 1)
     assert (ceiling.gflop_per_s, ceiling.gbyte_per_s) == ({}, None)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import vggexport
+from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import ArtifactError, InputError, Unavailable
 from vggexport.metrics.timing import Scenario
+from vggexport.precision import Precision
 from vggexport.results.benchmark import Ceiling
 from vggexport.workflows.benchmark import run
-from vggexport.workflows.benchmark.measured_model import Contestant, Entry
+from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 
 
@@ -25,7 +27,7 @@ def no_ceilings(monkeypatch):
         asked.append((provider, threads))
         return Ceiling(provider, threads, {"float32": 100.0, "int8": 400.0}, 20.0)
 
-    monkeypatch.setattr(run, "measure_ceiling", made_up)
+    monkeypatch.setattr(run, "measure_peak_throughput", made_up)
     return asked
 
 
@@ -35,7 +37,7 @@ def benchmark(*artifacts, **options):
 
 
 def test_files_of_all_runtimes_without_tensorflow(export, no_ceilings, tmp_path, monkeypatch):
-    """Modules in the contestants' way show that none of them is imported."""
+    """Modules in the models' way show that none of them is imported."""
     paths = [export(), export("int8"), export(format="tflite")]
     for name in ("tensorflow", "keras", "tf2onnx"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported')")
@@ -120,7 +122,7 @@ def test_a_file_that_is_not_ours(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "keras"])
-def test_contestants_on_tensorflow(export, kind, tmp_path, tiny, tiny_weights, monkeypatch):
+def test_models_on_tensorflow(export, kind, tmp_path, tiny, tiny_weights, monkeypatch):
     """In this process: TensorFlow starts slowly."""
     monkeypatch.setattr("gc.disable", lambda: None)
     if kind == "keras":
@@ -128,11 +130,12 @@ def test_contestants_on_tensorflow(export, kind, tmp_path, tiny, tiny_weights, m
         np.savez(source, **tiny_weights)
     else:
         source = export(format="savedmodel")
-    contestant = Contestant(Entry(str(source), threads=0, batch=2))
-    loaded = contestant.load(tiny)
+    model = MeasuredModel(Entry(str(source), threads=0, batch=2))
+    record = WeightsRecord("random:0", "0" * 64, trained=False, layout="native")
+    loaded = model.load(Artifact("tiny.onnx", "onnx", Precision.FLOAT32, tiny, record))
     assert (loaded.artifact.format, loaded.artifact.spec) == (kind, tiny)
     assert loaded.artifact.size_bytes > 0
-    assert contestant.run_once() > 0
-    contestant.warm_up(2, 0.0)
-    assert contestant.placement() is None
-    assert contestant.cost().transfer_ms is None
+    assert model.run_once() > 0
+    model.warm_up(2, 0.0)
+    assert model.placement() is None
+    assert model.cost().transfer_ms is None

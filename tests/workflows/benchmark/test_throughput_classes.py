@@ -8,7 +8,7 @@ from vggexport.formats.onnx import peak_throughput as onnx
 from vggexport.metrics.best_time import best_seconds
 from vggexport.system import registry
 from vggexport.workflows.benchmark import blas_throughput as blas
-from vggexport.workflows.benchmark.peak_throughput import CEILINGS
+from vggexport.workflows.benchmark.peak_throughput import PEAK_THROUGHPUTS
 
 CPU = "CPUExecutionProvider"
 
@@ -57,12 +57,12 @@ def small(monkeypatch):
 
 
 def test_every_ceiling_is_there():
-    for name in CEILINGS:
-        assert registry.load(CEILINGS, name)
+    for name in PEAK_THROUGHPUTS:
+        assert registry.load(PEAK_THROUGHPUTS, name)
 
 
 def test_numpy(small):
-    ceiling = blas.BlasCeiling()
+    ceiling = blas.BlasThroughput()
     assert ceiling.compute("float32") == 2 * 8**3 / 1e9
     assert small[-1].dtype == np.float32
     assert ceiling.read() == 4 * 16 * 4 / 1e9
@@ -73,14 +73,14 @@ def test_numpy(small):
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_onnx_runtime(dtype):
-    ceiling = onnx.OnnxCeiling(CPU, threads=1)
+    ceiling = onnx.OnnxThroughput(CPU, threads=1)
     assert ceiling.compute(dtype) == 2 * 8**3 / 1e9
     assert ceiling.read() == 16 * 32 * 4 / 1e9
 
 
 @pytest.mark.usefixtures("small")
 def test_what_onnx_runtime_has_none_of():
-    assert onnx.OnnxCeiling(CPU, 1).compute("dynamic-int8") is None
+    assert onnx.OnnxThroughput(CPU, 1).compute("dynamic-int8") is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.weights import random
-from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.build.several import ExportOptions
 
 FEW = CalibrationOptions(samples=4)
@@ -144,7 +144,7 @@ def test_ranges_serve_all_files_that_need_some(network):
 def test_ranges_that_serve_none_are_refused(network):
     options = BuildOptions(ranges=Path("ranges.json"))
     floats = ExportOptions(("onnx", "tflite"), (Precision.FLOAT32,))
-    with pytest.raises(InputError, match="has no use in float32, float32"):
+    with pytest.raises(InputError, match="have no use in float32, float32"):
         vggexport.export(network, FEW, floats, options)
 
 

@@ -16,7 +16,7 @@ import vggexport
 from vggexport.errors import ArtifactError
 from vggexport.reports import text
 from vggexport.reports.markdown.difference import difference
-from vggexport.workflows.bundle.run import BundleOptions
+from vggexport.workflows.bundle.options import BundleOptions
 
 
 def shown(report) -> str:

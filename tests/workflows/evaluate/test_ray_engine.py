@@ -13,12 +13,11 @@ import ray
 import vggexport
 from vggexport.errors import CalibrationError, InputError, Unavailable, Unfinished
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.models import RunOptions, enter_all
+from vggexport.opening.models import RunOptions, open_models
 from vggexport.precision import Precision
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.build.run import BuildOptions, FileOptions
-from vggexport.workflows.evaluate import predictions as answering
-from vggexport.workflows.evaluate import ray_engine
+from vggexport.workflows.build.options import BuildOptions, FileOptions
+from vggexport.workflows.evaluate import predictions, ray_engine
 from vggexport.workflows.evaluate import run as evaluating
 from vggexport.workflows.evaluate.predictions import EngineOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
@@ -95,11 +94,11 @@ def opened(files, labelled, worker):
     options = EvaluateOptions(files[:1], labelled)
     steps = Steps(Progress())
     with ExitStack() as entered:
-        contestants = enter_all(entered, files[:1], RunOptions(), steps)
-        images = evaluating._open_images(options, contestants, steps)
-        local = answering.LocalEngine(EngineOptions()).answer(contestants, images, steps)
+        models = open_models(entered, files[:1], RunOptions(), steps)
+        images = evaluating._open_images(options, models, steps)
+        local = predictions.LocalEngine(EngineOptions()).answer(models, images, steps)
         engine = ray_engine.RayEngine(OVER_RAY, worker)
-        return local, lambda: engine.answer(contestants, images, steps)
+        return local, lambda: engine.answer(models, images, steps)
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(files, labelled, tmp_path):

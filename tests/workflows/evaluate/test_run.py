@@ -13,7 +13,7 @@ from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.accuracy import Verdict
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
-from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
 
 UNCHECKED = BuildOptions(check=False)
@@ -204,7 +204,7 @@ def test_other_classes_are_refused_and_another_architecture_is_not(named, files,
         named, request=dataclasses.replace(named.request, classes=6), labels=None
     )
     vggexport.build(six, CalibrationOptions(), FileOptions("onnx", Path("six.onnx")), UNCHECKED)
-    with pytest.raises(ArtifactError, match="cannot be compared: classes is 5 and 6"):
+    with pytest.raises(ArtifactError, match="are different networks: classes is 5 and 6"):
         evaluated(files[0], "six.onnx", data=labelled)
 
 

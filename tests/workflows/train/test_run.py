@@ -18,7 +18,7 @@ from vggexport.system.progress import Progress
 from vggexport.weights import open_weights
 from vggexport.weights.description import METADATA_KEY, Description
 from vggexport.weights.safetensors_file import read_metadata, write_safetensors
-from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
 from vggexport.workflows.train.run import TrainOptions
 

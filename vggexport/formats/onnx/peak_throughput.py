@@ -31,7 +31,7 @@ _TYPES: dict[str, tuple[str, Any, Any]] = {
 """Operator and types of its two inputs."""
 
 
-class OnnxCeiling:
+class OnnxThroughput:
     """A graph of one matrix product by a constant, which ONNX Runtime packs as it packs weights.
 
     Args:

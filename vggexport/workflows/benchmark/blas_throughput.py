@@ -15,7 +15,7 @@ ROWS, COLUMNS = 4096, 16384
 _GIGA = 1e9
 
 
-class BlasCeiling:
+class BlasThroughput:
     """numpy's matrix product. Its threads are set by the environment that it starts in."""
 
     def compute(self, dtype: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Contestants that take turns, with one number of threads and one batch."""
+"""Models that take turns, with one number of threads and one batch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, Unavailable
 from vggexport.formats.registry import KERAS
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import Measurement, Share, in_turn
-from vggexport.network.spec import VGGSpec
 from vggexport.results.benchmark import BenchmarkResult
-from vggexport.system.child_process import Remote
+from vggexport.system.child_process import ChildProcess
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark import measured_model
@@ -31,7 +31,7 @@ DEVICE_WARM_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """What one contestant did from the start of its process to its end.
+    """What one model did from the start of its process to its end.
 
     Attributes:
         loaded: The network as it was opened.
@@ -100,27 +100,27 @@ def _launch(
         placements: As for :func:`measure_cell`; found out when nothing is measured any more.
     """
     with ExitStack() as entered:
-        remotes = [entered.enter_context(_remote(entry)) for entry in entries]
-        for remote in remotes:  # loads are not to share the machine with imports
-            remote.wait_until_made()
-        loaded = _load(entries, remotes, in_turn(len(entries), number))
+        processes = [entered.enter_context(_start(entry)) for entry in entries]
+        for process in processes:  # loads are not to share the machine with imports
+            process.wait_until_made()
+        loaded = _load(entries, processes, in_turn(len(entries), number))
         _check_batches(loaded, options.batches)
-        first_ms: list[float] = [remote.call("run_once") for remote in remotes]
-        for entry, remote in zip(entries, remotes, strict=True):
+        first_ms: list[float] = [process.call("run_once") for process in processes]
+        for entry, process in zip(entries, processes, strict=True):
             seconds = DEVICE_WARM_UP_S if entry.device_provider else 0.0
-            remote.call("warm_up", options.warm_up, seconds)
+            process.call("warm_up", options.warm_up, seconds)
         measured_at = [time.time()] * len(entries)
         state = MachineState.now if options.sustained_minutes else MachineState
-        turns = take_turns([remote.call for remote in remotes], rounds, state=state)
-        costs: list[Cost] = [remote.call("cost") for remote in remotes]
-        for entry, remote in zip(entries, remotes, strict=True):
+        turns = take_turns([process.call for process in processes], rounds, state=state)
+        costs: list[Cost] = [process.call("cost") for process in processes]
+        for entry, process in zip(entries, processes, strict=True):
             if entry.source not in placements:
-                placements[entry.source] = remote.call("placement")
+                placements[entry.source] = process.call("placement")
     return list(map(Launched, loaded, first_ms, measured_at, turns, costs))
 
 
-def _remote(entry: Entry) -> Remote:
-    return Remote(
+def _start(entry: Entry) -> ChildProcess:
+    return ChildProcess(
         measured_model.PLACE,
         entry,
         name=entry.source,
@@ -134,9 +134,9 @@ def _probe(entry: Entry) -> Placement | None:
     Raises:
         Unavailable: Not all of it where it was to run, and no fallback is allowed.
     """
-    with _remote(entry) as remote:
-        remote.call("load")
-        placement: Placement | None = remote.call("placement")
+    with _start(entry) as process:
+        process.call("load")
+        placement: Placement | None = process.call("placement")
     if placement and not placement.complete and not entry.allow_fallback:
         share = "" if placement.mac_share is None else f", {placement.mac_share:.1%} of the MACs"
         raise Unavailable(
@@ -148,14 +148,14 @@ def _probe(entry: Entry) -> Placement | None:
 
 
 def _load(
-    entries: Sequence[Entry], remotes: Sequence[Remote], order: Iterable[int]
+    entries: Sequence[Entry], processes: Sequence[ChildProcess], order: Iterable[int]
 ) -> list[Loaded]:
     """Loads files and then weights, of whose network a file tells more than shapes do."""
     loaded: dict[int, Loaded] = {}
-    known: VGGSpec | None = None
+    known: Artifact | None = None
     for index in sorted(order, key=lambda i: entries[i].format == KERAS):
-        loaded[index] = remotes[index].call("load", known)
-        known = known or loaded[index].artifact.spec
+        loaded[index] = processes[index].call("load", known)
+        known = known or loaded[index].artifact
     return [loaded[index] for index in range(len(entries))]
 
 
@@ -176,7 +176,7 @@ def _result(
     placement: Placement | None,
     options: BenchmarkOptions,
 ) -> BenchmarkResult:
-    """All launches of one contestant together."""
+    """All launches of one model together."""
     loaded, costs = launches[0].loaded, [launched.cost for launched in launches]
     turns = tuple(tuple(timed.turn for timed in launched.turns) for launched in launches)
     return BenchmarkResult(

@@ -19,6 +19,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.metrics.timing import Launches, unpaired_ratio
 from vggexport.results.benchmark import BenchmarkResult, GatedResult
 from vggexport.results.document import SCHEMA
+from vggexport.system.differences import differences
 from vggexport.system.gpu import Gpu
 from vggexport.system.machine import Machine
 
@@ -139,14 +140,14 @@ class Baseline:
             if former.settings == settings:
                 return former
         # The nearest differs in the fewest settings: what it says is what the user changed.
-        nearest = min(known, key=lambda former: _differences(former.settings, settings))
+        nearest = min(known, key=lambda former: len([*differences(former.settings, settings)]))
         self._check(nearest.settings, settings)
         raise AssertionError("results that do not match differ")  # pragma: no cover
 
     def _check(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        for name, value in now.items():
-            if name in then and then[name] != value:  # a run on the CPU has no GPU
-                raise self._differs(name, then[name], value)
+        known = {name: value for name, value in now.items() if name in then}  # on the CPU no GPU
+        for found in differences({name: then[name] for name in known}, known):
+            raise self._differs(found.name, found.first, found.second)
 
     def _differs(self, name: str, then: object, now: object) -> InputError:
         return InputError(
@@ -155,10 +156,6 @@ class Baseline:
             "take a new baseline here",
             Advice("give the former artifact as {}", "baseline"),
         )
-
-
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    return sum(one[name] != value for name, value in other.items())
 
 
 def machine_settings(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,29 +14,27 @@ import numpy as np
 
 import calibration
 from vggexport.artifact import Artifact, files_of
-from vggexport.errors import Advice, ArtifactError, InputError, Unavailable
+from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import FORMATS, KERAS, format_of, is_model, load_runner
-from vggexport.formats.runner import Images, Prepared, Runner
+from vggexport.formats.runner import Images, Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
-from vggexport.network.spec import VGGSpec
-from vggexport.opening.network import NetworkOptions, open_network
-from vggexport.precision import Precision
+from vggexport.opening.models import OpenedModel, RunOptions, open_model
 from vggexport.system import registry
 from vggexport.system.gpu import gpu_memory_used_bytes
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.weights import SpecRequest
 
-PLACE = f"{__name__}:Contestant"
+PLACE = f"{__name__}:MeasuredModel"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 TRANSFERS = 10
 _PER_MS = 10**6
+_FLOAT32_BYTES = 4
 
 
 def environment_variables() -> dict[str, str]:
-    """Of a contestant's process: TensorFlow as its users have it.
+    """Of a model's process: TensorFlow as its users have it.
 
     Elsewhere in this package memory comes before speed.
     """
@@ -123,7 +122,7 @@ class Cost:
     transfer_ms: float | None
 
 
-class Contestant:
+class MeasuredModel:
     """Imports the runtime when it is made, so that the load is the load alone.
 
     Args:
@@ -134,18 +133,19 @@ class Contestant:
     def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
         self._entry = entry
         self._clock = clock
-        self._class = load_runner(entry.format)
-        self._runner: Runner
+        load_runner(entry.format)
+        self._entered = ExitStack()
+        self._model: OpenedModel
         self._artifact: Artifact
         self._images: Images
         self._prepared: Prepared
         self._gpu_before: int | None = None
 
-    def load(self, known: VGGSpec | None = None) -> Loaded:
+    def load(self, known: Artifact | None = None) -> Loaded:
         """Opens the network and prepares its runs.
 
         Args:
-            known: Of weights: which network they are of, where another contestant tells.
+            known: Of weights: which network they are of, where another model tells.
 
         Raises:
             ArtifactError: It cannot be read, or does not run on such a batch.
@@ -166,16 +166,16 @@ class Contestant:
         opened = self._clock()
         self._images = _images(self._artifact, self._entry)
         prepare = self._clock()
-        self._prepared = self._runner.prepare(self._images)
+        self._prepared = self._model.runner.prepare(self._images)
         taken = (opened - start) + (self._clock() - prepare)
         gc.collect()
         gc.disable()  # a collection in a run would be counted as the network's
         return Loaded(
             self._artifact,
-            self._runner.runtime,
-            self._runner.provider,
+            self._model.runner.runtime,
+            self._model.runner.provider,
             taken / _PER_MS,
-            self._runner.provider_options(),
+            self._model.runner.provider_options(),
             fallback,
         )
 
@@ -209,32 +209,20 @@ class Contestant:
     def placement(self) -> Placement | None:
         """Where the nodes ran, from a profiled run; None where there is one place only."""
         one = self._images[: self._artifact.batch or 1]  # or as many as a file takes, no fewer
-        nodes = self._runner.placed_nodes(one)
-        return None if nodes is None else place(nodes, self._artifact.spec, self._runner.provider)
+        nodes = self._model.runner.placed_nodes(one)
+        provider = self._model.runner.provider
+        return None if nodes is None else place(nodes, self._artifact.spec, provider)
 
-    def _open(self, known: VGGSpec | None, provider: str | None) -> None:
-        entry = self._entry
-        if entry.format == KERAS:
-            self._open_keras(known)
-            return
-        chosen = {"provider": provider} if provider else {}
-        self._runner = self._class(Path(entry.source), threads=entry.threads, **chosen).__enter__()
-        if self._runner.artifact is None:
-            raise ArtifactError(
-                f"{entry.source} does not say which network it is: not made by vggexport"
-            )
-        size = sum(part.stat().st_size for part in files_of(Path(entry.source)))
-        self._artifact = _with(self._runner.artifact, entry.source, size)
-
-    def _open_keras(self, known: VGGSpec | None) -> None:
-        source = self._entry.source
-        options = NetworkOptions(weights=source, request=known or SpecRequest())
-        network = open_network(options, Steps(Progress()), in_memory=True)
-        runner = self._class(network.spec, dict(network.weights), threads=self._entry.threads)
-        self._runner = runner.__enter__()
-        path = Path(source)
-        size = path.stat().st_size if path.is_file() else network.spec.parameters * 4
-        self._artifact = _with(network.artifact(path, KERAS, Precision.FLOAT32), source, size)
+    def _open(self, known: Artifact | None, provider: str | None) -> None:
+        source, run = self._entry.source, RunOptions(self._entry.threads, provider)
+        self._model = open_model(self._entered, source, known, run, Steps(Progress()))
+        artifact, path = self._model.artifact, Path(source)
+        size = (
+            sum(part.stat().st_size for part in files_of(path))
+            if path.exists()
+            else artifact.spec.parameters * _FLOAT32_BYTES
+        )
+        self._artifact = replace(artifact, path=source, size_bytes=size)
 
     def _transfer_ms(self) -> float | None:
         if self._prepared.transfer is None:
@@ -245,10 +233,6 @@ class Contestant:
             self._prepared.transfer()
             samples.append((self._clock() - start) / _PER_MS)
         return float(np.median(samples))
-
-
-def _with(artifact: Artifact, source: str, size_bytes: int) -> Artifact:
-    return replace(artifact, path=source, size_bytes=size_bytes)
 
 
 def check_batch(artifact: Artifact, batch: int) -> None:

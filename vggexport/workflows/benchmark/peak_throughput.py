@@ -10,23 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from vggexport.errors import VggExportError
 from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.precision import Precision
 from vggexport.results.benchmark import Ceiling, multiplied_in
-from vggexport.system.child_process import Remote
+from vggexport.system.child_process import ChildProcess
 
-CEILINGS: Mapping[str, str] = {
-    "blas": "vggexport.workflows.benchmark.blas_throughput:BlasCeiling",
-    "onnx": "vggexport.formats.onnx.peak_throughput:OnnxCeiling",
+PEAK_THROUGHPUTS: Mapping[str, str] = {
+    "blas": "vggexport.workflows.benchmark.blas_throughput:BlasThroughput",
+    "onnx": "vggexport.formats.onnx.peak_throughput:OnnxThroughput",
 }
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 """By which every BLAS that numpy is built on takes its threads."""
 
 
-def measure_ceiling(provider: str, threads: int) -> Ceiling:
+def measure_peak_throughput(provider: str, threads: int) -> Ceiling:
     """The ceilings on a provider; numpy's BLAS is there for CPUs whatever is installed.
 
     Args:
@@ -35,25 +36,26 @@ def measure_ceiling(provider: str, threads: int) -> Ceiling:
     """
     with ExitStack() as entered:
         environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
-        made = [Remote(CEILINGS["onnx"], provider, threads, name="the ceiling")]
+        started = partial(ChildProcess, name="the ceiling")
+        made = [started(PEAK_THROUGHPUTS["onnx"], provider, threads)]
         if provider == CPU_PROVIDER:
-            made = [Remote(CEILINGS["blas"], name="the ceiling", environment=environment), *made]
-        remotes = [entered.enter_context(remote) for remote in made]
+            made.insert(0, started(PEAK_THROUGHPUTS["blas"], environment=environment))
+        processes = [entered.enter_context(process) for process in made]
         gflop_per_s = {}
         for dtype in dict.fromkeys(multiplied_in(p, provider) for p in Precision):
-            if (value := _first(remotes, "compute", dtype)) is not None:
+            if (value := _first(processes, "compute", dtype)) is not None:
                 gflop_per_s[dtype] = value
-        return Ceiling(provider, threads, gflop_per_s, _first(remotes, "read"))
+        return Ceiling(provider, threads, gflop_per_s, _first(processes, "read"))
 
 
-def _first(remotes: list[Remote], method: str, *arguments: str) -> float | None:
+def _first(processes: list[ChildProcess], method: str, *arguments: str) -> float | None:
     """What the first that can do it reached.
 
     A missing package, or too little memory, is a missing figure here: all else is measured by now.
     """
-    for remote in remotes:
+    for process in processes:
         try:
-            value: float | None = remote.call(method, *arguments)
+            value: float | None = process.call(method, *arguments)
         except (VggExportError, MemoryError):
             continue
         if value is not None:

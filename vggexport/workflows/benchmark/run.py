@@ -25,7 +25,7 @@ from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
 from vggexport.workflows.benchmark.options import CUDA_PROVIDER, BenchmarkOptions
-from vggexport.workflows.benchmark.peak_throughput import measure_ceiling
+from vggexport.workflows.benchmark.peak_throughput import measure_peak_throughput
 
 MORE_CERTAIN = (
     Advice("measure longer, with {} or {}", "runs", "duration"),
@@ -96,7 +96,7 @@ def _under_ceilings(
         place = CUDA_PROVIDER if result.provider == CUDA_PROVIDER else CPU_PROVIDER
         key = (place, result.threads)
         if key not in ceilings:
-            ceilings[key] = measure_ceiling(*key)
+            ceilings[key] = measure_peak_throughput(*key)
         found.append(replace(result, ceiling=ceilings[key]))
     return tuple(found), tuple(ceilings.values())
 

@@ -49,7 +49,7 @@ class TimedTurn:
 
 def plan(
     options: BenchmarkOptions,
-    contestants: int,
+    models: int,
     steps: Steps,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Iterator[Share]]:
@@ -57,11 +57,11 @@ def plan(
 
     Args:
         options: How long it is to go on.
-        contestants: Who have been running elsewhere when a turn of one begins, if there are others.
+        models: Who have been running elsewhere when a turn of one begins, if there are others.
         steps: Who shows how far it is.
         clock: Gives seconds.
     """
-    settle_s = SETTLE_S if contestants > 1 else 0.0
+    settle_s = SETTLE_S if models > 1 else 0.0
     if options.sustained_minutes:
         yield _until(options.sustained_minutes * _SECONDS_A_MINUTE, settle_s, clock)
         return
@@ -84,10 +84,10 @@ def take_turns(
     clock: Callable[[], float] = time.monotonic,
     state: Callable[[], MachineState] = MachineState,
 ) -> list[list[TimedTurn]]:
-    """Rounds in which each contestant has one turn.
+    """Rounds in which each model has one turn.
 
     Args:
-        calls: ``Remote.call`` of each.
+        calls: ``ChildProcess.call`` of each.
         rounds: What a turn of each round has to reach.
         clock: Gives seconds.
         state: Of the machine now.

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggexport.system.process import peak_rss_bytes
 from vggexport.errors import InputError
 from vggexport.formats.registry import FORMATS
-from vggexport.system.output_files import made_folder
-from vggexport.system.progress import Progress, Steps
-from vggexport.results.build import ExportReport
-from vggexport.precision import Precision
-from vggexport.workflows.build.run import BuildOptions, FileOptions, default_name, prepared
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
+from vggexport.precision import Precision
+from vggexport.results.build import ExportReport
+from vggexport.system.output_files import made_folder
+from vggexport.system.process import peak_rss_bytes
+from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.build.inputs import build_inputs
+from vggexport.workflows.build.options import BuildOptions, FileOptions, default_name
+from vggexport.workflows.build.run import build_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ def export(
     files = {folder / default_name(network_options.configuration, f): f for f in combinations}
     with (
         made_folder(folder),
-        prepared(
+        build_inputs(
             network_options, calibration_options, files, options, steps, hold_weights=True
-        ) as job,
+        ) as inputs,
     ):
-        reports = tuple(job.build(output) for output in files)
+        reports = tuple(build_file(inputs, output, file) for output, file in files.items())
     return ExportReport(reports, steps.seconds, peak_rss_bytes())
 
 

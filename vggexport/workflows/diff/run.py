@@ -5,72 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vggexport.artifact import Artifact
-from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
-from vggexport.bundles.files import (
-    BundleFiles,
-    CheckedFiles,
-    is_bundle,
-    open_bundle,
-    read_manifest,
-    read_object,
-    unpack_model,
-)
-from vggexport.bundles.integrity import check_integrity
-from vggexport.bundles.release_checks import read_model
 from vggexport.diagnosis.weights import tensor_sqnr_db
 from vggexport.errors import ArtifactError
 from vggexport.formats.registry import FORMATS, load_weight_reader
-from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+from vggexport.results.bundle_manifest import Manifest
 from vggexport.results.diff import (
     Change,
     DifferenceReport,
-    Figure,
     LayerChange,
     ModelDifference,
     RangeChange,
 )
-from vggexport.system.output_files import temporary_folder
+from vggexport.system.differences import differences
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-
-PERCENT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A model of one side.
-
-    Attributes:
-        artifact: What it is.
-        path: Where it is.
-        name: Name that reports know it by.
-    """
-
-    artifact: Artifact
-    path: Path
-    name: str
-
-    @property
-    def kind(self) -> tuple[str, ...]:
-        """What has to be the same in two models of which one became the other."""
-        artifact = self.artifact
-        return artifact.format, artifact.profile.name, artifact.input_dtype
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two."""
-
-    models: tuple[_Model, ...]
-    evidence: tuple[Evidence, ...] = ()
-    manifest: Manifest | None = None
+from vggexport.workflows.diff.report_figures import measured_figures
+from vggexport.workflows.diff.sides import ComparedModel, Side, open_side
 
 
 def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceReport:
@@ -89,7 +45,7 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
     steps = Steps(progress or Progress())
     with ExitStack() as entered:
         with steps.step("read"):
-            former, latter = (_open(entered, path) for path in (old, new))
+            former, latter = (open_side(entered, path) for path in (old, new))
         pairs, removed, added = _pair(former.models, latter.models)
         if not pairs:
             raise ArtifactError(
@@ -112,41 +68,13 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
     )
 
 
-def _open(entered: ExitStack, path: Path) -> _Side:
-    if not is_bundle(path):
-        model = read_model(path)
-        return _Side((_Model(model.artifact, path, path.name),))
-    packed = open_bundle(path)
-    integrity = check_integrity(packed)
-    if problems := integrity.problems:
-        raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
-    files = CheckedFiles(packed, integrity.digests)
-    manifest = read_manifest(files)
-    folder = entered.enter_context(temporary_folder())
-    models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)
-    evidence = tuple(_evidence(files, name) for name in manifest.reports)
-    return _Side(models, evidence, manifest)
-
-
-def _unpack(files: BundleFiles, bundled: BundledArtifact, folder: Path) -> _Model:
-    path = unpack_model(files, bundled, folder)
-    return _Model(bundled.artifact, path, bundled.source_name)
-
-
-def _evidence(files: BundleFiles, name: str) -> Evidence:
-    try:
-        return Evidence.of(Path(name), read_object(files, name))
-    except ValueError as error:
-        raise ArtifactError(f"{files.path}: {name} is no report: {error}") from error
-
-
 def _pair(
-    old: Sequence[_Model], new: Sequence[_Model]
-) -> tuple[list[tuple[_Model, _Model]], list[_Model], list[_Model]]:
+    old: Sequence[ComparedModel], new: Sequence[ComparedModel]
+) -> tuple[list[tuple[ComparedModel, ComparedModel]], list[ComparedModel], list[ComparedModel]]:
     """Models that became others: of one kind and name, and then of one kind, in order."""
     if len(old) == len(new) == 1:
         return [(old[0], new[0])], [], []
-    became: dict[int, _Model] = {}
+    became: dict[int, ComparedModel] = {}
     left = list(new)
     for is_same in (_is_namesake, _is_alike):
         for index, before in enumerate(old):
@@ -159,17 +87,17 @@ def _pair(
     return pairs, removed, left
 
 
-def _is_alike(old: _Model, new: _Model) -> bool:
+def _is_alike(old: ComparedModel, new: ComparedModel) -> bool:
     return old.kind == new.kind
 
 
-def _is_namesake(old: _Model, new: _Model) -> bool:
+def _is_namesake(old: ComparedModel, new: ComparedModel) -> bool:
     return _is_alike(old, new) and old.name == new.name
 
 
-def _compare(old: _Model, new: _Model, former: _Side, latter: _Side) -> ModelDifference:
+def _compare(old: ComparedModel, new: ComparedModel, former: Side, latter: Side) -> ModelDifference:
     facts = tuple(_changes(_facts(old.artifact), _facts(new.artifact)))
-    figures = tuple(_figures(old, new, former, latter))
+    figures = tuple(measured_figures(old, new, former, latter))
     if old.artifact.sha256 == new.artifact.sha256:
         return ModelDifference(old.artifact, new.artifact, facts, figures=figures)
     formats = {old.artifact.format, new.artifact.format}
@@ -220,9 +148,8 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    for name in dict.fromkeys((*old, *new)):
-        if old.get(name) != new.get(name):
-            yield Change(name, old.get(name), new.get(name))
+    for found in differences(old, new):
+        yield Change(found.name, found.first, found.second)
 
 
 def _manifest_changes(old: Manifest | None, new: Manifest | None) -> tuple[Change, ...]:
@@ -265,53 +192,3 @@ def _operator_changes(
     """Numbers of operators by type."""
     before, after = (Counter(kind for _, kind in operators) for operators in (old, new))
     yield from _changes({k: before[k] for k in sorted(before | after)}, after)
-
-
-def _figures(old: _Model, new: _Model, former: _Side, latter: _Side) -> Iterator[Figure]:
-    """Figures of both sides' reports, put beside each other where the conditions are the same."""
-    before, after = _measured(old, former.evidence), _measured(new, latter.evidence)
-    for key in dict.fromkeys((*before, *after)):
-        name, condition, unit = key
-        yield Figure(name, condition, unit, before.get(key), after.get(key))
-
-
-def _measured(model: _Model, evidence: Sequence[Evidence]) -> dict[tuple[str, str, str], float]:
-    """Figures by name, condition and unit."""
-    found = {}
-    for report in evidence:
-        for row in report.rows(model.name):
-            for name, unit, value in _READERS.get(report.kind, lambda _: ())(row):
-                if value is not None:
-                    found[name, _condition(report, row), unit] = value
-    return found
-
-
-def _accuracy(row: Row) -> Iterator[tuple[str, str, float | None]]:
-    for name, key in (("top-1", "top1"), ("top-5", "top5"), ("agreement", "agreement")):
-        share = number(row, key)
-        yield name, "%", None if share is None else PERCENT * share
-
-
-def _latency(row: Row) -> Iterator[tuple[str, str, float | None]]:
-    for name in ("p50", "p90", "p99"):
-        yield f"latency {name}", "ms", number(row, "latency_ms", name)
-    yield "load", "ms", number(row, "load_ms")
-
-
-def _parity(row: Row) -> Iterator[tuple[str, str, float | None]]:
-    yield "logit SQNR", "dB", number(row, "metrics", "logit_sqnr_db")
-
-
-_READERS = {EVALUATE: _accuracy, BENCHMARK: _latency, VERIFY: _parity}
-
-
-def _condition(report: Evidence, row: Row) -> str:
-    """Under which a figure was measured: only those of one condition are beside each other."""
-    if report.kind == BENCHMARK:
-        keys = ("provider", "threads", "batch")
-        machine = report.data.get("environment")
-        processor = machine.get("cpu_model") if isinstance(machine, dict) else None
-        parts = [f"{key} {row.get(key)}" for key in keys]
-        return ", ".join([*parts, str(processor)] if processor else parts)
-    images = row.get("images", report.data.get("images"))
-    return f"{images} images"

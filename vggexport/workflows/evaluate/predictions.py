@@ -15,7 +15,7 @@ import calibration
 from vggexport.metrics.accuracy import TOP_K, Best, best_classes
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
-from vggexport.opening.models import Contestant, RunOptions
+from vggexport.opening.models import OpenedModel, RunOptions
 from vggexport.opening.seen_images import count_seen
 from vggexport.system.progress import Steps
 
@@ -68,7 +68,7 @@ class Engine(Protocol):
         """What a report calls it."""
 
     def answer(
-        self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
+        self, models: Sequence[OpenedModel], images: calibration.LabelledImages, steps: Steps
     ) -> Answered:
         """Asks every network about every image.
 
@@ -123,39 +123,39 @@ class LocalEngine:
         return "local"
 
     def answer(
-        self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
+        self, models: Sequence[OpenedModel], images: calibration.LabelledImages, steps: Steps
     ) -> Answered:
         """Asks all networks about a few images at a time, so that each is decoded once."""
         total = len(images)
         answered = Answered(
-            [Answers.none(total, c.artifact.spec.classes) for c in contestants],
+            [Answers.none(total, c.artifact.spec.classes) for c in models],
             np.zeros(total, np.bool_),
         )
         readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
         for chunk in _readable(steps.track(readings, total), answered):
-            for contestant, answers in zip(contestants, answered.answers, strict=True):
+            for model, answers in zip(models, answered.answers, strict=True):
                 images_asked = [image for _, image in chunk]
-                answers.seen += count_seen(contestant, images_asked, strict=self.options.strict)
-                self._ask(contestant, chunk, answers)
+                answers.seen += count_seen(model, images_asked, strict=self.options.strict)
+                self._ask(model, chunk, answers)
         return answered
 
-    def _ask(self, contestant: Contestant, chunk: Chunk, answers: Answers) -> None:
+    def _ask(self, model: OpenedModel, chunk: Chunk, answers: Answers) -> None:
         begin = self.options.clock()
-        best, confidence = ask(contestant, np.stack([image.pixels for _, image in chunk]))
+        best, confidence = ask(model, np.stack([image.pixels for _, image in chunk]))
         answers.seconds += self.options.clock() - begin
         indices = [index for index, _ in chunk]
         answers.best[indices], answers.confidence[indices] = best, confidence
 
 
-def ask(contestant: Contestant, pixels: NDArray[np.uint8]) -> tuple[Best, NDArray[np.float32]]:
+def ask(model: OpenedModel, pixels: NDArray[np.uint8]) -> tuple[Best, NDArray[np.float32]]:
     """Best classes of images, and the probability of the first of them.
 
     Args:
-        contestant: The network.
+        model: The network.
         pixels: uint8 (images, size, size, 3).
     """
-    batch = contestant.artifact.batch or len(pixels)
-    probabilities = read(contestant.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
+    batch = model.artifact.batch or len(pixels)
+    probabilities = read(model.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
     return best_classes(probabilities), probabilities.max(axis=1)
 
 

@@ -26,7 +26,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, Unavailable, Unfinished, one_line
 from vggexport.metrics.accuracy import TOP_K
-from vggexport.opening.models import Contestant, RunOptions, enter
+from vggexport.opening.models import OpenedModel, RunOptions, open_model
 from vggexport.opening.seen_images import count_seen, seen_error
 from vggexport.system.progress import Progress, Steps
 from vggexport.system.stderr_capture import silenced_stderr
@@ -78,23 +78,23 @@ class Worker:
         self._images = task.images.source
         self._entered = ExitStack()
         steps = Steps(Progress())
-        self._contestant = enter(self._entered, task.source, task.known, task.run, steps)
+        self._model = open_model(self._entered, task.source, task.known, task.run, steps)
 
     def __call__(self, batch: Batch) -> Batch:
         """Answers for a run of images, by index; those that cannot be read have an error."""
         indices = list(range(int(batch[START][0]), int(batch[END][0])))
         readings = list(calibration.read_ahead(self._images, indices))
         chunk = [(i, image) for i, image in readings if isinstance(image, calibration.SourceImage)]
-        classes = self._contestant.artifact.spec.classes
+        classes = self._model.artifact.spec.classes
         best = np.zeros((len(indices), min(TOP_K, classes)), np.int32)
         confidence, seconds = np.zeros(len(indices), np.float32), 0.0
         rows = [indices.index(index) for index, _ in chunk]
         if chunk:
             begin = time.perf_counter()
             pixels = np.stack([image.pixels for _, image in chunk])
-            best[rows], confidence[rows] = ask(self._contestant, pixels)
+            best[rows], confidence[rows] = ask(self._model, pixels)
             seconds = time.perf_counter() - begin
-        seen = [_seen_label(self._contestant, image) for _, image in readings]
+        seen = [_seen_label(self._model, image) for _, image in readings]
         return {
             INDEX: np.array(indices),
             "best": best,
@@ -106,12 +106,12 @@ class Worker:
 
 
 def _seen_label(
-    contestant: Contestant, image: calibration.SourceImage | calibration.UnreadableImageError
+    model: OpenedModel, image: calibration.SourceImage | calibration.UnreadableImageError
 ) -> str:
     """The name of an image that the network was calibrated on, else nothing."""
     if not isinstance(image, calibration.SourceImage):
         return ""
-    return image.label if count_seen(contestant, [image], strict=False) else ""
+    return image.label if count_seen(model, [image], strict=False) else ""
 
 
 def _error(image: calibration.SourceImage | calibration.UnreadableImageError) -> str:
@@ -138,7 +138,7 @@ class RayEngine:
         return f"ray {ray.__version__}"
 
     def answer(
-        self, contestants: Sequence[Contestant], images: calibration.LabelledImages, steps: Steps
+        self, models: Sequence[OpenedModel], images: calibration.LabelledImages, steps: Steps
     ) -> Answered:
         """Asks one network after the other about all images.
 
@@ -149,17 +149,17 @@ class RayEngine:
         """
         total = len(images)
         answered = Answered(
-            [Answers.none(total, c.artifact.spec.classes) for c in contestants],
+            [Answers.none(total, c.artifact.spec.classes) for c in models],
             np.ones(total, np.bool_),
         )
         errors: dict[int, str] = {}
         with _cluster(self.options.address):
-            for contestant, answers in zip(contestants, answered.answers, strict=True):
-                source = _found_anywhere(contestant.path)
-                task = Task(source, contestant.artifact, self.options.run, images)
+            for model, answers in zip(models, answered.answers, strict=True):
+                source = _found_anywhere(model.path)
+                task = Task(source, model.artifact, self.options.run, images)
                 times = np.zeros(total, np.int64)
                 for batch in self._batches(task, total):
-                    _take_in(batch, contestant, answers, errors, strict=self.options.strict)
+                    _take_in(batch, model, answers, errors, strict=self.options.strict)
                     np.add.at(times, batch[INDEX], 1)
                     steps.progress.advance(int(times.sum()), total)
                 _check_once(times, images)
@@ -194,7 +194,7 @@ def _found_anywhere(source: str) -> str:
 
 def _take_in(
     batch: Batch,
-    contestant: Contestant,
+    model: OpenedModel,
     answers: Answers,
     errors: dict[int, str],
     *,
@@ -207,7 +207,7 @@ def _take_in(
     seen = [label for label in batch["seen"] if label]
     answers.seen += len(seen)
     if seen and strict:
-        raise seen_error(seen[0], contestant.path)
+        raise seen_error(seen[0], model.path)
     errors.update((int(i), str(e)) for i, e in zip(indices, batch["error"], strict=True) if e)
 
 

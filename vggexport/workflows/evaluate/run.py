@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 import calibration
-from vggexport.errors import Advice, ArtifactError, InputError
+from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import check_readable
-from vggexport.opening.models import Contestant, RunOptions, enter_all
+from vggexport.opening.models import OpenedModel, RunOptions, open_models
 from vggexport.opening.network import read_labels
+from vggexport.opening.same_network import check_same
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (
     Comparison,
@@ -37,6 +38,9 @@ from vggexport.workflows.evaluate.predictions import (
     Engine,
     EngineOptions,
 )
+
+COMPARABLE = {"input_size", "classes", "labels"}
+"""What networks have in common that answer the same question; their layers may differ."""
 
 SHOWN_MISTAKES = 12
 
@@ -105,14 +109,15 @@ def evaluate(
     engine = _engine(options, clock)
     with ExitStack() as entered:
         artifacts = tuple(dict.fromkeys(options.artifacts))
-        contestants = enter_all(entered, artifacts, options.run, steps)
-        for other in contestants[1:]:
-            _check_comparable(contestants[0], other)
-        images = _open_images(options, contestants, steps)
+        models = open_models(entered, artifacts, options.run, steps)
+        others = set(models[0].artifact.identity) - COMPARABLE
+        for other in models[1:]:
+            check_same(models[0].artifact, other.artifact, ignoring=others)
+        images = _open_images(options, models, steps)
         with steps.step("evaluate"), translated():
-            answered = engine.answer(contestants, images, steps)
+            answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps)
-        results = tuple(_results(contestants, images, answered))
+        results = tuple(_results(models, images, answered))
     report = EvaluationReport(
         results,
         images.source.name,
@@ -142,42 +147,21 @@ def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
     return engine
 
 
-def _check_comparable(first: Contestant, second: Contestant) -> None:
-    """Refuses networks that do not answer the same question; their layers may differ.
-
-    Raises:
-        ArtifactError: Their input or their classes differ.
-    """
-    for key in ("input_size", "classes"):
-        mine, theirs = (getattr(c.artifact.spec, key) for c in (first, second))
-        if mine != theirs:
-            raise ArtifactError(
-                f"{first.path} and {second.path} cannot be compared: {key} is {mine} and {theirs}"
-            )
-    mine, theirs = first.artifact.labels, second.artifact.labels
-    if mine and theirs and mine != theirs:
-        differing = next(pair for pair in zip(mine, theirs, strict=True) if pair[0] != pair[1])
-        raise ArtifactError(
-            f"{first.path} and {second.path} have different labels: {differing[0]!r} is "
-            f"{differing[1]!r} there"
-        )
-
-
 def _open_images(
-    options: EvaluateOptions, contestants: Sequence[Contestant], steps: Steps
+    options: EvaluateOptions, models: Sequence[OpenedModel], steps: Steps
 ) -> calibration.LabelledImages:
     """The images, their classes being those of the networks."""
-    spec = contestants[0].artifact.spec
+    spec = models[0].artifact.spec
     with translated():
         images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
-        named = [contestant for contestant in contestants if contestant.artifact.labels]
+        named = [model for model in models if model.artifact.labels]
         if options.labels:
             labels = read_labels(options.labels, spec.classes)
             images = images.ordered_by(labels, str(options.labels))
         elif named:
             images = images.ordered_by(named[0].artifact.labels, named[0].path)
         else:
-            images = _by_order(images, contestants[0], steps)
+            images = _by_order(images, models[0], steps)
     if options.images is None or options.images >= len(images):
         return images
     chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]
@@ -185,21 +169,21 @@ def _open_images(
 
 
 def _by_order(
-    images: calibration.LabelledImages, contestant: Contestant, steps: Steps
+    images: calibration.LabelledImages, model: OpenedModel, steps: Steps
 ) -> calibration.LabelledImages:
     """For networks without labels: folders named by index, or as many as there are classes."""
-    classes = contestant.artifact.spec.classes
+    classes = model.artifact.spec.classes
     indices = tuple(str(index) for index in range(classes))
     if set(images.classes) <= set(indices):
-        return images.ordered_by(indices, contestant.path)
+        return images.ordered_by(indices, model.path)
     if len(images.classes) != classes:
         raise InputError(
-            f"{contestant.path} carries no labels, and {images.source.name!r} has "
+            f"{model.path} carries no labels, and {images.source.name!r} has "
             f"{len(images.classes)} classes where it has {classes}",
             Advice("name them with {}", "labels"),
         )
     steps.progress.note(
-        f"{contestant.path} carries no labels: {', '.join(images.classes)} are taken for its "
+        f"{model.path} carries no labels: {', '.join(images.classes)} are taken for its "
         "classes in this order",
         Advice("pass {} to be sure", "labels"),
     )
@@ -207,20 +191,20 @@ def _by_order(
 
 
 def _results(
-    contestants: Sequence[Contestant], images: calibration.LabelledImages, answered: Answered
+    models: Sequence[OpenedModel], images: calibration.LabelledImages, answered: Answered
 ) -> Iterator[EvaluationResult]:
     """What the answers give, network by network."""
     read = np.flatnonzero(answered.readable)
     targets = images.targets[read]
     first = answered.answers[0].best[read]
-    for contestant, answers in zip(contestants, answered.answers, strict=True):
+    for model, answers in zip(models, answered.answers, strict=True):
         best = answers.best[read]
         comparison = None
-        if contestant is not contestants[0]:
+        if model is not models[0]:
             counts = PairedCounts.of(targets, first, best)
-            comparison = Comparison(contestants[0].path, contestant.path, counts)
+            comparison = Comparison(models[0].path, model.path, counts)
         yield EvaluationResult(
-            contestant.record(answers.seconds),
+            model.record(answers.seconds),
             Accuracy.of(targets, best, len(images.classes)),
             images.classes,
             comparison,

@@ -24,13 +24,14 @@ from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.training import TRAINERS
 from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
-from vggexport.training.initial_weights import open_starting
+from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.training_data import (
     CONVOLUTIONS,
-    School,
+    TrainingData,
     last_frozen,
     open_images,
-    open_school,
+    open_training_data,
+    training_job,
 )
 from vggexport.weights.description import Description
 from vggexport.weights.files import file_sha256
@@ -118,37 +119,37 @@ def train(
     with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
         _check_checkpoint(options)
         with steps.step("images"), translated():
-            school = _open_school(options, steps)
-        checkpoint = Checkpoint(_checkpoint_folder(options.place), school.identity)
+            data = _open_data(options, steps)
+        checkpoint = Checkpoint(_checkpoint_folder(options.place), data.identity)
         course, restored = _begin(options, checkpoint)
         with translated():
-            lesson = school.lesson(options.recipe, options.cache_dir, steps)
+            job = training_job(data, options.recipe, options.cache_dir, steps)
         run = registry.load(TRAINERS, "keras")
         with steps.step("train"), translated():
             epochs = run(
-                lesson, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
+                job, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
             )
             for course in epochs:
                 _note_epoch(course, steps)
         with steps.step("write"):
-            _write(folder / options.place.name, school, course, checkpoint)
+            _write(folder / options.place.name, data, course, checkpoint)
             if options.table:
-                calibration.write_table(folder / options.table.name, school.validation.images)
+                calibration.write_table(folder / options.table.name, data.validation.images)
             sha256 = file_sha256(folder / options.place.name)
             publish(folder, *places)
             checkpoint.remove()
-    return _report(options, school, course, sha256, steps)
+    return _report(options, data, course, sha256, steps)
 
 
-def _open_school(options: TrainOptions, steps: Steps) -> School:
+def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
     images = open_images(options.data)
     others = open_images(options.validation_data) if options.validation_data else None
     recipe = options.recipe
-    start, labels = open_starting(
+    start, labels = open_initial_weights(
         options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
     )
     after = last_frozen(options.freeze, start.spec)
-    return open_school(
+    return open_training_data(
         start, labels, images, others, steps, after=after, split=options.split, seed=recipe.seed
     )
 
@@ -216,38 +217,38 @@ def _note_epoch(course: Course, steps: Steps) -> None:
     )
 
 
-def _write(path: Path, school: School, course: Course, checkpoint: Checkpoint) -> None:
+def _write(path: Path, data: TrainingData, course: Course, checkpoint: Checkpoint) -> None:
     """Writes the best weights, frozen ones included."""
-    spec, best = school.start.spec, checkpoint.best(course)
+    spec, best = data.start.spec, checkpoint.best(course)
 
     def tensors() -> Iterator[NDArray[np.float32]]:
         for name in spec.tensors:
-            yield best.pop(name) if name in best else school.start[name]
+            yield best.pop(name) if name in best else data.start[name]
 
     training = {
         **course.to_json(),
-        "began_with": school.start.source,
-        "identity": school.identity,
+        "began_with": data.start.source,
+        "identity": data.identity,
         "versions": package_versions(),
     }
-    metadata = Description(spec, school.labels, training).embedded()
+    metadata = Description(spec, data.labels, training).embedded()
     shapes = {name: tensor.shape for name, tensor in spec.tensors.items()}
     write_safetensors(path, shapes, tensors(), metadata)
 
 
 def _report(
-    options: TrainOptions, school: School, course: Course, sha256: str, steps: Steps
+    options: TrainOptions, data: TrainingData, course: Course, sha256: str, steps: Steps
 ) -> TrainingReport:
     assert course.best is not None  # noqa: S101  there is one after every epoch
     return TrainingReport(
         str(options.place),
         sha256,
-        school.start.spec,
+        data.start.spec,
         course.recipe,
-        school.labels,
-        school.after,
-        len(school.training.images),
-        len(school.validation.images),
+        data.labels,
+        data.after,
+        len(data.training.images),
+        len(data.validation.images),
         str(options.table) if options.table else None,
         course.history,
         course.best.number,

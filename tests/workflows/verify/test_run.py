@@ -17,9 +17,9 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.weights import open_weights
-from vggexport.workflows.build.run import BuildOptions, FileOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.build.several import ExportOptions
-from vggexport.workflows.verify import VerifyOptions
+from vggexport.workflows.verify.options import VerifyOptions
 
 FEW = CalibrationOptions(samples=4)
 FILES = ("out/vgg_tiny.onnx", "out/vgg_tiny.tflite", "out/vgg_tiny_saved_model")

@@ -1,0 +1,95 @@
+"""A file that failed, and what a trial measures on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.diagnosis.images import ImageFault
+from vggexport.diagnosis.outputs import OutputFault
+from vggexport.metrics.parity import ParityMetrics, compare
+from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.opening.file_check import read
+from vggexport.opening.models import OpenedModel
+from vggexport.results.verify import Trial
+
+CLEAR_GAIN_DB = 10.0
+"""What making up for a mistake that loses something must gain, at least, to explain it."""
+
+CLEAR_SQNR_DB = 15.0
+"""And what it must reach: runtimes round differently when they resize, so that it gets no nearer
+than about 20 dB to a file that does; other mistakes measured 8 dB at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A file that failed, and what it gave for a few images.
+
+    Attributes:
+        reference: What it is held to.
+        candidate: The file.
+        images: uint8 (images, size, size, 3), RGB.
+        tolerance: What it has to reach.
+        expected: The reference's probabilities.
+        actual: The file's.
+    """
+
+    reference: OpenedModel
+    candidate: OpenedModel
+    images: NDArray[np.uint8]
+    tolerance: Tolerance
+    expected: NDArray[np.float32]
+    actual: NDArray[np.float32]
+
+    @property
+    def figure(self) -> str:
+        """What is measured at the output."""
+        logits = self.tolerance.min_logit_sqnr_db is not None
+        return "SQNR of the logits" if logits else "SQNR of the probabilities"
+
+    def value_db(self, metrics: ParityMetrics) -> float:
+        """The figure's value."""
+        logits = self.tolerance.min_logit_sqnr_db is not None
+        return metrics.logit_sqnr_db if logits else metrics.sqnr_db
+
+    def first(self, count: int) -> Case:
+        """The same with some of the images only."""
+        return replace(
+            self,
+            images=self.images[:count],
+            expected=self.expected[:count],
+            actual=self.actual[:count],
+        )
+
+    def output_trial(
+        self,
+        fault: ImageFault | OutputFault,
+        expected: NDArray[np.float32],
+        actual: NDArray[np.float32],
+    ) -> Trial:
+        """The trial of a fault, from what reference and file give once it is made up for."""
+        before = self.value_db(compare(self.expected, self.actual))
+        metrics = compare(expected, actual)
+        after = self.value_db(metrics)
+        explains = not self.tolerance.violations(metrics)
+        if fault.lossy:
+            explains |= after >= max(CLEAR_SQNR_DB, before + CLEAR_GAIN_DB)
+        return Trial(
+            fault.name,
+            f"{self.candidate.path} {fault.description}",
+            self.figure,
+            before,
+            after,
+            explains,
+            fault.fix,
+        )
+
+
+def answers(model: OpenedModel, images: NDArray[Any]) -> NDArray[np.float32]:
+    """A model's probabilities for a few images."""
+    batch = model.artifact.batch or 1
+    return read(model.runner, images, [OUTPUT_NAME], batch)[OUTPUT_NAME]

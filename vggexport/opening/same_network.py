@@ -1,0 +1,46 @@
+"""Refuses to put together what is not the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vggexport.artifact import Artifact
+from vggexport.errors import Advice, ArtifactError
+from vggexport.system.differences import Difference, differences
+
+
+def check_same(
+    first: Artifact,
+    second: Artifact,
+    *,
+    ignoring: Iterable[str] = (),
+    fix: str | Advice = "",
+) -> None:
+    """Refuses two that differ; where one names no classes, the other may name any.
+
+    Args:
+        first: One.
+        second: The other.
+        ignoring: What may differ: keys of a spec, "weights", "labels".
+        fix: What to do about it.
+
+    Raises:
+        ArtifactError: They differ; names the first difference.
+    """
+    unnamed = () if first.labels and second.labels else ("labels",)
+    ignored = {*ignoring, *unnamed}
+    for found in differences(first.identity, second.identity):
+        if found.name.partition(" ")[0] not in ignored:
+            said = f"{first.path} and {second.path} {_said(found)}"
+            raise ArtifactError(said, *([fix] if fix else []))
+
+
+def _said(found: Difference) -> str:
+    if found.name == "labels":
+        pairs = zip(found.first, found.second, strict=True)
+        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
+        return f"have different labels: {mine!r} is {theirs!r} there"
+    of = (
+        "were made of different" if found.name.startswith("weights ") else "are different networks:"
+    )
+    return f"{of} {found.name} is {found.first} and {found.second}"

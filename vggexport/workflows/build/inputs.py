@@ -1,0 +1,170 @@
+"""What the files of one network have in common: weights, images, ranges, references."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import sidecar_path
+from vggexport.errors import Advice, InputError
+from vggexport.formats.registry import FORMATS
+from vggexport.opening.activation_ranges import float32_runner, take_ranges
+from vggexport.opening.calibration_images import (
+    CalibrationOptions,
+    ImagePlan,
+    note_synthetic,
+    note_unreadable,
+)
+from vggexport.opening.file_check import keras_reference
+from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.precision import Precision, Profile
+from vggexport.quantization.int4 import check_divides
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.system.output_files import made_folder, output_folder
+from vggexport.system.progress import Steps
+from vggexport.workflows.build.options import BuildOptions, FileOptions, check_supported
+
+
+@dataclass(frozen=True)
+class BuildInputs:
+    """What files are made of and held to.
+
+    Attributes:
+        network: The network.
+        options: How they are built.
+        steps: Who counts the seconds of what they share.
+        folders: Temporary folder of each, by where it goes.
+        plan: Images for calibration and checks, or None where none are needed.
+        ranges: Activation ranges, where a file needs some.
+        float32_answers: What the float32 ONNX file gives for the check images, where a file that
+            computes in integers is held to it.
+    """
+
+    network: Network
+    options: BuildOptions
+    steps: Steps
+    folders: Mapping[Path, Path]
+    plan: ImagePlan | None
+    ranges: ActivationRanges | None
+    float32_answers: NDArray[np.float32] | None
+
+    @cached_property
+    def keras_answers(self) -> NDArray[np.float32]:
+        """What the Keras network gives for the check images: computed for the first float file."""
+        return keras_reference(self.network, check_images(self.plan, Precision.FLOAT32.profile))
+
+
+@contextmanager
+def build_inputs(
+    network_options: NetworkOptions,
+    calibration_options: CalibrationOptions,
+    files: Mapping[Path, FileOptions],
+    options: BuildOptions | None,
+    steps: Steps,
+    *,
+    hold_weights: bool = False,
+) -> Iterator[BuildInputs]:
+    """Makes ready what the files need together.
+
+    Args:
+        network_options: Which network, with which weights.
+        calibration_options: Which images.
+        files: What to build, by where to.
+        options: How.
+        steps: Who counts the seconds.
+        hold_weights: Read the weights once and keep them in memory.
+
+    Raises:
+        VggExportError: The work cannot be begun.
+    """
+    options = options or BuildOptions()
+    for file in files.values():
+        check_supported(file)
+    with ExitStack() as entered:
+        folders = {
+            output: entered.enter_context(_folder(output, file, force=options.force))
+            for output, file in files.items()
+        }
+        network = open_network(network_options, steps, in_memory=hold_weights)
+        _check_fits(network, files.values())
+        ranges = _load_ranges(network, options, files.values())
+        plan = _plan_images(network, calibration_options, options, files.values(), ranges)
+        quantized = [file for file in files.values() if file.profile.needs_ranges]
+        answers = None
+        if quantized and plan:
+            folder = next(iter(folders.values()))
+            opset = next((file.opset for file in quantized if file.opset is not None), None)
+            with float32_runner(network, folder, steps, opset=opset) as runner:
+                ranges = ranges or take_ranges(network, runner, plan, steps)
+                if options.check:
+                    with steps.step("reference"):
+                        answers = runner.predict(check_images(plan, Precision.INT8.profile))
+            note_synthetic(ranges, steps)
+        yield BuildInputs(network, options, steps, folders, plan, ranges, answers)
+        note_unreadable(plan, steps)
+
+
+def check_images(plan: ImagePlan | None, profile: Profile) -> NDArray[np.uint8]:
+    """The images that a file of a precision is checked on: uint8 (images, size, size, 3)."""
+    assert plan is not None  # noqa: S101  there is one whenever files are checked
+    return plan.check_images()[: profile.check_images]
+
+
+@contextmanager
+def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
+    """A temporary folder for a file on its way to its place."""
+    marker = FORMATS[file.format].marker
+    with ExitStack() as entered:
+        if file.serving:
+            entered.enter_context(made_folder(output.parent))
+        yield entered.enter_context(
+            output_folder(output, sidecar_path(output), force=force, directory_marker=marker)
+        )
+
+
+def _check_fits(network: Network, files: Collection[FileOptions]) -> None:
+    if any(file.profile.int4_blocks for file in files):
+        check_divides(network.spec)
+
+
+def _load_ranges(
+    network: Network, options: BuildOptions, files: Collection[FileOptions]
+) -> ActivationRanges | None:
+    if options.ranges is None:
+        return None
+    if not any(file.profile.needs_ranges for file in files):
+        precisions = ", ".join(file.precision.value for file in files)
+        raise InputError(
+            f"ranges {options.ranges} have no use in {precisions}",
+            Advice("add {}", "quantize"),
+            Advice("name int8 among {}", "precisions"),
+        )
+    ranges = ActivationRanges.load(options.ranges)
+    ranges.check_belongs(network.spec, network.record)
+    return ranges
+
+
+def _plan_images(
+    network: Network,
+    calibration_options: CalibrationOptions,
+    options: BuildOptions,
+    files: Collection[FileOptions],
+    ranges: ActivationRanges | None,
+) -> ImagePlan | None:
+    """The images that the files need, their source opened; None if they need none."""
+    calibrates = ranges is None and any(file.profile.needs_ranges for file in files)
+    if not (calibrates or options.check):
+        return None
+    checked = max(file.profile.check_images for file in files)
+    return ImagePlan(
+        calibration_options,
+        network.spec.input_size,
+        calibrated=calibration_options.samples if calibrates else 0,
+        checked=checked if options.check else 0,
+    )

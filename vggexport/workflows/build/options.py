@@ -1,0 +1,97 @@
+"""Which model files are built, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vggexport.errors import InputError
+from vggexport.formats.registry import FORMATS
+from vggexport.opening.network import NetworkOptions
+from vggexport.precision import Precision, Profile, profile_of
+
+SERVING_VERSION = "1"
+"""Directory inside NAME/ in which TensorFlow Serving finds the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """One model file, or directory.
+
+    Attributes:
+        format: Its name, as in ``vggexport.formats.registry``.
+        output: Where to, or None for ``vgg_d[_PRECISION].onnx`` and the like in the working
+            directory.
+        precision: Of the weights and the computation.
+        input_dtype: "float32" or "uint8".
+        batch: Images at a time, or None for any number.
+        full_integer: uint8 in and out and no float operator; int8 TFLite only.
+        opset: ONNX operator set version, or None for the default.
+        serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
+    """
+
+    format: str
+    output: Path | None = None
+    precision: Precision = Precision.FLOAT32
+    input_dtype: str = "float32"
+    batch: int | None = None
+    full_integer: bool = False
+    opset: int | None = None
+    serving: bool = False
+
+    @property
+    def profile(self) -> Profile:
+        """What its precision asks for and allows.
+
+        Raises:
+            InputError: There is no such precision without float operators.
+        """
+        return profile_of(self.precision, full_integer=self.full_integer)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How files are built.
+
+    Attributes:
+        ranges: A file of ``calibrate`` to use instead of calibrating.
+        check: Run what was written against its reference.
+        min_logit_sqnr_db: What the check demands, or None for the precision's own tolerance.
+        force: Replace existing outputs.
+    """
+
+    ranges: Path | None = None
+    check: bool = True
+    min_logit_sqnr_db: float | None = None
+    force: bool = False
+
+
+def default_name(configuration: str, file: FileOptions) -> str:
+    """The name of a file that none was given for."""
+    parts = [f"vgg_{configuration.lower()}"]
+    if file.precision is not Precision.FLOAT32:
+        parts.append(file.profile.name)
+    return "_".join(parts) + FORMATS[file.format].suffix
+
+
+def output_of(network_options: NetworkOptions, file: FileOptions) -> Path:
+    """Where a file goes: where it was asked for, or to its own name in the working directory."""
+    output = file.output or Path(default_name(network_options.configuration, file))
+    return output / SERVING_VERSION if file.serving else output
+
+
+def check_supported(file: FileOptions) -> None:
+    """Refuses what no format has.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    precisions = FORMATS[file.format].precisions
+    if file.precision not in precisions:
+        offered = ", ".join(precision.value for precision in precisions)
+        raise InputError(
+            f"there is no {file.format} in {file.precision.value}: choose from {offered}"
+        )
+    if file.profile.full_integer and file.format != "tflite":
+        raise InputError(f"full integer is TFLite, not {file.format}")
+    file.profile.check_takes(file.input_dtype)

@@ -1,0 +1,99 @@
+"""What is packed, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import calibration
+from vggexport.bundles import SIGNING
+from vggexport.bundles.archive import FIRST_MOMENT, check_moment
+from vggexport.bundles.layouts import PLAIN
+from vggexport.errors import Advice, InputError
+from vggexport.system import registry
+
+_MAX_DATE_DIGITS = 18  # 64 bits hold them
+
+DEFAULT_IMAGES = 8
+ARCHIVE_SUFFIX = ".zip"
+DATE_VARIABLE = "SOURCE_DATE_EPOCH"
+"""https://reproducible-builds.org/specs/source-date-epoch/"""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleOptions:
+    """What is packed, and how.
+
+    Attributes:
+        artifacts: Model files and directories.
+        output: An archive if it ends in ``.zip``, else a folder.
+        layout: "plain", "triton", "tf-serving" or "ort-mobile".
+        reports: JSON reports of other commands.
+        golden: A golden file of ``verify``, or None to take images from ``data``.
+        data: A folder, an ``.npz`` file or "synthetic".
+        images: Number of golden images, at most.
+        seed: Of the choice of images.
+        labels: A file of class names, or None for those that the artifacts carry.
+        licence: Of the weights, in words.
+        weights_source: Where the weights came from, in words; None for what the artifacts say.
+        sign: A private key.
+        max_bytes: What a model file may have, or None.
+        allow_untrained: Pack random weights and synthetic calibration.
+        force: Replace an existing output.
+    """
+
+    artifacts: tuple[Path, ...] | list[Path]
+    output: Path
+    layout: str = PLAIN
+    reports: tuple[Path, ...] = ()
+    golden: Path | None = None
+    data: str = calibration.SYNTHETIC
+    images: int = DEFAULT_IMAGES
+    seed: int = 0
+    labels: Path | None = None
+    licence: str | None = None
+    weights_source: str | None = None
+    sign: Path | None = None
+    max_bytes: int | None = None
+    allow_untrained: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.golden and self.data != calibration.SYNTHETIC:
+            leave_out = Advice("leave out {}", "data")
+            raise InputError(f"golden file {self.golden} brings the images", leave_out)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is one file."""
+        return self.output.suffix == ARCHIVE_SUFFIX
+
+
+def file_moment(options: BundleOptions) -> int:
+    """Date of all files: what the environment says, or the first that an archive can have.
+
+    Raises:
+        InputError: It is none, or none that the output can have.
+    """
+    text = os.environ.get(DATE_VARIABLE, "")
+    if text and not (text.isdecimal() and len(text) <= _MAX_DATE_DIGITS):
+        raise InputError(f"{DATE_VARIABLE} {text!r} is not a number of seconds since 1970")
+    moment = int(text or FIRST_MOMENT)
+    if options.is_archive:
+        check_moment(moment)
+    return moment
+
+
+def read_signer(options: BundleOptions) -> Callable[[bytes], bytes] | None:
+    """What signs, with its key read: a key that is none costs no work.
+
+    Raises:
+        InputError: The key cannot be used.
+        Unavailable: The package that knows signatures is not installed.
+    """
+    if options.sign is None:
+        return None
+    sign: Callable[[bytes], bytes] = registry.load(SIGNING, "signer")(options.sign)
+    return sign

@@ -1,0 +1,240 @@
+"""From models to a bundle: laid out, run on the golden images, packed with what describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+
+from vggexport.artifact import Artifact
+from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
+from vggexport.bundles.answers import GivenAnswers
+from vggexport.bundles.checksums import Digest, listing_digest
+from vggexport.bundles.evidence import Evidence
+from vggexport.bundles.golden_files import write_golden
+from vggexport.bundles.golden_images import choose_images, recorded_images
+from vggexport.bundles.golden_run import REPEATABLE_THREADS, answer
+from vggexport.bundles.layouts import LAYOUTS
+from vggexport.bundles.layouts.interface import PlacedModel
+from vggexport.bundles.model_card import guide, model_card
+from vggexport.bundles.names import check_names
+from vggexport.bundles.preprocessing import Preprocessing
+from vggexport.bundles.release_checks import Model, chosen_labels
+from vggexport.bundles.staging import Staging
+from vggexport.bundles.static import static_files
+from vggexport.errors import Unfinished
+from vggexport.metrics.parity import compare
+from vggexport.opening.file_check import tolerance_between
+from vggexport.results.bundle import AnswerCheck, BundleReport, SizeGate
+from vggexport.results.bundle_manifest import Manifest
+from vggexport.system import registry
+from vggexport.system.output_files import publish
+from vggexport.system.process import package_versions, peak_rss_bytes
+from vggexport.system.progress import Steps
+from vggexport.workflows.bundle.options import ARCHIVE_SUFFIX, BundleOptions
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInputs:
+    """What a bundle is made of.
+
+    Attributes:
+        options: What is packed, and how.
+        models: The models.
+        placed: The same as they lie in the bundle.
+        evidence: The reports.
+        labels: A name a class, or nothing.
+        staging: Where its files gather.
+        steps: Who counts the seconds.
+    """
+
+    options: BundleOptions
+    models: Sequence[Model]
+    placed: Sequence[PlacedModel]
+    evidence: Sequence[Evidence]
+    labels: tuple[str, ...]
+    staging: Staging
+    steps: Steps
+
+
+def lay_out(
+    options: BundleOptions,
+    models: Sequence[Model],
+    evidence: Sequence[Evidence],
+    staging: Staging,
+    steps: Steps,
+) -> BundleInputs:
+    """Gives every model its place.
+
+    Raises:
+        ArtifactError: A name is one that no receiver could use.
+        InputError: The labels are not those that the models carry.
+    """
+    with steps.step("lay out"):
+        place = registry.load(LAYOUTS, options.layout)
+        placed: list[PlacedModel] = [
+            place(model.artifact, model.path, staging.scratch()) for model in models
+        ]
+        names = chain.from_iterable(model.files for model in placed)
+        check_names(chain(names, map(_report_place, evidence)), advice="rename what it is made of")
+    labels = chosen_labels(models[0].artifact, options.labels)
+    return BundleInputs(options, models, placed, evidence, labels, staging, steps)
+
+
+def run_models(inputs: BundleInputs) -> tuple[AnswerCheck, ...]:
+    """Runs all models on the golden images and holds each to the reference."""
+    options, steps = inputs.options, inputs.steps
+    first = inputs.models[0].artifact
+    with steps.step("images"):
+        golden = (
+            recorded_images(options.golden, options.images, first)
+            if options.golden
+            else choose_images(options.data, options.images, options.seed, first.spec.input_size)
+        )
+    with steps.step("run"):
+        given = [
+            answer(p.artifact, p.path, golden.pixels, threads=REPEATABLE_THREADS)
+            for p in steps.track(inputs.placed, len(inputs.placed))
+        ]
+    finest = min(range(len(given)), key=lambda i: inputs.placed[i].artifact.profile.coarseness)
+    reference = golden.answers or replace(given[finest], tolerances=())
+    artifact = golden.artifact or inputs.placed[finest].artifact
+    write_golden(inputs.staging, golden.source, golden.labels, golden.pixels, reference, given)
+    return tuple(
+        _check(p.artifact, mine, artifact, reference)
+        for p, mine in zip(inputs.placed, given, strict=True)
+    )
+
+
+def pack(
+    inputs: BundleInputs,
+    folder: Path,
+    sizes: SizeGate,
+    checks: tuple[AnswerCheck, ...],
+    *,
+    moment: int,
+    sign: Callable[[bytes], bytes] | None,
+) -> BundleReport:
+    """Adds everything that is left, and publishes the bundle.
+
+    Args:
+        inputs: What it is made of.
+        folder: Temporary folder; what is left in it under the output's name is published.
+        sizes: Of the models.
+        checks: Of their answers.
+        moment: Date of all files.
+        sign: Gives the signature of the list of digests, or None for a bundle without one.
+
+    Raises:
+        Unfinished: A model became another since it was read and its answers were taken.
+    """
+    options, staging = inputs.options, inputs.staging
+    with inputs.steps.step("pack"):
+        manifest = _manifest(inputs, moment)
+        _add_texts(inputs, manifest, checks)
+        for placed in inputs.placed:
+            staging.add_files(placed.files)
+        staging.seal(sign)
+        _check_unchanged(inputs)
+        target = folder / options.output.name
+        digest = (
+            staging.write_archive(target, moment=moment)
+            if options.is_archive
+            else staging.write_folder(target)
+        )
+        publish(folder, options.output)
+    return BundleReport(
+        str(options.output),
+        manifest,
+        sizes,
+        checks,
+        len(staging.files),
+        _size(options.output),
+        digest,
+        sign is not None,
+        inputs.steps.seconds,
+        peak_rss_bytes(),
+    )
+
+
+def _manifest(inputs: BundleInputs, moment: int) -> Manifest:
+    options = inputs.options
+    return Manifest(
+        options.output.name.removesuffix(ARCHIVE_SUFFIX),
+        options.layout,
+        tuple(placed.bundled for placed in inputs.placed),
+        inputs.labels,
+        options.licence,
+        options.weights_source or inputs.models[0].artifact.weights.source,
+        moment,
+        package_versions() | {"pillow": metadata.version("pillow")},
+        tuple(map(_report_place, inputs.evidence)),
+    )
+
+
+def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
+    spec, add = inputs.models[0].artifact.spec, inputs.staging.add
+    for name, data in static_files().items():
+        add(name, data)
+    names = inputs.labels or tuple(map(str, range(spec.classes)))
+    add(LABELS, "".join(f"{name}\n" for name in names).encode())
+    for evidence in inputs.evidence:
+        add(_report_place(evidence), evidence.content)
+    described = Preprocessing.for_size(spec.input_size).to_json(_ends(inputs))
+    inputs.staging.add_json(PREPROCESSING, described)
+    inputs.staging.add_json(MANIFEST, manifest.to_json())
+    add(MODEL_CARD, model_card(manifest, inputs.evidence, checks).encode())
+    add(README, guide(manifest, is_signed=inputs.options.sign is not None).encode())
+
+
+def _ends(inputs: BundleInputs) -> dict[str, object]:
+    """What each model takes and gives, by its place."""
+    return {
+        placed.artifact.path: {
+            "input": {**model.input.to_json(), "layout": "NHWC", "colour_order": "RGB"},
+            "output": model.output.to_json(),
+        }
+        for placed, model in zip(inputs.placed, inputs.models, strict=True)
+    }
+
+
+def _check_unchanged(inputs: BundleInputs) -> None:
+    for placed in inputs.placed:
+        if _packed_sha256(placed, inputs.staging.digests) != placed.artifact.sha256:
+            raise Unfinished(
+                f"{placed.path} was changed while it was packed: bundle it when it is whole"
+            )
+
+
+def _report_place(evidence: Evidence) -> str:
+    return f"{REPORTS}/{evidence.path.name}"
+
+
+def _packed_sha256(placed: PlacedModel, digests: Mapping[str, Digest]) -> str:
+    """The digest of a model as it is packed, in the sense of :func:`vggexport.artifact.sha256`."""
+    place = placed.artifact.path
+    if not placed.path.is_dir():
+        return digests[place].sha256
+    listed = {n: d.sha256 for n, d in digests.items() if n.startswith(f"{place}/")}
+    return listing_digest({n.removeprefix(f"{place}/"): sha for n, sha in listed.items()})
+
+
+def _size(path: Path) -> int:
+    parts = path.rglob("*") if path.is_dir() else (path,)
+    return sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def _check(
+    artifact: Artifact, given: GivenAnswers, of: Artifact, reference: GivenAnswers
+) -> AnswerCheck:
+    return AnswerCheck(
+        artifact.path,
+        artifact.format,
+        artifact.precision.value,
+        given.runtime,
+        given.provider,
+        compare(reference.probabilities, given.probabilities),
+        tolerance_between(of, artifact),
+    )

@@ -1,0 +1,91 @@
+"""The two sides of a comparison: a model, or a bundle with its reports."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from vggexport.artifact import Artifact
+from vggexport.bundles.evidence import Evidence
+from vggexport.bundles.files import (
+    BundleFiles,
+    CheckedFiles,
+    is_bundle,
+    open_bundle,
+    read_manifest,
+    read_object,
+    unpack_model,
+)
+from vggexport.bundles.integrity import check_integrity
+from vggexport.bundles.release_checks import read_model
+from vggexport.errors import ArtifactError
+from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+from vggexport.system.output_files import temporary_folder
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedModel:
+    """A model of one side.
+
+    Attributes:
+        artifact: What it is.
+        path: Where it is.
+        name: Name that reports know it by.
+    """
+
+    artifact: Artifact
+    path: Path
+    name: str
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What has to be the same in two models of which one became the other."""
+        artifact = self.artifact
+        return artifact.format, artifact.profile.name, artifact.input_dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two."""
+
+    models: tuple[ComparedModel, ...]
+    evidence: tuple[Evidence, ...] = ()
+    manifest: Manifest | None = None
+
+
+def open_side(entered: ExitStack, path: Path) -> Side:
+    """Opens one.
+
+    Args:
+        entered: Takes away what was unpacked.
+        path: A model or a bundle.
+
+    Raises:
+        ArtifactError: It cannot be read, or is not what was packed.
+    """
+    if not is_bundle(path):
+        model = read_model(path)
+        return Side((ComparedModel(model.artifact, path, path.name),))
+    packed = open_bundle(path)
+    integrity = check_integrity(packed)
+    if problems := integrity.problems:
+        raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
+    files = CheckedFiles(packed, integrity.digests)
+    manifest = read_manifest(files)
+    folder = entered.enter_context(temporary_folder())
+    models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)
+    evidence = tuple(_evidence(files, name) for name in manifest.reports)
+    return Side(models, evidence, manifest)
+
+
+def _unpack(files: BundleFiles, bundled: BundledArtifact, folder: Path) -> ComparedModel:
+    path = unpack_model(files, bundled, folder)
+    return ComparedModel(bundled.artifact, path, bundled.source_name)
+
+
+def _evidence(files: BundleFiles, name: str) -> Evidence:
+    try:
+        return Evidence.of(Path(name), read_object(files, name))
+    except ValueError as error:
+        raise ArtifactError(f"{files.path}: {name} is no report: {error}") from error

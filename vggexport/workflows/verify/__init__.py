@@ -1,0 +1,1 @@
+"""Networks held to each other on the same images."""

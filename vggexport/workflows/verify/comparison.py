@@ -1,0 +1,118 @@
+"""The reference and every candidate on the same images, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.diagnosis.running_parity import Outputs, RunningParity
+from vggexport.diagnosis.trials import diagnose, point_out
+from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.opening.file_check import read, tolerance_between
+from vggexport.opening.models import OpenedModel
+from vggexport.opening.seen_images import count_seen
+from vggexport.results.verify import CandidateReport, RunnerRecord
+from vggexport.system.progress import Steps
+from vggexport.workflows.verify.options import VerifyOptions
+
+CHUNK = 8
+"""Images in memory at a time; one with all its layers, which are 60 MB for VGG-D."""
+
+
+class Comparison:
+    """The reference and every candidate on the same images.
+
+    Attributes:
+        images: Images so far.
+        reference_seen: Of them those that the reference was calibrated on.
+        chunk: Images to take at a time.
+    """
+
+    def __init__(
+        self,
+        reference: OpenedModel,
+        candidates: Sequence[OpenedModel],
+        options: VerifyOptions,
+        clock: Callable[[], float],
+    ) -> None:
+        self._reference = reference
+        self._candidates = candidates
+        self._options = options
+        self._clock = clock
+        spec, labels = reference.artifact.spec, reference.artifact.labels
+        layers = [layer.name for layer in spec.layers] if options.layers else []
+        self._names = layers or [OUTPUT_NAME]
+        self._parities = [
+            RunningParity(layers, labels or candidate.artifact.labels) for candidate in candidates
+        ]
+        self._sample: list[NDArray[np.uint8]] = []
+        self.chunk = 1 if layers else CHUNK
+        self.images = self.reference_seen = 0
+        self._seconds = dict.fromkeys((reference, *candidates), 0.0)
+
+    def add(self, chunk: Sequence[calibration.SourceImage]) -> Outputs:
+        """Runs all on some images, and gives what the reference gave.
+
+        Raises:
+            CalibrationError: One was calibrated on, and ``strict`` is set.
+        """
+        self.reference_seen += self._count_seen(self._reference, chunk)
+        for candidate, parity in zip(self._candidates, self._parities, strict=True):
+            parity.seen += self._count_seen(candidate, chunk)
+        pixels = np.stack([image.pixels for image in chunk])
+        expected = self._run(self._reference, pixels)
+        for candidate, parity in zip(self._candidates, self._parities, strict=True):
+            parity.add(chunk, expected, self._run(candidate, pixels))
+        self._sample.extend(pixels[: CHUNK - len(self._sample)])
+        self.images += len(chunk)
+        return expected
+
+    def record(self, model: OpenedModel) -> RunnerRecord:
+        """What ran, and for how long."""
+        return model.record(self._seconds[model])
+
+    def report(self, candidate: OpenedModel, steps: Steps) -> CandidateReport:
+        """What all images together give for one candidate, and why it failed."""
+        parity = self._parities[self._candidates.index(candidate)]
+        tolerance = tolerance_between(self._reference.artifact, candidate.artifact)
+        layers = parity.layers()
+        report = CandidateReport(
+            self.record(candidate),
+            parity.metrics(),
+            _limited(tolerance, self._options.limits),
+            parity.worst(),
+            parity.scatter(),
+            layers,
+            point_out(self._reference.artifact, candidate.artifact, layers),
+            seen=parity.seen,
+        )
+        if not (report.failures and self._options.diagnose):
+            return report
+        with steps.step("diagnose"):
+            sample = np.stack(self._sample)
+            found = diagnose(self._reference, candidate, sample, report.tolerance, steps)
+        suspicious = report.suspicious or found.suspicious
+        return replace(report, diagnosis=found, suspicious=suspicious)
+
+    def _run(self, model: OpenedModel, pixels: NDArray[np.uint8]) -> Outputs:
+        begin = self._clock()
+        outputs = read(model.runner, pixels, self._names, model.artifact.batch or 1)
+        self._seconds[model] += self._clock() - begin
+        return outputs
+
+    def _count_seen(self, model: OpenedModel, chunk: Sequence[calibration.SourceImage]) -> int:
+        return count_seen(model, chunk, strict=self._options.strict)
+
+
+def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
+    """A tolerance with the limits that the user set in place of its own."""
+    if limits is None:
+        return tolerance
+    names = ("max_abs", "min_logit_sqnr_db", "min_sqnr_db", "min_top1_agreement")
+    given = {name: value for name in names if (value := getattr(limits, name)) is not None}
+    return replace(tolerance, reason=limits.reason, **given) if given else tolerance

@@ -1,0 +1,90 @@
+"""What is held to what, on which images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import calibration
+from vggexport.errors import Advice, InputError
+from vggexport.formats.registry import KERAS, is_model
+from vggexport.metrics.tolerance import Tolerance
+from vggexport.opening.models import RunOptions
+
+DEFAULT_IMAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What is held to what, on which images.
+
+    Attributes:
+        artifacts: Paths of ``.onnx`` and ``.tflite`` files, of SavedModel directories, and sources
+            of weights, which stand for the Keras network.
+        reference: One more of them, "keras" for the Keras network of their weights, or None for the
+            first artifact.
+        data: A folder, an ``.npz`` file or "synthetic".
+        images: Number of images, at most.
+        seed: Of the choice of images.
+        run: How they run.
+        layers: Compare every layer too.
+        diagnose: Try the known mistakes on a file that fails.
+        strict: Refuse images that an artifact's calibration took ranges from.
+        limits: Tolerances to use instead of those of the precisions; what is None there is kept.
+        golden: A golden file, whose images and answers stand for data and reference.
+        answers: An .npz of images and the probabilities that the network's owner gets for them, as
+            reference.
+        save_golden: Where to write the reference's answers as a golden file.
+        force: Replace that if it exists.
+    """
+
+    artifacts: tuple[str, ...] | list[str]
+    reference: str | None = None
+    data: str = calibration.SYNTHETIC
+    images: int = DEFAULT_IMAGES
+    seed: int = 0
+    run: RunOptions = field(default_factory=RunOptions)
+    layers: bool = False
+    diagnose: bool = True
+    strict: bool = False
+    limits: Tolerance | None = None
+    golden: Path | None = None
+    answers: Path | None = None
+    save_golden: Path | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        recorded = self.golden or self.answers
+        if self.golden and self.answers:
+            raise InputError(
+                f"{self.golden} and {self.answers} are two references",
+                Advice("name either {} or {}", "golden", "answers"),
+            )
+        if recorded and (self.reference or self.data != calibration.SYNTHETIC):
+            raise InputError(
+                f"{recorded} brings the reference and the images",
+                Advice("leave out {} and {}", "reference", "data"),
+            )
+        if recorded and self.layers:
+            raise InputError(
+                f"{recorded} holds outputs, not layers", Advice("leave out {}", "layers")
+            )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The reference, unless its answers are recorded, and the candidates, in that order.
+
+        Raises:
+            InputError: There are no two.
+        """
+        if self.golden or self.answers:
+            return tuple(self.artifacts)
+        reference = self.reference or self.artifacts[0]
+        if reference == KERAS:
+            reference = next((a for a in self.artifacts if not is_model(a)), KERAS)
+        sources = (reference, *(a for a in self.artifacts if a != reference))
+        if len(sources) < len(("reference", "candidate")):
+            raise InputError(
+                "verify needs a reference and something to hold to it: name two artifacts"
+            )
+        return sources

@@ -1,0 +1,140 @@
+"""Parity: any mix of files and the Keras network on the same images, held to one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.artifact import Artifact
+from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
+from vggexport.formats.golden.owner_answers import read_answers
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.opening.calibration_images import translated
+from vggexport.opening.models import (
+    OpenedModel,
+    open_golden,
+    open_models,
+)
+from vggexport.opening.same_network import check_same
+from vggexport.opening.seen_images import note_seen
+from vggexport.results.verify import VerifyReport
+from vggexport.system.options import takes
+from vggexport.system.output_files import output_folder, publish
+from vggexport.system.process import package_versions, peak_rss_bytes
+from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.verify.comparison import Comparison
+from vggexport.workflows.verify.options import VerifyOptions
+
+
+@takes(VerifyOptions)
+def verify(
+    options: VerifyOptions,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> VerifyReport:
+    """Runs all on the same images, a few at a time, and compares each with the reference.
+
+    Args:
+        options: What is held to what.
+        progress: Who shows how far it is.
+        clock: Gives seconds; injected by tests.
+
+    Raises:
+        ArtifactError: An artifact cannot be read, or two are of different networks.
+        CalibrationError: The images cannot be used, or ``strict`` refuses one.
+        InputError: There is nothing to compare.
+        Unavailable: A runtime or execution provider is not to be had.
+    """
+    steps = Steps(progress or Progress(), clock=clock)
+    with ExitStack() as entered:
+        models = open_models(entered, options.sources, options.run, steps)
+        recorded = _recorded(options, models[0].artifact)
+        if recorded:
+            models.insert(0, open_golden(entered, recorded))
+        reference, *candidates = models
+        for other in candidates:
+            check_same(reference.artifact, other.artifact, ignoring=["weights"])
+        images = _open_images(options, recorded, reference.artifact.spec.input_size)
+        compared = Comparison(reference, candidates, options, clock)
+        record = _recording(options, reference, len(images))
+        with steps.step("verify"), translated(), record as write:
+            for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
+                write(chunk, compared.add(chunk)[OUTPUT_NAME])
+        for unreadable in images.unreadable:
+            steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
+        reports = tuple(compared.report(candidate, steps) for candidate in candidates)
+    report = VerifyReport(
+        compared.record(reference),
+        compared.images,
+        images.source.name,
+        reports,
+        steps.seconds,
+        peak_rss_bytes(),
+        package_versions(),
+        compared.reference_seen,
+    )
+    _note_seen(report, steps)
+    return report
+
+
+def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
+    """The reference where its answers are recorded."""
+    if options.answers:
+        return read_answers(options.answers, known)
+    return GoldenFile.read(options.golden) if options.golden else None
+
+
+def _open_images(
+    options: VerifyOptions, golden: GoldenFile | None, size: int
+) -> calibration.CalibrationImages:
+    with translated():
+        source: calibration.ImageSource = (
+            GoldenImages(golden)
+            if golden
+            else calibration.open_source(
+                options.data, size=size, seed=options.seed, samples=options.images
+            )
+        )
+        count = min(options.images, len(source))
+        return calibration.CalibrationImages(source, count, seed=options.seed)
+
+
+@contextmanager
+def _recording(
+    options: VerifyOptions, reference: OpenedModel, count: int
+) -> Iterator[Callable[[Sequence[calibration.SourceImage], NDArray[np.float32]], None]]:
+    """What takes images and the reference's answers, for a golden file if one is to be saved."""
+    place = options.save_golden
+    if place is None:
+        yield lambda _images, _answers: None
+        return
+    with output_folder(place, force=options.force) as folder:
+        with GoldenWriter(
+            folder / place.name,
+            reference.artifact,
+            runtime=reference.runner.runtime,
+            provider=reference.runner.provider,
+            count=count,
+        ) as writer:
+            yield writer.add
+        publish(folder, place)
+
+
+def _chunks(
+    images: Iterator[calibration.SourceImage], size: int
+) -> Iterator[Sequence[calibration.SourceImage]]:
+    while chunk := tuple(islice(images, size)):
+        yield chunk
+
+
+def _note_seen(report: VerifyReport, steps: Steps) -> None:
+    candidates = [(candidate.runner, candidate.seen) for candidate in report.candidates]
+    for runner, seen in ((report.reference, report.reference_seen), *candidates):
+        note_seen(runner.path, seen, steps)
