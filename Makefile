@@ -27,7 +27,7 @@ demo: $(VENV)/.run ## the main job on the embedded default: random weights, synt
 	$(BIN)/vggexport inspect demo_int8.onnx --require int8
 
 test: $(VENV)/.dev ## every test, the full-size network included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint typecheck test ## what CI runs
 
