@@ -30,7 +30,8 @@ import calibration
 from benchmarks.measure import vggexport
 from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.metrics.timing import Measurement, Scenario, Share, in_turn, min_runs, take_turn
+from vggexport.metrics.latency import Measurement, min_runs
+from vggexport.metrics.timing import Scenario, Share, in_turn, take_turn
 from vggexport.network.layers import INPUT_NAME
 
 ROUNDS = 10

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.metrics.latency import Measurement
+from vggexport.metrics.latency_ratio import Ratio
 from vggexport.metrics.parity import ParityMetrics
-from vggexport.metrics.timing import Measurement, Ratio, Scenario, Turn
+from vggexport.metrics.timing import Scenario, Turn
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks

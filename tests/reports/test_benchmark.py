@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from vggexport.metrics.timing import Ratio
+from vggexport.metrics.latency_ratio import Ratio
 from vggexport.precision import Precision
 from vggexport.reports import benchmark_csv, benchmark_samples, benchmark_tables, text
 from vggexport.reports.markdown.benchmark import latency as markdown

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vggexport.artifact import Artifact
+from vggexport.metrics.latency import Latency, Measurement, Milliseconds
+from vggexport.metrics.latency_ratio import Ratio, Verdict, judge
 from vggexport.metrics.placement import CPU_PROVIDER, Placement
-from vggexport.metrics.timing import Latency, Measurement, Milliseconds, Ratio, Verdict, judge
 from vggexport.precision import Precision
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.gpu import Gpu

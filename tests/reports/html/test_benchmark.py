@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from vggexport.metrics.timing import Measurement, Ratio, Scenario, Turn
+from vggexport.metrics.latency import Measurement
+from vggexport.metrics.latency_ratio import Ratio
+from vggexport.metrics.timing import Scenario, Turn
 from vggexport.reports.html import benchmark as page
 from vggexport.reports.html.benchmark import intensity
 from vggexport.results.benchmark import BenchmarkComparison, Gate, GatedResult, Minute

@@ -7,8 +7,9 @@ import pytest
 
 from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Unavailable
+from vggexport.metrics.latency import Measurement
 from vggexport.metrics.placement import PlacedNode, place
-from vggexport.metrics.timing import Measurement, Scenario, Turn
+from vggexport.metrics.timing import Scenario, Turn
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError
-from vggexport.metrics.timing import Verdict
+from vggexport.metrics.latency_ratio import Verdict
 from vggexport.results.benchmark import BenchmarkReport, Gate, GatedResult
 from vggexport.system.gpu import Gpu
 from vggexport.workflows.benchmark.gate import read_baseline
@@ -195,7 +195,7 @@ def test_what_is_no_document_is_refused(tmp_path, content, said):
     ],
 )
 def test_a_gate_is_as_bad_as_its_worst(make_result, verdicts, verdict, failures, strict_failures):
-    from vggexport.metrics.timing import Ratio
+    from vggexport.metrics.latency_ratio import Ratio
 
     gated = tuple(
         GatedResult(make_result(), Ratio(1.0, 0.9, 1.1), Verdict(v), paired=True)

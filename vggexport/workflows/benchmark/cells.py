@@ -12,8 +12,9 @@ from typing import TypeVar
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, Unavailable
 from vggexport.formats.registry import KERAS
+from vggexport.metrics.latency import Measurement
 from vggexport.metrics.placement import Placement
-from vggexport.metrics.timing import Measurement, Share, in_turn
+from vggexport.metrics.timing import Share, in_turn
 from vggexport.results.benchmark import BenchmarkResult
 from vggexport.system.child_process import ChildProcess
 from vggexport.system.number_text import counted

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vggexport.errors import Advice, InputError
-from vggexport.metrics.timing import Launches, unpaired_ratio
+from vggexport.metrics.latency_ratio import Launches, unpaired_ratio
 from vggexport.results.benchmark import BenchmarkResult, GatedResult
 from vggexport.results.document import SCHEMA
 from vggexport.system.differences import differences

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import is_model
+from vggexport.metrics.latency_ratio import MIN_LAUNCHES
 from vggexport.metrics.placement import CPU_PROVIDER
-from vggexport.metrics.timing import MIN_LAUNCHES, Scenario
+from vggexport.metrics.timing import Scenario
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS
 from vggexport.weights.sources import WORDS

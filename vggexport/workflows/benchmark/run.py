@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import groupby
 
 from vggexport.errors import Advice
+from vggexport.metrics.latency_ratio import paired_ratio
 from vggexport.metrics.placement import CPU_PROVIDER, Placement
-from vggexport.metrics.timing import paired_ratio
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
