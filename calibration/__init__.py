@@ -9,7 +9,7 @@ from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
 from calibration.labelled import LabelledImages, open_labelled, write_table
 from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
-from calibration.preprocessing import decode, prepare
+from calibration.preprocessing import Size, decode, height_and_width, prepare
 from calibration.reading import read_ahead
 from calibration.sampling import CalibrationImages, UnreadableImage
 from calibration.sources import SYNTHETIC, ImageSource, SourceImage, open_source
@@ -24,12 +24,14 @@ __all__ = [
     "ImageSource",
     "LabelledImages",
     "RangeObserver",
+    "Size",
     "SourceImage",
     "UnreadableImage",
     "UnreadableImageError",
     "array_digest",
     "decode",
     "fingerprint",
+    "height_and_width",
     "make_observer",
     "open_labelled",
     "open_source",

@@ -10,35 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from calibration.preprocessing import crop
+from calibration.preprocessing import Size, crop, height_and_width
 
 
 def random_crop(
     image: Image.Image,
-    size: int,
+    size: Size,
     *,
     short_side: tuple[int, int],
     flip: bool,
     random: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """A square crop of an image whose short side was resized to a random length.
+    """A crop of an image whose short side was resized to a random length.
 
     Only the cropped part is computed.
 
     Args:
         image: Mode RGB.
-        size: Side of the result in pixels.
-        short_side: Smallest and largest short side, at least ``size``; both are possible.
+        size: Of the result.
+        short_side: Smallest and largest short side, both possible; each side of the image is made
+            at least as long as the crop's.
         flip: Whether half of the crops are mirrored.
         random: What is drawn from: always the same number of values.
 
     Returns:
-        Shape (size, size, 3), uint8 RGB.
+        Shape (height, width, 3), uint8 RGB.
     """
     low, high = short_side
     scale = int(random.integers(low, high + 1)) / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
-    left, top = (int(random.integers(0, room - size + 1)) for room in (width, height))
+    rows, columns = height_and_width(size)
+    width = max(columns, round(image.width * scale))
+    height = max(rows, round(image.height * scale))
+    left = int(random.integers(0, width - columns + 1))
+    top = int(random.integers(0, height - rows + 1))
     mirrored = bool(random.integers(2)) and flip
-    square = crop(image, size, (width, height), (left, top))
-    return np.ascontiguousarray(square[:, ::-1]) if mirrored else square
+    cropped = crop(image, size, (width, height), (left, top))
+    return np.ascontiguousarray(cropped[:, ::-1]) if mirrored else cropped

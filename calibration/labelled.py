@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.errors import CalibrationDataError, one_line
+from calibration.preprocessing import Size
 from calibration.sources import FolderImages, open_folder, printable_path
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
@@ -71,12 +72,12 @@ class LabelledImages:
         )
 
 
-def open_labelled(folder: Path, *, size: int, table: Path | None = None) -> LabelledImages:
+def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> LabelledImages:
     """The labelled images of a folder, their classes in alphabetical order.
 
     Args:
         folder: A folder of folders named by class; or, with a table, of images at any depth.
-        size: Side of the images in pixels.
+        size: Of the images.
         table: CSV file with the columns ``image``, a path in the folder, and ``label``; images
             that it does not name are left out.
 
@@ -127,7 +128,7 @@ def _indexed(source: FolderImages, labels: Sequence[str]) -> LabelledImages:
     return LabelledImages(source, classes, np.array([place[label] for label in labels], np.int32))
 
 
-def _tabled(folder: Path, size: int, table: Path) -> LabelledImages:
+def _tabled(folder: Path, size: Size, table: Path) -> LabelledImages:
     rows = _read_table(table)
     if missing := [image for image in rows if not _there((folder / image).is_file)]:
         raise CalibrationDataError(

@@ -23,6 +23,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 SHORT_SIDE_RATIO = 256 / 224
 
+Size = int | tuple[int, int]
+"""Side of a square, or height and width, in pixels, at least 1."""
+
 DECODING_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -97,51 +100,67 @@ def decode_bytes(data: bytes, *, label: str) -> Image.Image:
         raise UnreadableImageError(label, one_line(error)) from error
 
 
-def prepare(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """Resizes the short side to ``round(size * 256 / 224)``, bilinear, and crops the centre.
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Both sides of a size."""
+    return size if isinstance(size, tuple) else (size, size)
 
-    Only the cropped part is computed, so a very long image needs no more memory than others.
+
+def prepare(image: Image.Image, size: Size) -> NDArray[np.uint8]:
+    """Resizes until ``round(side * 256 / 224)`` is covered, bilinear, and crops the centre.
+
+    For a square that is the length of the short side. Only the cropped part is computed, so a very
+    long image needs no more memory than others.
 
     Args:
         image: Mode RGB.
-        size: Side of the result in pixels, at least 1.
+        size: Of the result.
 
     Returns:
-        Shape (size, size, 3), uint8 RGB.
+        Shape (height, width, 3), uint8 RGB.
     """
-    return centre_crop(image, size, round(size * SHORT_SIDE_RATIO))
+    rows, columns = height_and_width(size)
+    scales = (
+        round(rows * SHORT_SIDE_RATIO) / image.height,
+        round(columns * SHORT_SIDE_RATIO) / image.width,
+    )
+    return _centre(image, size, max(scales))
 
 
 def centre_crop(image: Image.Image, size: int, short_side: int) -> NDArray[np.uint8]:
-    """The same with the length that the short side is resized to, at least ``size``."""
-    scale = short_side / min(image.size)
+    """The same of a square, by the length of the short side, at least ``size``."""
+    return _centre(image, size, short_side / min(image.size))
+
+
+def _centre(image: Image.Image, size: Size, scale: float) -> NDArray[np.uint8]:
+    rows, columns = height_and_width(size)
     width, height = (round(side * scale) for side in image.size)
-    return crop(image, size, (width, height), ((width - size) // 2, (height - size) // 2))
+    return crop(image, size, (width, height), ((width - columns) // 2, (height - rows) // 2))
 
 
 def crop(
-    image: Image.Image, size: int, scaled: tuple[int, int], corner: tuple[int, int]
+    image: Image.Image, size: Size, scaled: tuple[int, int], corner: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """A square of an image that is resized, bilinear; the rest of it is not computed.
+    """A part of an image that is resized, bilinear; the rest of it is not computed.
 
     Args:
         image: Mode RGB.
-        size: Side of the square in pixels.
+        size: Of the part.
         scaled: Width and height that all of the image is resized to.
-        corner: Left and upper edge of the square in that.
+        corner: Left and upper edge of the part in that.
 
     Returns:
-        Shape (size, size, 3), uint8 RGB.
+        Shape (height, width, 3), uint8 RGB.
     """
+    rows, columns = height_and_width(size)
     left, top = corner
     horizontal, vertical = image.width / scaled[0], image.height / scaled[1]
     box = (
         left * horizontal,
         top * vertical,
-        min((left + size) * horizontal, image.width),  # rounding may lead beyond the edge
-        min((top + size) * vertical, image.height),
+        min((left + columns) * horizontal, image.width),  # rounding may lead beyond the edge
+        min((top + rows) * vertical, image.height),
     )
-    return np.array(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return np.array(image.resize((columns, rows), Image.Resampling.BILINEAR, box=box))
 
 
 def _check_extent(image: Image.Image) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from calibration.errors import CalibrationDataError, one_line
 from calibration.fingerprint import array_digest
 from calibration.npz import open_npz
-from calibration.preprocessing import decode_bytes, prepare, read_bytes
+from calibration.preprocessing import Size, decode_bytes, height_and_width, prepare, read_bytes
 from calibration.seeding import generator
 from calibration.synthetic import synthetic_image
 
@@ -35,7 +35,7 @@ class SourceImage:
     Attributes:
         label: Path relative to the folder, with slashes, or "#12" for the image of that index.
         digest: Hex sha256 of the file's bytes; of shape and bytes where there is no file.
-        pixels: Shape (size, size, 3), uint8 RGB.
+        pixels: Shape (height, width, 3), uint8 RGB.
     """
 
     label: str
@@ -61,13 +61,13 @@ class ImageSource(Protocol):
         """
 
 
-def open_source(data: str, *, size: int, seed: int, samples: int) -> ImageSource:
+def open_source(data: str, *, size: Size, seed: int, samples: int) -> ImageSource:
     """The source that ``data`` names.
 
     Args:
         data: A folder, an .npz file, or the word "synthetic"; a folder that is itself called
             synthetic is meant by "./synthetic".
-        size: Side of the images in pixels, at least 1.
+        size: Of the images.
         seed: Of synthetic images, 0 or more.
         samples: Number of synthetic images.
 
@@ -93,13 +93,13 @@ def open_source(data: str, *, size: int, seed: int, samples: int) -> ImageSource
 
 
 def open_folder(
-    path: Path, size: int, *, kind: str = "calibration data", advice: str = _ANOTHER
+    path: Path, size: Size, *, kind: str = "calibration data", advice: str = _ANOTHER
 ) -> FolderImages:
     """The images below a folder.
 
     Args:
         path: The folder.
-        size: Side of the images in pixels.
+        size: Of the images.
         kind: What to call it in errors.
         advice: What to pass instead of one without images.
 
@@ -116,13 +116,13 @@ class FolderImages:
     Attributes:
         name: The folder's name.
         root: The folder.
-        size: Side of the images in pixels.
+        size: Of the images.
         paths: The files relative to ``root``, with slashes.
     """
 
     name: str
     root: Path
-    size: int
+    size: Size
     paths: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -146,12 +146,12 @@ class NpzImages:
 
     Attributes:
         name: The file's name.
-        size: Side of the images in pixels.
+        size: Of the images.
         images: Shape (N, H, W, 3), uint8 RGB.
     """
 
     name: str
-    size: int
+    size: Size
     images: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -160,7 +160,7 @@ class NpzImages:
     def read(self, index: int) -> SourceImage:
         """Prepares one image; its digest is of the pixels as they are in the file."""
         original = np.array(self.images[index])
-        fits = original.shape[:2] == (self.size, self.size)
+        fits = original.shape[:2] == height_and_width(self.size)
         pixels = original if fits else prepare(Image.fromarray(original), self.size)
         return SourceImage(f"#{index}", array_digest(original), pixels)
 
@@ -170,12 +170,12 @@ class SyntheticImages:
     """Generated images.
 
     Attributes:
-        size: Side of the images in pixels.
+        size: Of the images.
         seed: 0 or more.
         count: Number of images.
     """
 
-    size: int
+    size: Size
     seed: int
     count: int
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.preprocessing import Size, height_and_width
 from calibration.seeding import generator
 
 SPECTRUM_EXPONENTS = (0.8, 1.4)
@@ -22,7 +23,7 @@ MEAN_LEVELS = (70.0, 170.0)
 CONTRASTS = (25.0, 70.0)
 DISK_COUNTS = (5, 30)
 DISK_RADII = (1 / 32, 1 / 2)
-"""Smallest and largest radius as a share of the image's side."""
+"""Smallest and largest radius as a share of the image's shorter side."""
 
 DISK_CONTRAST = 1.5
 """Standard deviation of a disk's level, where that of the texture is 1."""
@@ -32,51 +33,52 @@ OPPONENT_TO_RGB = np.array([[1, 1, 1], [0.5, 0.5, -1], [1, -1, 0]], dtype=np.flo
 OPPONENT_DEVIATIONS = np.array([1.0, 0.25, 0.1], dtype=np.float32)
 
 
-def synthetic_image(seed: int, index: int, size: int) -> NDArray[np.uint8]:
+def synthetic_image(seed: int, index: int, size: Size) -> NDArray[np.uint8]:
     """The image of that number; it depends on the three arguments only.
 
     Args:
         seed: 0 or more.
         index: 0 or more.
-        size: Side in pixels, at least 1.
+        size: Of the image.
 
     Returns:
-        Shape (size, size, 3), uint8 RGB.
+        Shape (height, width, 3), uint8 RGB.
 
     Raises:
         CalibrationDataError: ``seed`` is negative.
     """
-    random = generator(seed, index, size)
+    height, width = height_and_width(size)
+    random = generator(seed, index, *((height,) if height == width else (height, width)))
     mean, contrast = random.uniform(*MEAN_LEVELS), random.uniform(*CONTRASTS)
-    scene = _texture(random, size)
-    scene += _dead_leaves(random, size)
+    scene = _texture(random, height, width)
+    scene += _dead_leaves(random, height, width)
     scene -= scene.mean(axis=(0, 1))
     deviation = float(scene[..., 0].std()) or 1.0  # a single pixel has none
     colours = (scene * OPPONENT_DEVIATIONS) @ OPPONENT_TO_RGB
     return np.rint(np.clip(mean + colours * (contrast / deviation), 0, 255)).astype(np.uint8)
 
 
-def _texture(random: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Gaussian noise, (size, size, 3) in opponent colours, of amplitude 1/f^a and deviation 1."""
+def _texture(random: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """Gaussian noise of amplitude 1/f^a and deviation 1, (height, width, 3) in opponent colours."""
     exponent = random.uniform(*SPECTRUM_EXPONENTS)
-    vertical, horizontal = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
+    vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.hypot(vertical, horizontal)
     frequency[0, 0] = np.inf  # no constant part
     amplitude = (frequency**-exponent).astype(np.float32)
     real, imaginary = random.standard_normal((2, 3, *amplitude.shape), dtype=np.float32)
-    noise = np.fft.irfft2((real + 1j * imaginary) * amplitude, s=(size, size))
+    noise = np.fft.irfft2((real + 1j * imaginary) * amplitude, s=(height, width))
     noise /= np.maximum(noise.std(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     return np.moveaxis(noise, 0, -1).astype(np.float32)
 
 
-def _dead_leaves(random: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Disks of random levels, the later ones hiding the earlier, (size, size, 3)."""
-    canvas = np.zeros((size, size, 3), dtype=np.float32)
+def _dead_leaves(random: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """Disks of random levels, the later ones hiding the earlier, (height, width, 3)."""
+    canvas = np.zeros((height, width, 3), dtype=np.float32)
     smallest, largest = (radius**-2 for radius in DISK_RADII)
     for _ in range(random.integers(*DISK_COUNTS, endpoint=True)):
         # Inverse of the cumulative distribution that belongs to the density 1/r^3.
-        radius = size * random.uniform(largest, smallest) ** -0.5
-        row, column = random.uniform(0, size, 2)
+        radius = min(height, width) * random.uniform(largest, smallest) ** -0.5
+        row, column = random.uniform(0, (height, width))
         level = random.normal(0, DISK_CONTRAST, 3)
         _fill_disk(canvas, row, column, radius, level)
     return canvas

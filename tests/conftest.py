@@ -15,6 +15,7 @@ from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
@@ -23,7 +24,11 @@ from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.schemas import json_schema
 
 TINY = VGGSpec(
-    "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=64, input_size=16
+    "tiny",
+    parse_blocks("conv3-4 conv1-6 | conv3-8"),
+    classes=5,
+    hidden=fully_connected(64, 64),
+    input_size=(16, 16),
 )
 PIXEL_SCALE = 60.0
 """About the standard deviation of pixels: dividing by it leaves the softmax unsaturated."""
@@ -77,8 +82,7 @@ def tiny_weights(tiny, make_weights) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def images(tiny) -> np.ndarray:
-    size = tiny.input_size
-    pixels = np.random.default_rng(1).integers(0, 256, (6, size, size, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, (6, *tiny.image_shape), dtype=np.uint8)
     pixels.flags.writeable = False
     return pixels
 
@@ -105,16 +109,29 @@ def _numpy_network(
 ) -> dict[str, np.ndarray]:
     x = after("mean_subtraction", images.astype(np.float64) - np.array(spec.mean_rgb))
     outputs = {"mean_subtraction": x}
+    pooled = len(spec.blocks) if spec.last_pooling else len(spec.blocks) - 1
     for block, convolutions in enumerate(spec.blocks, start=1):
         for number in range(1, len(convolutions) + 1):
             name = f"block{block}_conv{number}"
             x = _convolve(x, weights[f"{name}/kernel"], weights[f"{name}/bias"])
             outputs[name] = x = after(name, np.maximum(x, 0))
-        outputs[f"block{block}_pool"] = x = _pool(x)
-    outputs["flatten"] = x = x.reshape(len(x), -1)
-    for name in ("fc1", "fc2", "predictions"):
+        if block <= pooled:
+            outputs[f"block{block}_pool"] = x = _pool(x)
+    if spec.pooling == "flatten":
+        outputs["flatten"] = x = x.reshape(len(x), -1)
+    elif spec.pooling == "average":
+        outputs["global_average_pool"] = x = after("global_average_pool", x.mean(axis=(1, 2)))
+    else:
+        outputs["global_max_pool"] = x = x.max(axis=(1, 2))
+    for number, hidden in enumerate(spec.hidden, start=1):
+        name = f"fc{number}"
         x = x @ weights[f"{name}/kernel"].astype(np.float64) + weights[f"{name}/bias"]
-        outputs[name] = x = x if name == "predictions" else after(name, np.maximum(x, 0))
+        outputs[name] = x = after(name, np.maximum(x, 0) if hidden.relu else x)
+    x = x @ weights["predictions/kernel"].astype(np.float64) + weights["predictions/bias"]
+    outputs["predictions"] = x
+    if spec.head_activation == "sigmoid":
+        outputs["probabilities"] = 1 / (1 + np.exp(-x))
+        return outputs
     exponentials = np.exp(x - x.max(axis=1, keepdims=True))
     outputs["probabilities"] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return outputs
@@ -124,7 +141,7 @@ def _numpy_network(
 def numpy_network():
     """(spec, weights, images, after=identity) -> every layer's output by name, NHWC, float64.
 
-    ``after(name, values)`` may change the mean subtraction's and each hidden weighted layer's.
+    ``after(name, values)`` may change the mean subtraction's and each hidden layer's that computes.
     """
     return _numpy_network
 
@@ -233,7 +250,11 @@ COLOURS = {
 @pytest.fixture
 def network() -> NetworkOptions:
     blocks = parse_blocks("conv3-4 conv1-6 | conv3-8")
-    return NetworkOptions(request=VGGSpec("tiny", blocks, classes=5, fc_units=64, input_size=16))
+    return NetworkOptions(
+        request=VGGSpec(
+            "tiny", blocks, classes=5, hidden=fully_connected(64, 64), input_size=(16, 16)
+        )
+    )
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_folder_holds_all_that_a_receiver_needs(pack, tmp_path, tiny):
     assert described["input"] == {
         "name": "images",
         "dtype": "float32",
-        "shape": [1, tiny.input_size, tiny.input_size, 3],
+        "shape": [1, *tiny.image_shape],
         "quantization": None,
         "layout": "NHWC",
         "colour_order": "RGB",

@@ -42,7 +42,7 @@ def test_a_negative_seed_is_refused():
 
 
 def test_amplitude_of_the_texture_falls_like_a_power_of_the_frequency():
-    textures = [_texture(np.random.default_rng(seed), 128) for seed in range(24)]
+    textures = [_texture(np.random.default_rng(seed), 128, 128) for seed in range(24)]
     slopes = np.array([amplitude_slope(texture[..., 0]) for texture in textures])
     low, high = SPECTRUM_EXPONENTS
     assert np.all((slopes > low - 0.1) & (slopes < high + 0.1))

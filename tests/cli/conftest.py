@@ -115,7 +115,7 @@ def tiny(monkeypatch) -> tuple[str, ...]:
 def tiny_arrays(tiny) -> dict[str, np.ndarray]:
     """Weights for it."""
     random = np.random.default_rng(0)
-    network = VGGSpec.named("A", classes=5, fc_units=16, input_size=16)
+    network = VGGSpec.named("A", classes=5, fc_units=(16, 16), input_size=(16, 16))
     return {
         name: (random.standard_normal(tensor.shape) / 10).astype(np.float32)
         for name, tensor in network.tensors.items()

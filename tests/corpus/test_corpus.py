@@ -59,6 +59,7 @@ ADDED = frozenset(
         ".preprocessing",
         *(f".preprocessing.{key}" for key in ("mean_rgb", "std_rgb", "channel_order")),
         *(".preprocessing.name", ".preprocessing.known"),
+        *(".spec.hidden_relu", ".spec.last_pooling", ".spec.pooling", ".spec.head_activation"),
     }
 )
 """What later versions say of a model file besides, as ``.spec.pooling``; all else is as it was."""

@@ -6,12 +6,14 @@ import pytest
 
 from vggexport.diagnosis.layers import expected_sqnr_db, first_suspicious
 from vggexport.metrics.tolerance import LayerSqnr
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 
-LAYERS = VGGSpec("tiny", parse_blocks("conv3-4 conv3-4 | conv3-8"), classes=5, fc_units=8,
-                 input_size=8).layers  # fmt: skip
+LAYERS = VGGSpec(
+    "tiny", parse_blocks("conv3-4 conv3-4 | conv3-8"), 5, fully_connected(8, 8), (8, 8)
+).layers
 NAMES = [layer.name for layer in LAYERS]
 INT8 = Precision.INT8.profile.own_noise
 HEALTHY = [46.5, 37.4, 35.0, 35.4, 31.6, 32.5, 32.5, 30.0, 28.5, 26.8, 20.0]

@@ -20,6 +20,7 @@ from benchmarks.faulty_files import (
 from vggexport.diagnosis.images import image_faults
 from vggexport.diagnosis.outputs import OUTPUT_FAULTS
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import MEAN_RGB
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
@@ -150,7 +151,7 @@ def test_exchanged_layers_are_named(tmp_path, monkeypatch, make_weights, tolerat
     limits = Tolerance("int8 of this network has 20 dB, the wrong file 3 dB", min_logit_sqnr_db=12)
     tolerate(limits, Precision.INT8.profile)
     blocks = parse_blocks("conv3-8 conv3-8 conv3-8")
-    spec = VGGSpec("tiny", blocks, classes=5, fc_units=64, input_size=16)
+    spec = VGGSpec("tiny", blocks, classes=5, hidden=fully_connected(64, 64), input_size=(16, 16))
     weights = make_weights(spec)
     order = {"block1_conv2": "block1_conv3", "block1_conv3": "block1_conv2"}
     wrong = {

@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 
 from vggexport.diagnosis.weights import compare_weights, tensor_sqnr_db
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 
 SPEC = VGGSpec(
-    "tiny", parse_blocks("conv3-4 | conv3-8 conv3-8 conv3-8"), classes=5, fc_units=8, input_size=8
+    "tiny",
+    parse_blocks("conv3-4 | conv3-8 conv3-8 conv3-8"),
+    classes=5,
+    hidden=fully_connected(8, 8),
+    input_size=(8, 8),
 )
 
 

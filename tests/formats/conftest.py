@@ -7,6 +7,7 @@ import pytest
 from vggexport.artifact import Artifact
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter, load_weight_reader
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -28,7 +29,9 @@ def twins() -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def twin_weights(make_weights):
-    spec = VGGSpec("twins", parse_blocks("conv3-4 conv3-4 conv3-4"), 4, 64, 8)
+    spec = VGGSpec(
+        "twins", parse_blocks("conv3-4 conv3-4 conv3-4"), 4, fully_connected(64, 64), (8, 8)
+    )
     return spec, make_weights(spec)
 
 

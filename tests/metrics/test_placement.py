@@ -3,11 +3,18 @@
 import pytest
 
 from vggexport.metrics.placement import PlacedNode, nodes_of_profile, place, reason_not_started
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+SPEC = VGGSpec(
+    "tiny",
+    parse_blocks("conv3-4 | conv1-8"),
+    classes=5,
+    hidden=fully_connected(16, 16),
+    input_size=(8, 8),
+)
 
 NODES = {
     "mean_subtraction": "Sub",
@@ -73,7 +80,9 @@ def test_compiled_nodes_tell_their_macs_only_where_nobody_else_took_part(elsewhe
 
 
 def test_a_layer_is_not_taken_for_another_whose_name_begins_like_it():
-    spec = VGGSpec("w", parse_blocks(" ".join(["conv1-4"] * 12)), 5, 16, 8)
+    spec = VGGSpec(
+        "w", parse_blocks(" ".join(["conv1-4"] * 12)), 5, fully_connected(16, 16), (8, 8)
+    )
     nodes = [PlacedNode(layer.name, "Conv", CUDA) for layer in spec.weighted_layers]
     nodes[0] = PlacedNode("block1_conv1", "Conv", CPU)
     macs = spec.layer("block1_conv1").macs

@@ -115,7 +115,7 @@ def test_c_has_1x1_convolutions_where_d_has_its_third_3x3():
 
 
 def test_sizes_can_be_chosen():
-    spec = VGGSpec.named("A", classes=12, fc_units=256, input_size=32)
+    spec = VGGSpec.named("A", classes=12, fc_units=(256, 256), input_size=(32, 32))
     assert spec.layer("flatten").output_shape == (512,)
     assert spec.layer("fc1").kernel.shape == (512, 256)
     assert spec.layer("fc2").kernel.shape == (256, 256)
@@ -124,7 +124,7 @@ def test_sizes_can_be_chosen():
 
 
 def test_pooling_drops_an_odd_row():
-    spec = VGGSpec.named("A", input_size=63)
+    spec = VGGSpec.named("A", input_size=(63, 63))
     pools = [layer for layer in spec.layers if layer.kind is LayerKind.MAX_POOLING]
     assert [pool.output_shape[0] for pool in pools] == [31, 15, 7, 3, 1]
 
@@ -135,7 +135,7 @@ def test_the_mean_is_the_papers():
 
 @pytest.mark.parametrize("configuration", PARAMETERS)
 def test_json_gives_the_same_network_again(configuration):
-    spec = VGGSpec.named(configuration, classes=7, fc_units=8, input_size=96)
+    spec = VGGSpec.named(configuration, classes=7, fc_units=(8, 8), input_size=(96, 96))
     spec = replace(spec, mean_rgb=(123.675, 116.28, 103.53))
     again = VGGSpec.from_json(json.loads(json.dumps(spec.to_json())))
     assert again == spec
@@ -150,9 +150,9 @@ def test_json_names_blocks_in_the_papers_notation(tiny):
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"input_size": 31}, "input size 31 is too small: 5 poolings need at least 32"),
+        ({"input_size": (31, 31)}, "input size 31 is too small: 5 poolings need at least 32"),
         ({"classes": 1}, "1 classes: a softmax needs at least 2"),
-        ({"fc_units": 0}, "0 fully connected units: at least 1"),
+        ({"fc_units": (4, 0)}, "0 fully connected units: at least 1"),
     ],
 )
 def test_a_size_out_of_range_is_refused(sizes, message):
@@ -161,7 +161,7 @@ def test_a_size_out_of_range_is_refused(sizes, message):
 
 
 def test_the_smallest_sizes_are_accepted():
-    spec = VGGSpec.named("D", input_size=32, classes=2, fc_units=1)
+    spec = VGGSpec.named("D", input_size=(32, 32), classes=2, fc_units=(1, 1))
     assert spec.layer("block5_pool").output_shape == (1, 1, 512)
 
 
@@ -201,8 +201,22 @@ def test_a_description_with_a_wrong_value_is_refused(tiny, key, value):
         VGGSpec.from_json(tiny.to_json() | {key: value})
 
 
+LATER_KEYS = {"hidden_relu", "last_pooling", "pooling", "head_activation"}
+
+
+def test_a_description_of_version_0_1_0_is_of_a_network_like_the_papers(tiny):
+    told = {key: value for key, value in tiny.to_json().items() if key not in LATER_KEYS}
+    assert VGGSpec.from_json(told) == tiny
+    assert {key: tiny.to_json()[key] for key in LATER_KEYS} == {
+        "hidden_relu": [True, True],
+        "last_pooling": True,
+        "pooling": "flatten",
+        "head_activation": "softmax",
+    }
+
+
 def test_a_description_that_lacks_a_key_is_refused(tiny):
-    for key in tiny.to_json():
+    for key in tiny.to_json().keys() - LATER_KEYS:
         rest = {name: value for name, value in tiny.to_json().items() if name != key}
         with pytest.raises(InputError, match=key):
             VGGSpec.from_json(rest)

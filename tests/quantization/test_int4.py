@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization import int4
 from vggexport.quantization.int4 import BLOCK_SIZE, check_divides, pack_int4, quantize_blocks
@@ -179,7 +180,7 @@ def test_vgg_divides_and_so_does_the_tiny_network(tiny):
 
 @pytest.mark.parametrize(
     ("changes", "layer", "inputs"),
-    [({"fc_units": 100}, "fc2", 100), ({"input_size": 12}, "fc1", 72)],
+    [({"hidden": fully_connected(100, 100)}, "fc2", 100), ({"input_size": (12, 12)}, "fc1", 72)],
 )
 def test_a_network_that_does_not_divide_is_told_what_to_choose(tiny, changes, layer, inputs):
     with pytest.raises(InputError) as raised:

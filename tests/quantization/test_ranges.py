@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import CalibrationError
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.quantization.ranges import ActivationRanges, input_range, observed_layers
@@ -141,8 +142,8 @@ def test_they_serve_the_network_they_belong_to(ranges, tiny, weights_record):
     ("change", "message"),
     [
         ({"classes": 6}, "another network: classes is 5 there and 6 here"),
-        ({"fc_units": 17}, "fc_units is 64 there and 17 here"),
-        ({"input_size": 17}, "input_size is 16 there and 17 here"),
+        ({"hidden": fully_connected(17, 17)}, "fc_units is 64 there and 17 here"),
+        ({"input_size": (17, 17)}, "input_size is 16 there and 17 here"),
         ({"configuration": "other"}, "configuration is tiny there and other here"),
         ({"mean_rgb": (1.0, 2.0, 3.0)}, "mean_rgb"),
     ],

@@ -11,6 +11,7 @@ from vggexport.metrics.latency_ratio import Ratio
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.timing import Scenario, Turn
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -243,7 +244,13 @@ def verification(candidates):
 
 
 CPU = "CPUExecutionProvider"
-SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+SPEC = VGGSpec(
+    "tiny",
+    parse_blocks("conv3-4 | conv1-8"),
+    classes=5,
+    hidden=fully_connected(16, 16),
+    input_size=(8, 8),
+)
 RECORD = WeightsRecord("random:0", "ab" * 32, trained=False, layout="native")
 CEILING = Ceiling(CPU, 1, {"float32": 100.0, "int8": 400.0}, 20.0)
 MACHINE = Machine(

@@ -8,6 +8,7 @@ import pytest
 
 import calibration
 from vggexport.errors import OutputError, Unfinished
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.network.training_recipe import PAPER
@@ -16,7 +17,13 @@ from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
 from vggexport.training.image_views import Views
 from vggexport.training.job import Sample, TrainingJob
 
-SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv3-6"), classes=3, fc_units=8, input_size=16)
+SPEC = VGGSpec(
+    "tiny",
+    parse_blocks("conv3-4 | conv3-6"),
+    classes=3,
+    hidden=fully_connected(8, 8),
+    input_size=(16, 16),
+)
 CALM = dataclasses.replace(PAPER, learning_rate=1e-3, batch=6, epochs=4, patience=100)
 
 

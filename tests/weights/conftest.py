@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vggexport.network.head import fully_connected
 from vggexport.network.layers import LayerKind
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -16,7 +17,11 @@ from vggexport.network.table import parse_blocks
 @pytest.fixture
 def tiny() -> VGGSpec:
     return VGGSpec(
-        "tiny", parse_blocks("conv3-4 conv1-6 | conv3-8"), classes=5, fc_units=16, input_size=16
+        "tiny",
+        parse_blocks("conv3-4 conv1-6 | conv3-8"),
+        classes=5,
+        hidden=fully_connected(16, 16),
+        input_size=(16, 16),
     )
 
 

@@ -57,11 +57,15 @@ def test_labels_mean_and_sizes_come_with_the_file(write, tiny, tiny_weights):
 
 
 def test_the_files_own_network_is_taken_unless_another_is_asked_for():
-    spec = VGGSpec.named("A", classes=5, fc_units=64, input_size=40)
+    spec = VGGSpec.named("A", classes=5, fc_units=(64, 64), input_size=(40, 40))
     told = Description(spec)
     assert told.narrowed(SpecRequest("A")) is spec
-    assert told.narrowed(SpecRequest("A", classes=5, input_size=40)) is spec
-    for other in (SpecRequest("D"), SpecRequest("A", classes=6), SpecRequest("A", input_size=32)):
+    assert told.narrowed(SpecRequest("A", classes=5, input_size=(40, 40))) is spec
+    for other in (
+        SpecRequest("D"),
+        SpecRequest("A", classes=6),
+        SpecRequest("A", input_size=(32, 32)),
+    ):
         assert told.narrowed(other) is other
 
 

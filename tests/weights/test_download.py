@@ -249,7 +249,7 @@ def test_a_disk_that_takes_nothing(server, cache, monkeypatch, number, says):
 @pytest.fixture
 def published(tmp_path, server, monkeypatch, cache) -> RemoteFile:
     """A file of Keras' layout for D, a few kilobytes since its zeros are never written out."""
-    spec = VGGSpec.named("D", classes=10, fc_units=8, input_size=32)
+    spec = VGGSpec.named("D", classes=10, fc_units=(8, 8), input_size=(32, 32))
     path = tmp_path / "published.h5"
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name for layer in spec.weighted_layers]
@@ -269,7 +269,7 @@ def published(tmp_path, server, monkeypatch, cache) -> RemoteFile:
 def test_imagenet_is_fetched_once_and_opened(published, server, cache):
     weights = open_weights("imagenet", SpecRequest())
     assert (weights.source, weights.layout, weights.trained) == ("imagenet", "keras", True)
-    assert weights.spec == VGGSpec.named("D", classes=10, fc_units=8, input_size=32)
+    assert weights.spec == VGGSpec.named("D", classes=10, fc_units=(8, 8), input_size=(32, 32))
     assert weights.sha256 == hashlib.sha256(server.content).hexdigest()
     assert weights["block1_conv1/kernel"].shape == (3, 3, 3, 64)
     open_weights("imagenet", SpecRequest(), sha256=weights.sha256)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import WeightsError
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.weights import SpecRequest, open_weights
@@ -68,7 +69,13 @@ def test_a_foreign_layout_is_refused(tiny):
 
 
 def test_values_are_uniform_within_the_limit():
-    spec = VGGSpec("wide", parse_blocks("conv3-8"), classes=100, fc_units=400, input_size=8)
+    spec = VGGSpec(
+        "wide",
+        parse_blocks("conv3-8"),
+        classes=100,
+        hidden=fully_connected(400, 400),
+        input_size=(8, 8),
+    )
     kernel = open_weights("random", spec)["fc2/kernel"]
     std = 1 / np.sqrt(400 * random_module.RECTIFIED_SECOND_MOMENT)
     # 160,000 draws: the standard error of the spread is 0.1 %.
@@ -87,7 +94,13 @@ def test_every_third_kernel_is_centred_over_the_channels_of_each_position(tiny):
 
 
 def test_one_channel_is_left_alone():
-    spec = VGGSpec("thin", parse_blocks("conv3-1 | conv1-1"), classes=3, fc_units=1, input_size=8)
+    spec = VGGSpec(
+        "thin",
+        parse_blocks("conv3-1 | conv1-1"),
+        classes=3,
+        hidden=fully_connected(1, 1),
+        input_size=(8, 8),
+    )
     weights = open_weights("random", spec)
     assert all(np.any(array) for name, array in weights.items() if name.endswith("kernel"))
 
@@ -102,7 +115,13 @@ def _images() -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_answers_are_neither_flat_nor_saturated_nor_all_the_same(native_logits, seed):
     column = "conv3-32 conv3-32 | conv3-64 conv3-64 | conv3-64 conv3-64 | conv3-64 conv1-64"
-    spec = VGGSpec("small", parse_blocks(column), classes=50, fc_units=128, input_size=32)
+    spec = VGGSpec(
+        "small",
+        parse_blocks(column),
+        classes=50,
+        hidden=fully_connected(128, 128),
+        input_size=(32, 32),
+    )
     weights = open_weights(f"random:{seed}", spec)
     logits = native_logits(weights, spec, weights.mean_rgb, _images())
 

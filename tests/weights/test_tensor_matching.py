@@ -39,7 +39,7 @@ def fitted(archive, request, layout="native", *, init_missing=False):
 @pytest.mark.parametrize("layout", list(LAYOUTS))
 @pytest.mark.parametrize("configuration", list("ABCDE"))
 def test_sizes_come_from_the_shapes(configuration, layout):
-    spec = VGGSpec.named(configuration, classes=12, fc_units=256, input_size=96)
+    spec = VGGSpec.named(configuration, classes=12, fc_units=(256, 256), input_size=(96, 96))
     fitting = fitted(shapes_of(spec, layout), SpecRequest(configuration), layout)
     assert replace(fitting, mean_rgb=MEAN_RGB) == spec
 
@@ -50,18 +50,18 @@ def test_what_the_shapes_do_not_tell_is_asked_or_default():
         for name, tensor in shapes_of(VGGSpec.named("D")).items()
         if name.startswith("block")
     }
-    spec = fitted(convolutions, SpecRequest(classes=7, input_size=64), init_missing=True)
-    assert spec == VGGSpec.named("D", classes=7, input_size=64)
+    spec = fitted(convolutions, SpecRequest(classes=7, input_size=(64, 64)), init_missing=True)
+    assert spec == VGGSpec.named("D", classes=7, input_size=(64, 64))
 
 
 def test_an_input_size_of_the_same_side_is_kept():
     archive = shapes_of(VGGSpec.named("D"))
-    assert fitted(archive, SpecRequest(input_size=230)).input_size == 230
+    assert fitted(archive, SpecRequest(input_size=(230, 230))).input_size == (230, 230)
 
 
 def test_other_sizes_than_the_shapes_are_named_together():
-    archive = shapes_of(VGGSpec.named("D", fc_units=256))
-    request = SpecRequest(classes=12, fc_units=4096, input_size=128)
+    archive = shapes_of(VGGSpec.named("D", fc_units=(256, 256)))
+    request = SpecRequest(classes=12, fc_units=(4096, 4096), input_size=(128, 128))
     with pytest.raises(WeightsError) as caught:
         fitted(archive, request)
     message = str(caught.value)

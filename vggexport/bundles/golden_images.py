@@ -35,14 +35,14 @@ class ChosenImages:
     answers: GivenAnswers | None = None
 
 
-def choose_images(data: str, count: int, seed: int, size: int) -> ChosenImages:
+def choose_images(data: str, count: int, seed: int, size: calibration.Size) -> ChosenImages:
     """Images of a source, whose answers one of the models is to give.
 
     Args:
         data: A folder, an ``.npz`` file or "synthetic".
         count: Number of images, at most.
         seed: Of the choice.
-        size: Side in pixels.
+        size: Of the images.
 
     Raises:
         CalibrationError: They cannot be used.

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from calibration.preprocessing import SHORT_SIDE_RATIO, centre_crop
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, InputError
+from vggexport.network.spec import size_text
 
 SCHEMA = 1
 
@@ -45,9 +46,19 @@ class Preprocessing:
     short_side: int
 
     @classmethod
-    def for_size(cls, size: int) -> Self:
-        """What ``calibration.prepare`` does for a network of this input size."""
-        return cls(size, round(size * SHORT_SIDE_RATIO))
+    def for_size(cls, size: tuple[int, int]) -> Self:
+        """What ``calibration.prepare`` does for a network of this input size.
+
+        Raises:
+            InputError: It is no square.
+        """
+        height, width = size
+        if height != width:
+            raise InputError(
+                f"the network takes images of {size_text(size)} pixels: the preprocessing that a "
+                "bundle describes is that of squares; hand over the model file itself"
+            )
+        return cls(width, round(width * SHORT_SIDE_RATIO))
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Scales and crops an image, uint8 (height, width, 3) in RGB."""

@@ -12,12 +12,14 @@ from typing import Any
 import click
 
 from vggexport.cli.preprocessing_options import preprocessing_options
-from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Batch, file_path
+from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Batch, ImageSize, Units, file_path
+from vggexport.network.head import HeadActivation, Pooling, units_text
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,
     DEFAULT_INPUT_SIZE,
+    size_text,
 )
 from vggexport.network.table import TABLE_1
 from vggexport.precision import Precision
@@ -55,20 +57,34 @@ architecture_options = combined(
     ),
     click.option(
         "--classes",
-        type=click.IntRange(min=2),
+        type=AT_LEAST_1,
         help=f"Outputs of the last layer.  [default: from the weights, or {DEFAULT_CLASSES}]",
     ),
     click.option(
         "--fc-units",
-        type=AT_LEAST_1,
-        help="Outputs of each hidden fully connected layer.  "
-        f"[default: from the weights, or {DEFAULT_FC_UNITS}]",
+        type=Units(),
+        help="Outputs of each hidden fully connected layer; one number is for two layers, none for "
+        f"no layer.  [default: from the weights, or {units_text(DEFAULT_FC_UNITS)}]",
     ),
     click.option(
         "--input-size",
-        type=AT_LEAST_1,
-        help="Side of the square input in pixels.  "
-        f"[default: from the weights, or {DEFAULT_INPUT_SIZE}]",
+        type=ImageSize(),
+        help="Pixels of the input: the side of a square, or height and width.  "
+        f"[default: from the weights, or {size_text(DEFAULT_INPUT_SIZE)}]",
+    ),
+    click.option(
+        "--pooling",
+        type=click.Choice(Pooling, case_sensitive=False),
+        metavar=f"[{'|'.join(Pooling)}]",
+        help="What the head makes of the features: all of them in a row, or the average or the "
+        f"maximum of each channel.  [default: from the weights, or {Pooling.FLATTEN}]",
+    ),
+    click.option(
+        "--head-activation",
+        type=click.Choice(HeadActivation, case_sensitive=False),
+        metavar=f"[{'|'.join(HeadActivation)}]",
+        help="What makes probabilities of the logits.  "
+        f"[default: from the weights, or {HeadActivation.SOFTMAX}]",
     ),
 )
 

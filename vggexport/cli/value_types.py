@@ -33,6 +33,42 @@ class Batch(click.ParamType[int | None]):
         return self.fail(f"{value!r} is neither a number from 1 nor {DYNAMIC!r}", param, ctx)
 
 
+class Units(click.ParamType[tuple[int, ...]]):
+    """Outputs of hidden fully connected layers: "256" for two, "256,", "64,16", or "none"."""
+
+    name = "N[,N...]|none"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> tuple[int, ...]:
+        """Parses one value: text, or a number or a list of the configuration file."""
+        if isinstance(value, list | tuple):
+            value = ",".join(map(str, (*value, "")))
+        text = str(value).strip()
+        if text == "none":
+            return ()
+        parts = [part.strip() for part in text.removesuffix(",").split(",")]
+        if not all(part.isdecimal() and int(part) for part in parts):
+            expected = "256 (two layers), 256, (one), 64,16 or none"
+            self.fail(f"{value!r} is not of the form {expected}", param, ctx)
+        units = tuple(map(int, parts))
+        return units if "," in text else units * 2
+
+
+class ImageSize(click.ParamType[tuple[int, int]]):
+    """Pixels of the input: "224", or height and width as "96x160"."""
+
+    name = "N|HEIGHTxWIDTH"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> tuple[int, int]:
+        """Parses one value: text, or a number of the configuration file."""
+        if isinstance(value, tuple):
+            return value
+        sides = str(value).lower().split("x")
+        usable = all(side.isdecimal() and int(side) for side in sides)
+        if not usable or len(sides) > len(("height", "width")):
+            self.fail(f"{value!r} is neither the side of a square nor HEIGHTxWIDTH", param, ctx)
+        return int(sides[0]), int(sides[-1])
+
+
 class Share(click.ParamType[float]):
     """A share from 0 to 1, as "0.82" or "82%".
 

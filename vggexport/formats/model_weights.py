@@ -60,8 +60,7 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
     @property
     def input(self) -> TensorDescription:
         """What the file takes."""
-        size = self.artifact.spec.input_size
-        shape = (self._batch, size, size, CHANNELS)
+        shape = (self._batch, *self.artifact.spec.image_shape)
         return TensorDescription(INPUT_NAME, self.artifact.input_dtype, shape)
 
     @property

@@ -6,11 +6,13 @@ Names, weight shapes, parameters, multiply-accumulates (MACs) and receptive fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 from typing import TYPE_CHECKING
+
+from vggexport.network.head import HeadActivation, Pooling
 
 if TYPE_CHECKING:
     from vggexport.network.spec import VGGSpec
@@ -31,13 +33,31 @@ class LayerKind(StrEnum):
     CONVOLUTION = "convolution"
     MAX_POOLING = "max pooling"
     FLATTEN = "flatten"
+    GLOBAL_AVERAGE_POOLING = "global average pooling"
+    GLOBAL_MAX_POOLING = "global max pooling"
     FULLY_CONNECTED = "fully connected"
     SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
 
     @property
     def keeps_values(self) -> bool:
         """Whether every output is one of the inputs: it rounds nothing and has their range."""
-        return self in {LayerKind.MAX_POOLING, LayerKind.FLATTEN}
+        return self in {
+            LayerKind.MAX_POOLING,
+            LayerKind.FLATTEN,
+            LayerKind.GLOBAL_MAX_POOLING,
+        }
+
+
+IN_FRONT_OF_HEAD: Mapping[Pooling, tuple[str, LayerKind]] = {
+    Pooling.FLATTEN: ("flatten", LayerKind.FLATTEN),
+    Pooling.AVERAGE: ("global_average_pool", LayerKind.GLOBAL_AVERAGE_POOLING),
+    Pooling.MAX: ("global_max_pool", LayerKind.GLOBAL_MAX_POOLING),
+}
+AT_THE_END: Mapping[HeadActivation, LayerKind] = {
+    HeadActivation.SOFTMAX: LayerKind.SOFTMAX,
+    HeadActivation.SIGMOID: LayerKind.SIGMOID,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,7 @@ class Layer:
         stride: Step of the window, or None where there is none.
         macs: Multiply-accumulates for one image.
         receptive_field: Side of the square of input pixels that one output sees, ignoring the
-            border; None for layers other than convolutions and poolings.
+            border; None for layers without a window.
         relu: Whether its outputs below 0 become 0.
         tensors: Its weights: kernel and bias, or nothing.
     """
@@ -106,10 +126,29 @@ class Layer:
 
 
 def walk(spec: VGGSpec) -> Iterator[Layer]:
-    """Every layer from the mean subtraction to the softmax, in order of computation."""
-    size, channels = spec.input_size, CHANNELS
+    """Every layer from the mean subtraction to the probabilities, in order of computation."""
+    features: tuple[int, ...] = spec.image_shape
+    yield Layer(MEAN_SUBTRACTION_NAME, LayerKind.MEAN_SUBTRACTION, features)
+    for layer in _convolutional(spec):
+        features = layer.output_shape
+        yield layer
+    name, kind = IN_FRONT_OF_HEAD[spec.pooling]
+    units = prod(features) if kind is LayerKind.FLATTEN else features[-1]
+    yield Layer(name, kind, (units,))
+    for number, hidden in enumerate(spec.hidden, start=1):
+        kernel_shape = (units, hidden.units)
+        yield _weighted(f"fc{number}", LayerKind.FULLY_CONNECTED, kernel_shape, relu=hidden.relu)
+        units = hidden.units
+    kernel_shape = (units, spec.classes)
+    yield _weighted(LOGITS_NAME, LayerKind.FULLY_CONNECTED, kernel_shape, relu=False)
+    yield Layer(OUTPUT_NAME, AT_THE_END[spec.head_activation], (spec.classes,))
+
+
+def _convolutional(spec: VGGSpec) -> Iterator[Layer]:
+    """The blocks of convolutions and what pools them."""
+    height, width = spec.input_size
+    channels = CHANNELS
     field, jump = 1, 1  # receptive field, and input pixels between neighbouring outputs
-    yield Layer(MEAN_SUBTRACTION_NAME, LayerKind.MEAN_SUBTRACTION, (size, size, channels))
     for block_number, block in enumerate(spec.blocks, start=1):
         for number, convolution in enumerate(block, start=1):
             field += (convolution.kernel_size - 1) * jump
@@ -117,28 +156,23 @@ def walk(spec: VGGSpec) -> Iterator[Layer]:
                 f"block{block_number}_conv{number}",
                 LayerKind.CONVOLUTION,
                 (convolution.kernel_size, convolution.kernel_size, channels, convolution.filters),
-                (size, size),
+                (height, width),
                 field,
             )
             channels = convolution.filters
+        if block_number == len(spec.blocks) and not spec.last_pooling:
+            return
         field += (POOL_SIZE - 1) * jump
         jump *= POOL_SIZE
-        size //= POOL_SIZE
+        height, width = height // POOL_SIZE, width // POOL_SIZE
         yield Layer(
             f"block{block_number}_pool",
             LayerKind.MAX_POOLING,
-            (size, size, channels),
+            (height, width, channels),
             kernel_size=POOL_SIZE,
             stride=POOL_SIZE,
             receptive_field=field,
         )
-    units = size * size * channels
-    yield Layer("flatten", LayerKind.FLATTEN, (units,))
-    outputs = {"fc1": spec.fc_units, "fc2": spec.fc_units, LOGITS_NAME: spec.classes}
-    for name, outs in outputs.items():
-        yield _weighted(name, LayerKind.FULLY_CONNECTED, (units, outs), relu=name != LOGITS_NAME)
-        units = outs
-    yield Layer(OUTPUT_NAME, LayerKind.SOFTMAX, (spec.classes,))
 
 
 def _weighted(

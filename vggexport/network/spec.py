@@ -1,4 +1,4 @@
-"""The network as data: a column of table 1 of the paper, and its free sizes.
+"""The network as data: blocks of convolutions, the paper's or one's own, and what is around them.
 
 Source: K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
 Recognition", arXiv 1409.1556. What follows from it, layer by layer, is in
@@ -7,13 +7,14 @@ Recognition", arXiv 1409.1556. What follows from it, layer by layer, is in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 from vggexport.errors import InputError
-from vggexport.network.layers import POOL_SIZE, Layer, LayerKind, TensorSpec, walk
+from vggexport.network.head import FullyConnected, HeadActivation, Pooling, fully_connected
+from vggexport.network.layers import CHANNELS, POOL_SIZE, Layer, LayerKind, TensorSpec, walk
 from vggexport.network.table import TABLE_1, Convolution, parse_blocks
 
 MEAN_RGB = (123.68, 116.779, 103.939)
@@ -21,22 +22,25 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 
 DEFAULT_CONFIGURATION = "D"
 DEFAULT_CLASSES = 1000
-DEFAULT_FC_UNITS = 4096
-DEFAULT_INPUT_SIZE = 224
+DEFAULT_FC_UNITS = (4096, 4096)
+DEFAULT_INPUT_SIZE = (224, 224)
 
 
 @dataclass(frozen=True)
 class VGGSpec:
-    """One network: a column of table 1 with its three free sizes.
+    """One network: the paper's, or one of its kind.
 
     Attributes:
         configuration: "A" to "E", or any other name for blocks of one's own.
-        blocks: The convolutions, block by block; a 2x2 max pooling ends each block.
+        blocks: The convolutions, block by block; a ReLU follows each, a 2x2 max pooling each block.
         classes: Outputs of the last layer.
-        fc_units: Outputs of each of the two hidden fully connected layers.
-        input_size: Side of the square input in pixels.
+        hidden: The fully connected layers in front of it.
+        input_size: Height and width of the input in pixels.
         mean_rgb: What the first layer subtracts. The paper's mean but for weights that were trained
             with another, which no rewriting of kernels can replace: padding comes after it.
+        last_pooling: Whether a pooling follows the last block, too.
+        pooling: What the head makes of the features.
+        head_activation: What it ends in.
 
     Raises:
         InputError: A size is out of range.
@@ -45,21 +49,28 @@ class VGGSpec:
     configuration: str
     blocks: tuple[tuple[Convolution, ...], ...]
     classes: int = DEFAULT_CLASSES
-    fc_units: int = DEFAULT_FC_UNITS
-    input_size: int = DEFAULT_INPUT_SIZE
+    hidden: tuple[FullyConnected, ...] = fully_connected(*DEFAULT_FC_UNITS)
+    input_size: tuple[int, int] = DEFAULT_INPUT_SIZE
     mean_rgb: tuple[float, float, float] = MEAN_RGB
+    last_pooling: bool = True
+    pooling: Pooling = Pooling.FLATTEN
+    head_activation: HeadActivation = HeadActivation.SOFTMAX
 
     def __post_init__(self) -> None:
-        smallest = POOL_SIZE ** len(self.blocks)
-        if self.input_size < smallest:
+        poolings = len(self.blocks) - (not self.last_pooling)
+        smallest = POOL_SIZE**poolings
+        if min(self.input_size) < smallest:
             raise InputError(
-                f"input size {self.input_size} is too small: {len(self.blocks)} poolings need at "
-                f"least {smallest} pixels"
+                f"input size {size_text(self.input_size)} is too small: {poolings} poolings need "
+                f"at least {smallest} pixels"
             )
-        if self.classes < 2:
-            raise InputError(f"{self.classes} classes: a softmax needs at least 2")
-        if self.fc_units < 1:
-            raise InputError(f"{self.fc_units} fully connected units: at least 1 is needed")
+        if self.classes < (least := self.head_activation.least_outputs):
+            raise InputError(
+                f"{self.classes} classes: a {self.head_activation} needs at least {least}"
+            )
+        for units in self.fc_units:
+            if units < 1:
+                raise InputError(f"{units} fully connected units: at least 1 is needed")
 
     @classmethod
     def named(
@@ -67,8 +78,10 @@ class VGGSpec:
         configuration: str = DEFAULT_CONFIGURATION,
         *,
         classes: int = DEFAULT_CLASSES,
-        fc_units: int = DEFAULT_FC_UNITS,
-        input_size: int = DEFAULT_INPUT_SIZE,
+        fc_units: Sequence[int] = DEFAULT_FC_UNITS,
+        input_size: tuple[int, int] = DEFAULT_INPUT_SIZE,
+        pooling: Pooling = Pooling.FLATTEN,
+        head_activation: HeadActivation = HeadActivation.SOFTMAX,
     ) -> Self:
         """A column of table 1.
 
@@ -80,8 +93,25 @@ class VGGSpec:
                 f"configuration {configuration!r} is not in table 1: choose from "
                 f"{', '.join(TABLE_1)}"
             )
-        blocks = parse_blocks(TABLE_1[configuration])
-        return cls(configuration, blocks, classes, fc_units, input_size)
+        return cls(
+            configuration,
+            parse_blocks(TABLE_1[configuration]),
+            classes,
+            fully_connected(*fc_units),
+            input_size,
+            pooling=pooling,
+            head_activation=head_activation,
+        )
+
+    @property
+    def fc_units(self) -> tuple[int, ...]:
+        """Outputs of each hidden fully connected layer."""
+        return tuple(hidden.units for hidden in self.hidden)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of one input, HWC."""
+        return (*self.input_size, CHANNELS)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -116,6 +146,11 @@ class VGGSpec:
         """
         return {layer.name: layer for layer in self.layers}[name]
 
+    def scaled_by(self, layer: Layer) -> str:
+        """Name of the layer whose range a layer's input has: the last in front that computes."""
+        before = self.layers[: self.layers.index(layer)]
+        return next(one.name for one in reversed(before) if not one.kind.keeps_values)
+
     def flattened_in_front_of(self, layer: Layer) -> tuple[int, ...] | None:
         """Shape, HWC, of what is flattened to a layer's input; None for all other layers."""
         *_, features, flatten = (None, None, *self.layers[: self.layers.index(layer)])
@@ -124,19 +159,28 @@ class VGGSpec:
         return features.output_shape
 
     def to_json(self) -> dict[str, Any]:
-        """What an artifact records of the network; :meth:`from_json` reads it."""
+        """What an artifact records of the network; :meth:`from_json` reads it.
+
+        Two equal hidden layers are one number, a square is its side, as in version 0.1.0, which had
+        nothing else.
+        """
+        units, (height, width) = self.fc_units, self.input_size
         return {
             "configuration": self.configuration,
             "blocks": [[str(convolution) for convolution in block] for block in self.blocks],
             "classes": self.classes,
-            "fc_units": self.fc_units,
-            "input_size": self.input_size,
+            "fc_units": units[0] if units and units == units[:1] * 2 else list(units),
+            "input_size": height if height == width else [height, width],
             "mean_rgb": list(self.mean_rgb),
+            "hidden_relu": [hidden.relu for hidden in self.hidden],
+            "last_pooling": self.last_pooling,
+            "pooling": self.pooling.value,
+            "head_activation": self.head_activation.value,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The network that :meth:`to_json` recorded.
+        """The network that :meth:`to_json`, or that of version 0.1.0, recorded.
 
         Raises:
             InputError: A key is missing or a value is of the wrong kind.
@@ -146,13 +190,30 @@ class VGGSpec:
                 tuple(Convolution.parse(text) for text in block) for block in data["blocks"]
             )
             red, green, blue = map(float, data["mean_rgb"])
+            height, width = _twice(data["input_size"])
+            units = _twice(data["fc_units"])
+            relus = data.get("hidden_relu", [True] * len(units))
             return cls(
                 str(data["configuration"]),
                 blocks,
                 int(data["classes"]),
-                int(data["fc_units"]),
-                int(data["input_size"]),
+                tuple(FullyConnected(*pair) for pair in zip(units, map(bool, relus), strict=True)),
+                (height, width),
                 (red, green, blue),
+                bool(data.get("last_pooling", True)),
+                Pooling(data.get("pooling", Pooling.FLATTEN)),
+                HeadActivation(data.get("head_activation", HeadActivation.SOFTMAX)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"network description is not readable: {error!r}") from error
+
+
+def size_text(size: tuple[int, int]) -> str:
+    """Height and width as ``--input-size`` takes them: "224" or "96x160"."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def _twice(value: Any) -> tuple[int, ...]:
+    """A list's numbers, or a number two times."""
+    return tuple(map(int, value)) if isinstance(value, list) else (int(value), int(value))

@@ -49,7 +49,7 @@ class ImagePlan:
 
     Args:
         options: Which images.
-        size: Side of the network's input.
+        size: Of the network's input.
         calibrated: Images to take ranges from; 0 for none.
         checked: Images to check on, at most.
 
@@ -58,7 +58,7 @@ class ImagePlan:
     """
 
     def __init__(
-        self, options: CalibrationOptions, size: int, *, calibrated: int, checked: int
+        self, options: CalibrationOptions, size: calibration.Size, *, calibrated: int, checked: int
     ) -> None:
         self.calibrated = calibrated
         self.checked = checked
@@ -75,11 +75,11 @@ class ImagePlan:
         self._stream = self._deliver()
 
     def calibration_images(self) -> Iterator[NDArray[np.uint8]]:
-        """The images for calibration, uint8 (size, size, 3), once."""
+        """The images for calibration, uint8 (height, width, 3), once."""
         return islice(self._stream, self.calibrated)
 
     def check_images(self) -> NDArray[np.uint8]:
-        """The images for checks, uint8 (images, size, size, 3), after those for calibration."""
+        """The images for checks, uint8 (images, height, width, 3), after those for calibration."""
         for _ in self._stream:
             pass
         return np.stack(self._checks)

@@ -17,12 +17,12 @@ INTEGER_DTYPES = frozenset({"int8", "uint8", "int4", "uint4"})
 FLOAT_BY_DESIGN = frozenset({
     # ONNX
     *("Sub", "Cast", "Transpose", "Flatten", "QuantizeLinear", "DequantizeLinear"),
-    *("Relu", "Softmax"),
+    *("Relu", "Sigmoid", "Softmax"),
     # TFLite
-    *("SUB", "CAST", "RESHAPE", "QUANTIZE", "DEQUANTIZE", "SOFTMAX"),
+    *("SUB", "CAST", "RESHAPE", "QUANTIZE", "DEQUANTIZE", "LOGISTIC", "SOFTMAX"),
 })  # fmt: skip
 """Operators that an int8 network keeps in float: the mean subtraction in front of the first
-quantization, what moves, converts or clips values, and the softmax on float logits. A ReLU that
+quantization, what moves, converts or clips values, and the end on float logits. A ReLU that
 could not be part of an integer layer stands behind an island with weights."""
 
 BLOCKWISE_DTYPES = frozenset({"int4", "uint4"})

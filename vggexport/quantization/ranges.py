@@ -24,12 +24,12 @@ PIXEL_MAX = 255.0
 
 
 def observed_layers(spec: VGGSpec) -> tuple[str, ...]:
-    """Names of the layers whose output needs a range: the ones with weights.
+    """Names of the layers whose output needs a range: those that compute, up to the logits.
 
-    Pooling and flattening carry the range of their input, and the range of the mean subtraction is
-    known. The range of the logits serves files without any float operator alone.
+    Others carry the range of their input, and the range of the mean subtraction is known. The range
+    of the logits serves files without any float operator alone.
     """
-    return tuple(layer.name for layer in spec.weighted_layers)
+    return tuple(layer.name for layer in spec.layers[1:-1] if not layer.kind.keeps_values)
 
 
 def input_range(spec: VGGSpec) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from inspect import cleandoc
 from types import NoneType
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
+from vggexport.network.head import HeadActivation, Pooling
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import NULL, SPREAD, Key, keys_of, kind_of, not_none
 from vggexport.system.registry import load
@@ -48,6 +49,10 @@ _BY_HAND: Mapping[Any, Mapping[str, Any]] = {
             "classes": {"type": "integer"},
             "fc_units": _SIZE,
             "input_size": _SIZE,
+            "hidden_relu": {"type": "array", "items": {"type": "boolean"}},
+            "last_pooling": {"type": "boolean"},
+            "pooling": {"enum": [*Pooling]},
+            "head_activation": {"enum": [*HeadActivation]},
         },
         "required": ["configuration", "blocks", "classes", "fc_units", "input_size"],
         "additionalProperties": True,

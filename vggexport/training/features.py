@@ -47,8 +47,9 @@ class Frozen:
     @cached_property
     def digest(self) -> str:
         """Of everything that their output depends on but the image: hexadecimal."""
-        described = [FORMAT, self.spec.to_json()["blocks"], self.spec.mean_rgb, self.layer]
-        digest = hashlib.sha256(json.dumps([*described, self.spec.input_size]).encode())
+        told = self.spec.to_json()
+        described = [FORMAT, told["blocks"], told["mean_rgb"], self.layer, told["input_size"]]
+        digest = hashlib.sha256(json.dumps(described).encode())
         for name, array in sorted(self.weights.items()):
             digest.update(name.encode())
             digest.update(array.data)

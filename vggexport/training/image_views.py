@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.augmentation import random_crop
-from calibration.preprocessing import decode_bytes, prepare, read_bytes
+from calibration.preprocessing import decode_bytes, height_and_width, prepare, read_bytes
 from calibration.seeding import generator
 from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
 
@@ -50,7 +50,7 @@ class Views:
         return self.pixels_of(self.bytes_of(index), view, label=self.source.paths[index])
 
     def pixels_of(self, data: bytes, view: int, *, label: str) -> NDArray[np.uint8]:
-        """The same of a file's content: (size, size, 3), uint8 RGB."""
+        """The same of a file's content: (height, width, 3), uint8 RGB."""
         image, size = decode_bytes(data, label=label), self.source.size
         if view == CENTRE:
             return prepare(image, size)
@@ -65,4 +65,4 @@ class Views:
 
     def _scaled(self, side: int) -> int:
         """A short side in proportion to crops of another size than the paper's."""
-        return round(side * self.source.size / REFERENCE_SIZE)
+        return round(side * max(height_and_width(self.source.size)) / REFERENCE_SIZE)

@@ -53,7 +53,7 @@ class Description(JsonValue):
         """What is asked for and the file agree on: its own network, unless another is asked for."""
         if isinstance(request, VGGSpec):
             return replace(request, mean_rgb=self.spec.mean_rgb)
-        sizes = ("classes", "fc_units", "input_size")
+        sizes = ("classes", "fc_units", "input_size", "pooling", "head_activation")
         agrees = all(getattr(request, size) in {None, getattr(self.spec, size)} for size in sizes)
         if agrees and request.configuration == self.spec.configuration:
             return self.spec

@@ -71,7 +71,7 @@ def fit(
         WeightsError: The file's shapes say other sizes than ``request``.
         InputError: ``request`` is no network.
     """
-    named = request if isinstance(request, VGGSpec) else VGGSpec.named(request.configuration)
+    named = request if isinstance(request, VGGSpec) else request.with_defaults()
     archive = _name_by_order(archive, named)
     names = layout.names(named)
     found = {native: archive[stored] for native, stored in names.items() if stored in archive}

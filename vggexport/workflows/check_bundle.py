@@ -26,6 +26,7 @@ from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
 from vggexport.bundles.tolerances import CPU, tolerance_on
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.metrics.parity import compare
+from vggexport.network.spec import size_text
 from vggexport.results.bundle import AnswerCheck, BundleCheckReport, Integrity, PreprocessingCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.system.options import takes
@@ -93,9 +94,9 @@ def check_bundle(
     with steps.step("preprocessing"), temporary_folder() as folder:
         preprocessing = _check_preprocessing(checked, golden, described, folder)
     with steps.step("run"), temporary_folder() as folder:
-        size = (spec.input_size, spec.input_size)
+        height, width = spec.input_size
         places = [unpack(checked, image.file, folder) for image in golden.images]
-        images = np.stack([read_png(place, size=size) for place in places])
+        images = np.stack([read_png(place, size=(width, height)) for place in places])
         checks = tuple(
             _check(checked, bundled, golden, images, threads=options.threads)
             for bundled in steps.track(chosen, len(chosen))
@@ -108,12 +109,12 @@ def check_bundle(
     )
 
 
-def _described_preprocessing(files: BundleFiles, size: int) -> Preprocessing:
+def _described_preprocessing(files: BundleFiles, size: tuple[int, int]) -> Preprocessing:
     described = Preprocessing.from_json(read_object(files, PREPROCESSING))
-    if described.size != size:
+    if (described.size, described.size) != size:
         raise ArtifactError(
             f"{files.path}: its preprocessing is for images of {described.size} pixels, its models "
-            f"take {size}: get it anew"
+            f"take {size_text(size)}: get it anew"
         )
     return described
 

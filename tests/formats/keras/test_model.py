@@ -15,6 +15,7 @@ from vggexport.formats.keras.model import (
     build_model,
     tensor_from,
 )
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
@@ -78,7 +79,13 @@ def test_probabilities_are_neither_saturated_nor_flat(tiny, tiny_weights, numpy_
 
 
 def test_an_odd_feature_map_loses_its_last_row(make_weights, numpy_network):
-    spec = VGGSpec("odd", parse_blocks("conv3-3 | conv5-4"), classes=3, fc_units=4, input_size=11)
+    spec = VGGSpec(
+        "odd",
+        parse_blocks("conv3-3 | conv5-4"),
+        classes=3,
+        hidden=fully_connected(4, 4),
+        input_size=(11, 11),
+    )
     weights = make_weights(spec)
     images = np.random.default_rng(3).integers(0, 256, (2, 11, 11, 3), dtype=np.uint8)
     expected = numpy_network(spec, weights, images)["probabilities"]
@@ -87,7 +94,9 @@ def test_an_odd_feature_map_loses_its_last_row(make_weights, numpy_network):
 
 
 def test_weight_decay_is_in_the_losses_of_every_kernel_and_of_no_bias(make_weights):
-    spec = VGGSpec("d", parse_blocks(NARROW_D), classes=3, fc_units=5, input_size=32)
+    spec = VGGSpec(
+        "d", parse_blocks(NARROW_D), classes=3, hidden=fully_connected(5, 5), input_size=(32, 32)
+    )
     weights = make_weights(spec)
     kernels = [array for name, array in weights.items() if name.endswith("/kernel")]
     expected = [5e-4 * np.sum(kernel.astype(np.float64) ** 2) for kernel in kernels]
@@ -136,7 +145,9 @@ def test_without_weights_kernels_are_random_and_biases_zero(tiny):
 
 
 def test_the_architecture_has_every_variable_and_no_value():
-    spec = VGGSpec("d", parse_blocks(NARROW_D), classes=3, fc_units=5, input_size=32)
+    spec = VGGSpec(
+        "d", parse_blocks(NARROW_D), classes=3, hidden=fully_connected(5, 5), input_size=(32, 32)
+    )
     variables = build_architecture(spec).trainable_variables
     assert [v.path for v in variables] == list(spec.tensors)
     assert [tuple(v.shape) for v in variables] == [t.shape for t in spec.tensors.values()]

@@ -8,6 +8,7 @@ import pytest
 
 from vggexport.errors import ArtifactError
 from vggexport.formats.keras.runner import KerasRunner
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
@@ -137,8 +138,8 @@ def test_other_kernels_an_odd_map_and_another_mean(make_weights, numpy_network):
         "odd",
         parse_blocks("conv5-3 | conv1-4 conv3-5"),
         classes=3,
-        fc_units=4,
-        input_size=7,
+        hidden=fully_connected(4, 4),
+        input_size=(7, 7),
         mean_rgb=(90.0, 120.5, 150.25),
     )
     weights = make_weights(spec)
@@ -155,10 +156,11 @@ def test_threads_are_the_processs_and_cannot_change_in_it():
 import numpy as np, tensorflow as tf
 from vggexport.errors import InputError
 from vggexport.formats.keras.runner import KerasRunner
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
-spec = VGGSpec("tiny", parse_blocks("conv3-2"), classes=2, fc_units=2, input_size=4)
+spec = VGGSpec("tiny", parse_blocks("conv3-2"), 2, fully_connected(2, 2), (4, 4))
 weights = {name: np.zeros(t.shape, np.float32) for name, t in spec.tensors.items()}
 images = np.zeros((1, 4, 4, 3), np.uint8)
 for threads in (1, 1, 0):

@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 
 from vggexport.formats.onnx import architecture
 from vggexport.formats.onnx.architecture import UnexpectedGraphError, trace
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
@@ -127,9 +128,21 @@ def test_another_mean_is_refused(tiny, graph, mean):
 @pytest.mark.parametrize(
     "other",
     [
-        VGGSpec("more", parse_blocks("conv3-4 conv1-6 conv3-8 | conv3-8"), 5, 16, 16),
-        VGGSpec("fewer", parse_blocks("conv3-4 | conv3-8"), 5, 16, 16),
-        VGGSpec("pooled", parse_blocks("conv3-4 | conv1-6 | conv3-8"), 5, 16, 16),
+        VGGSpec(
+            "more",
+            parse_blocks("conv3-4 conv1-6 conv3-8 | conv3-8"),
+            5,
+            fully_connected(16, 16),
+            (16, 16),
+        ),
+        VGGSpec("fewer", parse_blocks("conv3-4 | conv3-8"), 5, fully_connected(16, 16), (16, 16)),
+        VGGSpec(
+            "pooled",
+            parse_blocks("conv3-4 | conv1-6 | conv3-8"),
+            5,
+            fully_connected(16, 16),
+            (16, 16),
+        ),
     ],
     ids=lambda spec: spec.configuration,
 )
@@ -163,6 +176,6 @@ def test_weights_are_inputs_in_onnx_layout_and_no_constants(tiny):
 
 def test_the_architecture_of_a_network_of_megabytes_is_kilobytes():
     """Every weight a symbol: nothing of 15 million values is in it."""
-    spec = VGGSpec.named("D", fc_units=256, input_size=32)
+    spec = VGGSpec.named("D", fc_units=(256, 256), input_size=(32, 32))
     assert spec.parameters > 15_000_000
     assert trace(spec).ByteSize() < 20_000

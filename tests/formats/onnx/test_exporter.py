@@ -16,6 +16,7 @@ from vggexport.formats.keras.model import build_model
 from vggexport.formats.onnx import file_writer
 from vggexport.formats.onnx.file_writer import BindingError
 from vggexport.formats.registry import load_exporter
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
@@ -188,7 +189,11 @@ def test_all_table_1_features_and_odd_sizes_survive(
 ):
     """5x5 and 1x1 kernels, an odd feature map, and a last map of 1x1."""
     spec = VGGSpec(
-        "odd", parse_blocks("conv5-3 | conv1-4 conv3-5"), classes=3, fc_units=4, input_size=7
+        "odd",
+        parse_blocks("conv5-3 | conv1-4 conv3-5"),
+        classes=3,
+        hidden=fully_connected(4, 4),
+        input_size=(7, 7),
     )
     weights = make_weights(spec)
     request = make_request()

@@ -26,6 +26,7 @@ from vggexport.formats.onnx.tapped_copy import READINGS
 from vggexport.formats.registry import load_exporter
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.placement import CPU_PROVIDER
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -71,7 +72,7 @@ def test_activations_come_in_the_order_asked_for_and_from_any_iterable(runner, i
     backwards = [*TAPS[::-1], "probabilities"]
     found = runner.activations(images, iter(backwards))
     assert list(found) == backwards
-    assert found["fc1"].shape == (6, tiny.fc_units)
+    assert found["fc1"].shape == (6, tiny.fc_units[0])
     assert found["block1_pool"].shape == (6, 8, 8, 6)
     np.testing.assert_array_equal(found["probabilities"], runner.predict(images))
 
@@ -504,7 +505,7 @@ def test_a_flattening_of_one_position_and_odd_maps(
     make_request, make_weights, numpy_network, tmp_path
 ):
     blocks = parse_blocks("conv5-3 | conv1-4 conv3-5")
-    spec = VGGSpec("odd", blocks, classes=3, fc_units=4, input_size=7)
+    spec = VGGSpec("odd", blocks, classes=3, hidden=fully_connected(4, 4), input_size=(7, 7))
     request, weights, path = make_request(), make_weights(spec), tmp_path / "odd.onnx"
     load_exporter("onnx").export(
         replace(request, artifact=replace(request.artifact, spec=spec), weights=weights), path
@@ -593,7 +594,7 @@ def test_a_graph_without_a_layer_does_not_let_it_be_read_and_still_predicts(
         with pytest.raises(ArtifactError, match=r"edited\.onnx does not let fc1 be read") as raised:
             runner.activations(images, ["fc1"])
         np.testing.assert_array_equal(runner.predict(images), expected)
-        assert runner.activations(images, ["fc2"])["fc2"].shape == (6, tiny.fc_units)
+        assert runner.activations(images, ["fc2"])["fc2"].shape == (6, tiny.fc_units[0])
     assert "\n" not in str(raised.value)
     assert list(temporary.iterdir()) == []
     assert capfd.readouterr() == ("", "")

@@ -235,7 +235,7 @@ def test_options_say_padding_strides_and_activation(export, variant):
 
 
 def test_an_odd_feature_map_loses_its_last_row(tiny, make_request):
-    artifact = replace(make_request().artifact, spec=replace(tiny, input_size=17))
+    artifact = replace(make_request().artifact, spec=replace(tiny, input_size=(17, 17)))
     graph = build_graph(artifact, {})
     assert graph.tensors["block1_pool"].shape == (8, 8, 6)
     assert graph.tensors["block2_pool"].shape == (4, 4, 8)

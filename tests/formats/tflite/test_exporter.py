@@ -17,6 +17,7 @@ from vggexport.formats.tflite.bound_weights import bind
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.file_writer import write_model
 from vggexport.metrics.parity import centred_logits, sqnr_db
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import quantize_blocks
 
@@ -217,7 +218,7 @@ def test_a_file_has_the_bytes_of_its_weights_and_some_kilobytes(
     bytes_a_fc_weight,
 ):  # fmt: skip
     request = make_request("float32", format="tflite")
-    spec = replace(tiny, fc_units=640)
+    spec = replace(tiny, hidden=fully_connected(640, 640))
     needs_ranges = precision in {"int8", "int8-w4"}
     request = replace(
         make_request(precision, format="tflite"), weights=make_weights(spec),
@@ -343,7 +344,10 @@ def test_int4_of_layers_that_do_not_divide_into_blocks_is_refused(
     exporter, make_request, tiny, tmp_path
 ):
     request = make_request("int8-w4", format="tflite")
-    request = replace(request, artifact=replace(request.artifact, spec=replace(tiny, fc_units=60)))
+    request = replace(
+        request,
+        artifact=replace(request.artifact, spec=replace(tiny, hidden=fully_connected(60, 60))),
+    )
     with pytest.raises(InputError, match="fc2 has 60: choose other fc_units"):
         exporter.export(request, path := tmp_path / "m.tflite")
     assert not path.exists()
@@ -354,7 +358,7 @@ def test_a_network_of_more_than_two_gibibytes_is_refused_before_a_weight_is_read
 ):
     """VGG-D with 16384 units: 2.8 GB of float32, none of which is made here."""
     request = make_request(format="tflite")
-    artifact = replace(request.artifact, spec=VGGSpec.named("D", fc_units=16384))
+    artifact = replace(request.artifact, spec=VGGSpec.named("D", fc_units=(16384, 16384)))
     with pytest.raises(OutputError, match=r"would have 2,8\d\d,\d\d\d,\d\d\d bytes"):
         exporter.export(replace(request, artifact=artifact, weights={}), tmp_path / "m.tflite")
     assert (tmp_path / "m.tflite").stat().st_size == 0

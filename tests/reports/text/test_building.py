@@ -9,6 +9,7 @@ from rich.console import Console
 from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -23,7 +24,13 @@ from vggexport.results.build import (
     TensorDescription,
 )
 
-TINY = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+TINY = VGGSpec(
+    "tiny",
+    parse_blocks("conv3-4 | conv1-8"),
+    classes=5,
+    hidden=fully_connected(16, 16),
+    input_size=(8, 8),
+)
 CALIBRATION = CalibrationRecord("photos", 128, "mse", "0123456789abcdef" * 4)
 ARTIFACT = Artifact(
     "out/[x].onnx",

@@ -39,7 +39,7 @@ def build(spec: VGGSpec, *, named: bool = True) -> keras.Model:
     def name(text: str) -> str | None:
         return text if named else None
 
-    x = inputs = keras.Input((spec.input_size, spec.input_size, 3))
+    x = inputs = keras.Input(spec.image_shape)
     for number, block in enumerate(spec.blocks, start=1):
         for index, convolution in enumerate(block, start=1):
             x = keras.layers.Conv2D(
@@ -53,7 +53,7 @@ def build(spec: VGGSpec, *, named: bool = True) -> keras.Model:
         x = keras.layers.MaxPooling2D()(x)
     x = keras.layers.Flatten()(x)
     for layer in ("fc1", "fc2"):
-        x = keras.layers.Dense(spec.fc_units, activation="relu", name=name(layer))(x)
+        x = keras.layers.Dense(spec.fc_units[0], activation="relu", name=name(layer))(x)
         x = keras.layers.Dropout(0.5)(x)
     x = keras.layers.Dense(spec.classes, activation="softmax", name=name("predictions"))(x)
     return keras.Model(inputs, x)
@@ -84,7 +84,7 @@ def test_keras_vgg16_gives_its_own_probabilities(published, tmp_path, native_log
     expected = published(prepared).numpy()
 
     weights = open_weights(str(path), SpecRequest())
-    assert weights.spec == VGGSpec.named("D", classes=10, input_size=32)
+    assert weights.spec == VGGSpec.named("D", classes=10, input_size=(32, 32))
     assert weights.layout == "keras"
     assert weights.mean_rgb == MEAN_RGB
     actual = softmax(native_logits(weights, weights.spec, weights.mean_rgb, photos))
@@ -128,7 +128,7 @@ def test_a_model_inside_a_model(tmp_path, tiny, ending):
 
 def test_more_than_ten_unnamed_layers_keep_their_order(tmp_path):
     """As text, conv2d_10 would come before conv2d_2."""
-    spec = VGGSpec.named("D", classes=3, fc_units=2, input_size=32)
+    spec = VGGSpec.named("D", classes=3, fc_units=(2, 2), input_size=(32, 32))
     path = tmp_path / "order.weights.h5"
     with h5py.File(path, "w") as file:
         for kind, layers in (("conv2d", spec.weighted_layers[:13]), ("dense", "abc")):

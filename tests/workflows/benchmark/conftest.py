@@ -10,6 +10,7 @@ from vggexport.errors import Unavailable
 from vggexport.metrics.latency import Measurement
 from vggexport.metrics.placement import PlacedNode, place
 from vggexport.metrics.timing import Scenario, Turn
+from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -19,7 +20,13 @@ from vggexport.workflows.benchmark import cells
 from vggexport.workflows.benchmark.measured_model import Cost, Loaded
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-SPEC = VGGSpec("tiny", parse_blocks("conv3-4 | conv1-8"), classes=5, fc_units=16, input_size=8)
+SPEC = VGGSpec(
+    "tiny",
+    parse_blocks("conv3-4 | conv1-8"),
+    classes=5,
+    hidden=fully_connected(16, 16),
+    input_size=(8, 8),
+)
 MS = 10**6
 
 

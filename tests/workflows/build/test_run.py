@@ -12,6 +12,7 @@ from vggexport.artifact import files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import read_labels
 from vggexport.precision import Precision
@@ -128,7 +129,8 @@ def test_what_there_is_not_is_refused_before_any_work(network, workplace, file, 
 
 @pytest.mark.parametrize("file_format", ["onnx", "tflite"])
 def test_layers_that_do_not_divide_into_blocks_are_refused_before_calibration(network, file_format):
-    odd = dataclasses.replace(network, request=dataclasses.replace(network.request, fc_units=17))
+    request = dataclasses.replace(network.request, hidden=fully_connected(17, 17))
+    odd = dataclasses.replace(network, request=request)
     progress = Recorded()
     file = FileOptions(file_format, precision=Precision.INT8_W4)
     with pytest.raises(InputError, match="fc2 has 17: choose other fc_units"):
@@ -295,7 +297,7 @@ def test_summarize():
     assert (report.spec.configuration, report.spec.classes, report.spec.input_size) == (
         "A",
         10,
-        224,
+        (224, 224),
     )
     with pytest.raises(InputError, match="'Z'"):
         vggexport.summarize(SpecRequest("Z"))

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import vggexport
 from vggexport.errors import ArtifactError
+from vggexport.network.head import fully_connected
 from vggexport.reports import text
 from vggexport.reports.markdown.difference import difference
 from vggexport.workflows.bundle.options import BundleOptions
@@ -159,7 +160,7 @@ def test_other_networks_have_no_weights_to_compare(
     from vggexport.formats.exporter import ExportRequest
     from vggexport.formats.registry import load_exporter
 
-    other = replace(tiny, fc_units=32)
+    other = replace(tiny, hidden=fully_connected(32, 32))
     artifact = replace(make_request("float32").artifact, spec=other)
     path = tmp_path / "other.onnx"
     load_exporter("onnx").export(ExportRequest(artifact, make_weights(other)), path)

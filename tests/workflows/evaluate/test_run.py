@@ -11,6 +11,7 @@ import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.accuracy import Verdict
+from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.workflows.build.options import BuildOptions, FileOptions
@@ -197,7 +198,9 @@ def test_without_labels_folders_stand_for_classes(network, labelled, files):
 
 
 def test_other_classes_are_refused_and_another_architecture_is_not(named, files, labelled):
-    wider = dataclasses.replace(named, request=dataclasses.replace(named.request, fc_units=32))
+    wider = dataclasses.replace(
+        named, request=dataclasses.replace(named.request, hidden=fully_connected(32, 32))
+    )
     vggexport.build(wider, CalibrationOptions(), FileOptions("onnx", Path("32.onnx")), UNCHECKED)
     assert evaluated(files[0], "32.onnx", data=labelled).images == 30
     six = dataclasses.replace(

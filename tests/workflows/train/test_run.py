@@ -117,7 +117,7 @@ def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
 def test_a_checkpoint_of_another_training_is_refused(trained, begin):
     with pytest.raises(KeyboardInterrupt):
         trained(Interrupting(1))
-    wider = dataclasses.replace(begin.request, input_size=18)  # the poolings drop the odd row
+    wider = dataclasses.replace(begin.request, input_size=(18, 18))  # the poolings drop the odd row
     with pytest.raises(InputError, match=r"network input_size was 16 there and is 18 now"):
         trained(resume=True, network=dataclasses.replace(begin, request=wider))
     with pytest.raises(InputError, match=r"training images was .* there and is"):

@@ -14,6 +14,7 @@ from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.parity import compare
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.weights import open_weights
@@ -266,7 +267,9 @@ def test_what_a_golden_file_brings_is_not_given_again(options, said):
 @pytest.mark.usefixtures("files")
 def test_a_golden_file_of_another_network_is_refused(network):
     verified(*FILES[:2], save_golden=Path("golden.npz"))
-    other = dataclasses.replace(network, request=dataclasses.replace(network.request, fc_units=32))
+    other = dataclasses.replace(
+        network, request=dataclasses.replace(network.request, hidden=fully_connected(32, 32))
+    )
     vggexport.build(other, FEW, FileOptions("onnx", Path("other.onnx")))
     with pytest.raises(ArtifactError, match="different networks: fc_units is 64 and 32"):
         verified("other.onnx", golden=Path("golden.npz"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vggexport.artifact import Artifact
 from vggexport.bundles.layouts.interface import PlacedModel, check_format, placed
-from vggexport.network.layers import CHANNELS, INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 MAX_BATCH_SIZE = 8
 """Of models that take any number of images: from here on VGG gains nothing by larger batches."""
@@ -38,7 +38,7 @@ def place(artifact: Artifact, path: Path, folder: Path) -> PlacedModel:
 
 def model_configuration(artifact: Artifact, name: str) -> str:
     """``config.pbtxt``: with a free batch Triton batches requests, and counts it in no shape."""
-    size, fixed = artifact.spec.input_size, artifact.batch
+    fixed = artifact.batch
     batch = [] if fixed is None else [fixed]
     label_file = '\n    label_filename: "labels.txt"' if artifact.labels else ""
     batching = "dynamic_batching { }\n" if fixed is None else ""
@@ -49,7 +49,7 @@ input [
   {{
     name: "{INPUT_NAME}"
     data_type: {_TYPES[artifact.input_dtype]}
-    dims: {[*batch, size, size, CHANNELS]}
+    dims: {[*batch, *artifact.spec.image_shape]}
   }}
 ]
 output [

@@ -111,8 +111,7 @@ class GoldenFile:
         if _sha256(probabilities) != manifest["probabilities_sha256"]:
             raise ValueError("its probabilities are not those that were saved")
         images = open_npz(path)
-        size = artifact.spec.input_size
-        if images.shape != (len(known), size, size, len("RGB")):
+        if images.shape != (len(known), *artifact.spec.image_shape):
             raise ValueError(f"its images are of shape {images.shape}")
         return cls(
             path,
@@ -172,7 +171,6 @@ class GoldenWriter:
     def __init__(
         self, path: Path, artifact: Artifact, *, runtime: str, provider: str, count: int
     ) -> None:
-        size = artifact.spec.input_size
         self._manifest = {
             "schema": SCHEMA,
             "artifact": json.loads(artifact.embedded()),
@@ -186,7 +184,7 @@ class GoldenWriter:
         header = {
             "descr": npy.dtype_to_descr(np.dtype(np.uint8)),
             "fortran_order": False,
-            "shape": (count, size, size, len("RGB")),
+            "shape": (count, *artifact.spec.image_shape),
         }
         npy.write_array_header_1_0(self._images, header)
 

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from vggexport.errors import InputError, Unavailable
-from vggexport.network.layers import CHANNELS, INPUT_NAME, LOGITS_NAME, LayerKind
+from vggexport.network.layers import INPUT_NAME, LOGITS_NAME, LayerKind
 from vggexport.network.layers import Layer as LayerSpec
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
@@ -110,6 +110,14 @@ def _flatten(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
     return [keras.layers.Flatten(name=layer.name)]
 
 
+def _global_average_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.GlobalAveragePooling2D(name=layer.name)]
+
+
+def _global_max_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.GlobalMaxPooling2D(name=layer.name)]
+
+
 def _fully_connected(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
     dense = keras.layers.Dense(layer.output_shape[-1], **making.weighted(layer))
     if layer.name == LOGITS_NAME:
@@ -121,13 +129,20 @@ def _softmax(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
     return [keras.layers.Softmax(name=layer.name)]
 
 
+def _sigmoid(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
+    return [keras.layers.Activation("sigmoid", name=layer.name)]
+
+
 LAYERS: Mapping[LayerKind, Callable[[LayerSpec, _Making], list[keras.layers.Layer]]] = {
     LayerKind.MEAN_SUBTRACTION: _mean_subtraction,
     LayerKind.CONVOLUTION: _convolution,
     LayerKind.MAX_POOLING: _max_pooling,
     LayerKind.FLATTEN: _flatten,
+    LayerKind.GLOBAL_AVERAGE_POOLING: _global_average_pooling,
+    LayerKind.GLOBAL_MAX_POOLING: _global_max_pooling,
     LayerKind.FULLY_CONNECTED: _fully_connected,
     LayerKind.SOFTMAX: _softmax,
+    LayerKind.SIGMOID: _sigmoid,
 }
 """The Keras layers of one layer of the walk; their first bears its name."""
 
@@ -136,7 +151,7 @@ def _connect(
     spec: VGGSpec, recipe: Recipe = PAPER, initializer: str = "he_normal", after: str | None = None
 ) -> keras.Model:
     start_tensorflow()
-    shape: tuple[int, ...] = (spec.input_size, spec.input_size, CHANNELS)
+    shape: tuple[int, ...] = spec.image_shape
     layers = spec.layers
     if after is not None:
         place = layers.index(spec.layer(after)) + 1

@@ -20,7 +20,7 @@ from vggexport.formats.keras.model import (
     tensor_from,
 )
 from vggexport.formats.runner import Images, Prepared, Runner
-from vggexport.network.layers import CHANNELS, INPUT_NAME
+from vggexport.network.layers import INPUT_NAME
 from vggexport.network.spec import VGGSpec
 
 
@@ -88,7 +88,7 @@ class KerasRunner(Runner):
         Raises:
             ArtifactError: The images do not fit.
         """
-        shape = (self._spec.input_size, self._spec.input_size, CHANNELS)
+        shape = self._spec.image_shape
         if images.shape[1:] != shape:
             raise ArtifactError(
                 f"the Keras network does not run on images of shape {images.shape}: it takes "

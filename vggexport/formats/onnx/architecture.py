@@ -23,7 +23,6 @@ from vggexport.errors import VggExportError
 from vggexport.formats.keras.model import build_architecture
 from vggexport.formats.onnx.layer_kinds import MEAN_NAME, TracedLayer, layer_nodes, traced_operators
 from vggexport.network.layers import (
-    CHANNELS,
     INPUT_NAME,
     OUTPUT_NAME,
     Layer,
@@ -95,7 +94,7 @@ def _convert(spec: VGGSpec, opset: int) -> onnx.ModelProto:
             outputs, _ = architecture.stateless_call(list(weights), seeds, images, training=False)
         return outputs
 
-    shape = (None, spec.input_size, spec.input_size, CHANNELS)  # a fixed batch is set afterwards
+    shape = (None, *spec.image_shape)  # a fixed batch is set afterwards
     function = tf.function(network, autograph=False).get_concrete_function(
         tf.TensorSpec(shape, tf.float32, name=INPUT_NAME),
         *(tf.TensorSpec(t.shape, tf.float32, name=_symbol(t.name)) for t in spec.tensors.values()),
@@ -124,6 +123,7 @@ def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
     """
     sources = {output: node for node in graph.node for output in node.output}
     path = iter([node for node in _data_path(graph, sources) if node.op_type not in _PASSIVE])
+    input_shape: tuple[int, ...] = spec.image_shape
     for layer in spec.layers:
         expected = traced_operators(layer)
         nodes = tuple(islice(path, len(expected)))
@@ -131,7 +131,8 @@ def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
         if found != expected:
             raise UnexpectedGraphError(f"layer {layer.name}: {expected} expected, got {found}")
         _check_weights(layer, nodes, sources)
-        yield TracedLayer(layer, nodes)
+        yield TracedLayer(layer, nodes, input_shape)
+        input_shape = layer.output_shape
     if rest := [node.op_type for node in path]:
         raise UnexpectedGraphError(f"operators behind the last layer: {rest}")
 
@@ -197,7 +198,7 @@ def _value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
 
 
 def _images(spec: VGGSpec, batch: int | None) -> onnx.ValueInfoProto:
-    return _value(INPUT_NAME, (batch or DYNAMIC_BATCH, spec.input_size, spec.input_size, CHANNELS))
+    return _value(INPUT_NAME, (batch or DYNAMIC_BATCH, *spec.image_shape))
 
 
 def _weight_inputs(spec: VGGSpec) -> list[onnx.ValueInfoProto]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.formats.onnx.variants import SCALES_SUFFIX
-from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
+from vggexport.network.layers import Layer
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int4 import BLOCK_SIZE, INT4_MIN, pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_layer
@@ -34,16 +34,14 @@ def bind_int8(
     activations: Mapping[str, ActivationQuantization],
 ) -> Iterator[tuple[str, np.ndarray]]:
     """int8 kernels, int32 biases and the float32 scales of both, by name, in ONNX layout."""
-    input_name = MEAN_SUBTRACTION_NAME
     for layer in layers:
         kernel, bias = (weights[tensor.name] for tensor in layer.tensors)
-        quantized = quantize_layer(kernel, bias, activations[input_name].scale)
+        quantized = quantize_layer(kernel, bias, activations[spec.scaled_by(layer)].scale)
         del kernel  # the largest has 411 MB
         yield layer.kernel.name, onnx_layout(spec, layer, quantized.kernel)
         yield f"{layer.kernel.name}{SCALES_SUFFIX}", quantized.kernel_scales
         yield layer.bias.name, quantized.bias
         yield f"{layer.bias.name}{SCALES_SUFFIX}", quantized.bias_scales
-        input_name = layer.name
 
 
 def bind_int4_blocks(layers: Sequence[Layer], weights: Weights) -> Iterator[tuple[str, np.ndarray]]:

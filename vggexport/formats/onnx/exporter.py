@@ -76,11 +76,13 @@ def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[
         use_int8(graph, spec.layers, activations)
         return bind_int8(spec, spec.weighted_layers, request.weights, activations)
     check_divides(spec)
-    flatten = next(i for i, layer in enumerate(spec.layers) if layer.kind is LayerKind.FLATTEN)
-    use_int8(graph, spec.layers[:flatten], activations)
-    fully_connected = [layer for layer in spec.layers[flatten:] if layer.tensors]
+    fully_connected = [layer for layer in spec.weighted_layers if layer.is_matrix]
+    convolutions = [layer for layer in spec.weighted_layers if not layer.is_matrix]
+    head = spec.layers.index(fully_connected[0])
+    # What is flattened is in float already: it is transposed first.
+    features = [layer for layer in spec.layers[:head] if layer.kind is not LayerKind.FLATTEN]
+    use_int8(graph, features, activations)
     use_int4_blocks(graph, fully_connected)
-    convolutions = [layer for layer in spec.layers[:flatten] if layer.tensors]
     return chain(
         bind_int8(spec, convolutions, request.weights, activations),
         bind_int4_blocks(fully_connected, request.weights),

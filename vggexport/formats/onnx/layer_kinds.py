@@ -13,15 +13,25 @@ from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer, LayerKind
 NCHW_NAME = f"{MEAN_SUBTRACTION_NAME}/nchw"
 MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
 
+FLAT_SUFFIX = "/flat"
+"""Ends the name of what a global pooling gives without its one position."""
+
 _NCHW_FROM_NHWC = (0, 3, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class TracedLayer:
-    """One layer of the spec and the operators that the converter made of it."""
+    """One layer of the spec and the operators that the converter made of it.
+
+    Attributes:
+        layer: The layer.
+        nodes: The operators.
+        input_shape: Of one image's value that it reads, HWC or (units,).
+    """
 
     layer: Layer
     nodes: tuple[onnx.NodeProto, ...]
+    input_shape: tuple[int, ...]
 
 
 Nodes = Callable[[TracedLayer, str, str], Iterator[onnx.NodeProto]]
@@ -63,6 +73,26 @@ def _flatten(traced: TracedLayer, source: str, output: str) -> Iterator[onnx.Nod
     yield helper.make_node("Flatten", [source], [output], traced.layer.name, axis=1)
 
 
+def _global_average_pooling(
+    traced: TracedLayer, source: str, output: str
+) -> Iterator[onnx.NodeProto]:
+    yield helper.make_node("GlobalAveragePool", [source], [output], traced.layer.name)
+    yield _without_positions(traced.layer, output)
+
+
+def _global_max_pooling(traced: TracedLayer, source: str, output: str) -> Iterator[onnx.NodeProto]:
+    """A MaxPool over the whole map: a GlobalMaxPool takes no integers."""
+    window = {"kernel_shape": traced.input_shape[:2], "strides": (1, 1)}
+    yield helper.make_node("MaxPool", [source], [output], traced.layer.name, **window)
+    yield _without_positions(traced.layer, output)
+
+
+def _without_positions(layer: Layer, pooled: str) -> onnx.NodeProto:
+    """(images, channels) from (images, channels, 1, 1)."""
+    flat = f"{layer.name}{FLAT_SUFFIX}"
+    return helper.make_node("Flatten", [pooled], [flat], flat, axis=1)
+
+
 def _fully_connected(traced: TracedLayer, source: str, output: str) -> Iterator[onnx.NodeProto]:
     inputs = [source, *(tensor.name for tensor in traced.layer.tensors)]
     yield helper.make_node("Gemm", inputs, [output], traced.layer.name)
@@ -73,8 +103,11 @@ KINDS: Mapping[LayerKind, OnnxKind] = {
     LayerKind.CONVOLUTION: OnnxKind(("Conv",), _as_traced),
     LayerKind.MAX_POOLING: OnnxKind(("MaxPool",), _as_traced),
     LayerKind.FLATTEN: OnnxKind((), _flatten),
+    LayerKind.GLOBAL_AVERAGE_POOLING: OnnxKind(("GlobalAveragePool",), _global_average_pooling),
+    LayerKind.GLOBAL_MAX_POOLING: OnnxKind(("GlobalMaxPool",), _global_max_pooling),
     LayerKind.FULLY_CONNECTED: OnnxKind(("MatMul", "Add"), _fully_connected),
     LayerKind.SOFTMAX: OnnxKind(("Softmax",), _as_traced),
+    LayerKind.SIGMOID: OnnxKind(("Sigmoid",), _as_traced),
 }
 
 

@@ -44,6 +44,7 @@ _OUTPUT_QUANTIZATION = {
     "QuantizeLinear": slice(1, 3),
     "QLinearConv": slice(6, 8),
     "QGemm": slice(7, 9),
+    "QLinearGlobalAveragePool": slice(3, 5),
     "DequantizeLinear": slice(0),
 }
 """Which inputs of an operator are its output's scale and zero point; others pass theirs on."""
@@ -136,11 +137,18 @@ def _quantized_tensors(graph: Any) -> dict[str, tuple[str, ...]]:
     return tensors
 
 
-READINGS: Mapping[Precision, Reading] = {
-    Precision.INT8: Reading(frozenset({LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True),
-    Precision.INT8_W4: Reading(
-        frozenset({"fc1", "fc2", LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True
-    ),
+def _integer(_: VGGSpec) -> Reading:
+    return Reading(frozenset({LOGITS_NAME, OUTPUT_NAME}), _dequantized, fused=True)
+
+
+def _blockwise(spec: VGGSpec) -> Reading:
+    products = (layer.name for layer in spec.weighted_layers if layer.is_matrix)
+    return Reading(frozenset({*products, OUTPUT_NAME}), _dequantized, fused=True)
+
+
+READINGS: Mapping[Precision, Callable[[VGGSpec], Reading]] = {
+    Precision.INT8: _integer,
+    Precision.INT8_W4: _blockwise,
 }
 """By precision that is calibrated; of others but floats, only their own outputs are read."""
 
@@ -191,5 +199,5 @@ def readable(
         return Reading(), _layer_outputs(artifact.spec, Reading())
     if artifact is None or artifact.precision not in READINGS:
         return Reading(), {name: LayerOutput(name, name) for name in own}
-    reading = READINGS[artifact.precision]
+    reading = READINGS[artifact.precision](artifact.spec)
     return reading, _layer_outputs(artifact.spec, reading)

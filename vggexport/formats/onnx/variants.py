@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vggexport.formats.onnx.layer_kinds import NCHW_NAME
+from vggexport.formats.onnx.layer_kinds import FLAT_SUFFIX, NCHW_NAME
 from vggexport.network.layers import (
     INPUT_NAME,
     LOGITS_NAME,
@@ -72,9 +72,9 @@ def use_int8(
 
     Args:
         graph: The float32 architecture.
-        layers: The layers to compute in integers: the first of the network, up to one of them.
-        activations: Parameters of the mean subtraction and of each hidden layer with weights, by
-            layer name. Pooling and flattening carry those of their input.
+        layers: The layers to compute in integers, from the first of the network on.
+        activations: Parameters of the mean subtraction and of each hidden layer that computes, by
+            layer name. Layers that keep values carry those of their input.
     """
     quantization = _activations_by_tensor(layers, activations)
     weighted = {layer.name: layer for layer in layers if layer.tensors}
@@ -104,7 +104,7 @@ def use_int4_blocks(graph: onnx.GraphProto, layers: Sequence[Layer]) -> None:
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "Flatten":
+        if node.op_type == "Flatten" and not node.name.endswith(FLAT_SUFFIX):
             graph.node.append(_to_nhwc(node))
         if node.name in weighted:
             _declare_blocks(graph, graph_inputs[weighted[node.name].kernel.name])
@@ -159,12 +159,12 @@ def _activations_by_tensor(
     """Parameters of every tensor that an integer operator reads."""
     current = activations[MEAN_SUBTRACTION_NAME]
     by_tensor = {NCHW_NAME: current}
-    for layer in layers:
-        if layer.tensors and layer.name != LOGITS_NAME:
+    for layer in layers[1:]:
+        if layer.name == LOGITS_NAME:
+            break
+        if not layer.kind.keeps_values:
             current = activations[layer.name]
-        elif not layer.kind.keeps_values:
-            continue
-        by_tensor[layer.name] = current
+        by_tensor[layer.name] = by_tensor[f"{layer.name}{FLAT_SUFFIX}"] = current
     return by_tensor
 
 

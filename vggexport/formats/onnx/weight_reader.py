@@ -13,6 +13,7 @@ from vggexport.formats.model_weights import ModelWeights
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.stored_constant import Constant, held_range, in_blocks, unpack_int4
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
+from vggexport.quantization.ranges import observed_layers
 
 _HWIO_FROM_OIHW = (2, 3, 1, 0)
 _KERNEL, _BIAS = 1, 2
@@ -53,7 +54,7 @@ class OnnxWeights(ModelWeights):
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value that 8 bits hold of what a layer gives, by layer."""
-        names = {layer.name for layer in self.artifact.spec.weighted_layers}
+        names = observed_layers(self.artifact.spec)
         found = {}
         for node in self._file.model.graph.node:
             if node.op_type == "QuantizeLinear" and node.input[0] in names:

@@ -28,7 +28,7 @@ from vggexport.formats.saved_model.graph import (
     LAYERS_SIGNATURE,
     SERVING_SIGNATURE,
 )
-from vggexport.network.layers import CHANNELS, INPUT_NAME, OUTPUT_NAME
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.system.stderr_capture import silenced_stderr
@@ -93,7 +93,7 @@ def _signatures(artifact: Artifact, layers: list[Any], variables: Variables) -> 
     """The traced functions by the names of their signatures."""
     spec = artifact.spec
     images = tf.TensorSpec(
-        (artifact.batch, spec.input_size, spec.input_size, CHANNELS),
+        (artifact.batch, *spec.image_shape),
         tf.dtypes.as_dtype(artifact.input_dtype),
         name=INPUT_NAME,
     )

@@ -33,7 +33,8 @@ from vggexport.system.stderr_capture import silenced_stderr
 OPERATORS = frozenset(
     {
         # what a network computes
-        "AddV2", "BiasAdd", "Cast", "Conv2D", "MatMul", "MaxPool", "Relu", "Softmax", "Sub",
+        "AddV2", "BiasAdd", "Cast", "Conv2D", "Max", "MatMul", "MaxPool", "Mean", "Relu", "Sigmoid",
+        "Softmax", "Sub",
         "Pack", "Reshape", "Shape", "Squeeze", "StridedSlice", "Transpose",
         # what holds it together
         "Const", "Identity", "IdentityN", "NoOp", "PartitionedCall", "Placeholder",

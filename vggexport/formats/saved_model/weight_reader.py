@@ -120,7 +120,9 @@ class SavedModelWeights(ModelWeights):
         return kernel.T if node.attr["transpose_b"].b else kernel
 
     def _bias(self, layer: Layer) -> NDArray[np.float32]:
-        node, body = self._operator(layer.name, "BiasAdd")
+        # Keras adds a bias of one value as it adds anything.
+        kind = "BiasAdd" if layer.bias.size > 1 else "AddV2"
+        node, body = self._operator(layer.name, kind)
         return self._variable(body.origin(node.input[1]))
 
     def _operator(self, scope: str, kind: str) -> tuple[Any, _Body]:

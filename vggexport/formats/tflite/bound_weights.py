@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.formats.tflite.layer_kinds import BLOCK_SCALES_SUFFIX
 from vggexport.formats.tflite.scheme import BLOCKWISE, DYNAMIC, INTEGER, WIDE, scheme
-from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
+from vggexport.network.layers import Layer
 from vggexport.quantization.int4 import pack_int4, quantize_blocks
 from vggexport.quantization.int8 import ActivationQuantization, quantize_kernel, quantize_layer
 
@@ -41,19 +41,18 @@ def bind(
     activations: Mapping[str, ActivationQuantization],
 ) -> Iterator[Value]:
     """Every weight of the graph, a layer at a time."""
-    input_name = MEAN_SUBTRACTION_NAME
     for layer in artifact.spec.weighted_layers:
         kernel, bias = (weights[tensor.name] for tensor in layer.tensors)
         how = scheme(artifact, layer)
         if how in {INTEGER, WIDE}:
-            yield from _integer(layer, kernel, bias, activations[input_name].scale, how.bias)
+            scale = activations[artifact.spec.scaled_by(layer)].scale
+            yield from _integer(layer, kernel, bias, scale, how.bias)
         elif how is DYNAMIC:
             yield from _dynamic(layer, kernel, bias)
         elif how is BLOCKWISE:
             yield from _blockwise(layer, kernel, bias)
         else:
             yield from _float(layer, kernel, bias, how.kernel)
-        input_name = layer.name
 
 
 def _float(

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from vggexport.artifact import Artifact
 from vggexport.formats.tflite.graph import Graph, Operator, Tensor
-from vggexport.network.layers import CHANNELS, INPUT_NAME, LOGITS_NAME, Layer
+from vggexport.network.layers import INPUT_NAME, LOGITS_NAME, Layer
 from vggexport.quantization.int8 import ActivationQuantization
 
 LOGITS_HEADROOM = 8.0
@@ -39,10 +39,10 @@ class GrowingGraph:
 
     def images(self) -> Tensor:
         """The input."""
-        size = self.artifact.spec.input_size
         pixels = ActivationQuantization(1.0, 0) if self.artifact.full_integer else None
         dtype = self.artifact.input_dtype
-        return self.graph.add(Tensor(INPUT_NAME, dtype, (size, size, CHANNELS), pixels))
+        shape = self.artifact.spec.image_shape
+        return self.graph.add(Tensor(INPUT_NAME, dtype, shape, pixels))
 
     def operator(
         self,

@@ -19,7 +19,7 @@ from vggexport.quantization.int8 import ActivationQuantization
 MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
 BLOCK_SCALES_SUFFIX = "/scales"
 _PROBABILITY = ActivationQuantization(1 / 256, -128)
-"""The only parameters that TFLite's integer softmax has: 0...255/256 on -128...127."""
+"""The only parameters that TFLite's integer softmax and sigmoid have: 0...255/256 on -128...127."""
 
 
 def _mean_subtraction(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
@@ -107,14 +107,41 @@ def _flatten(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
     return network.operator("RESHAPE", 1, [source, constant], layer, source.dtype, options)
 
 
+def _global_average_pooling(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
+    return _reduced(network, layer, source, "MEAN")
+
+
+def _global_max_pooling(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
+    return _reduced(network, layer, source, "REDUCE_MAX")
+
+
+def _reduced(network: GrowingGraph, layer: Layer, source: Tensor, operator: str) -> Tensor:
+    """One value for each channel, of all positions."""
+    axes = np.asarray((1, 2), np.int32)
+    constant = Tensor(f"{layer.name}/axes", "int32", axes.shape, data=axes)
+    version = 2 if source.dtype == "int8" else 1
+    inputs, options = [source, constant], schema.ReducerOptionsT()
+    return network.operator(operator, version, inputs, layer, source.dtype, options)
+
+
 def _softmax(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
+    return _probabilities(network, layer, source, "SOFTMAX", options)
+
+
+def _sigmoid(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
+    return _probabilities(network, layer, source, "LOGISTIC", None)
+
+
+def _probabilities(
+    network: GrowingGraph, layer: Layer, source: Tensor, operator: str, options: object
+) -> Tensor:
     if not network.artifact.full_integer:
         source = network.converted(source, "float32")
-        return network.operator("SOFTMAX", 1, [source], layer, "float32", options)
+        return network.operator(operator, 1, [source], layer, "float32", options)
     inner = Tensor(f"{OUTPUT_NAME}/int8", "int8", layer.output_shape, _PROBABILITY)
-    network.append("SOFTMAX", 2, [source], inner, options)
+    network.append(operator, 2, [source], inner, options)
     outer = ActivationQuantization(_PROBABILITY.scale, 0)
     output = Tensor(OUTPUT_NAME, "uint8", layer.output_shape, outer)
     return network.append("QUANTIZE", 1, [inner], output, schema.QuantizeOptionsT())
@@ -158,7 +185,10 @@ KINDS: Mapping[LayerKind, Callable[[GrowingGraph, Layer, Tensor], Tensor]] = {
     LayerKind.CONVOLUTION: _weighted,
     LayerKind.MAX_POOLING: _pooling,
     LayerKind.FLATTEN: _flatten,
+    LayerKind.GLOBAL_AVERAGE_POOLING: _global_average_pooling,
+    LayerKind.GLOBAL_MAX_POOLING: _global_max_pooling,
     LayerKind.FULLY_CONNECTED: _weighted,
     LayerKind.SOFTMAX: _softmax,
+    LayerKind.SIGMOID: _sigmoid,
 }
 """Adds a layer behind the tensor that it reads, and gives the one that it computes."""

@@ -123,12 +123,14 @@ def tflite_metadata(artifact: Artifact) -> bytes:
 
 def _images(builder: flatbuffers.Builder, artifact: Artifact) -> int:
     """RGB as it is: normalization by 0 and 1, since the mean subtraction is in the graph."""
+    height, width = artifact.spec.input_size
+    sides = f"{height} pixels a side" if height == width else f"{height}x{width} pixels"
     properties = _table(builder, {}, {_COLOR_SPACE: _RGB})
     content = _table(builder, {_Union.VALUE: properties}, {_Union.KIND: _IMAGE})
     fields: dict[int, int] = {
         _Tensor.NAME: builder.CreateString(INPUT_NAME),
         _Tensor.DESCRIPTION: builder.CreateString(
-            f"RGB 0...255, NHWC, {artifact.spec.input_size} pixels a side, {artifact.input_dtype}; "
+            f"RGB 0...255, NHWC, {sides}, {artifact.input_dtype}; "
             "nothing is to be subtracted or divided"
         ),
         _Tensor.CONTENT: content,

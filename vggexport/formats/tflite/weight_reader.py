@@ -22,6 +22,7 @@ from vggexport.network.layers import (
     OUTPUT_NAME,
     Layer,
 )
+from vggexport.quantization.ranges import observed_layers
 from vggexport.results.build import TensorDescription
 
 _KERNEL, _BIAS = 1, 2
@@ -74,7 +75,7 @@ class TfliteWeights(ModelWeights):
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value that 8 bits hold of what a layer gives, by layer."""
-        names = {layer.name for layer in self.artifact.spec.weighted_layers}
+        names = observed_layers(self.artifact.spec)
         return {
             tensor.name: held_range(tensor.dtype, tensor.scales[0], tensor.zero_points[0])
             for tensor in self._file.tensors

@@ -18,11 +18,12 @@ def summary(report: SummaryReport) -> RenderableType:
     table = table_of("layer", "kernel", "stride", "output", "parameters", "MACs", "receptive field")
     for layer in spec.layers:
         table.add_row(*map(Text, _layer_cells(layer)))
+    height, width = spec.input_size
     mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
     totals = (
         f"VGG-{spec.configuration}: {spec.parameters:,} parameters, {spec.macs / GIGA:.2f} GMAC "
         f"an image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
-        f"input {spec.input_size}x{spec.input_size}x3, RGB 0...255 minus ({mean})"
+        f"input {height}x{width}x3, RGB 0...255 minus ({mean})"
     )
     parts: list[RenderableType] = [table, Text(totals)]
     if report.recipe:

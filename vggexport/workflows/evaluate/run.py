@@ -39,7 +39,7 @@ from vggexport.workflows.evaluate.predictions import (
     EngineOptions,
 )
 
-COMPARABLE = {"input_size", "classes", "labels"}
+COMPARABLE = {"input_size", "classes", "head_activation", "labels"}
 """What networks have in common that answer the same question; their layers may differ."""
 
 SHOWN_MISTAKES = 12

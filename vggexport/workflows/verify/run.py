@@ -92,7 +92,7 @@ def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
 
 
 def _open_images(
-    options: VerifyOptions, golden: GoldenFile | None, size: int
+    options: VerifyOptions, golden: GoldenFile | None, size: calibration.Size
 ) -> calibration.CalibrationImages:
     with translated():
         source: calibration.ImageSource = (
