@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from vggexport.formats.keras.owner_runner import computations
 from vggexport.weights.keras.network import DescribedNetwork
 
 SHAPE = (12, 8, 3)
@@ -100,3 +101,16 @@ def _forward(network: DescribedNetwork, images: np.ndarray) -> np.ndarray:
 def forward() -> Callable[[DescribedNetwork, np.ndarray], np.ndarray]:
     """(network, RGB 0...255) -> probabilities, in float64."""
     return _forward
+
+
+def _by_layers(path: Path, images: np.ndarray, added: str = "softmax") -> np.ndarray:
+    values = keras.ops.convert_to_tensor(images)
+    for compute in computations(path, added):
+        values = compute(values)
+    return np.asarray(values)
+
+
+@pytest.fixture(scope="session")
+def by_layers() -> Callable[..., np.ndarray]:
+    """(file, images, activation that is added to logits) -> answers of the checks' reference."""
+    return _by_layers

@@ -118,12 +118,13 @@ def preprocessed(images):
     return 1 - (images[..., ::-1] - np.float32([103.939, 116.779, 123.68])) / 64
 
 
-def test_nested_with_preprocess_input(describe, forward, images):
+def test_nested_with_preprocess_input(describe, forward, by_layers, images):
     owner, path = describe(nested())
     network = read_network(path)
     assert network.preprocessing.order == (2, 1, 0)
     answers = np.asarray(owner(preprocessed(images)))
     assert answers.std(axis=0).max() > 0.005
+    np.testing.assert_allclose(by_layers(path, images), answers, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(forward(network, images), answers, rtol=0, atol=TOLERANCE)
     assert np.abs(forward(network, images[..., ::-1]) - answers).max() > 0.001
 

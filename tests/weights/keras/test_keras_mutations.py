@@ -101,7 +101,7 @@ def keras_answers(path, images):
         return None
 
 
-def test_one_line_or_right(owner, tmp_path, forward, images):
+def test_one_line_or_right(owner, tmp_path, forward, by_layers, images):
     """Every tenth that is read is held to Keras."""
     source, document = owner
     path = tmp_path / "mutated.keras"
@@ -118,6 +118,8 @@ def test_one_line_or_right(owner, tmp_path, forward, images):
             compared += 1
             difference = np.abs(forward(network, images[:2]) - answers).max()
             assert difference < 2e-6, f"mutation {number}"
+            reference = by_layers(path, images[:2], network.head_activation)
+            assert np.abs(reference - answers).max() < 2e-6, f"mutation {number}"
     assert 200 < read < 800
     assert compared > 20
 

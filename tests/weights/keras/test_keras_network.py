@@ -276,6 +276,14 @@ def test_answers_as_keras_does(read, forward, case):
     np.testing.assert_allclose(forward(network, pixels), answers, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_reference_of_checks_answers_as_keras_does(save, images, by_layers, case):
+    model, path = save(case.make(), case.suffix)
+    pixels = images * np.float32(case.span / 255)
+    answers = np.asarray(model(pixels, training=False))
+    np.testing.assert_allclose(by_layers(path, pixels), answers, rtol=0, atol=TOLERANCE)
+
+
 def test_value(read):
     network, *_ = read(CASES["three poolings"])
     assert network.input_size == (12, 8)
@@ -296,6 +304,18 @@ def test_hidden_layers_and_last_pooling(read):
     assert network.pooled == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("case", "tells"),
+    [
+        *(("rescaled", True), ("adapted", True), ("preprocess_input", True)),
+        *(("sequential", False), ("batch norm at the front", False)),
+    ],
+)
+def test_whether_it_takes_images_as_they_are(read, case, tells):
+    network, *_ = read(CASES[case])
+    assert network.preprocesses is tells
+
+
 def test_preprocessing(read):
     network, *_ = read(CASES["preprocess_input"])
     front = network.preprocessing
@@ -306,13 +326,15 @@ def test_preprocessing(read):
 
 
 @pytest.mark.parametrize(("units", "activation"), [(3, "softmax"), (1, "sigmoid")])
-def test_logits_are_said(save, images, forward, units, activation):
+def test_logits_are_said(save, images, forward, by_layers, units, activation):
     model, path = save(sequential(vgg(head=[layers.Dense(units)])))
     network = read_network(path)
     assert (network.head_activation, network.logits_only) == (activation, True)
     logits = model(images / 128, training=False)
     expected = np.asarray(getattr(keras.ops, activation)(logits))
     np.testing.assert_allclose(forward(network, images / 128), expected, rtol=0, atol=TOLERANCE)
+    reference = by_layers(path, images / 128, network.head_activation)
+    np.testing.assert_allclose(reference, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_reduced_precision_is_said(save):

@@ -50,6 +50,7 @@ class Chain:
         map_size: The same of the last layer's output.
         channels: Of the last layer's output; its units behind ``flatten``.
         front: Preprocessing, by channel of the network.
+        preprocesses: Whether anything but a batch normalization was met in front.
         order: The channel of the RGB image that each channel of the network is.
         blocks: The convolutions, block by block.
         pooled: Whether a max pooling ends each block.
@@ -64,6 +65,7 @@ class Chain:
         self.input_size = self.map_size = (0, 0)
         self.channels = CHANNELS
         self.front = Affine.identity(CHANNELS)
+        self.preprocesses = False
         self.order: tuple[int, ...] = tuple(range(CHANNELS))
         self.blocks: list[list[Weighted]] = []
         self.pooled: list[bool] = []
@@ -100,6 +102,7 @@ class Chain:
             if not affine.scale.all():
                 raise layer.refused("a factor of 0")
             self.front = self.front.then(affine)
+            self.preprocesses |= layer.layer.class_name != "BatchNormalization"
         elif self._open:
             last = self._last
             self._check_maximum(layer, affine, after_maximum=self._maximum)
@@ -114,6 +117,7 @@ class Chain:
             raise layer.refused(f"channels {channels}")
         self._follows(layer)
         self.order = tuple(self.order[channel] for channel in channels)
+        self.preprocesses = True
         index = list(channels)
         self.front = Affine(self.front.scale[index], self.front.offset[index])
 

@@ -39,6 +39,8 @@ class DescribedNetwork:
     Attributes:
         input_size: Height and width of the images.
         preprocessing: What the network does to its input before everything else, or None.
+        preprocesses: Whether it begins with layers that are there to preprocess, so that it takes
+            RGB 0...255 as it is. A batch normalization in front tells nothing of the kind.
         blocks: (kernel size, filters) of each convolution, block by block; a ReLU follows each.
         pooled: Whether a 2x2 max pooling ends each block; all but the last.
         pooling: What the head begins with: "flatten", "average" or "max" of the whole map.
@@ -53,6 +55,7 @@ class DescribedNetwork:
 
     input_size: tuple[int, int]
     preprocessing: Preprocessing | None
+    preprocesses: bool
     blocks: tuple[tuple[tuple[int, int], ...], ...]
     pooled: tuple[bool, ...]
     pooling: str
@@ -96,6 +99,7 @@ def _network(chain: Chain, reduced: tuple[str, ...]) -> DescribedNetwork:
     return DescribedNetwork(
         input_size=chain.input_size,
         preprocessing=_preprocessing(chain),
+        preprocesses=chain.preprocesses,
         blocks=tuple(tuple(map(_size_and_filters, block)) for block in chain.blocks),
         pooled=tuple(chain.pooled),
         pooling=chain.pooling,
