@@ -43,6 +43,11 @@ from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
     type=Share(),
     help="Gate: how much less often than the first a network may be right, as 0.5% or 0.005.",
 )
+@click.option(
+    "--try-preprocessing",
+    is_flag=True,
+    help="Run weights under each convention for pixels, and say which one the labels speak for.",
+)
 @strict_option("Refuse images that a network was calibrated on; an inconclusive gate fails.")
 @click.option(
     "--engine",

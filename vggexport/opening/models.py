@@ -151,7 +151,9 @@ def _open_weights(
     else:
         told = None if known else described(Path(source))
         request = known.spec if known else told.spec if told else SpecRequest()
-        wanted = NetworkOptions(weights=source, request=request)
+        wanted = NetworkOptions(
+            weights=source, request=request, preprocessing=known.preprocessing if known else None
+        )
         network = open_network(wanted, steps, in_memory=True)
     with steps.step("load"):
         keras = load_runner(KERAS)
@@ -173,6 +175,7 @@ def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
     options = NetworkOptions(
         weights=_recorded_source(known),
         layout=record.layout,
+        preprocessing=known.preprocessing,
         init_missing=bool(record.initialized),
         request=known.spec,
         seed=record.seed or 0,

@@ -14,6 +14,7 @@ import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.conventions import open_under_conventions
 from vggexport.opening.labelled_images import check_readable
 from vggexport.opening.models import OpenedModel, RunOptions, open_models
 from vggexport.opening.network import read_labels
@@ -62,6 +63,8 @@ class EvaluateOptions:
         max_drop: Largest share by which a network may be right less often than the first.
         strict: Refuse images that a network was calibrated on, and take a gate that is
             inconclusive for one that failed.
+        try_preprocessing: Run weights under each convention for pixels, to see which one the
+            labels speak for.
         engine: What spreads the work; how networks run, and ``strict``, come from here.
     """
 
@@ -75,9 +78,12 @@ class EvaluateOptions:
     min_top1: float | None = None
     max_drop: float | None = None
     strict: bool = False
+    try_preprocessing: bool = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
+        if self.try_preprocessing and (len(set(self.artifacts)) > 1 or self.engine.name != "local"):
+            raise InputError("conventions for pixels are tried on one source of weights, locally")
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
             raise InputError(
                 f"a drop of at most {100 * self.max_drop:g}% needs a network to drop from: name "
@@ -108,8 +114,7 @@ def evaluate(
     steps = Steps(progress or Progress(), clock=clock)
     engine = _engine(options, clock)
     with ExitStack() as entered:
-        artifacts = tuple(dict.fromkeys(options.artifacts))
-        models = open_models(entered, artifacts, options.run, steps)
+        models = _open_models(entered, options, steps)
         others = set(models[0].artifact.identity) - COMPARABLE
         for other in models[1:]:
             check_same(models[0].artifact, other.artifact, ignoring=others)
@@ -131,7 +136,15 @@ def evaluate(
         package_versions(),
     )
     _note(report, steps)
+    if options.try_preprocessing:
+        steps.progress.note(_spoken_for(report.results))
     return report
+
+
+def _open_models(entered: ExitStack, options: EvaluateOptions, steps: Steps) -> list[OpenedModel]:
+    if options.try_preprocessing:
+        return open_under_conventions(entered, options.artifacts[0], options.run, steps)
+    return open_models(entered, tuple(dict.fromkeys(options.artifacts)), options.run, steps)
 
 
 def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
@@ -255,3 +268,16 @@ def _note(report: EvaluationReport, steps: Steps) -> None:
     if not report.strict:
         for clause in report.inconclusive:
             steps.progress.note(f"inconclusive on {report.images} images: {clause}")
+
+
+def _spoken_for(results: Sequence[EvaluationResult]) -> str:
+    """Which convention the labels speak for: one whose 95 % interval lies above all others."""
+    best, *others = sorted(results, key=lambda result: -result.accuracy.top1)
+    rivals = [
+        other.runner.path
+        for other in others
+        if other.accuracy.top1_interval.high >= best.accuracy.top1_interval.low
+    ]
+    if rivals:
+        return f"the labels do not decide between {best.runner.path} and {', '.join(rivals)}"
+    return f"the labels speak for {best.runner.path}"

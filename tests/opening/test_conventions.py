@@ -1,0 +1,70 @@
+"""Labels say which preprocessing weights were trained with."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vggexport
+from vggexport.errors import InputError
+from vggexport.network import table
+from vggexport.network.preprocessing import CONVENTIONS
+from vggexport.network.spec import MEAN_RGB
+from vggexport.system.progress import Progress
+
+IMAGES = 300
+
+
+class Notes(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, message, *_advice):
+        self.notes.append(message)
+
+
+@pytest.fixture
+def labelled(tmp_path, tiny, tiny_weights, numpy_network, monkeypatch):
+    """Images in folders by what a network answers that takes BGR minus the mean."""
+    monkeypatch.setitem(table.TABLE_1, "D", "conv3-4 conv1-6 | conv3-8")
+    monkeypatch.chdir(tmp_path)
+    np.savez("w.npz", **tiny_weights)
+    colours = np.random.default_rng(5).integers(0, 256, (IMAGES, 1, 1, 3), np.uint8)
+    pixels = np.tile(colours, (1, 16, 16, 1))  # which no resizing changes
+    prepared = (pixels - np.array(MEAN_RGB))[..., ::-1]
+    bare = replace(tiny, mean_rgb=(0.0, 0.0, 0.0))
+    answers = numpy_network(bare, tiny_weights, prepared)["probabilities"].argmax(1)
+    for index, (image, answer) in enumerate(zip(pixels, answers, strict=True)):
+        folder = tmp_path / "data" / str(answer)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{index}.png")
+    return tmp_path / "data"
+
+
+def test_the_right_one_has_all_images_right(labelled):
+    notes = Notes()
+    options = vggexport.EvaluateOptions(("w.npz",), labelled, try_preprocessing=True)
+    report = vggexport.evaluate(options, notes)
+    top1 = {result.runner.path: result.accuracy.top1 for result in report.results}
+    assert list(top1) == [f"w.npz ({name})" for name in CONVENTIONS]
+    assert top1.pop("w.npz (caffe)") == 1.0
+    assert max(top1.values()) < 1.0
+    assert notes.notes[-1] == "the labels speak for w.npz (caffe)"
+
+
+def test_labels_that_do_not_decide(labelled):
+    """Of two images, any convention may be right about both."""
+    notes = Notes()
+    options = vggexport.EvaluateOptions(("w.npz",), labelled, images=2, try_preprocessing=True)
+    vggexport.evaluate(options, notes)
+    assert notes.notes[-1].startswith("the labels do not decide between w.npz (")
+
+
+@pytest.mark.parametrize("artifacts", [("a.onnx",), ("w.npz", "v.npz")])
+def test_only_one_source_of_weights_has_conventions_to_try(labelled, artifacts):
+    labelled.joinpath("../a.onnx").write_bytes(b"")
+    with pytest.raises(InputError):
+        vggexport.evaluate(artifacts, data=labelled, try_preprocessing=True)
