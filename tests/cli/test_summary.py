@@ -75,3 +75,45 @@ def test_too_small_an_input(run):
     assert "31" in outcome.error
     assert "32" in outcome.error
     assert outcome.stdout == ""
+
+
+def test_any_network_of_the_kind_is_summarised(run):
+    outcome = run(
+        "summary", "--json", "--config", "A", "--input-size", "96x150", "--fc-units", "64,16",
+        "--pooling", "average", "--head-activation", "sigmoid", "--classes", "1",
+    )  # fmt: skip
+    spec, layers = outcome.json["spec"], {layer["name"]: layer for layer in outcome.json["layers"]}
+    assert (spec["input_size"], spec["fc_units"], spec["classes"]) == ([96, 150], [64, 16], 1)
+    assert (spec["pooling"], spec["head_activation"]) == ("average", "sigmoid")
+    assert layers["block5_pool"]["output_shape"] == [3, 4, 512]  # 150, 75, 37, 18, 9, 4
+    assert layers["block5_pool"]["receptive_field"] == 150
+    assert layers["global_average_pool"]["output_shape"] == [512]
+    assert layers["fc1"]["macs"] == 512 * 64
+    assert layers["fc2"]["parameters"] == 64 * 16 + 16
+    assert (layers["predictions"]["macs"], layers["probabilities"]["kind"]) == (16, "sigmoid")
+    assert "fc3" not in layers
+
+
+@pytest.mark.parametrize(
+    ("text", "units"), [("256", 256), ("256,", [256]), ("none", []), ("32,8,8", [32, 8, 8])]
+)
+def test_fc_units_are_two_equal_layers_or_a_list(run, text, units):
+    assert run("summary", "--json", "--fc-units", text).json["spec"]["fc_units"] == units
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fc-units", "64,x"), "'64,x' is not of the form 256"),
+        (("--fc-units", "0"), "'0' is not of the form 256"),
+        (("--input-size", "96x"), "'96x' is neither the side of a square nor HEIGHTxWIDTH"),
+        (("--input-size", "1x2x3"), "'1x2x3' is neither"),
+        (("--input-size", "31x96"), "input size 31x96 is too small: 5 poolings need at least 32"),
+        (("--pooling", "mean"), "'mean' is not one of"),
+        (("--classes", "1"), "1 classes: a softmax needs at least 2"),
+    ],
+)
+def test_what_is_no_network_is_refused(run, options, message):
+    outcome = run("summary", *options)
+    assert outcome.code == 2
+    assert message in outcome.stderr

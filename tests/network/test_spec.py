@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from vggexport.errors import InputError
+from vggexport.network.head import FullyConnected, HeadActivation, Pooling
 from vggexport.network.layers import LayerKind
 from vggexport.network.spec import MEAN_RGB, VGGSpec
 from vggexport.network.table import parse_blocks
@@ -225,3 +226,67 @@ def test_a_description_that_lacks_a_key_is_refused(tiny):
 def test_an_unknown_layer_is_a_key_error(tiny):
     with pytest.raises(KeyError):
         tiny.layer("block9_conv1")
+
+
+VARIED = VGGSpec(
+    "varied",
+    parse_blocks("conv3-4 | conv3-8 conv1-6"),
+    classes=1,
+    hidden=(FullyConnected(7), FullyConnected(5, relu=False), FullyConnected(5)),
+    input_size=(9, 14),
+    last_pooling=False,
+    pooling=Pooling.AVERAGE,
+    head_activation=HeadActivation.SIGMOID,
+)
+
+
+def test_a_network_of_ones_own_layer_by_layer():
+    found = [f"{layer.name} {'x'.join(map(str, layer.output_shape))}" for layer in VARIED.layers]
+    assert found == [
+        "mean_subtraction 9x14x3",
+        "block1_conv1 9x14x4",
+        "block1_pool 4x7x4",
+        "block2_conv1 4x7x8",
+        "block2_conv2 4x7x6",
+        "global_average_pool 6",
+        "fc1 7",
+        "fc2 5",
+        "fc3 5",
+        "predictions 1",
+        "probabilities 1",
+    ]
+    relus = {layer.name for layer in VARIED.layers if layer.relu}
+    assert relus == {"block1_conv1", "block2_conv1", "block2_conv2", "fc1", "fc3"}
+    assert VARIED.macs == 9 * 14 * 9 * 3 * 4 + 28 * (9 * 4 * 8 + 8 * 6) + 6 * 7 + 7 * 5 + 25 + 5
+
+
+def test_its_description_says_all_of_it():
+    told = json.loads(json.dumps(VARIED.to_json()))
+    assert VGGSpec.from_json(told) == VARIED
+    assert (told["fc_units"], told["input_size"]) == ([7, 5, 5], [9, 14])
+    assert (told["hidden_relu"], told["last_pooling"]) == ([True, False, True], False)
+    assert VGGSpec.from_json(told | {"fc_units": [], "hidden_relu": []}).hidden == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_relu", [True]), ("pooling", "mean"), ("head_activation", "tanh"), ("fc_units", [7])],
+)
+def test_a_wrong_value_in_it_is_refused(key, value):
+    with pytest.raises(InputError):
+        VGGSpec.from_json(VARIED.to_json() | {key: value})
+
+
+def test_the_range_of_an_input_is_that_of_the_last_layer_that_computes():
+    assert VARIED.scaled_by(VARIED.layer("block2_conv1")) == "block1_conv1"
+    assert VARIED.scaled_by(VARIED.layer("fc1")) == "global_average_pool"
+    most = replace(VARIED, pooling=Pooling.MAX)
+    assert most.scaled_by(most.layer("fc1")) == "block2_conv2"
+
+
+@pytest.mark.parametrize("activation", HeadActivation)
+def test_a_softmax_needs_two_outputs_and_a_sigmoid_one(activation):
+    replace(VARIED, classes=2, head_activation=activation)
+    if activation is HeadActivation.SOFTMAX:
+        with pytest.raises(InputError, match="1 classes: a softmax needs at least 2"):
+            replace(VARIED, head_activation=activation)

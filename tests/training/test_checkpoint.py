@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError, WeightsError
+from vggexport.network.spec import UNSAID_IN_0_1_0
 from vggexport.network.training_recipe import PAPER
 from vggexport.results.train import Epoch
 from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
@@ -51,7 +52,10 @@ def test_it_survives_json():
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    return Checkpoint(tmp_path / "w.checkpoint", {"frozen": "flatten", "network": {"classes": 5}})
+    return Checkpoint(
+        tmp_path / "w.checkpoint",
+        {"frozen": "flatten", "network": UNSAID_IN_0_1_0 | {"classes": 5}},
+    )
 
 
 WEIGHTS = {"fc1/kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -132,9 +136,12 @@ def test_a_checkpoint_without_the_best_weights_is_refused(checkpoint):
 @pytest.mark.parametrize(
     ("identity", "said"),
     [
-        ({"frozen": None, "network": {"classes": 5}}, "frozen was flatten there and is None now"),
         (
-            {"frozen": "flatten", "network": {"classes": 6}},
+            {"frozen": None, "network": UNSAID_IN_0_1_0 | {"classes": 5}},
+            "frozen was flatten there and is None now",
+        ),
+        (
+            {"frozen": "flatten", "network": UNSAID_IN_0_1_0 | {"classes": 6}},
             "network classes was 5 there and is 6 now",
         ),
     ],

@@ -25,6 +25,14 @@ DEFAULT_CLASSES = 1000
 DEFAULT_FC_UNITS = (4096, 4096)
 DEFAULT_INPUT_SIZE = (224, 224)
 
+UNSAID_IN_0_1_0: dict[str, Any] = {
+    "hidden_relu": [True, True],
+    "last_pooling": True,
+    "pooling": "flatten",
+    "head_activation": "softmax",
+}
+"""What descriptions by version 0.1.0, which knew no other networks, do not say."""
+
 
 @dataclass(frozen=True)
 class VGGSpec:
@@ -186,23 +194,26 @@ class VGGSpec:
             InputError: A key is missing or a value is of the wrong kind.
         """
         try:
+            data = {**UNSAID_IN_0_1_0, **data}
             blocks = tuple(
                 tuple(Convolution.parse(text) for text in block) for block in data["blocks"]
             )
             red, green, blue = map(float, data["mean_rgb"])
             height, width = _twice(data["input_size"])
             units = _twice(data["fc_units"])
-            relus = data.get("hidden_relu", [True] * len(units))
             return cls(
                 str(data["configuration"]),
                 blocks,
                 int(data["classes"]),
-                tuple(FullyConnected(*pair) for pair in zip(units, map(bool, relus), strict=True)),
+                tuple(
+                    FullyConnected(*pair)
+                    for pair in zip(units, map(bool, data["hidden_relu"]), strict=True)
+                ),
                 (height, width),
                 (red, green, blue),
-                bool(data.get("last_pooling", True)),
-                Pooling(data.get("pooling", Pooling.FLATTEN)),
-                HeadActivation(data.get("head_activation", HeadActivation.SOFTMAX)),
+                bool(data["last_pooling"]),
+                Pooling(data["pooling"]),
+                HeadActivation(data["head_activation"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"network description is not readable: {error!r}") from error

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.errors import Advice, InputError
+from vggexport.network.spec import UNSAID_IN_0_1_0
 from vggexport.network.training_recipe import Recipe
 from vggexport.results.train import Epoch
 from vggexport.system.differences import differences
@@ -178,7 +179,9 @@ class Checkpoint:
     def _describe(self) -> tuple[Course, Mapping[str, Any]]:
         try:
             data = json.loads(read_metadata(self.state_path)[METADATA_KEY])
-            return Course.from_json(data["course"]), dict(data["identity"])
+            identity = data["identity"]
+            network = {**UNSAID_IN_0_1_0, **identity["network"]}
+            return Course.from_json(data["course"]), {**identity, "network": network}
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.state_path} is no checkpoint of ours: {error!r}") from error
 
