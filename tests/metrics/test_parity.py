@@ -10,9 +10,12 @@ from vggexport.metrics.parity import (
     Comparison,
     centred_logits,
     compare,
+    logits_of,
+    sigmoid,
     softmax,
     sqnr_db,
 )
+from vggexport.network.head import HeadActivation
 
 REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 CANDIDATE = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]])
@@ -176,3 +179,27 @@ def test_a_reference_without_signal_has_infinite_errors():
         None,
     )
     assert compare(nothing, nothing).rel_l2 == 0
+
+
+def test_of_a_sigmoid_logits_and_agreement_are_each_outputs_own():
+    logits = np.array([[2.0, -1.0], [0.5, 3.0], [-4.0, 0.25]])
+    moved = logits - np.array([[0, 0], [1, 0], [0, 0]])  # one output to the other side
+    metrics = compare(sigmoid(logits), sigmoid(moved), HeadActivation.SIGMOID)
+    assert metrics.top1_agreement == 5 / 6
+    assert metrics.logit_sqnr_db == pytest.approx(10 * np.log10((logits**2).sum()), abs=1e-4)
+    np.testing.assert_allclose(
+        logits_of(sigmoid(logits), HeadActivation.SIGMOID), logits, rtol=0, atol=1e-5
+    )
+
+
+def test_one_output_of_a_sigmoid_that_is_turned_round_does_not_pass():
+    """Taken for a softmax, one output has no logits at all, and always the same best class."""
+    logits = np.array([[2.0], [-1.0]])
+    metrics = compare(sigmoid(logits), sigmoid(-logits), HeadActivation.SIGMOID)
+    assert metrics.top1_agreement == 0
+    assert metrics.logit_sqnr_db == pytest.approx(-6.02, abs=0.01)
+
+
+def test_certain_outputs_of_a_sigmoid_have_finite_logits():
+    certain = np.array([[0.0, 1.0]], np.float32)
+    assert np.isfinite(logits_of(certain, HeadActivation.SIGMOID)).all()

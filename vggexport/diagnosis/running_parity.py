@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.metrics.parity import Comparison, ParityMetrics, centred_logits, decibels
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.results.verify import Guess, ImageParity, LayerParity
 
@@ -32,10 +33,16 @@ class RunningParity:
     Args:
         layers: Layers to compare, beside the output.
         labels: A name a class, or nothing.
+        activation: What the networks end in.
     """
 
-    def __init__(self, layers: Sequence[str], labels: Sequence[str] = ()) -> None:
-        self._comparison = Comparison()
+    def __init__(
+        self,
+        layers: Sequence[str],
+        labels: Sequence[str] = (),
+        activation: HeadActivation = HeadActivation.SOFTMAX,
+    ) -> None:
+        self._comparison = Comparison(activation)
         self._layers = {name: LayerSums() for name in layers}
         self._worst = _WorstImages(labels)
         self._scatter = _LogitScatter()

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.head import HeadActivation
 from vggexport.system.json_values import Finite, JsonValue
 
 TOP_K = 5
+_SMALLEST_OPPOSITE = 2.0**-25
+"""The same of one minus a probability: half of float32's last step below 1."""
+
 _SMALLEST = 1e-30
 """Probability that smaller ones count as, before their logarithm is taken. Near the smallest normal
 float32 number runtimes differ in what they keep: LiteRT's softmax has steps of 1.2e-38 there."""
@@ -32,7 +36,8 @@ class ParityMetrics(JsonValue):
         logit_sqnr_db: SQNR of the logits, taken as log-probabilities minus their mean in each
             image, which are the logits up to a constant. The steadiest of these figures.
         cosine: Cosine of the angle between all probabilities as one vector.
-        top1_agreement: Share of images with the same best class.
+        top1_agreement: Share of images with the same best class; of a sigmoid, of outputs on the
+            same side of 0.5.
         top5_agreement: Share of the reference's five best classes found among the candidate's.
         finite: False if one of the two holds a NaN or an infinity.
     """
@@ -49,17 +54,22 @@ class ParityMetrics(JsonValue):
     finite: bool
 
 
-def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> ParityMetrics:
+def compare(
+    reference: NDArray[Any],
+    candidate: NDArray[Any],
+    activation: HeadActivation = HeadActivation.SOFTMAX,
+) -> ParityMetrics:
     """Metrics of a candidate's probabilities against a reference's.
 
     Args:
         reference: float (images, classes), finite.
         candidate: The same shape, from the same images.
+        activation: What both networks end in.
 
     Raises:
         ValueError: The shapes differ, or there is nothing to compare.
     """
-    comparison = Comparison()
+    comparison = Comparison(activation)
     comparison.add(reference, candidate)
     return comparison.metrics()
 
@@ -67,12 +77,16 @@ def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> ParityMetrics:
 class Comparison:
     """Two runs compared batch by batch, in memory that does not grow with the number of images.
 
+    Args:
+        activation: What both networks end in.
+
     Attributes:
         images: Images so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, activation: HeadActivation = HeadActivation.SOFTMAX) -> None:
         self.images = 0
+        self._activation = activation
         self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0.0)
         self._max_abs = 0.0
         self._finite = True
@@ -121,8 +135,8 @@ class Comparison:
         self, expected: NDArray[np.float64], actual: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         error = actual - expected
-        logits = centred_logits(expected)
-        logit_error = centred_logits(actual) - logits
+        logits = logits_of(expected, self._activation)
+        logit_error = logits_of(actual, self._activation) - logits
         top = min(TOP_K, expected.shape[1])
         batch = {
             "signal": np.sum(expected**2),
@@ -131,7 +145,7 @@ class Comparison:
             "product": np.sum(expected * actual),
             "logit_signal": np.sum(logits**2),
             "logit_noise": np.sum(logit_error**2),
-            "top1": np.sum(expected.argmax(1) == actual.argmax(1)),
+            "top1": _agreeing(expected, actual, self._activation),
             "top5": _shared(_best(expected, top), _best(actual, top)),
         }
         for name, value in batch.items():
@@ -176,6 +190,31 @@ def centred_logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
     centred: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
     return centred
+
+
+def logits_of(probabilities: NDArray[Any], activation: HeadActivation) -> NDArray[np.float64]:
+    """Logits of a softmax up to a constant an image, or those of a sigmoid, ln(p / (1 - p))."""
+    if activation is HeadActivation.SOFTMAX:
+        return centred_logits(probabilities)
+    p = probabilities.astype(np.float64)
+    found: NDArray[np.float64] = np.log(np.maximum(p, _SMALLEST)) - np.log(
+        np.maximum(1 - p, _SMALLEST_OPPOSITE)
+    )
+    return found
+
+
+def _agreeing(
+    expected: NDArray[np.float64], actual: NDArray[np.float64], activation: HeadActivation
+) -> float:
+    """Images with the same best class; of a sigmoid, outputs on the same side of 0.5."""
+    if activation is HeadActivation.SOFTMAX:
+        return float(np.sum(expected.argmax(1) == actual.argmax(1)))
+    return float(np.sum(np.mean((expected > 0.5) == (actual > 0.5), axis=1)))  # noqa: PLR2004
+
+
+def sigmoid(logits: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities of logits, each by itself; computed in float64."""
+    return (0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))).astype(np.float32)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float32]:

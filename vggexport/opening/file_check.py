@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.formats.registry import KERAS, load_inspector, load_runner
 from vggexport.formats.runner import Runner
-from vggexport.metrics.parity import compare, softmax
+from vggexport.metrics.parity import compare, sigmoid, softmax
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.opening.network import Network
 from vggexport.precision import coarser
@@ -68,21 +69,25 @@ def check_file(
         tolerance: How far it may be.
         reference_name: What gave those.
     """
+    activation = artifact.spec.head_activation
     names = [OUTPUT_NAME, LOGITS_NAME] if artifact.full_integer else [OUTPUT_NAME]
     with load_runner(artifact.format)(path) as runner:
         outputs = read(runner, images, names, artifact.batch or 1)
     candidate, softmax_error = outputs[OUTPUT_NAME], None
     if artifact.full_integer:
-        candidate = softmax(outputs[LOGITS_NAME])
+        candidate = _ENDS[activation](outputs[LOGITS_NAME])
         softmax_error = float(np.abs(outputs[OUTPUT_NAME] - candidate).max())
     return CheckReport(
         reference_name,
         len(images),
-        compare(reference, candidate),
+        compare(reference, candidate, activation),
         tolerance,
         _islands(path, artifact),
         softmax_error,
     )
+
+
+_ENDS = {HeadActivation.SOFTMAX: softmax, HeadActivation.SIGMOID: sigmoid}
 
 
 def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:

@@ -152,7 +152,11 @@ def _check(
         bundled.artifact.precision.value,
         given.runtime,
         given.provider,
-        compare(expected.probabilities, given.probabilities),
+        compare(
+            expected.probabilities,
+            given.probabilities,
+            bundled.artifact.spec.head_activation,
+        ),
         tolerance_on(expected.tolerances, CPU),
     )
 

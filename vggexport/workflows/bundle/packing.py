@@ -235,6 +235,6 @@ def _check(
         artifact.precision.value,
         given.runtime,
         given.provider,
-        compare(reference.probabilities, given.probabilities),
+        compare(reference.probabilities, given.probabilities, artifact.spec.head_activation),
         tolerance_between(of, artifact),
     )

@@ -78,7 +78,8 @@ def _quantized(
     try:
         load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
         with load_runner("onnx")(path) as runner:
-            return compare(reference, read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME])
+            found = read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]
+        return compare(reference, found, network.spec.head_activation)
     finally:
         path.unlink(missing_ok=True)
 

@@ -48,7 +48,8 @@ class Comparison:
         layers = [layer.name for layer in spec.layers] if options.layers else []
         self._names = layers or [OUTPUT_NAME]
         self._parities = [
-            RunningParity(layers, labels or candidate.artifact.labels) for candidate in candidates
+            RunningParity(layers, labels or candidate.artifact.labels, spec.head_activation)
+            for candidate in candidates
         ]
         self._sample: list[NDArray[np.uint8]] = []
         self.chunk = 1 if layers else CHUNK
