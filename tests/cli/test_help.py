@@ -8,11 +8,13 @@ import pytest
 
 import calibration
 from vggexport.cli.group import COMMANDS, main
-from vggexport.cli.options import LAYOUTS, METHODS
+from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS
 from vggexport.cli.value_types import DYNAMIC
+from vggexport.network.head import Pooling
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
+from vggexport.weights.head_inputs import ADAPTIVE
 from vggexport.workflows.build.several import ExportOptions
 from vggexport.workflows.verify.options import DEFAULT_IMAGES
 
@@ -114,7 +116,9 @@ def test_network_literals_are_those_of_the_package():
     assert option("onnx", "weights").default == DEFAULT_WEIGHTS
     defaults = NetworkOptions()
     assert option("onnx", "weights_layout").default == defaults.layout
-    assert option("onnx", "config").default == defaults.request.configuration
+    assert defaults.request.configuration is None
+    assert f"or {defaults.configuration}]" in option("onnx", "config").help
+    assert {*POOLINGS} == {*Pooling, ADAPTIVE}
     assert option("onnx", "seed").default == defaults.seed == CalibrationOptions().seed
     assert option("onnx", "batch").default == DYNAMIC
 

@@ -111,9 +111,13 @@ def _native_logits(weights: Mapping[str, np.ndarray], spec: VGGSpec, mean, image
             x = _pool(x)
         elif layer.kind is LayerKind.FLATTEN:
             x = x.reshape(len(x), -1)
+        elif layer.kind is LayerKind.GLOBAL_AVERAGE_POOLING:
+            x = x.mean(axis=(1, 2))
+        elif layer.kind is LayerKind.GLOBAL_MAX_POOLING:
+            x = x.max(axis=(1, 2))
         elif layer.kind is LayerKind.FULLY_CONNECTED:
             x = x @ weights[layer.kernel.name].astype(np.float64) + weights[layer.bias.name]
-            x = x if layer.name == "predictions" else np.maximum(x, 0)
+            x = np.maximum(x, 0) if layer.relu else x
     return x
 
 

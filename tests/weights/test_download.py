@@ -267,15 +267,15 @@ def published(tmp_path, server, monkeypatch, cache) -> RemoteFile:
 
 
 def test_imagenet_is_fetched_once_and_opened(published, server, cache):
-    weights = open_weights("imagenet", SpecRequest())
+    weights = open_weights("imagenet", SpecRequest(input_size=(32, 32)))
     assert (weights.source, weights.layout, weights.trained) == ("imagenet", "keras", True)
     assert weights.spec == VGGSpec.named("D", classes=10, fc_units=(8, 8), input_size=(32, 32))
     assert weights.sha256 == hashlib.sha256(server.content).hexdigest()
     assert weights["block1_conv1/kernel"].shape == (3, 3, 3, 64)
-    open_weights("imagenet", SpecRequest(), sha256=weights.sha256)
+    open_weights("imagenet", SpecRequest(input_size=(32, 32)), sha256=weights.sha256)
     assert len(server.requests) == 1
     with pytest.raises(WeightsError, match="the pin is"):
-        open_weights("imagenet", SpecRequest(), sha256="0" * 64)
+        open_weights("imagenet", SpecRequest(input_size=(32, 32)), sha256="0" * 64)
 
 
 def test_imagenet_is_of_configuration_d(tiny):

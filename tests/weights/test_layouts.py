@@ -9,10 +9,9 @@ from safetensors.numpy import save_file
 
 from vggexport.errors import WeightsError
 from vggexport.network.preprocessing import CONVENTIONS
-from vggexport.network.spec import MEAN_RGB, VGGSpec
+from vggexport.network.spec import MEAN_RGB
 from vggexport.weights import open_weights, published
 from vggexport.weights.description import Description
-from vggexport.weights.layouts import LAYOUTS
 
 NAMES = {
     "block1_conv1": "features.0",
@@ -115,23 +114,6 @@ def test_torchvision_can_be_named_and_forced(tmp_path, state_dict, tiny):
     assert open_weights(str(path), tiny, layout="torchvision").layout == "torchvision"
     with pytest.raises(WeightsError, match=r"surplus features\.0\.weight"):
         open_weights(str(path), tiny, layout="native")
-
-
-def test_batch_normalization_is_refused(tmp_path, state_dict, tiny):
-    path = tmp_path / "vgg_bn.npz"
-    np.savez(path, **state_dict, **{"features.1.running_mean": np.zeros(4, np.float32)})
-    with pytest.raises(WeightsError, match="batch normalization"):
-        open_weights(str(path), tiny)
-
-
-@pytest.mark.parametrize(
-    ("configuration", "last", "count"), [("A", 18, 8), ("B", 22, 10), ("D", 28, 13), ("E", 34, 16)]
-)
-def test_torchvision_numbers_layers_as_in_its_published_files(configuration, last, count):
-    """The last convolutions of vgg11, vgg13, vgg16 and vgg19."""
-    names = LAYOUTS["torchvision"].names(VGGSpec.named(configuration)).values()
-    numbers = [name.split(".")[1] for name in names if name.endswith("weight") and "feat" in name]
-    assert (int(numbers[-1]), len(numbers)) == (last, count)
 
 
 def test_keras_layout_reverses_the_first_kernels_inputs_only(saved_npz, arrays, tiny):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError, WeightsError
+from vggexport.network.layers import LayerKind
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import MEAN_RGB, VGGSpec
 from vggexport.weights import SpecRequest, open_weights
@@ -12,17 +13,32 @@ from vggexport.weights.stored import StoredTensor
 from vggexport.weights.tensor_matching import require_fit
 
 
+def torch_names(spec):
+    """Names of torchvision's VGG: a convolution and its ReLU take two numbers, a pooling one."""
+    number = 0
+    for layer in spec.layers:
+        if layer.kind is LayerKind.CONVOLUTION:
+            yield layer.name, f"features.{number}"
+        number += {LayerKind.CONVOLUTION: 2, LayerKind.MAX_POOLING: 1}.get(layer.kind, 0)
+    yield from {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}.items()
+
+
 def shapes_of(spec, layout="native"):
     """An archive with the names and shapes of ``spec`` that nobody may read."""
 
     def read():
         raise AssertionError("only shapes are needed")
 
-    names = LAYOUTS[layout].names(spec)
-    return {
-        names[name]: StoredTensor(LAYOUTS[layout].stored_shape(tensor.shape), read)
-        for name, tensor in spec.tensors.items()
-    }
+    if layout != "torchvision":
+        return {name: StoredTensor(one.shape, read) for name, one in spec.tensors.items()}
+    names = dict(torch_names(spec))
+    archive = {}
+    for layer in spec.weighted_layers:
+        shape, module = layer.kernel.shape, names[layer.name]
+        axes = (3, 2, 0, 1) if len(shape) == 4 else (1, 0)
+        archive[f"{module}.weight"] = StoredTensor(tuple(shape[axis] for axis in axes), read)
+        archive[f"{module}.bias"] = StoredTensor(layer.bias.shape, read)
+    return archive
 
 
 def fitted(archive, request, layout="native", *, init_missing=False):
@@ -40,8 +56,26 @@ def fitted(archive, request, layout="native", *, init_missing=False):
 @pytest.mark.parametrize("configuration", list("ABCDE"))
 def test_sizes_come_from_the_shapes(configuration, layout):
     spec = VGGSpec.named(configuration, classes=12, fc_units=(256, 256), input_size=(96, 96))
-    fitting = fitted(shapes_of(spec, layout), SpecRequest(configuration), layout)
-    assert replace(fitting, mean_rgb=MEAN_RGB) == spec
+    for request in (SpecRequest(), SpecRequest(configuration)):
+        fitting = fitted(shapes_of(spec, layout), request, layout)
+        assert replace(fitting, mean_rgb=MEAN_RGB) == spec
+
+
+@pytest.mark.parametrize(
+    ("configuration", "numbers"),
+    [
+        ("A", "0 3 6 8 11 13 16 18"),
+        ("B", "0 2 5 7 10 12 15 17 20 22"),
+        ("D", "0 2 5 7 10 12 14 17 19 21 24 26 28"),
+        ("E", "0 2 5 7 10 12 14 16 19 21 23 25 28 30 32 34"),
+    ],
+)
+def test_the_numbers_of_torchvisions_published_files(configuration, numbers):
+    """Of vgg11, vgg13, vgg16 and vgg19."""
+    archive = shapes_of(VGGSpec.named(configuration), "torchvision")
+    found = [name for name in archive if name.startswith("features") and name.endswith("weight")]
+    assert found == [f"features.{number}.weight" for number in numbers.split()]
+    assert fitted(archive, SpecRequest(), "torchvision").configuration == configuration
 
 
 def test_what_the_shapes_do_not_tell_is_asked_or_default():
@@ -103,11 +137,11 @@ def test_everything_wrong_is_in_one_line(saved_npz, tiny):
 def test_torchvision_names_and_axes_are_those_of_the_file():
     archive = shapes_of(VGGSpec.named("D"), "torchvision")
     del archive["features.0.bias"]
-    archive["classifier.6.weight"] = StoredTensor((1000, 9), archive["features.2.bias"].read)
+    archive["classifier.6.bias"] = StoredTensor((9,), archive["features.2.bias"].read)
     with pytest.raises(WeightsError) as caught:
         fitted(archive, SpecRequest(), "torchvision")
     assert "missing features.0.bias" in str(caught.value)
-    assert "classifier.6.weight has shape (1000, 9), expected (1000, 4096)" in str(caught.value)
+    assert "classifier.6.bias has shape (9,), expected (1000,)" in str(caught.value)
 
 
 def test_a_vector_where_a_kernel_should_be_is_misshapen():

@@ -28,6 +28,7 @@ Decorator = Callable[[Any], Any]
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
 LAYOUTS = ("auto", "native", "keras", "torchvision")
+POOLINGS = (*(pooling.value for pooling in Pooling), "adaptive")
 
 MAX_THREADS = 1024
 """Of a runtime: more than machines have cores. 5,000 took ONNX Runtime minutes to start on two."""
@@ -51,9 +52,9 @@ architecture_options = combined(
     click.option(
         "--config",
         type=click.Choice(tuple(TABLE_1), case_sensitive=False),
-        default=DEFAULT_CONFIGURATION,
         metavar=f"[{'|'.join(TABLE_1)}]",
-        help="Column of the paper's table 1.",
+        help="Column of the paper's table 1.  "
+        f"[default: from the weights, or {DEFAULT_CONFIGURATION}]",
     ),
     click.option(
         "--classes",
@@ -74,10 +75,11 @@ architecture_options = combined(
     ),
     click.option(
         "--pooling",
-        type=click.Choice(Pooling, case_sensitive=False),
-        metavar=f"[{'|'.join(Pooling)}]",
-        help="What the head makes of the features: all of them in a row, or the average or the "
-        f"maximum of each channel.  [default: from the weights, or {Pooling.FLATTEN}]",
+        type=click.Choice(POOLINGS, case_sensitive=False),
+        metavar=f"[{'|'.join(POOLINGS)}]",
+        help="What the head makes of the features: all of them in a row, the average or the "
+        "maximum of each channel, or torchvision's average to 7x7.  "
+        f"[default: from the weights, or {Pooling.FLATTEN}]",
     ),
     click.option(
         "--head-activation",

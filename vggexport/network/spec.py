@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.network.head import FullyConnected, HeadActivation, Pooling, fully_connected
 from vggexport.network.layers import CHANNELS, POOL_SIZE, Layer, LayerKind, TensorSpec, walk
 from vggexport.network.table import TABLE_1, Convolution, parse_blocks
@@ -74,7 +74,9 @@ class VGGSpec:
             )
         if self.classes < (least := self.head_activation.least_outputs):
             raise InputError(
-                f"{self.classes} classes: a {self.head_activation} needs at least {least}"
+                f"{self.classes} classes: a {self.head_activation} needs at least {least}",
+                Advice("say {} sigmoid if one output is all", "head_activation"),
+                Advice("choose {} 2 or more", "classes"),
             )
         for units in self.fc_units:
             if units < 1:

@@ -25,6 +25,9 @@ TABLE_1: Mapping[str, str] = {
 }
 """Columns A to E of table 1 in its notation: "conv<kernel>-<filters>", "|" for max pooling."""
 
+OWN = "own"
+"""What blocks are called that are no column of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
@@ -56,3 +59,9 @@ def parse_blocks(column: str) -> tuple[tuple[Convolution, ...], ...]:
     return tuple(
         tuple(Convolution.parse(text) for text in block.split()) for block in column.split("|")
     )
+
+
+def column_of(blocks: tuple[tuple[Convolution, ...], ...]) -> str:
+    """The column of table 1 that these blocks are, or :data:`OWN`."""
+    columns = (name for name, column in TABLE_1.items() if parse_blocks(column) == blocks)
+    return next(columns, OWN)

@@ -9,7 +9,7 @@ from pathlib import Path
 from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
-from vggexport.network.spec import VGGSpec
+from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.precision import Precision
 from vggexport.results.build import SummaryReport
@@ -49,8 +49,8 @@ class NetworkOptions:
 
     @property
     def configuration(self) -> str:
-        """The column of table 1, or the name of blocks of one's own."""
-        return self.request.configuration
+        """The column of table 1 that was asked for, or the name of blocks of one's own."""
+        return self.request.configuration or DEFAULT_CONFIGURATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,6 @@ class Description(JsonValue):
         """What is asked for and the file agree on: its own network, unless another is asked for."""
         if isinstance(request, VGGSpec):
             return replace(request, mean_rgb=self.spec.mean_rgb)
-        sizes = ("classes", "fc_units", "input_size", "pooling", "head_activation")
-        agrees = all(getattr(request, size) in {None, getattr(self.spec, size)} for size in sizes)
-        if agrees and request.configuration == self.spec.configuration:
-            return self.spec
-        return request
+        asked = {field.name: getattr(request, field.name) for field in fields(request)}
+        agrees = all(value in {None, getattr(self.spec, name)} for name, value in asked.items())
+        return self.spec if agrees else request

@@ -11,10 +11,12 @@ from typing import Protocol
 
 from vggexport.errors import WeightsError
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
-from vggexport.network.spec import MEAN_RGB, VGGSpec
+from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.registry import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
+from vggexport.weights.keras.fit import described_fit
+from vggexport.weights.keras.network import read_network
 from vggexport.weights.layouts import Layout, choose_layout
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
@@ -22,7 +24,7 @@ from vggexport.weights.pin import check_pin
 from vggexport.weights.published import is_published
 from vggexport.weights.random import random_tensors
 from vggexport.weights.stored import Archive, reading
-from vggexport.weights.tensor_matching import require_fit
+from vggexport.weights.tensor_matching import Fit, require_fit
 
 
 class Reader(Protocol):
@@ -93,6 +95,38 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     digest = cache(partial(file_sha256, path))  # pinned and recorded, read once
     if options.pin is not None:
         check_pin(options.pin, digest(), str(path))
+    opened = _described(path, options, file_format, digest) or _named(
+        path, options, file_format, digest
+    )
+    fit, drawn = opened.fit, random_tensors(opened.fit.spec, options.seed)
+    weights = Weights(
+        fit.spec,
+        fit.tensors | {name: drawn[name] for name in fit.missing},
+        source=source,
+        layout=opened.layout.name,
+        preprocessing=opened.preprocessing,
+        initialized=tuple(fit.missing),
+        digest=digest,
+        labels=opened.labels,
+    )
+    weights.notes = (*_notes(path, file_format), *fit.notes)
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a file holds, and how it was taken."""
+
+    fit: Fit
+    layout: Layout
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = ()
+
+
+def _named(
+    path: Path, options: Options, file_format: FileFormat, digest: Callable[[], str]
+) -> _Opened:
+    """A network by the names of its tensors, and by what a file of ours says of itself."""
     reader: Reader = resolve(file_format.reader)
     archive = reader(path)
     layout = choose_layout(options.layout, archive, file_format.layout)
@@ -102,19 +136,29 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     fit = require_fit(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
-    drawn = random_tensors(fit.spec, options.seed)
-    weights = Weights(
-        fit.spec,
-        fit.tensors | {name: drawn[name] for name in fit.missing},
-        source=source,
-        layout=layout.name,
-        preprocessing=preprocessing,
-        initialized=tuple(fit.missing),
-        digest=digest,
-        labels=told.labels if told and told.spec.classes == fit.spec.classes else (),
+    labels = told.labels if told and told.spec.classes == fit.spec.classes else ()
+    return _Opened(fit, layout, preprocessing, labels)
+
+
+def _described(
+    path: Path, options: Options, file_format: FileFormat, digest: Callable[[], str]
+) -> _Opened | None:
+    """The network that a Keras file describes; None for a file of tensors alone."""
+    if file_format is not _KERAS:
+        return None
+    filled = options.init_missing
+    size = options.request.input_size or (DEFAULT_INPUT_SIZE if filled else None)
+    network = read_network(path, size, headless=filled)
+    if network is None:
+        return None
+    layout = choose_layout(options.layout, {}, file_format.layout)
+    if network.preprocessing and not options.preprocessing:
+        preprocessing = CONVENTIONS["raw"]  # it begins with its own Rescaling or Normalization
+    else:
+        preprocessing = _preprocessing(options, layout, None, path, digest)
+    return _Opened(
+        described_fit(network, options.request, preprocessing, str(path)), layout, preprocessing
     )
-    weights.notes = tuple(_notes(path, file_format))
-    return weights
 
 
 def _notes(path: Path, file_format: FileFormat) -> Iterator[str]:

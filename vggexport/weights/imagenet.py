@@ -58,7 +58,7 @@ def _check_configuration(options: Options) -> None:
     request = options.request
     published = VGGSpec.named(CONFIGURATION).blocks
     blocks = request.blocks if isinstance(request, VGGSpec) else None
-    if request.configuration != CONFIGURATION or blocks not in (None, published):
+    if request.configuration not in (None, CONFIGURATION) or blocks not in (None, published):
         raise WeightsError(
             f"imagenet weights are of configuration {CONFIGURATION}, not {request.configuration}",
             Advice(f"choose {{}} {CONFIGURATION}", "config"),

@@ -32,7 +32,6 @@ from vggexport.network.spec import VGGSpec
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 from vggexport.weights.pin import check_pin
-from vggexport.weights.request import resolve
 from vggexport.weights.stored import Float32Array, StoredTensor
 
 PIXEL_RMS = 65.0
@@ -88,7 +87,8 @@ def open_random(options: Options) -> Weights:
             f"weights layout {options.layout!r} is for files: random weights are native"
         )
     seed = _parse_seed(options.argument, options.seed)
-    spec = resolve(options.request, {}, f"random:{seed}")
+    request = options.request
+    spec = request if isinstance(request, VGGSpec) else request.with_defaults()
     tensors = random_tensors(spec, seed)
     weights = Weights(spec, tensors, source=f"random:{seed}", layout="native")
     if options.pin is not None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import isqrt
 from typing import Any
 
 from vggexport.errors import Advice, WeightsError
-from vggexport.network.head import HeadActivation, Pooling, units_text
-from vggexport.network.layers import LOGITS_NAME, POOL_SIZE
+from vggexport.network.head import HeadActivation, Pooling, fully_connected, units_text
+from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
-    DEFAULT_CONFIGURATION,
     DEFAULT_FC_UNITS,
     DEFAULT_INPUT_SIZE,
     VGGSpec,
     size_text,
 )
+from vggexport.network.table import Convolution, column_of
+from vggexport.weights.head_inputs import ADAPTIVE, entered
+from vggexport.weights.named_network import Blocks, NamedNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,109 +30,106 @@ class SpecRequest:
         classes: Outputs of the last layer.
         fc_units: Outputs of each hidden fully connected layer.
         input_size: Height and width of the input in pixels.
-        pooling: What the head makes of the features.
+        pooling: What the head makes of the features: the value of a ``Pooling``, or "adaptive",
+            torchvision's average to 7x7, which is folded into the first fully connected layer.
         head_activation: What it ends in.
     """
 
-    configuration: str = DEFAULT_CONFIGURATION
+    configuration: str | None = None
     classes: int | None = None
     fc_units: tuple[int, ...] | None = None
     input_size: tuple[int, int] | None = None
-    pooling: Pooling | None = None
+    pooling: str | None = None
     head_activation: HeadActivation | None = None
 
-    def with_defaults(self) -> VGGSpec:
+    @property
+    def blocks(self) -> Blocks | None:
+        """The convolutions that are asked for.
+
+        Raises:
+            InputError: No such configuration.
+        """
+        return VGGSpec.named(self.configuration).blocks if self.configuration else None
+
+    def with_defaults(self, found: Blocks | None = None) -> VGGSpec:
         """The network where no file tells anything.
+
+        Args:
+            found: The convolutions of a file that tells nothing else.
 
         Raises:
             InputError: No such configuration, or a size is out of range.
         """
-        return VGGSpec.named(
-            self.configuration,
-            classes=DEFAULT_CLASSES if self.classes is None else self.classes,
-            fc_units=DEFAULT_FC_UNITS if self.fc_units is None else self.fc_units,
-            input_size=DEFAULT_INPUT_SIZE if self.input_size is None else self.input_size,
-            pooling=self.pooling or Pooling.FLATTEN,
+        blocks = self.blocks or found or VGGSpec.named().blocks
+        pooling = self.pooling if self.pooling != ADAPTIVE else None
+        return VGGSpec(
+            column_of(blocks),
+            blocks,
+            DEFAULT_CLASSES if self.classes is None else self.classes,
+            fully_connected(*(DEFAULT_FC_UNITS if self.fc_units is None else self.fc_units)),
+            self.input_size or DEFAULT_INPUT_SIZE,
+            pooling=Pooling(pooling or Pooling.FLATTEN),
             head_activation=self.head_activation or HeadActivation.SOFTMAX,
         )
 
 
-def resolve(
-    request: VGGSpec | SpecRequest, shapes: Mapping[str, tuple[int, ...]], origin: str
-) -> VGGSpec:
+def resolve(request: SpecRequest, network: NamedNetwork, origin: str) -> VGGSpec:
     """The network that ``request`` and a file agree on.
 
     Args:
-        request: A network, which is taken as it is, or what is asked of it.
-        shapes: Shapes in the native layout by native name, as far as the file has them.
+        request: What is asked of the network.
+        network: The tensors of the file, as far as it has them.
         origin: The file, for messages.
 
     Raises:
-        WeightsError: ``request`` asks for other sizes than the file has; all of them are named.
+        WeightsError: ``request`` asks for other sizes than the file has, all of them are named; or
+            the file's shapes leave open what it is.
         InputError: No such configuration, or a size is out of range.
     """
-    if isinstance(request, VGGSpec):
-        return request
-    asked = request.with_defaults()
+    blocks = request.blocks or network.blocks or VGGSpec.named().blocks
+    for convolution in (convolution for block in blocks for convolution in block):
+        Convolution.parse(str(convolution))  # an odd kernel, and not without filters
     found: dict[str, Any] = {
-        "classes": _outputs(shapes, LOGITS_NAME),
-        "fc_units": _units(shapes, len(asked.hidden)),
-        "input_size": _input_size(shapes, request, asked),
+        "classes": network.outputs(LOGITS_NAME),
+        "fc_units": _units(network, request),
+        "input_size": None,
     }
+    pooling = request.pooling
+    first = network.tensors.get(f"{network.head[0]}/kernel") if network.head else None
+    if first is not None and len(first.shape) == len(("inputs", "units")):
+        label = f"{origin}: {network.name(f'{network.head[0]}/kernel')}"
+        entry = entered(request.input_size, pooling, network, blocks, first.shape[0], label)
+        found["input_size"], pooling = entry.input_size, entry.pooling
     disagreements = dict(_disagreements(request, found))
     if disagreements:
-        ways = (_LEAVE_OUT[name] for name in disagreements)
+        ways = (Advice("leave out {}", name) for name in disagreements)
         said = "; ".join(disagreements.values())
         raise WeightsError(f"{origin} is for another network: {said}", *ways)
-    told: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
-    return replace(request, **told).with_defaults()
+    told = {name: value for name, value in found.items() if value is not None}
+    return replace(request, pooling=pooling, **told).with_defaults(blocks)
 
 
-_LEAVE_OUT = {
-    "classes": Advice("leave out {}", "classes"),
-    "fc_units": Advice("leave out {}", "fc_units"),
-    "input_size": Advice("leave out {}", "input_size"),
-}
-_WORDS: Mapping[str, Callable[[Any], str]] = {"fc_units": units_text, "input_size": size_text}
+def _units(network: NamedNetwork, request: SpecRequest) -> tuple[int, ...] | None:
+    """Of the hidden layers; one that is not there is as wide as asked for, or as the first."""
+    if not network.head:
+        return None
+    found = [network.outputs(layer) for layer in network.head[:-1]]
+    asked = request.fc_units or ()
+    spare = next(filter(None, found), DEFAULT_FC_UNITS[0])
+    widths = asked if len(asked) == len(found) else (spare,) * len(found)
+    return tuple(units or width for units, width in zip(found, widths, strict=True))
 
 
-def _disagreements(request: SpecRequest, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _disagreements(request: SpecRequest, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """By name, what was asked for and is not so."""
     for name, value in found.items():
-        asked, word = getattr(request, name), _WORDS.get(name, str)
+        asked = getattr(request, name)
         if asked is not None and value is not None and asked != value:
-            named = name.replace("_", " ")
-            yield name, f"{named} {word(asked)} was asked for, its shapes say {word(value)}"
+            said = f"{name.replace('_', ' ')} {shown(name, asked)} was asked for, its shapes say "
+            yield name, said + shown(name, value)
 
 
-def _outputs(shapes: Mapping[str, tuple[int, ...]], layer: str) -> int | None:
-    for name in (f"{layer}/kernel", f"{layer}/bias"):
-        if shapes.get(name):
-            return shapes[name][-1]
-    return None
-
-
-def _units(shapes: Mapping[str, tuple[int, ...]], count: int) -> tuple[int, ...] | None:
-    """Of so many hidden layers; one that is not there is taken to be as wide as the first."""
-    units = [_outputs(shapes, f"fc{number}") for number in range(1, count + 1)]
-    known = [width for width in units if width]
-    return tuple(width or known[0] for width in units) if known else None
-
-
-def _input_size(
-    shapes: Mapping[str, tuple[int, ...]], request: SpecRequest, asked: VGGSpec
-) -> tuple[int, int] | None:
-    """The size asked for where it fits, else the least square; None where shapes do not tell."""
-    head = next(layer for layer in asked.weighted_layers if layer.is_matrix)
-    features = asked.flattened_in_front_of(head)
-    if features is None:
-        return None  # global pooling
-    height, width, filters = features
-    positions, rest = divmod(shapes.get(head.kernel.name, (0,))[0], filters)
-    # A pooling drops an odd row, so several input sizes end in the same side.
-    if request.input_size is not None and (rest, positions) == (0, height * width):
-        return request.input_size
-    side = isqrt(positions)
-    if side == 0 or rest or side * side != positions:
-        return None
-    return (side * POOL_SIZE ** len(asked.blocks),) * 2
+def shown(name: str, value: Any) -> str:
+    """What is asked of a network, as options take it."""
+    words: dict[str, Callable[[Any], str]] = {"fc_units": units_text, "input_size": size_text}
+    return words.get(name, str)(value)

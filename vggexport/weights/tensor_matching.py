@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vggexport.errors import Advice, WeightsError
-from vggexport.network.layers import LayerKind
+from vggexport.network.head import units_text
 from vggexport.network.preprocessing import Preprocessing
-from vggexport.network.spec import VGGSpec
-from vggexport.network.table import TABLE_1
+from vggexport.network.spec import VGGSpec, size_text
+from vggexport.network.table import OWN, column_of
+from vggexport.weights.head_inputs import averages, head_kernel
 from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
+from vggexport.weights.named_network import NamedNetwork
 from vggexport.weights.request import SpecRequest, resolve
 from vggexport.weights.stored import Archive, StoredTensor
 
@@ -19,12 +20,6 @@ FILL = Advice("fill what is missing with random weights by {}", "init_missing")
 
 LISTED_NAMES = 8
 """Longest list in a message."""
-
-_AUTOMATIC_NAMES = {
-    LayerKind.CONVOLUTION: re.compile(r"conv2d(_\d+)?"),
-    LayerKind.FULLY_CONNECTED: re.compile(r"dense(_\d+)?"),
-}
-"""What Keras calls layers that were given no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +33,8 @@ class Fit:
         missing: Native name -> the name that the file should have.
         surplus: Names that the network has no use for.
         misshapen: One phrase for each tensor of another shape.
+        column: The configuration that the file's convolutions are.
+        notes: What a user should know of how the file was read.
     """
 
     spec: VGGSpec
@@ -45,6 +42,8 @@ class Fit:
     missing: dict[str, str]
     surplus: tuple[str, ...]
     misshapen: tuple[str, ...]
+    column: str
+    notes: tuple[str, ...]
 
     def serves(self, *, init_missing: bool) -> bool:
         """Whether the network can be built from it."""
@@ -71,27 +70,63 @@ def fit(
         WeightsError: The file's shapes say other sizes than ``request``.
         InputError: ``request`` is no network.
     """
-    named = request if isinstance(request, VGGSpec) else request.with_defaults()
-    archive = _name_by_order(archive, named)
-    names = layout.names(named)
-    found = {native: archive[stored] for native, stored in names.items() if stored in archive}
-    shapes = {native: layout.native_shape(tensor.shape) for native, tensor in found.items()}
-    spec = replace(resolve(request, shapes, origin), mean_rgb=preprocessing.mean_rgb)
-    expected = {name: layout.stored_shape(tensor.shape) for name, tensor in spec.tensors.items()}
-    tensors = {name: layout.to_native(name, tensor, spec) for name, tensor in found.items()}
-    if FIRST_KERNEL in tensors:
-        tensors[FIRST_KERNEL] = folded(tensors[FIRST_KERNEL], preprocessing)
+    network = layout.network(archive, origin, request.blocks)
+    chosen = request if isinstance(request, VGGSpec) else resolve(request, network, origin)
+    spec = replace(chosen, mean_rgb=preprocessing.mean_rgb)
+    tensors = _converted(network, spec, preprocessing, origin)
     return Fit(
         spec,
-        tensors,
-        {native: stored for native, stored in names.items() if stored not in archive},
-        tuple(stored for stored in archive if stored not in names.values()),
+        {name: tensor for name, tensor in tensors.items() if name in spec.tensors},
+        {name: network.name(name) for name in spec.tensors if name not in tensors},
+        tuple(network.name(name) for name in tensors if name not in spec.tensors),
         tuple(
-            f"{names[name]} has shape {tensor.shape}, expected {expected[name]}"
-            for name, tensor in found.items()
-            if tensor.shape != expected[name]
+            f"{network.name(name)} has shape {tensors[name].shape}, expected {expected.shape}"
+            for name, expected in spec.tensors.items()
+            if name in tensors and tensors[name].shape != expected.shape
         ),
+        column_of(network.blocks),
+        (*network.notes, *_notes(spec, network, known=isinstance(request, VGGSpec))),
     )
+
+
+def _converted(
+    network: NamedNetwork, spec: VGGSpec, preprocessing: Preprocessing, origin: str
+) -> dict[str, StoredTensor]:
+    """The file's tensors as the native layout has them, whether the network has a use or not."""
+    tensors = dict(network.tensors)
+    if FIRST_KERNEL in tensors:
+        tensors[FIRST_KERNEL] = folded(tensors[FIRST_KERNEL], preprocessing)
+    name, features = _flattened(spec)
+    if features and name in tensors:
+        label = f"{origin}: {network.name(name)}"
+        tensors[name] = head_kernel(tensors[name], features, network, label)
+    return tensors
+
+
+def _flattened(spec: VGGSpec) -> tuple[str, tuple[int, int, int] | None]:
+    """The first kernel of the head, and the map, HWC, that is flattened for it."""
+    first = next(layer for layer in spec.weighted_layers if layer.is_matrix)
+    features = spec.flattened_in_front_of(first)
+    if features is None:
+        return first.kernel.name, None
+    height, width, channels = features
+    return first.kernel.name, (height, width, channels)
+
+
+def _notes(spec: VGGSpec, network: NamedNetwork, *, known: bool) -> Iterator[str]:
+    """What of the network nobody said in so many words."""
+    if not known:
+        yield (
+            f"network: configuration {spec.configuration}, {size_text(spec.input_size)} pixels, "
+            f"{spec.pooling} of the features, hidden layers {units_text(spec.fc_units)}, "
+            f"{spec.classes} outputs, then {spec.head_activation}"
+        )
+    name, features = _flattened(spec)
+    if features and name in network.tensors and averages(network.tensors[name], features):
+        yield (
+            f"the average to 7x7 of torchvision: folded into {network.name(name)} for "
+            f"{size_text(spec.input_size)} pixels"
+        )
 
 
 def require_fit(
@@ -109,21 +144,14 @@ def require_fit(
         WeightsError: It cannot; everything that is wrong is named at once.
         InputError: ``request`` is no network.
     """
-    if any(name.endswith(".running_mean") for name in archive):
-        raise WeightsError(
-            f"{origin} is of a network with batch normalization (running_mean), which VGG as "
-            "published has not: fold it into the convolutions, or use the plain VGG weights"
-        )
     result = fit(archive, request, layout, preprocessing, origin)
     if result.serves(init_missing=init_missing):
         return result
     problems = "; ".join(_problems(result, init_missing=init_missing))
     configuration = result.spec.configuration
     ways = [FILL] if result.missing and not init_missing else []
-    for column in TABLE_1:
-        other = fit(archive, SpecRequest(column), layout, preprocessing, origin)
-        if column != configuration and other.serves(init_missing=init_missing):
-            ways.append(Advice(f"take {{}} {column}, which the file fits", "config"))
+    if result.column not in (configuration, OWN):
+        ways.append(Advice(f"take {{}} {result.column}, which its convolutions are", "config"))
     raise WeightsError(f"{origin} does not fit configuration {configuration}: {problems}", *ways)
 
 
@@ -140,26 +168,3 @@ def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:LISTED_NAMES])
     more = len(names) - LISTED_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _name_by_order(archive: Archive, spec: VGGSpec) -> Archive:
-    """Names layers that Keras named itself ("conv2d_1") by their place in the walk.
-
-    Only where no layer bears a name of the walk, and only kinds of layer whose number is right:
-    anything else is better reported than guessed.
-    """
-    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in archive))
-    if {layer.name for layer in spec.weighted_layers}.intersection(layers):
-        return archive
-    renamed: dict[str, str] = {}
-    for kind, pattern in _AUTOMATIC_NAMES.items():
-        stored = [name for name in layers if pattern.fullmatch(name)]
-        walked = [layer.name for layer in spec.weighted_layers if layer.kind is kind]
-        if len(stored) == len(walked):
-            renamed |= dict(zip(stored, walked, strict=True))
-    return {_renamed(name, renamed): tensor for name, tensor in archive.items()}
-
-
-def _renamed(name: str, layers: dict[str, str]) -> str:
-    layer, slash, tensor = name.rpartition("/")
-    return layers.get(layer, layer) + slash + tensor

@@ -12,8 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from vggexport.network.layers import LOGITS_NAME
-from vggexport.weights.named_network import NamedNetwork
+from vggexport.weights.named_network import Blocks, NamedNetwork, head_names
 from vggexport.weights.prefixes import without_prefix
 from vggexport.weights.stored import AnyArray, Archive, StoredTensor
 from vggexport.weights.torch_batch_norm import EPSILON, folded_batch_norms
@@ -32,16 +31,18 @@ ENDINGS = (KERNEL, ".running_mean")
 """How names end in torch's state dicts, and nowhere else."""
 
 
-def torch_network(archive: Archive, origin: str) -> NamedNetwork:
+def torch_network(archive: Archive, origin: str, asked: Blocks | None = None) -> NamedNetwork:
     """The tensors of a state dict under the names of the walk.
 
     Args:
         archive: Tensors as the file names them.
         origin: The file, for messages.
+        asked: Plays no part: numbers tell the blocks.
 
     Raises:
         WeightsError: Names or shapes are not those of a VGG.
     """
+    del asked
     prefix, stored = without_prefix(archive)
     first = first_convolution(stored, origin)
     features = first.removesuffix("0")
@@ -50,7 +51,7 @@ def torch_network(archive: Archive, origin: str) -> NamedNetwork:
     layers = dict(convolutions(tensors, first, normalized, origin))
     others = [name for name in modules(tensors, origin) if name not in layers.values()]
     head = head_layers(tensors, others, origin)
-    layers |= dict(zip(_head_names(len(head)), head, strict=True))
+    layers |= dict(zip(head_names(len(head)), head, strict=True))
     names = {
         f"{name}/{role}": module + ending
         for name, module in layers.items()
@@ -86,10 +87,6 @@ def _matrix(tensor: StoredTensor) -> AnyArray:
 
 def _window(shape: tuple[int, ...]) -> tuple[int, int] | None:
     return (shape[2], shape[3]) if len(shape) == WINDOW else None
-
-
-def _head_names(count: int) -> list[str]:
-    return [*(f"fc{number}" for number in range(1, count)), LOGITS_NAME] if count else []
 
 
 def _notes(prefix: str, head: list[str], normalized: frozenset[str]) -> Iterator[str]:

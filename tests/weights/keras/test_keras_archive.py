@@ -1,6 +1,7 @@
 """Files that Keras itself writes, against what Keras itself computes on them."""
 
 import io
+import json
 import zipfile
 from inspect import getsource
 
@@ -83,7 +84,7 @@ def test_keras_vgg16_gives_its_own_probabilities(published, tmp_path, native_log
     prepared = keras.applications.vgg16.preprocess_input(photos.astype(np.float32))
     expected = published(prepared).numpy()
 
-    weights = open_weights(str(path), SpecRequest())
+    weights = open_weights(str(path), SpecRequest(input_size=(32, 32)))
     assert weights.spec == VGGSpec.named("D", classes=10, input_size=(32, 32))
     assert weights.layout == "keras"
     assert weights.mean_rgb == MEAN_RGB
@@ -91,7 +92,7 @@ def test_keras_vgg16_gives_its_own_probabilities(published, tmp_path, native_log
     # Keras adds up to 4608 products in float32, sixteen times over; the reference is in float64.
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
-    swapped = open_weights(str(path), SpecRequest(), layout="native")
+    swapped = open_weights(str(path), SpecRequest(input_size=(32, 32)), layout="native")
     wrong = softmax(native_logits(swapped, swapped.spec, swapped.mean_rgb, photos))
     assert np.abs(wrong - expected).max() > 1e-3
 
@@ -138,7 +139,7 @@ def test_more_than_ten_unnamed_layers_keep_their_order(tmp_path):
                 # Never allocated: the file stays small and reads as its fill value.
                 file.create_dataset(f"{group}/vars/0", actual.kernel.shape, "f4", fillvalue=number)
                 file.create_dataset(f"{group}/vars/1", actual.bias.shape, "f4", fillvalue=number)
-    weights = open_weights(str(path), SpecRequest())
+    weights = open_weights(str(path), SpecRequest(input_size=(32, 32)))
     convolutions = [layer.bias.name for layer in spec.weighted_layers[:13]]
     assert [weights[name][0] for name in convolutions] == list(range(13))
     assert [weights[f"{name}/bias"][0] for name in ("fc1", "fc2", "predictions")] == [0, 1, 2]
@@ -194,13 +195,24 @@ def test_a_compressed_keras_archive_is_read(tmp_path, tiny):
         np.testing.assert_array_equal(array, open_weights(str(path), tiny)[name])
 
 
-def test_config_json_is_not_looked_at(tmp_path, tiny):
+def test_nothing_that_config_json_names_is_made(tmp_path, tiny):
     path, forged = tmp_path / "plain.keras", tmp_path / "forged.keras"
     save(build(tiny), path)
     with zipfile.ZipFile(path) as plain, zipfile.ZipFile(forged, "w") as archive:
-        archive.writestr("config.json", '{"module": "os", "class_name": "system"')
+        described = {"module": "os", "class_name": "system", "config": {"command": "touch made"}}
+        archive.writestr("config.json", json.dumps(described))
         archive.writestr("model.weights.h5", plain.read("model.weights.h5"))
-    assert set(open_weights(str(forged), tiny)) == set(tiny.tensors)
+    with pytest.raises(WeightsError, match="system"):
+        open_weights(str(forged), tiny)
+
+
+def test_weights_of_keras_before_its_first_version(tmp_path, tiny):
+    path = tmp_path / "vgg16_weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = 37
+        file.create_group("layer_1").create_dataset("param_0", (4, 3, 3, 3))
+    with pytest.raises(WeightsError, match=r"Keras before 1\.0 \(nb_layers\)"):
+        open_weights(str(path), tiny)
 
 
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.9, 0.99])

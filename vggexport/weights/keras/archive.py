@@ -55,6 +55,11 @@ def _tensor_paths(path: Path, file: Any) -> dict[str, str]:
         pairs = list(_legacy_paths(legacy))
     elif _KERAS_3_GROUP in file:
         pairs = list(_keras_3_paths(file[_KERAS_3_GROUP]))
+    elif "nb_layers" in file.attrs:
+        raise WeightsError(
+            f"{path} is of Keras before 1.0 (nb_layers), whose kernels are in Theano's order and "
+            "whose layers have no names: take the file that Keras publishes for TensorFlow"
+        )
     else:
         raise WeightsError(f"{path} is an HDF5 file without a Keras model: save it with Keras")
     paths = dict(pairs)

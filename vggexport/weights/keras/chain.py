@@ -209,14 +209,16 @@ class Chain:
             raise layer.refused("not on the output of a Dense without activation")
         self.activation, self._open = activation, False
 
-    def finish(self, layer: Settings) -> None:
-        """The network's end is here; ``layer`` is its last."""
+    def finish(self, layer: Settings, *, headless: bool) -> None:
+        """The network's end is here; ``layer`` is its last, a convolution's too if ``headless``."""
         if self._padded:
             raise self._padded[0].refused("without a convolution behind it")
         self._no_pending()
-        if not self.head:
+        if not self.head and not headless:
             raise layer.refused("at the end", "a network that ends in Dense is expected")
-        if self._last.relu:
+        if not self.blocks:
+            raise layer.refused("without a convolution before it")
+        if self.head and self._last.relu:
             raise self._last.layer.refused("a ReLU at the end")
 
     @property

@@ -43,9 +43,10 @@ class DescribedNetwork:
             RGB 0...255 as it is. A batch normalization in front tells nothing of the kind.
         blocks: (kernel size, filters) of each convolution, block by block; a ReLU follows each.
         pooled: Whether a 2x2 max pooling ends each block; all but the last.
-        pooling: What the head begins with: "flatten", "average" or "max" of the whole map.
+        pooling: What the head begins with: "flatten", "average" or "max" of the whole map; "" where
+            nothing is behind the convolutions.
         hidden: (units, whether a ReLU follows) of each dense layer but the last.
-        classes: Units of the last.
+        classes: Units of the last; 0 for a network without dense layers.
         head_activation: "softmax" or "sigmoid".
         logits_only: Whether the file's network ends in logits, and ``head_activation`` is added:
             softmax, for one output sigmoid.
@@ -67,12 +68,15 @@ class DescribedNetwork:
     reduced: tuple[str, ...]
 
 
-def read_network(path: Path, input_size: tuple[int, int] | None = None) -> DescribedNetwork | None:
+def read_network(
+    path: Path, input_size: tuple[int, int] | None = None, *, headless: bool = False
+) -> DescribedNetwork | None:
     """The network that a Keras file describes; None for a file of weights alone.
 
     Args:
         path: A ``.keras`` or ``.h5`` file.
         input_size: Height and width where the file leaves them open.
+        headless: Whether the network may end before its dense layers.
 
     Raises:
         WeightsError: The file is damaged, or a layer of it is not exported; the message names it.
@@ -88,13 +92,13 @@ def read_network(path: Path, input_size: tuple[int, int] | None = None) -> Descr
         settings = [Settings(str(path), *pair) for pair in zip(layers, variables, strict=True)]
         for layer in settings:
             policies.add(read_layer(chain, layer))
-        chain.finish(settings[-1])
+        chain.finish(settings[-1], headless=headless)
         return _network(chain, tuple(sorted(policies - {"float32"})))
 
 
 def _network(chain: Chain, reduced: tuple[str, ...]) -> DescribedNetwork:
-    *hidden, last = chain.head
-    classes = last.kernel.shape[-1]
+    hidden = chain.head[:-1]
+    classes = chain.head[-1].kernel.shape[-1] if chain.head else 0
     weighted = [*(layer for block in chain.blocks for layer in block), *chain.head]
     return DescribedNetwork(
         input_size=chain.input_size,
@@ -105,7 +109,7 @@ def _network(chain: Chain, reduced: tuple[str, ...]) -> DescribedNetwork:
         pooling=chain.pooling,
         hidden=tuple((layer.kernel.shape[-1], layer.relu) for layer in hidden),
         classes=classes,
-        head_activation=chain.activation or ("softmax" if classes > 1 else "sigmoid"),
+        head_activation=chain.activation or ("sigmoid" if classes == 1 else "softmax"),
         logits_only=not chain.activation,
         tensors=tuple(map(_tensors, weighted)),
         reduced=reduced,
