@@ -35,6 +35,11 @@ def build(report: BuildReport) -> RenderableType:
         )
     if report.check:
         lines["check"] = _check(report.check)
+    if artifact.format == "onnx" and artifact.precision.profile.needs_ranges:
+        lines["to run it"] = (
+            "x86-64 CPUs without VNNI need ONNX Runtime's session option "
+            "session.x64quantprecision=1: without it they answer wrongly"
+        )
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if not report.failures:
         lines["next"] = _next_command(report)
