@@ -1,5 +1,6 @@
 """A tiny network with weights, images, ranges and files, and once more in plain numpy."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -247,7 +248,7 @@ COLOURS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network() -> NetworkOptions:
     blocks = parse_blocks("conv3-4 conv1-6 | conv3-8")
     return NetworkOptions(
@@ -275,10 +276,10 @@ def make_npz(tmp_path, pixels) -> Callable[[int], str]:
     return make
 
 
-@pytest.fixture
-def labelled(tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory) -> Path:
     """Five classes of six images each, which a network can learn to tell apart by colour."""
-    root, random = tmp_path / "labelled", np.random.default_rng(2)
+    root, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(2)
     for name, colour in COLOURS.items():
         (root / name).mkdir(parents=True)
         for number in range(6):
@@ -286,3 +287,9 @@ def labelled(tmp_path) -> Path:
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number}.png")
     return root
+
+
+@pytest.fixture
+def labelled(photographs, tmp_path) -> Path:
+    """The same in a folder that may be changed."""
+    return Path(shutil.copytree(photographs, tmp_path / "labelled"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,15 +46,23 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture
-def files(network, labelled, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def built(network, photographs, tmp_path_factory) -> Path:
     """float32, and int8 calibrated on four of the images."""
-    monkeypatch.chdir(tmp_path)
-    Path("labels.txt").write_text("\n".join(("eel", "dog", "cat", "bee", "ant")))
-    named = dataclasses.replace(network, labels=Path("labels.txt"))
-    data, unchecked = CalibrationOptions(data=str(labelled), samples=4), BuildOptions(check=False)
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "labels.txt").write_text("\n".join(("eel", "dog", "cat", "bee", "ant")))
+    named = dataclasses.replace(network, labels=folder / "labels.txt")
+    data, unchecked = CalibrationOptions(str(photographs), samples=4), BuildOptions(check=False)
     for name, precision in (("f.onnx", Precision.FLOAT32), ("i.onnx", Precision.INT8)):
-        vggexport.build(named, data, FileOptions("onnx", tmp_path / name, precision), unchecked)
+        vggexport.build(named, data, FileOptions("onnx", folder / name, precision), unchecked)
+    return folder
+
+
+@pytest.fixture
+def files(built, tmp_path, monkeypatch):
+    """Copies of them in the working directory."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return str(tmp_path / "f.onnx"), str(tmp_path / "i.onnx")
 
 

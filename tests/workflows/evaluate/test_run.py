@@ -1,6 +1,7 @@
 """Accuracy of files on labelled images, counted against numpy; labels and images that are wrong."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +32,27 @@ def named(network, tmp_path, monkeypatch):
     return dataclasses.replace(network, labels=Path("labels.txt"))
 
 
-@pytest.fixture
-def files(named, labelled):
+@pytest.fixture(scope="module")
+def built(network, photographs, tmp_path_factory) -> Path:
     """float32 with two kinds of weights, and int8 that was calibrated on four of the images."""
-    for seed in (0, 1):
-        options = dataclasses.replace(named, weights=f"random:{seed}")
-        file = FileOptions("onnx", Path(f"{seed}.onnx"))
-        vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
-    data = CalibrationOptions(data=str(labelled), samples=4)
-    file = FileOptions("onnx", Path("int8.onnx"), Precision.INT8)
-    vggexport.build(named, data, file, UNCHECKED)
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "labels.txt").write_text("\n".join(LABELS))
+    named = dataclasses.replace(network, labels=folder / "labels.txt")
+    data = CalibrationOptions(data=str(photographs), samples=4)
+    for name, weights, precision in (
+        ("0.onnx", "random:0", Precision.FLOAT32),
+        ("1.onnx", "random:1", Precision.FLOAT32),
+        ("int8.onnx", "random:0", Precision.INT8),
+    ):
+        options = dataclasses.replace(named, weights=weights)
+        vggexport.build(options, data, FileOptions("onnx", folder / name, precision), UNCHECKED)
+    return folder
+
+
+@pytest.fixture
+def files(built, named):
+    """Copies of them in the working directory."""
+    shutil.copytree(built, ".", dirs_exist_ok=True)
     return "0.onnx", "1.onnx", "int8.onnx"
 
 

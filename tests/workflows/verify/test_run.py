@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,20 @@ FEW = CalibrationOptions(samples=4)
 FILES = ("out/vgg_tiny.onnx", "out/vgg_tiny.tflite", "out/vgg_tiny_saved_model")
 
 
+@pytest.fixture(scope="module")
+def built(network, tmp_path_factory) -> Path:
+    """float32 and int8 of every format."""
+    options = ExportOptions(folder=tmp_path_factory.mktemp("built"))
+    assert vggexport.export(network, FEW, options, BuildOptions(check=False)).failures == ()
+    return options.folder
+
+
 @pytest.fixture
-def files(network, tmp_path, monkeypatch, tolerate) -> None:
-    """float32 and int8 of every format in ``out/``."""
-    (tmp_path / "work").mkdir()
+def files(built, tmp_path, monkeypatch, tolerate) -> None:
+    """A copy of them in ``out/``, which may be changed."""
+    shutil.copytree(built, tmp_path / "work" / "out")
     monkeypatch.chdir(tmp_path / "work")
     tolerate(Tolerance("", min_logit_sqnr_db=5.0), Precision.INT8.profile)
-    formats = ("savedmodel", "onnx", "tflite")
-    options = ExportOptions(formats, (Precision.FLOAT32, Precision.INT8), Path("out"))
-    assert vggexport.export(network, FEW, options).failures == ()
 
 
 def verified(*artifacts, **options):
