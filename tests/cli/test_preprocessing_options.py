@@ -77,3 +77,12 @@ def test_a_bundle_wants_it_known(run, weights):
     outcome = run("bundle", "assumed.onnx", "-o", "out")
     assert outcome.code == 2
     assert "export it again and state it, as with export --preprocessing caffe" in outcome.error
+
+
+def test_a_bundle_only_confirms_it(run, weights):
+    run("onnx", *weights, "--preprocessing", "caffe", "-o", "stated.onnx")
+    outcome = run("bundle", "stated.onnx", "--preprocessing", "unit", "-o", "out")
+    assert outcome.code == 2
+    assert "stated.onnx records caffe, not unit" in outcome.error
+    outcome = run("bundle", "stated.onnx", "--preprocessing", "caffe", "-o", "out")
+    assert outcome.code == 0, outcome.stderr

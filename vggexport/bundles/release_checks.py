@@ -79,19 +79,27 @@ def check_evidence(models: Sequence[Model], evidence: Sequence[Evidence]) -> Non
                 )
 
 
-def check_releasable(models: Sequence[Model], *, allow_untrained: bool) -> None:
+def check_releasable(
+    models: Sequence[Model], *, allow_untrained: bool, preprocessing: str | None = None
+) -> None:
     """Refuses what must not be released, all reasons at once.
+
+    Args:
+        models: What is to be bundled.
+        allow_untrained: Let random weights and synthetic calibration pass.
+        preprocessing: Name of the one that the models must record; None for any that is known.
 
     Raises:
         ArtifactError: Models are of different networks, weights or labels.
-        InputError: Untrained weights or synthetic calibration, which nobody allowed.
+        InputError: Untrained weights or synthetic calibration, which nobody allowed; another
+            preprocessing, or one that was assumed.
     """
     first = models[0]
     for other in models[1:]:
         _check_same(first.artifact, other.artifact)
     if len({model.path.name for model in models}) != len(models):
         raise InputError("two models have one name, and a bundle has one folder for them: rename")
-    _check_preprocessing(models)
+    _check_preprocessing(models, preprocessing)
     reasons = [reason for model in models for reason in _untrained(model.artifact)]
     if reasons and not allow_untrained:
         raise InputError(
@@ -100,9 +108,15 @@ def check_releasable(models: Sequence[Model], *, allow_untrained: bool) -> None:
         )
 
 
-def _check_preprocessing(models: Sequence[Model]) -> None:
+def _check_preprocessing(models: Sequence[Model], stated: str | None) -> None:
     for model in models:
         preprocessing = model.artifact.preprocessing
+        recorded = preprocessing.name if preprocessing else "no preprocessing"
+        if stated not in (None, recorded):
+            raise InputError(
+                f"{model.path} records {recorded}, not {stated}: which one it is was settled when "
+                "it was exported"
+            )
         if preprocessing and not preprocessing.known:
             raise InputError(
                 f"{model.path}: what happens to pixels before its network was assumed "

@@ -45,6 +45,11 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     "Number of golden images, at most.",
 )
 @labels_option("One class name a line.  [default: those that the artifacts carry]")
+@click.option(
+    "--preprocessing",
+    metavar="NAME",
+    help="Confirm the preprocessing that the artifacts record, as caffe; another one is refused.",
+)
 @click.option("--licence", metavar="TEXT", help="Of the weights.")
 @click.option(
     "--weights-source",

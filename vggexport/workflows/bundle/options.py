@@ -36,6 +36,7 @@ class BundleOptions:
         images: Number of golden images, at most.
         seed: Of the choice of images.
         labels: A file of class names, or None for those that the artifacts carry.
+        preprocessing: Name of the one that the artifacts must record, to be sure; None for any.
         licence: Of the weights, in words.
         weights_source: Where the weights came from, in words; None for what the artifacts say.
         sign: A private key.
@@ -53,6 +54,7 @@ class BundleOptions:
     images: int = DEFAULT_IMAGES
     seed: int = 0
     labels: Path | None = None
+    preprocessing: str | None = None
     licence: str | None = None
     weights_source: str | None = None
     sign: Path | None = None

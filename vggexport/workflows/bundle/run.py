@@ -49,7 +49,11 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         with steps.step("read"):
             evidence = read_evidence(options.reports)
             models = [read_model(path) for path in options.artifacts]
-            check_releasable(models, allow_untrained=options.allow_untrained)
+            check_releasable(
+                models,
+                allow_untrained=options.allow_untrained,
+                preprocessing=options.preprocessing,
+            )
             check_evidence(models, evidence)
         sizes = SizeGate(tuple(map(_file_size, models)), options.max_bytes)
         against = tuple(failure for report in evidence for failure in report.failures)
