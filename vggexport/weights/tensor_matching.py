@@ -149,9 +149,11 @@ def require_fit(
         return result
     problems = "; ".join(_problems(result, init_missing=init_missing))
     configuration = result.spec.configuration
-    ways = [FILL] if result.missing and not init_missing else []
+    ways = []
     if result.column not in (configuration, OWN):
         ways.append(Advice(f"take {{}} {result.column}, which its convolutions are", "config"))
+    if result.missing and not init_missing:
+        ways.append(FILL)
     raise WeightsError(f"{origin} does not fit configuration {configuration}: {problems}", *ways)
 
 
