@@ -37,6 +37,12 @@ def test_every_mistake_changes_images(fault: ImageFault, pixels):
     assert np.abs(fault.imitate(pixels.astype(np.float32)) - pixels).max() > 1
 
 
+@pytest.mark.parametrize("name", ["resized-twice", "resized-nearest"])
+def test_rectangles_stay_rectangles(name, pixels):
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    assert fault.imitate(pixels[:, :, :10]).shape == (2, 16, 10, 3)
+
+
 def test_no_two_mistakes_are_alike(pixels):
     images = pixels.astype(np.float32)
     seen = [fault.imitate(images) for fault in FAULTS]

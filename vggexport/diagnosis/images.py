@@ -69,13 +69,13 @@ def lay_out_as_nchw(images: Pixels) -> Pixels:
 
 def prepare_again(images: Pixels) -> Pixels:
     """The resize to 256 / 224 and the centre crop, done to images that have had it."""
-    size = images.shape[1]
-    large = round(size * 256 / 224)
-    margin = (large - size) // 2
+    height, width = images.shape[1:3]
+    rows, columns = round(height * 256 / 224), round(width * 256 / 224)
+    top, left = (rows - height) // 2, (columns - width) // 2
     return np.stack(
         [
-            np.asarray(Image.fromarray(image).resize((large, large), Image.Resampling.BILINEAR))[
-                margin : margin + size, margin : margin + size
+            np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))[
+                top : top + height, left : left + width
             ]
             for image in np.asarray(images, np.uint8)
         ]
@@ -84,9 +84,8 @@ def prepare_again(images: Pixels) -> Pixels:
 
 def halve_resolution(images: Pixels) -> Pixels:
     """Every second pixel, each shown twice: a resize to half the size by nearest neighbours."""
-    size = images.shape[1]
-    index = np.arange(size) // 2 * 2
-    return np.ascontiguousarray(images[:, index][:, :, index])
+    rows, columns = (np.arange(side) // 2 * 2 for side in images.shape[1:3])
+    return np.ascontiguousarray(images[:, rows][:, :, columns])
 
 
 CHANNELS_SWAPPED = ImageFault(

@@ -119,8 +119,13 @@ def _image_pair_trials(case: Case, steps: Steps) -> Iterator[Trial]:
 
 
 def _try_images(case: Case, faults: Sequence[ImageFault], steps: Steps) -> Iterator[Trial]:
-    """Tries each on two images, and those that gain something there on all of them."""
+    """Tries each on two images, and those that gain something there on all of them.
+
+    What turns rectangles into others cannot have happened: the network would not have run.
+    """
     screen = case.first(SCREENED_IMAGES)
+    shape = screen.images.shape
+    faults = [fault for fault in faults if fault.imitate(screen.images).shape == shape]
     for fault in steps.track(faults, len(faults)):
         trial = _try_image_fault(screen, fault)
         if trial and trial.with_db - trial.without_db >= SCREENED_GAIN_DB:

@@ -137,7 +137,10 @@ _ROWS = (
     Format(name="ort", suffix=".ort", runtimes=(ONNX_RUNTIME,)),
     Format(
         name="keras",
-        runtimes=(Runtime("keras", "tensorflow", "vggexport.formats.keras.runner:KerasRunner"),),
+        runtimes=(
+            Runtime("keras", "tensorflow", "vggexport.formats.keras.runner:KerasRunner"),
+            Runtime("owner", "tensorflow", "vggexport.formats.keras.owner_runner:OwnerRunner"),
+        ),
     ),
 )
 
@@ -149,6 +152,9 @@ WRITTEN: Mapping[str, Format] = {row.name: row for row in _ROWS if row.exporter}
 
 BUNDLED: Mapping[str, Format] = {row.name: row for row in _ROWS if row.suffix}
 """Those that are in bundles."""
+
+OWNER = "owner"
+"""The runtime of a network that its weights file describes, by that description."""
 
 KERAS = "keras"
 """The network of weights that are in no model file; its runner is made from a spec and weights."""

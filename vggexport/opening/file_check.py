@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.formats.registry import KERAS, load_inspector, load_runner
+from vggexport.formats.registry import load_inspector, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare, sigmoid, softmax
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
-from vggexport.opening.network import Network
 from vggexport.precision import coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport
@@ -42,12 +41,6 @@ def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolera
     if min_logit_sqnr_db is None:
         return tolerance
     return replace(tolerance, min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for")
-
-
-def keras_reference(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities of the Keras network, the reference of float files."""
-    with load_runner(KERAS)(network.spec, network.weights) as runner:
-        return runner.predict(images)
 
 
 def check_file(

@@ -24,6 +24,7 @@ from vggexport.formats.registry import (
 )
 from vggexport.formats.runner import Runner
 from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.opening.reference import reference_runner
 from vggexport.precision import Precision
 from vggexport.results.verify import RunnerRecord
 from vggexport.system.progress import Steps
@@ -156,9 +157,8 @@ def _open_weights(
         )
         network = open_network(wanted, steps, in_memory=True)
     with steps.step("load"):
-        keras = load_runner(KERAS)
         runner = entered.enter_context(
-            keras(network.spec, dict(network.weights), threads=options.threads)
+            reference_runner(network, dict(network.weights), threads=options.threads)
         )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
     return OpenedModel(source, runner, artifact, network)

@@ -50,6 +50,7 @@ class CheckReport(Judged):
         islands: Float islands of an int8 file.
         softmax_error: Of a file without float operators: largest difference of a probability from
             the float softmax of the file's own logits; else None.
+        reference_failures: Where what it was held to is itself not the owner's network.
     """
 
     json_keys = """
@@ -62,11 +63,12 @@ class CheckReport(Judged):
     tolerance: Tolerance
     islands: tuple[Operator, ...] = ()
     softmax_error: float | None = None
+    reference_failures: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong, a clause each; empty for a pass."""
-        found = self.tolerance.violations(self.metrics)
+        found = self.reference_failures + self.tolerance.violations(self.metrics)
         if self.islands:
             names = ", ".join(operator.name for operator in self.islands)
             found += (f"computed in float: {names}",)

@@ -110,6 +110,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         labels=opened.labels,
     )
     weights.notes = (*_notes(path, file_format), *fit.notes)
+    weights.described = path if opened.by_description and not fit.missing else None
     return weights
 
 
@@ -121,6 +122,7 @@ class _Opened:
     layout: Layout
     preprocessing: Preprocessing
     labels: tuple[str, ...] = ()
+    by_description: bool = False
 
 
 def _named(
@@ -152,13 +154,12 @@ def _described(
     if network is None:
         return None
     layout = choose_layout(options.layout, {}, file_format.layout)
-    if network.preprocessing and not options.preprocessing:
-        preprocessing = CONVENTIONS["raw"]  # it begins with its own Rescaling or Normalization
+    if network.preprocesses and not options.preprocessing:
+        preprocessing = CONVENTIONS["raw"]
     else:
         preprocessing = _preprocessing(options, layout, None, path, digest)
-    return _Opened(
-        described_fit(network, options.request, preprocessing, str(path)), layout, preprocessing
-    )
+    fit = described_fit(network, options.request, preprocessing, str(path))
+    return _Opened(fit, layout, preprocessing, by_description=True)
 
 
 def _notes(path: Path, file_format: FileFormat) -> Iterator[str]:

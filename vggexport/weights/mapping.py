@@ -6,6 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class Weights(Mapping[str, Float32Array]):
         initialized: Names of the tensors that were filled with random weights.
         labels: A name a class where the file carries them.
         notes: What a user should know of how the source was read, a line each.
+        described: The file, where it describes the network that its weights are of; None where that
+            was told from names and shapes.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Weights(Mapping[str, Float32Array]):
     ) -> None:
         self.spec = spec
         self.notes: tuple[str, ...] = ()
+        self.described: Path | None = None
         self.labels = labels
         self.source = source
         self.layout = layout

@@ -113,14 +113,19 @@ def _flattened(spec: VGGSpec) -> tuple[str, tuple[int, int, int] | None]:
     return first.kernel.name, (height, width, channels)
 
 
+def network_note(spec: VGGSpec) -> str:
+    """What was taken from a file, on one line."""
+    return (
+        f"network: configuration {spec.configuration}, {size_text(spec.input_size)} pixels, "
+        f"{spec.pooling} of the features, hidden layers {units_text(spec.fc_units)}, "
+        f"{spec.classes} outputs, then {spec.head_activation}"
+    )
+
+
 def _notes(spec: VGGSpec, network: NamedNetwork, *, known: bool) -> Iterator[str]:
     """What of the network nobody said in so many words."""
     if not known:
-        yield (
-            f"network: configuration {spec.configuration}, {size_text(spec.input_size)} pixels, "
-            f"{spec.pooling} of the features, hidden layers {units_text(spec.fc_units)}, "
-            f"{spec.classes} outputs, then {spec.head_activation}"
-        )
+        yield network_note(spec)
     name, features = _flattened(spec)
     if features and name in network.tensors and averages(network.tensors[name], features):
         yield (

@@ -85,11 +85,19 @@ def test_what_is_outside_of_a_network_without_rescaling_is_assumed(save):
 def test_logits_are_said(save):
     _, path = save(vgg(end=None))
     weights = open_weights(str(path), SpecRequest())
-    assert weights.notes == ("the network described ends in logits: softmax is put behind them",)
+    assert weights.notes[0] == (
+        "network: configuration own, 12x8 pixels, flatten of the features, hidden layers none, "
+        "3 outputs, then softmax"
+    )
+    assert weights.notes[1:] == (
+        "the network described ends in logits: softmax is put behind them",
+    )
     asked = SpecRequest(head_activation=HeadActivation.SIGMOID)
     weights = open_weights(str(path), asked)
     assert weights.spec.head_activation == HeadActivation.SIGMOID
-    assert weights.notes == ("the network described ends in logits: sigmoid is put behind them",)
+    assert weights.notes[1:] == (
+        "the network described ends in logits: sigmoid is put behind them",
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_a_network_without_a_head_gets_a_random_one(save):
     assert weights.spec.fc_units == (6,)
     assert (weights.spec.classes, weights.spec.last_pooling) == (4, False)
     assert weights["fc1/kernel"].shape == (6 * 4 * 5, 6)
-    assert weights.notes == ()
+    assert len(weights.notes) == 1
 
 
 def test_what_a_network_without_a_head_begins_with_counts(save):

@@ -16,7 +16,7 @@ from vggexport.weights.keras.network import DescribedNetwork
 from vggexport.weights.layouts import FIRST_KERNEL, folded
 from vggexport.weights.request import SpecRequest, shown
 from vggexport.weights.stored import StoredTensor
-from vggexport.weights.tensor_matching import Fit
+from vggexport.weights.tensor_matching import Fit, network_note
 
 _REVERSED = (2, 1, 0)
 
@@ -51,7 +51,9 @@ def described_fit(
         tensors |= {layer.kernel.name: stored.kernel, layer.bias.name: stored.bias}
     tensors[FIRST_KERNEL] = folded(tensors[FIRST_KERNEL], before)
     missing = {name: name for name in spec.tensors if name not in tensors}
-    return Fit(spec, tensors, missing, (), (), spec.configuration, tuple(_notes(network, spec)))
+    told = () if isinstance(request, VGGSpec) else (network_note(spec),)
+    notes = (*told, *_notes(network, spec))
+    return Fit(spec, tensors, missing, (), (), spec.configuration, notes)
 
 
 def _spec(network: DescribedNetwork, request: VGGSpec | SpecRequest) -> VGGSpec:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import sidecar_path
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
+from vggexport.metrics.parity import compare
 from vggexport.opening.activation_ranges import float32_runner, take_ranges
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
@@ -21,14 +22,17 @@ from vggexport.opening.calibration_images import (
     note_synthetic,
     note_unreadable,
 )
-from vggexport.opening.file_check import keras_reference
 from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.opening.reference import reference_name, reference_runner
 from vggexport.precision import Precision, Profile
 from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.output_files import made_folder, output_folder
 from vggexport.system.progress import Steps
 from vggexport.workflows.build.options import BuildOptions, FileOptions, check_supported
+
+FLOAT32_FILE = "float32 ONNX file"
+"""What files that compute in integers are held to."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,21 @@ class BuildInputs:
     float32_answers: NDArray[np.float32] | None
 
     @cached_property
-    def keras_answers(self) -> NDArray[np.float32]:
-        """What the Keras network gives for the check images: computed for the first float file."""
-        return keras_reference(self.network, check_images(self.plan, Precision.FLOAT32.profile))
+    def owner_answers(self) -> NDArray[np.float32]:
+        """What the owner's network gives for the images that float files are checked on."""
+        with reference_runner(self.network) as runner:
+            return runner.predict(check_images(self.plan, Precision.FLOAT32.profile))
+
+    @cached_property
+    def float32_failures(self) -> tuple[str, ...]:
+        """Where the float32 ONNX file is not the network that the weights' file describes."""
+        if self.float32_answers is None or self.network.weights.described is None:
+            return ()
+        owners = self.owner_answers
+        found = compare(owners, self.float32_answers[: len(owners)])
+        name = reference_name(self.network)
+        clauses = Precision.FLOAT32.profile.tolerance.violations(found)
+        return tuple(f"the {FLOAT32_FILE} is not the {name}: {clause}" for clause in clauses)
 
 
 @contextmanager

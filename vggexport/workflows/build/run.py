@@ -11,11 +11,17 @@ from vggexport.formats.registry import load_exporter
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import check_file, tolerance_for
 from vggexport.opening.network import NetworkOptions
+from vggexport.opening.reference import reference_name
 from vggexport.results.build import BuildReport, CheckReport
 from vggexport.system.output_files import publish, write_json
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.build.inputs import BuildInputs, build_inputs, check_images
+from vggexport.workflows.build.inputs import (
+    FLOAT32_FILE,
+    BuildInputs,
+    build_inputs,
+    check_images,
+)
 from vggexport.workflows.build.options import BuildOptions, FileOptions, output_of
 
 
@@ -84,10 +90,11 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
 
 
 def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckReport:
-    """Calibrated files are held to the float32 file, all others to the Keras network."""
+    """Calibrated files are held to the float32 file, all others to the owner's network."""
     images = check_images(inputs.plan, artifact.profile)
-    name, reference = "float32 ONNX file", inputs.float32_answers
+    name, reference, failures = FLOAT32_FILE, inputs.float32_answers, inputs.float32_failures
     if not artifact.profile.needs_ranges or reference is None:
-        name, reference = "Keras network", inputs.keras_answers
+        name, reference, failures = reference_name(inputs.network), inputs.owner_answers, ()
     tolerance = tolerance_for(artifact, inputs.options.min_logit_sqnr_db)
-    return check_file(written, artifact, images, reference, tolerance, reference_name=name)
+    check = check_file(written, artifact, images, reference, tolerance, reference_name=name)
+    return replace(check, reference_failures=failures)
