@@ -1,7 +1,8 @@
 """A tiny network with weights, images, ranges and files, and once more in plain numpy."""
 
 import shutil
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import count
@@ -41,6 +42,14 @@ def _closed(schema: object) -> object:
         names = {"additionalProperties": False} if "properties" in schema else {}
         return names | {key: _closed(value) for key, value in schema.items()}
     return [_closed(part) for part in schema] if isinstance(schema, list) else schema
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """What a shell runs in the background ignores Ctrl-C, and so would all processes of tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
