@@ -141,6 +141,11 @@ class Artifact(JsonValue):
         return profile_of(self.precision, full_integer=self.full_integer)
 
     @property
+    def output_labels(self) -> tuple[str, ...]:
+        """A name an output, or nothing: one output has names for two sides of 0.5, none for it."""
+        return self.labels if len(self.labels) == self.spec.classes else ()
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What tells its network from others: its spec, its weights, its classes."""
         return {

@@ -12,6 +12,7 @@ from vggexport.metrics.accuracy import (
     PairedCounts,
     Verdict,
     best_classes,
+    class_probabilities,
     drop_interval,
     judge_at_least,
     judge_at_most,
@@ -160,3 +161,12 @@ def test_a_gate_can_be_inconclusive(limit, at_least, at_most):
     interval = Interval(0.2, 0.4)
     assert judge_at_least(interval, limit) is at_least
     assert judge_at_most(interval, limit) is at_most
+
+
+def test_one_output_has_two_classes():
+    outputs = np.array([[0.2], [0.5], [0.7], [np.nan]])
+    np.testing.assert_array_equal(best_classes(outputs), [[0, 1], [1, 0], [1, 0], [-1, -1]])
+    np.testing.assert_array_equal(best_classes(outputs, 1)[:, 0], [0, 1, 1, -1])
+    expected = [[0.8, 0.2], [0.5, 0.5], [1 - 0.7, 0.7], [np.nan, np.nan]]
+    np.testing.assert_array_equal(class_probabilities(outputs), expected)
+    np.testing.assert_array_equal(class_probabilities(np.eye(3)), np.eye(3))

@@ -155,7 +155,7 @@ def chosen_labels(artifact: Artifact, file: Path | None) -> tuple[str, ...]:
     """
     if file is None:
         return artifact.labels
-    labels = read_labels(file, artifact.spec.classes)
+    labels = read_labels(file, artifact.spec.label_count)
     if artifact.labels and labels != artifact.labels:
         raise InputError(
             f"labels file {file} has other names than {artifact.path} carries: leave it "

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
+from vggexport.metrics.accuracy import best_classes, class_probabilities
 from vggexport.metrics.parity import Comparison, ParityMetrics, centred_logits, decibels
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
@@ -123,9 +124,9 @@ class _WorstImages:
         return tuple(entry[-1] for entry in sorted(self._heap, reverse=True))
 
     def _guess(self, probabilities: NDArray[np.float32]) -> Guess:
-        index = int(probabilities.argmax())
-        label = self._labels[index] if self._labels else str(index)
-        return Guess(index, label, float(probabilities[index]))
+        index = int(best_classes(probabilities[None])[0, 0])
+        probability = float(class_probabilities(probabilities[None])[0, index])
+        return Guess.named(index, self._labels, probability)
 
 
 class _LogitScatter:

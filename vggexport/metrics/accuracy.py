@@ -25,17 +25,30 @@ Best = NDArray[np.int32]
 """(images, k): classes of each image, best first."""
 
 
+def class_probabilities(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """A probability for each class, where one output p has two classes: 1 - p and p.
+
+    Args:
+        probabilities: float (images, outputs).
+    """
+    one_output = probabilities.shape[1] == 1
+    return np.hstack([1 - probabilities, probabilities]) if one_output else probabilities
+
+
 def best_classes(probabilities: NDArray[Any], count: int = TOP_K) -> Best:
     """Each image's best classes, the lower index first where two are equal.
 
     Args:
-        probabilities: float (images, classes).
+        probabilities: float (images, outputs). One output has two classes: 1 from 0.5 on, else 0.
         count: How many; fewer where there are fewer classes.
 
     Returns:
         int32 (images, min(count, classes)); :data:`NO_ANSWER` where a probability is not finite.
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count].astype(np.int32)
+    if probabilities.shape[1] == 1:
+        second = (probabilities >= 0.5).astype(np.int32)  # noqa: PLR2004
+        order = np.hstack([second, 1 - second])[:, :count]
     order[~np.isfinite(probabilities).all(axis=1)] = NO_ANSWER
     return order
 

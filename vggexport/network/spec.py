@@ -119,6 +119,11 @@ class VGGSpec:
         return tuple(hidden.units for hidden in self.hidden)
 
     @property
+    def label_count(self) -> int:
+        """Classes that it tells apart: one output tells two, below 0.5 and from there on."""
+        return max(self.classes, 2)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Of one input, HWC."""
         return (*self.input_size, CHANNELS)

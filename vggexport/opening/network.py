@@ -121,7 +121,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             weights = weights.in_memory()
         labels = weights.labels
         if options.labels:
-            labels = read_labels(options.labels, weights.spec.classes)
+            labels = read_labels(options.labels, weights.spec.label_count)
         record = WeightsRecord(
             weights.source,
             weights.sha256,
@@ -137,6 +137,10 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
 
 def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     """Class names, one a line.
+
+    Args:
+        path: The file.
+        classes: How many there are to be; of one output two, that from 0.5 on the second.
 
     Raises:
         InputError: The file cannot be read as UTF-8, or its lines are not one distinct name for

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +117,18 @@ class Guess(JsonValue):
     index: int
     label: str
     probability: Finite
+
+    @classmethod
+    def named(cls, index: int, labels: Sequence[str], probability: float) -> Self:
+        """With the class's name, or its index where the classes have no names.
+
+        Args:
+            index: Below 0 where there is no answer.
+            labels: Names of all classes, or nothing.
+            probability: Of the class.
+        """
+        names = "no answer" if index < 0 else labels[index] if labels else str(index)
+        return cls(index, names, probability)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.accuracy import Verdict
-from vggexport.network.head import fully_connected
+from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
+from vggexport.system.progress import Progress
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
 
@@ -229,3 +231,91 @@ def test_a_file_of_a_fixed_batch(named, labelled):
     vggexport.build(named, CalibrationOptions(), FileOptions("tflite", Path("a.tflite")), UNCHECKED)
     report = evaluated("four.onnx", "a.tflite", data=labelled)
     assert (report.images, report.results[1].agreement) == (30, 1.0)
+
+
+@pytest.fixture
+def one_output(network, make_weights, labelled, tmp_path, monkeypatch):
+    """Files of two networks of one sigmoid output; of two folders half is above 0.5 for each."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("bee", "dog", "eel"):
+        shutil.rmtree(labelled / name)
+    spec = dataclasses.replace(network.request, classes=1, head_activation=HeadActivation.SIGMOID)
+    images = calibration.open_labelled(labelled, size=16)
+    for name, sign in (("a", 1), ("b", -1)):
+        weights = dict(make_weights(spec))
+        weights["predictions/bias"] = np.zeros(1, np.float32)
+        weights["predictions/kernel"] = np.roll(weights["predictions/kernel"], sign) * sign
+        np.savez(f"{name}.npz", **weights)
+        options = dataclasses.replace(network, weights=f"{name}.npz", request=spec)
+        file = FileOptions("onnx", Path(f"{name}.onnx"))
+        vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
+        answers = by_hand(file.output, images)
+        weights["predictions/bias"] -= np.median(np.log(answers / (1 - answers)))
+        np.savez(f"{name}.npz", **weights)
+        again = BuildOptions(check=False, force=True)
+        vggexport.build(options, CalibrationOptions(), file, again)
+    return images
+
+
+def test_one_output_tells_two_folders_apart(one_output, labelled):
+    """Counted by hand: 0 below 0.5, 1 from 0.5 on, folders in the order of their names."""
+    results = evaluated("a.onnx", "b.onnx", data=labelled).results
+    assert one_output.classes == results[0].labels == ("ant", "cat")
+    answers = [by_hand(path, one_output)[:, 0] >= 0.5 for path in ("a.onnx", "b.onnx")]
+    assert len({answer.tobytes() for answer in answers}) == 2
+    targets = one_output.targets == 1
+    for answer, result in zip(answers, results, strict=True):
+        assert 0 < answer.sum() < len(answer)
+        assert result.accuracy.top1 == np.mean(answer == targets)
+        expected = [[np.sum((targets == i) & (answer == j)) for j in (0, 1)] for i in (0, 1)]
+        np.testing.assert_array_equal(result.accuracy.confusion[:, :2], expected)
+        for mistake in result.mistakes:
+            assert mistake.actual.probability >= 0.5
+    counts = results[1].comparison.counts
+    assert counts.agreement == np.mean(answers[0] == answers[1])
+    assert counts.only_first == np.sum((answers[0] == targets) & (answers[1] != targets))
+    assert counts.only_second == np.sum((answers[0] != targets) & (answers[1] == targets))
+
+
+def test_labels_of_one_output_are_two(one_output, labelled):
+    """The other way round, all that was right is wrong."""
+    there = evaluated("a.onnx", data=labelled).results[0].accuracy
+    Path("swapped.txt").write_text("cat\nant\n")
+    swapped = evaluated("a.onnx", data=labelled, labels=Path("swapped.txt")).results[0].accuracy
+    assert swapped.top1_hits == there.images - there.top1_hits
+    Path("one.txt").write_text("cat\n")
+    with pytest.raises(InputError, match="1 names on 1 lines: 2 classes need one name a line"):
+        evaluated("a.onnx", data=labelled, labels=Path("one.txt"))
+
+
+def test_labels_of_one_output_travel(one_output, network, labelled):
+    Path("two.txt").write_text("cat\nant\n")
+    spec = dataclasses.replace(network.request, classes=1, head_activation=HeadActivation.SIGMOID)
+    options = dataclasses.replace(network, weights="a.npz", request=spec, labels=Path("two.txt"))
+    for format_ in ("onnx", "tflite"):
+        file = FileOptions(format_, Path(f"named.{format_}"))
+        vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
+    there = evaluated("a.onnx", data=labelled).results[0].accuracy
+    for result in evaluated("named.onnx", "named.tflite", data=labelled).results:
+        assert result.labels == ("cat", "ant")
+        assert result.accuracy.top1_hits == there.images - there.top1_hits
+    assert not zipfile.is_zipfile("named.tflite")  # task libraries want a label an output
+
+
+def test_several_sigmoids_are_judged_by_the_highest(network, labelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = dataclasses.replace(network.request, head_activation=HeadActivation.SIGMOID)
+    options = dataclasses.replace(network, request=spec)
+    file = FileOptions("onnx", Path("several.onnx"))
+    vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
+    noted = []
+
+    class Noting(Progress):
+        def note(self, message, *advice):
+            noted.append(message)
+
+    (result,) = vggexport.evaluate(EvaluateOptions(("several.onnx",), labelled), Noting()).results
+    images = calibration.open_labelled(labelled, size=16)
+    best = by_hand("several.onnx", images).argmax(1)
+    assert result.accuracy.top1 == np.mean(best == images.targets)
+    assert any("highest is that of its folder" in message for message in noted)

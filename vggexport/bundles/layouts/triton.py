@@ -29,9 +29,9 @@ def place(artifact: Artifact, path: Path, folder: Path) -> PlacedModel:
     config = folder / "config.pbtxt"
     config.write_text(model_configuration(artifact, path.stem), encoding="utf-8")
     companions = {f"{root}/config.pbtxt": config}
-    if artifact.labels:
+    if names := artifact.output_labels:
         labels = folder / "labels.txt"
-        labels.write_text("".join(f"{label}\n" for label in artifact.labels), encoding="utf-8")
+        labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         companions[f"{root}/labels.txt"] = labels
     return placed(artifact, path, f"{root}/1/model.onnx", companions=companions)
 
@@ -40,7 +40,7 @@ def model_configuration(artifact: Artifact, name: str) -> str:
     """``config.pbtxt``: with a free batch Triton batches requests, and counts it in no shape."""
     fixed = artifact.batch
     batch = [] if fixed is None else [fixed]
-    label_file = '\n    label_filename: "labels.txt"' if artifact.labels else ""
+    label_file = '\n    label_filename: "labels.txt"' if artifact.output_labels else ""
     batching = "dynamic_batching { }\n" if fixed is None else ""
     return f"""name: "{name}"
 backend: "onnxruntime"

@@ -36,7 +36,7 @@ class TfliteExporter:
                 description=request.description,
                 metadata=metadata_buffers(artifact),
             )
-        append_labels(path, artifact.labels)
+        append_labels(path, artifact.output_labels)
 
 
 def _check(artifact: Artifact) -> None:

@@ -153,7 +153,7 @@ def _probabilities(builder: flatbuffers.Builder, artifact: Artifact) -> int:
         _Tensor.NAME: builder.CreateString(OUTPUT_NAME),
         _Tensor.DESCRIPTION: builder.CreateString("one probability a class"),
     }
-    if artifact.labels:
+    if artifact.output_labels:
         labels = _table(
             builder,
             {

@@ -178,7 +178,7 @@ def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[Answer
     spec, add = inputs.models[0].artifact.spec, inputs.staging.add
     for name, data in static_files().items():
         add(name, data)
-    names = inputs.labels or tuple(map(str, range(spec.classes)))
+    names = inputs.labels or tuple(map(str, range(spec.label_count)))
     add(LABELS, "".join(f"{name}\n" for name in names).encode())
     for evidence in inputs.evidence:
         add(_report_place(evidence), evidence.content)

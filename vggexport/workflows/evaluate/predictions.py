@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.metrics.accuracy import TOP_K, Best, best_classes
+from vggexport.metrics.accuracy import TOP_K, Best, best_classes, class_probabilities
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import OpenedModel, RunOptions
@@ -128,7 +128,7 @@ class LocalEngine:
         """Asks all networks about a few images at a time, so that each is decoded once."""
         total = len(images)
         answered = Answered(
-            [Answers.none(total, c.artifact.spec.classes) for c in models],
+            [Answers.none(total, c.artifact.spec.label_count) for c in models],
             np.zeros(total, np.bool_),
         )
         readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
@@ -156,7 +156,7 @@ def ask(model: OpenedModel, pixels: NDArray[np.uint8]) -> tuple[Best, NDArray[np
     """
     batch = model.artifact.batch or len(pixels)
     probabilities = read(model.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
-    return best_classes(probabilities), probabilities.max(axis=1)
+    return best_classes(probabilities), class_probabilities(probabilities).max(axis=1)
 
 
 def _readable(

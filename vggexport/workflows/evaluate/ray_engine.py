@@ -85,7 +85,7 @@ class Worker:
         indices = list(range(int(batch[START][0]), int(batch[END][0])))
         readings = list(calibration.read_ahead(self._images, indices))
         chunk = [(i, image) for i, image in readings if isinstance(image, calibration.SourceImage)]
-        classes = self._model.artifact.spec.classes
+        classes = self._model.artifact.spec.label_count
         best = np.zeros((len(indices), min(TOP_K, classes)), np.int32)
         confidence, seconds = np.zeros(len(indices), np.float32), 0.0
         rows = [indices.index(index) for index, _ in chunk]
@@ -149,7 +149,7 @@ class RayEngine:
         """
         total = len(images)
         answered = Answered(
-            [Answers.none(total, c.artifact.spec.classes) for c in models],
+            [Answers.none(total, c.artifact.spec.label_count) for c in models],
             np.ones(total, np.bool_),
         )
         errors: dict[int, str] = {}

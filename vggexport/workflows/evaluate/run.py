@@ -13,6 +13,7 @@ import numpy as np
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
+from vggexport.network.head import HeadActivation
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
 from vggexport.opening.labelled_images import check_readable
@@ -135,7 +136,9 @@ def evaluate(
         peak_rss_bytes(),
         package_versions(),
     )
-    _note(report, steps)
+    spec = models[0].artifact.spec
+    several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1
+    _note(report, steps, several_answers=several_answers)
     if options.try_preprocessing:
         steps.progress.note(_spoken_for(report.results))
     return report
@@ -169,7 +172,7 @@ def _open_images(
         images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
         named = [model for model in models if model.artifact.labels]
         if options.labels:
-            labels = read_labels(options.labels, spec.classes)
+            labels = read_labels(options.labels, spec.label_count)
             images = images.ordered_by(labels, str(options.labels))
         elif named:
             images = images.ordered_by(named[0].artifact.labels, named[0].path)
@@ -185,7 +188,7 @@ def _by_order(
     images: calibration.LabelledImages, model: OpenedModel, steps: Steps
 ) -> calibration.LabelledImages:
     """For networks without labels: folders named by index, or as many as there are classes."""
-    classes = model.artifact.spec.classes
+    classes = model.artifact.spec.label_count
     indices = tuple(str(index) for index in range(classes))
     if set(images.classes) <= set(indices):
         return images.ordered_by(indices, model.path)
@@ -237,9 +240,8 @@ def _mistakes(
     readings = calibration.read_ahead(images.source, (int(index) for index in surest))
     for index, image in readings:
         if isinstance(image, calibration.SourceImage):
-            answer = int(answers.best[index, 0])
-            name = images.classes[answer] if answer >= 0 else "no answer"
-            guess = Guess(answer, name, float(answers.confidence[index]))
+            confidence = float(answers.confidence[index])
+            guess = Guess.named(int(answers.best[index, 0]), images.classes, confidence)
             expected = images.classes[int(images.targets[index])]
             yield Mistake(image.label, expected, guess, image.pixels)
 
@@ -261,8 +263,13 @@ def _checks(results: Sequence[EvaluationResult], options: EvaluateOptions) -> It
                 yield GateCheck(compared.second, "top-1 drop", drop, interval, limit, verdict)
 
 
-def _note(report: EvaluationReport, steps: Steps) -> None:
+def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> None:
     """What the user should know of the figures."""
+    if several_answers:
+        steps.progress.note(
+            "outputs of a sigmoid may be high together: an image counts as right where the highest "
+            "is that of its folder"
+        )
     for result in report.results:
         note_seen(result.runner.path, result.seen, steps)
     if not report.strict:
