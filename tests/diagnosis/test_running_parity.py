@@ -14,6 +14,7 @@ from vggexport.diagnosis.running_parity import (
     RunningParity,
 )
 from vggexport.metrics.parity import softmax
+from vggexport.network.head import HeadActivation
 
 CLASSES = 12
 PIXELS = np.zeros((2, 2, 3), np.uint8)
@@ -69,6 +70,18 @@ def test_classes_are_named_where_there_are_labels():
     assert worst.expected.label == f"class {worst.expected.index}"
     (bare,) = tallied([0.0]).worst()
     assert bare.expected.label == str(bare.expected.index)
+
+
+def test_one_output_names_a_side_of_a_half_and_is_scattered_by_its_logit():
+    parity = RunningParity([], ("cat", "dog"), HeadActivation.SIGMOID)
+    expected, actual = np.array([[0.2]], np.float32), np.array([[0.75]], np.float32)
+    parity.add([source("x")], {"probabilities": expected}, {"probabilities": actual})
+    (worst,) = parity.worst()
+    assert (worst.expected.label, worst.actual.label) == ("cat", "dog")
+    assert worst.expected.probability == pytest.approx(0.8)
+    assert worst.actual.probability == pytest.approx(0.75)
+    assert worst.logit_sqnr_db == pytest.approx(20 * np.log10(np.log(4) / np.log(12)))
+    np.testing.assert_allclose(parity.scatter(), [[-np.log(4), np.log(3)]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("images", [3, SCATTERED_IMAGES, 3 * SCATTERED_IMAGES])

@@ -18,9 +18,9 @@ from benchmarks.faulty_files import (
     resize_breaks,
 )
 from vggexport.diagnosis.images import image_faults
-from vggexport.diagnosis.outputs import OUTPUT_FAULTS
+from vggexport.diagnosis.outputs import output_faults
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.head import fully_connected
+from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.network.spec import MEAN_RGB
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
@@ -81,7 +81,7 @@ def diagnosed(folder, int8_tolerance, tmp_path, tolerate):
 
 def test_every_known_mistake_is_made_once():
     assert set(IMAGE_BREAKS) == {fault.name for fault in image_faults(MEAN_RGB)}
-    assert set(OUTPUT_BREAKS) == {fault.name for fault in OUTPUT_FAULTS}
+    assert set(OUTPUT_BREAKS) == {fault.name for fault in output_faults(HeadActivation.SOFTMAX)}
 
 
 @pytest.mark.parametrize("fault", [*IMAGE_BREAKS, *OUTPUT_BREAKS, *PAIR_BREAKS])

@@ -12,6 +12,7 @@ from vggexport.diagnosis.images import ImageFault
 from vggexport.diagnosis.outputs import OutputFault
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import OpenedModel
@@ -46,6 +47,11 @@ class Case:
     actual: NDArray[np.float32]
 
     @property
+    def activation(self) -> HeadActivation:
+        """What the reference ends in, and the file should."""
+        return self.reference.artifact.spec.head_activation
+
+    @property
     def figure(self) -> str:
         """What is measured at the output."""
         logits = self.tolerance.min_logit_sqnr_db is not None
@@ -72,8 +78,8 @@ class Case:
         actual: NDArray[np.float32],
     ) -> Trial:
         """The trial of a fault, from what reference and file give once it is made up for."""
-        before = self.value_db(compare(self.expected, self.actual))
-        metrics = compare(expected, actual)
+        before = self.value_db(compare(self.expected, self.actual, self.activation))
+        metrics = compare(expected, actual, self.activation)
         after = self.value_db(metrics)
         explains = not self.tolerance.violations(metrics)
         if fault.lossy:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.metrics.parity import centred_logits, softmax
+from vggexport.metrics.parity import logits_of, probabilities_of, softmax
+from vggexport.network.head import HeadActivation
 
 Probabilities = NDArray[Any]
 """float (images, classes)."""
@@ -24,6 +26,8 @@ Pair = tuple[Probabilities, Probabilities]
 MAX_SUM_ERROR = 0.01
 """Of probabilities, from 1: float16 ones of 1000 classes are 0.002 off."""
 
+_ONE = 1 + MAX_SUM_ERROR
+
 FEWEST_STEPS = 4
 MOST_STEPS = 1024
 """In the range of values that lie on a grid: 8 bits have 255."""
@@ -33,6 +37,10 @@ GRID_OFFSETS = 32
 
 GRID_ERROR = 0.02
 """Of a value, in steps of the grid: what is left by float32 logarithms is below 0.005."""
+
+SURE_LOGIT = 4.0
+"""Logits of a sigmoid above it are not looked at for a grid: the nearer a probability is to 1, the
+less of its logit float32 keeps, 2e-6 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +63,26 @@ class OutputFault:
     lossy: bool = False
 
 
-def _apply_missing_softmax(expected: Probabilities, actual: Probabilities) -> Pair | None:
-    sums = actual.sum(axis=1)
-    if np.all(np.abs(sums - 1) <= MAX_SUM_ERROR) and actual.min() >= 0:
+def _apply_missing_end(
+    activation: HeadActivation, expected: Probabilities, actual: Probabilities
+) -> Pair | None:
+    sums = actual.sum(axis=1) if activation is HeadActivation.SOFTMAX else np.ones(1)
+    if np.all(np.abs(sums - 1) <= MAX_SUM_ERROR) and actual.min() >= 0 and actual.max() <= _ONE:
         return None
-    return expected, softmax(actual)
+    return expected, probabilities_of(actual, activation)
 
 
-def _apply_softmax_twice(expected: Probabilities, actual: Probabilities) -> Pair | None:
-    return softmax(expected), actual
+def _apply_end_twice(
+    activation: HeadActivation, expected: Probabilities, actual: Probabilities
+) -> Pair | None:
+    return probabilities_of(expected, activation), actual
 
 
-def _order_classes(expected: Probabilities, actual: Probabilities) -> Pair | None:
+def _order_classes(
+    activation: HeadActivation, expected: Probabilities, actual: Probabilities
+) -> Pair | None:
     """The file's classes in the order in which they are nearest to the reference's."""
-    mine, theirs = centred_logits(expected), centred_logits(actual)
+    mine, theirs = (logits_of(outputs, activation) for outputs in (expected, actual))
     distances = (mine**2).sum(0)[:, None] + (theirs**2).sum(0)[None] - 2 * mine.T @ theirs
     order = _assigned(distances)
     return None if np.array_equal(order, np.arange(len(order))) else (expected, actual[:, order])
@@ -95,7 +109,20 @@ def _quantize_probabilities(expected: Probabilities, actual: Probabilities) -> P
     return rounded, np.maximum(actual, step)
 
 
-def _quantize_logits(expected: Probabilities, actual: Probabilities) -> Pair | None:
+def _quantize_logits(
+    activation: HeadActivation, expected: Probabilities, actual: Probabilities
+) -> Pair | None:
+    if activation is HeadActivation.SOFTMAX:
+        return _quantize_softmax_logits(expected, actual)
+    mine, theirs = (logits_of(outputs, activation) for outputs in (expected, actual))
+    step = grid_step(theirs[theirs < SURE_LOGIT])
+    if step is None:
+        return None
+    rounded = np.clip(np.rint(mine / step) * step, theirs.min(), theirs.max())
+    return probabilities_of(rounded, activation), actual
+
+
+def _quantize_softmax_logits(expected: Probabilities, actual: Probabilities) -> Pair | None:
     """The reference's logits rounded as the file's are, which lie on a grid below the best one."""
     if actual.min() <= 0:
         return None
@@ -125,42 +152,46 @@ def _on_grid(
     return np.asarray(rounded[best])
 
 
-OUTPUT_FAULTS = (
-    OutputFault(
-        "softmax-missing",
-        "puts out logits: it has no softmax",
-        "apply softmax to its output, or export it again",
-        _apply_missing_softmax,
-    ),
-    OutputFault(
-        "softmax-twice",
-        "applies softmax to probabilities",
-        "take the second softmax out",
-        _apply_softmax_twice,
-        lossy=True,  # of logits' errors it shows those of the likely classes alone
-    ),
-    OutputFault(
-        "classes-permuted",
-        "has its classes in another order",
-        "use the labels that the file carries: another list, or another sorting of folders, was "
-        "taken",
-        _order_classes,
-    ),
-    OutputFault(
-        "softmax-quantized",
-        "puts out probabilities in few steps: its softmax is quantized",
-        "quantize it again with logits and softmax left in float, as vggexport does",
-        _quantize_probabilities,
-        lossy=True,
-    ),
-    OutputFault(
-        "logits-quantized",
-        "has logits in few steps: the last layer is quantized, and clips what calibration missed",
-        "quantize it again with logits and softmax left in float, as vggexport does",
-        _quantize_logits,
-        lossy=True,
-    ),
-)
+def output_faults(activation: HeadActivation) -> tuple[OutputFault, ...]:
+    """The mistakes of networks that should end in an activation."""
+    in_float = f"quantize it again with logits and {activation} left in float, as vggexport does"
+    return (
+        OutputFault(
+            f"{activation}-missing",
+            f"puts out logits: it has no {activation}",
+            f"apply {activation} to its output, or export it again",
+            partial(_apply_missing_end, activation),
+        ),
+        OutputFault(
+            f"{activation}-twice",
+            f"applies {activation} to probabilities",
+            f"take the second {activation} out",
+            partial(_apply_end_twice, activation),
+            lossy=True,  # of logits' errors it shows those of the likely classes alone
+        ),
+        OutputFault(
+            "classes-permuted",
+            "has its classes in another order",
+            "use the labels that the file carries: another list, or another sorting of folders, "
+            "was taken",
+            partial(_order_classes, activation),
+        ),
+        OutputFault(
+            f"{activation}-quantized",
+            f"puts out probabilities in few steps: its {activation} is quantized",
+            in_float,
+            _quantize_probabilities,
+            lossy=True,
+        ),
+        OutputFault(
+            "logits-quantized",
+            "has logits in few steps: the last layer is quantized, and clips what calibration "
+            "missed",
+            in_float,
+            partial(_quantize_logits, activation),
+            lossy=True,
+        ),
+    )
 
 
 def grid_step(values: NDArray[Any]) -> float | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.metrics.accuracy import best_classes, class_probabilities
-from vggexport.metrics.parity import Comparison, ParityMetrics, centred_logits, decibels
+from vggexport.metrics.parity import Comparison, ParityMetrics, decibels, logits_of
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.results.verify import Guess, ImageParity, LayerParity
@@ -46,7 +46,7 @@ class RunningParity:
         self._comparison = Comparison(activation)
         self._layers = {name: LayerSums() for name in layers}
         self._worst = _WorstImages(labels)
-        self._scatter = _LogitScatter()
+        self._scatter = _LogitScatter(activation)
         self.seen = 0
 
     def add(
@@ -73,7 +73,7 @@ class RunningParity:
         return self._worst.images()
 
     def scatter(self) -> NDArray[np.float32]:
-        """(points, 2): centred logits of the reference and of the candidate."""
+        """(points, 2): logits, of a softmax centred, of the reference and of the candidate."""
         return self._scatter.points()
 
 
@@ -132,13 +132,17 @@ class _WorstImages:
 class _LogitScatter:
     """Logits of the first images and, as more come, of a random sample of all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, activation: HeadActivation) -> None:
+        self._activation = activation
         self._random = np.random.default_rng(0)
         self._images = 0
         self._rows: list[NDArray[np.float32]] = []
 
     def add(self, expected: NDArray[np.float32], actual: NDArray[np.float32]) -> None:
-        for mine, theirs in zip(centred_logits(expected), centred_logits(actual), strict=True):
+        logits = (
+            logits_of(probabilities, self._activation) for probabilities in (expected, actual)
+        )
+        for mine, theirs in zip(*logits, strict=True):
             self._images += 1
             row = int(self._random.integers(self._images))  # Vitter's algorithm R
             if len(self._rows) < SCATTERED_IMAGES:

@@ -22,7 +22,7 @@ from vggexport.diagnosis.layers import (
     SAME_INTEGERS_OWN_NOISE,
     first_suspicious,
 )
-from vggexport.diagnosis.outputs import OUTPUT_FAULTS
+from vggexport.diagnosis.outputs import output_faults
 from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights_trials import weights_trials
 from vggexport.errors import ArtifactError
@@ -101,8 +101,8 @@ def _coarser(reference: Artifact, candidate: Artifact) -> Profile:
 
 
 def _output_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    for fault in OUTPUT_FAULTS:
-        if case.candidate.artifact.full_integer and fault.name == "softmax-quantized":
+    for fault in output_faults(case.activation):
+        if case.candidate.artifact.full_integer and fault.name == f"{case.activation}-quantized":
             continue
         if made_up := fault.make_up(case.expected, case.actual):
             yield case.output_trial(fault, *made_up)

@@ -212,6 +212,11 @@ def _agreeing(
     return float(np.sum(np.mean((expected > 0.5) == (actual > 0.5), axis=1)))  # noqa: PLR2004
 
 
+def probabilities_of(logits: NDArray[Any], activation: HeadActivation) -> NDArray[np.float32]:
+    """What an activation makes of logits, an image a row; computed in float64."""
+    return softmax(logits) if activation is HeadActivation.SOFTMAX else sigmoid(logits)
+
+
 def sigmoid(logits: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities of logits, each by itself; computed in float64."""
     return (0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))).astype(np.float32)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.formats.registry import load_inspector, load_runner
 from vggexport.formats.runner import Runner
-from vggexport.metrics.parity import compare, sigmoid, softmax
+from vggexport.metrics.parity import compare, probabilities_of
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.precision import coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
@@ -68,7 +67,7 @@ def check_file(
         outputs = read(runner, images, names, artifact.batch or 1)
     candidate, softmax_error = outputs[OUTPUT_NAME], None
     if artifact.full_integer:
-        candidate = _ENDS[activation](outputs[LOGITS_NAME])
+        candidate = probabilities_of(outputs[LOGITS_NAME], activation)
         softmax_error = float(np.abs(outputs[OUTPUT_NAME] - candidate).max())
     return CheckReport(
         reference_name,
@@ -78,9 +77,6 @@ def check_file(
         _islands(path, artifact),
         softmax_error,
     )
-
-
-_ENDS = {HeadActivation.SOFTMAX: softmax, HeadActivation.SIGMOID: sigmoid}
 
 
 def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
