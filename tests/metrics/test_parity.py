@@ -203,3 +203,16 @@ def test_one_output_of_a_sigmoid_that_is_turned_round_does_not_pass():
 def test_certain_outputs_of_a_sigmoid_have_finite_logits():
     certain = np.array([[0.0, 1.0]], np.float32)
     assert np.isfinite(logits_of(certain, HeadActivation.SIGMOID)).all()
+
+
+def test_what_float32_cannot_tell_near_1_is_no_difference():
+    """Two runtimes, the last bit of each probability apart, up to logits of 15."""
+    one = sigmoid(np.linspace(-15, 15, 61).reshape(1, -1))
+    other = np.nextafter(one, np.float32(0))
+    assert compare(one, other, HeadActivation.SIGMOID).logit_sqnr_db > 80
+    assert (
+        compare(
+            one, sigmoid(np.linspace(-15, 14, 61).reshape(1, -1)), HeadActivation.SIGMOID
+        ).logit_sqnr_db
+        < 40
+    )
