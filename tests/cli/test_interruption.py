@@ -154,7 +154,7 @@ def test_a_broken_step(run, tiny, monkeypatch, workplace, old, listing, step, ca
 @pytest.mark.parametrize(
     "step",
     [
-        "vggexport.opening.activation_ranges.take_snapshots",
+        "vggexport.workflows.calibrate.run.take_snapshots",
         "vggexport.workflows.calibrate.run.publish",
     ],
 )

@@ -24,6 +24,7 @@ SPEC = VGGSpec(
     hidden=fully_connected(8, 8),
     input_size=(16, 16),
 )
+IDENTITY = {"network": SPEC.to_json()}
 CALM = dataclasses.replace(PAPER, learning_rate=1e-3, batch=6, epochs=4, patience=100)
 
 
@@ -73,7 +74,7 @@ def make_whole(weights, source, labelled):
 
 def run(job, recipe, folder, epochs=None, **options):
     """The course after some epochs, and the checkpoint that is left of it."""
-    checkpoint = Checkpoint(folder)
+    checkpoint = Checkpoint(folder, IDENTITY)
     courses = trainer.train(job, Course.begin(recipe), checkpoint, **options)
     *_, course = itertools.islice(courses, epochs)
     return course, checkpoint.load(recipe)[1]
@@ -141,7 +142,7 @@ def test_resumed_after_an_epoch_it_gives_the_same_weights(make_head, tmp_path):
     job = make_head(views=2)
     whole, expected = run(job, CALM, tmp_path / "whole")
     run(job, CALM, tmp_path / "parts", epochs=2)
-    checkpoint = Checkpoint(tmp_path / "parts")
+    checkpoint = Checkpoint(tmp_path / "parts", IDENTITY)
     course, restored = checkpoint.load(CALM)
     assert len(course.history) == 2
     *_, course = trainer.train(job, course, checkpoint, restored=restored)
