@@ -119,20 +119,14 @@ def prepare(image: Image.Image, size: Size) -> NDArray[np.uint8]:
         Shape (height, width, 3), uint8 RGB.
     """
     rows, columns = height_and_width(size)
-    scales = (
-        round(rows * SHORT_SIDE_RATIO) / image.height,
-        round(columns * SHORT_SIDE_RATIO) / image.width,
-    )
-    return _centre(image, size, max(scales))
+    cover = round(rows * SHORT_SIDE_RATIO), round(columns * SHORT_SIDE_RATIO)
+    return centre_crop(image, size, cover)
 
 
-def centre_crop(image: Image.Image, size: int, short_side: int) -> NDArray[np.uint8]:
-    """The same of a square, by the length of the short side, at least ``size``."""
-    return _centre(image, size, short_side / min(image.size))
-
-
-def _centre(image: Image.Image, size: Size, scale: float) -> NDArray[np.uint8]:
+def centre_crop(image: Image.Image, size: Size, cover: tuple[int, int]) -> NDArray[np.uint8]:
+    """The same, by the height and width to cover, each at least that of the crop."""
     rows, columns = height_and_width(size)
+    scale = max(cover[0] / image.height, cover[1] / image.width)
     width, height = (round(side * scale) for side in image.size)
     return crop(image, size, (width, height), ((width - columns) // 2, (height - rows) // 2))
 

@@ -101,26 +101,43 @@ def test_other_lists_of_digests_are_refused(change):
         parse_checksums(change(text))
 
 
+@pytest.mark.parametrize("size", [(224, 224), (96, 160), (150, 64)])
 @pytest.mark.parametrize(("height", "width"), [(300, 500), (701, 333), (40, 61), (224, 224)])
-def test_the_preprocessing_is_that_of_calibration(height, width):
+def test_the_preprocessing_is_that_of_calibration(height, width, size):
     pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    described = Preprocessing.for_size(224)
-    expected = calibration.prepare(Image.fromarray(pixels), 224)
+    described = Preprocessing.for_size(size)
+    expected = calibration.prepare(Image.fromarray(pixels), size)
     assert np.array_equal(described.apply(pixels), expected)
-    read = Preprocessing.from_json(json.loads(json.dumps(described.to_json({}))))
-    assert read == described
-    plain = Image.fromarray(pixels).resize((224, 224), Image.Resampling.NEAREST)
+    data = json.loads(json.dumps(described.to_json({})))
+    assert Preprocessing.from_json(data) == described
+    plain = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.NEAREST)
     assert np.abs(np.array(plain).astype(int) - expected).max() > 10 * MAX_LEVELS
 
 
+def test_squares_are_described_in_the_words_of_0_1_0():
+    _, resize, crop = Preprocessing.for_size((224, 224)).steps()
+    assert (resize["short_side"], crop["height"], crop["width"]) == (256, 224, 224)
+    assert not {"cover_height", "cover_width"} & resize.keys()
+
+
+def test_rectangles_are_described_by_what_is_to_be_covered():
+    data = Preprocessing.for_size((96, 160)).to_json({})
+    _, resize, crop = data["steps"]
+    assert (resize["cover_height"], resize["cover_width"]) == (110, 183)
+    assert (crop["height"], crop["width"]) == (96, 160)
+    resize["cover_width"] = 159
+    with pytest.raises(ArtifactError, match="a crop of 160 pixels out of 159"):
+        Preprocessing.from_json(data)
+
+
 def test_other_words_for_the_same_steps_are_accepted():
-    data = Preprocessing.for_size(32).to_json({})
+    data = Preprocessing.for_size((32, 32)).to_json({})
     data["steps"][1]["filter"] = "a triangle"
-    assert Preprocessing.from_json(data) == Preprocessing.for_size(32)
+    assert Preprocessing.from_json(data) == Preprocessing.for_size((32, 32))
 
 
 def test_other_steps_are_refused():
-    data = Preprocessing.for_size(32).to_json({})
+    data = Preprocessing.for_size((32, 32)).to_json({})
     data["steps"][1]["interpolation"] = "bicubic"
     with pytest.raises(ArtifactError, match="other steps than this version"):
         Preprocessing.from_json(data)

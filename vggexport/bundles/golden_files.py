@@ -49,7 +49,10 @@ def write_golden(
 def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[GoldenSource]:
     """Images of other sizes, and what the preprocessing makes of them."""
     for number, (name, (height, width)) in enumerate(SOURCE_SHAPES.items()):
-        rows, columns = round(height * preprocessing.size), round(width * preprocessing.size)
+        rows, columns = (
+            round(height * preprocessing.size[0]),
+            round(width * preprocessing.size[1]),
+        )
         square = calibration.synthetic_image(0, number, max(rows, columns))
         image = np.ascontiguousarray(square[:rows, :columns])
         pair = GoldenSource(f"golden/sources/{name}.png", f"golden/sources/{name}_prepared.png")

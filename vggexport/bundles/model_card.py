@@ -104,6 +104,7 @@ def guide(manifest: Manifest, *, is_signed: bool) -> str:
     packages = dict.fromkeys(FORMATS[name].runtime().package for name in formats)
     return _TEMPLATES.get_template("README.md.j2").render(
         manifest=manifest,
+        spec=manifest.artifacts[0].artifact.spec,
         is_signed=is_signed,
         packages=packages,
         files=table_of(_FILES, manifest.artifacts, names=4),

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from calibration.preprocessing import SHORT_SIDE_RATIO, centre_crop
-from vggexport.errors import ArtifactError, InputError
-from vggexport.network.spec import size_text
+from vggexport.errors import ArtifactError
 
 SCHEMA = 1
 
@@ -29,7 +28,7 @@ antialiasing, and other centres, are tens of levels off."""
 MAX_SIDE = 1 << 16
 """Of what an image is scaled to, in pixels: more than any network takes."""
 
-_PROSE = frozenset({"long_side", "filter", "top", "left", "colour_profile"})
+_PROSE = frozenset({"long_side", "sides", "filter", "top", "left", "colour_profile"})
 """What explains a step to whoever writes it anew; the other keys are what it depends on."""
 
 
@@ -38,35 +37,26 @@ class Preprocessing:
     """The steps before the network.
 
     Attributes:
-        size: Side of the square that the network takes, in pixels.
-        short_side: Length to which an image's shorter side is scaled before the crop.
+        size: Height and width that the network takes, in pixels.
+        cover: Height and width that an image is scaled to cover before the crop; of a square, the
+            length of its shorter side.
     """
 
-    size: int
-    short_side: int
+    size: tuple[int, int]
+    cover: tuple[int, int]
 
     @classmethod
     def for_size(cls, size: tuple[int, int]) -> Self:
-        """What ``calibration.prepare`` does for a network of this input size.
-
-        Raises:
-            InputError: It is no square.
-        """
+        """What ``calibration.prepare`` does for a network of this input size."""
         height, width = size
-        if height != width:
-            raise InputError(
-                f"the network takes images of {size_text(size)} pixels: the preprocessing that a "
-                "bundle describes is that of squares; hand over the model file itself"
-            )
-        return cls(width, round(width * SHORT_SIDE_RATIO))
+        return cls(size, (round(height * SHORT_SIDE_RATIO), round(width * SHORT_SIDE_RATIO)))
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Scales and crops an image, uint8 (height, width, 3) in RGB."""
-        return centre_crop(Image.fromarray(pixels), self.size, self.short_side)
+        return centre_crop(Image.fromarray(pixels), self.size, self.cover)
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps in order, each with all that it depends on."""
-        size = self.size
         return [
             {
                 "step": "decode",
@@ -78,8 +68,7 @@ class Preprocessing:
             },
             {
                 "step": "resize",
-                "short_side": self.short_side,
-                "long_side": "long side * short_side / short side, rounded, halves to even",
+                **self._scaled_to(),
                 "interpolation": "bilinear",
                 "antialias": True,
                 "filter": "triangle, 2 * max(1, source pixels per target pixel) source pixels "
@@ -89,12 +78,27 @@ class Preprocessing:
             },
             {
                 "step": "crop",
-                "height": size,
-                "width": size,
+                "height": self.size[0],
+                "width": self.size[1],
                 "top": "floor((height - crop height) / 2)",
                 "left": "floor((width - crop width) / 2)",
             },
         ]
+
+    def _scaled_to(self) -> dict[str, Any]:
+        """The lengths of a resized image: for squares in the words of version 0.1.0."""
+        height, width = self.cover
+        if self.size[0] == self.size[1]:
+            return {
+                "short_side": height,
+                "long_side": "long side * short_side / short side, rounded, halves to even",
+            }
+        return {
+            "cover_height": height,
+            "cover_width": width,
+            "sides": "each side * max(cover_height / height, cover_width / width), rounded, halves "
+            "to even",
+        }
 
     def to_json(self, models: Mapping[str, Any]) -> dict[str, Any]:
         """The description that a bundle holds.
@@ -119,7 +123,11 @@ class Preprocessing:
         """
         try:
             steps = {step["step"]: step for step in data["steps"]}
-            found = cls(int(steps["crop"]["width"]), int(steps["resize"]["short_side"]))
+            crop, resize = steps["crop"], steps["resize"]
+            square = crop["height"] == crop["width"]
+            keys = ("short_side",) * 2 if square else ("cover_height", "cover_width")
+            height, width = (int(resize[key]) for key in keys)
+            found = cls((int(crop["height"]), int(crop["width"])), (height, width))
             _check_sides(found)
             same = _settings(data["steps"]) == _settings(found.steps())
         except (KeyError, OverflowError, TypeError, ValueError) as error:
@@ -132,8 +140,9 @@ class Preprocessing:
 
 
 def _check_sides(steps: Preprocessing) -> None:
-    if not 0 < steps.size <= steps.short_side <= MAX_SIDE:
-        raise ValueError(f"a crop of {steps.size} pixels out of {steps.short_side}")
+    for side, cover in zip(steps.size, steps.cover, strict=True):
+        if not 0 < side <= cover <= MAX_SIDE:
+            raise ValueError(f"a crop of {side} pixels out of {cover}")
 
 
 def _settings(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -111,9 +111,10 @@ def check_bundle(
 
 def _described_preprocessing(files: BundleFiles, size: tuple[int, int]) -> Preprocessing:
     described = Preprocessing.from_json(read_object(files, PREPROCESSING))
-    if (described.size, described.size) != size:
+    if described.size != size:
         raise ArtifactError(
-            f"{files.path}: its preprocessing is for images of {described.size} pixels, its models "
+            f"{files.path}: its preprocessing is for images of {size_text(described.size)} pixels, "
+            "its models "
             f"take {size_text(size)}: get it anew"
         )
     return described
@@ -127,7 +128,8 @@ def _check_preprocessing(
     for pair in golden.sources:
         actual = described.apply(read_png(unpack(files, pair.file, folder)))
         place = unpack(files, pair.prepared, folder)
-        expected = read_png(place, size=(described.size, described.size))
+        height, width = described.size
+        expected = read_png(place, size=(width, height))
         difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
         largest = max(largest, int(difference.max()))
     return PreprocessingCheck(len(golden.sources), largest, MAX_LEVELS)

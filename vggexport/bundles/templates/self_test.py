@@ -24,6 +24,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 SMALLEST = 1e-30  # probability that smaller ones count as, before their logarithm is taken
+SMALLEST_OPPOSITE = 2.0**-25  # the same of one minus a sigmoid's: half a step of float32 below 1
 
 
 def main() -> int:
@@ -43,7 +44,9 @@ def main() -> int:
         answers = next(a for a in golden["artifacts"] if a["name"] == name)
         try:
             run = RUNNERS[kind](FOLDER / name, description["models"][name])
-            found = check_answers(np.stack([run(image) for image in pixels]), answers)
+            actual = np.stack([run(image) for image in pixels])
+            activation = entry["artifact"]["spec"].get("head_activation", "softmax")
+            found = check_answers(actual, answers, LOGITS[activation])
         except ImportError as error:
             print(f"skipped  {name}: {error}")
             continue
@@ -99,17 +102,20 @@ def sha256(path: Path) -> str:
 
 
 def prepare(pixels: Any, description: Any) -> Any:
-    """Scales the short side, bilinear with antialiasing, and crops the centre; uint8 RGB."""
+    """Scales until a size is covered, bilinear with antialiasing, crops the centre; uint8 RGB."""
     steps = {step["step"]: step for step in description["steps"]}
-    short, size = steps["resize"]["short_side"], steps["crop"]["width"]
+    resize, rows, columns = steps["resize"], steps["crop"]["height"], steps["crop"]["width"]
     height, width = pixels.shape[:2]
-    scale = short / min(width, height)
+    cover_height = resize.get("cover_height", resize.get("short_side"))
+    cover_width = resize.get("cover_width", resize.get("short_side"))
+    scale = max(cover_height / height, cover_width / width)
     scaled_width, scaled_height = round(width * scale), round(height * scale)
-    left, top = (scaled_width - size) // 2, (scaled_height - size) // 2
+    left, top = (scaled_width - columns) // 2, (scaled_height - rows) // 2
     across, down = width / scaled_width, height / scaled_height
-    box = (left * across, top * down, (left + size) * across, (top + size) * down)
+    right, bottom = (left + columns) * across, (top + rows) * down
+    box = (left * across, top * down, min(right, width), min(bottom, height))
     bilinear = Image.Resampling.BILINEAR
-    return np.array(Image.fromarray(pixels).resize((size, size), bilinear, box=box))
+    return np.array(Image.fromarray(pixels).resize((columns, rows), bilinear, box=box))
 
 
 def check_preprocessing(golden: Any, description: Any) -> list[str]:
@@ -203,7 +209,7 @@ RUNNERS = {
 }
 
 
-def check_answers(actual: Any, answers: Any) -> list[str]:
+def check_answers(actual: Any, answers: Any, logits: Any) -> list[str]:
     """What is out of tolerance on a CPU."""
     expected = np.array(answers["probabilities"])
     limits = next(t for t in answers["tolerances"] if t["device"] == "cpu")
@@ -224,10 +230,19 @@ def check_answers(actual: Any, answers: Any) -> list[str]:
     return problems
 
 
-def logits(probabilities: Any) -> Any:
+def softmax_logits(probabilities: Any) -> Any:
     """Logits up to a constant: log-probabilities less their mean."""
     logarithms = np.log(np.maximum(probabilities, SMALLEST))
     return logarithms - logarithms.mean(axis=1, keepdims=True)
+
+
+def sigmoid_logits(probabilities: Any) -> Any:
+    """ln(p / (1 - p)), each output by itself."""
+    opposite = np.maximum(1 - probabilities, SMALLEST_OPPOSITE)
+    return np.log(np.maximum(probabilities, SMALLEST)) - np.log(opposite)
+
+
+LOGITS = {"softmax": softmax_logits, "sigmoid": sigmoid_logits}
 
 
 def decibels(expected: Any, actual: Any) -> float:

@@ -34,9 +34,14 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
     val preprocessing: Preprocessing
         get() {
             val steps = objects(description.getJSONArray("steps")).associateBy { it.getString("step") }
+            val resize = steps.getValue("resize")
+            val crop = steps.getValue("crop")
+            // Of a square, the length of the shorter side stands for both.
             return Preprocessing(
-                steps.getValue("resize").getInt("short_side"),
-                steps.getValue("crop").getInt("width"),
+                resize.getInt(if (resize.has("short_side")) "short_side" else "cover_height"),
+                resize.getInt(if (resize.has("short_side")) "short_side" else "cover_width"),
+                crop.getInt("height"),
+                crop.getInt("width"),
             )
         }
 
@@ -77,7 +82,14 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
                 number(tolerance, "min_logit_sqnr_db"),
                 number(tolerance, "min_sqnr_db"),
             ),
+            endsInSigmoid(name),
         ).map { "$name: $it" }
+    }
+
+    private fun endsInSigmoid(name: String): Boolean {
+        val models = objects(json("MANIFEST.json").getJSONArray("artifacts"))
+        val model = models.map { it.getJSONObject("artifact") }.first { it.getString("path") == name }
+        return model.getJSONObject("spec").optString("head_activation") == "sigmoid"
     }
 
     private fun image(name: String): Pixels {

@@ -6,7 +6,7 @@ import kotlin.math.ln
 import kotlin.math.log10
 import kotlin.math.max
 
-/** What runs a model: one image, prepared, gives one probability a class. */
+/** What runs a model: one image, prepared, gives one probability an output. */
 fun interface Classifier {
     fun probabilities(image: Pixels): FloatArray
 }
@@ -20,7 +20,9 @@ object GoldenCheck {
         expected: List<FloatArray>,
         actual: List<FloatArray>,
         tolerance: Tolerance,
+        endsInSigmoid: Boolean,
     ): List<String> {
+        val logits = if (endsInSigmoid) ::sigmoidLogits else ::softmaxLogits
         require(expected.size == actual.size) { "${actual.size} answers for ${expected.size}" }
         if (expected.map { it.size } != actual.map { it.size }) {
             return listOf("other numbers of classes")
@@ -37,7 +39,7 @@ object GoldenCheck {
         if (tolerance.minSqnrDb != null && sqnr < tolerance.minSqnrDb) {
             found += "SQNR of the probabilities is $sqnr dB"
         }
-        val logitSqnr = decibels(expected.map(::logits), actual.map(::logits))
+        val logitSqnr = decibels(expected.map(logits), actual.map(logits))
         if (tolerance.minLogitSqnrDb != null && logitSqnr < tolerance.minLogitSqnrDb) {
             found += "SQNR of the logits is $logitSqnr dB"
         }
@@ -55,10 +57,15 @@ object GoldenCheck {
     private fun doubles(row: FloatArray) = DoubleArray(row.size) { row[it].toDouble() }
 
     /** Logits up to a constant: log-probabilities less their mean. */
-    private fun logits(row: FloatArray): DoubleArray {
+    private fun softmaxLogits(row: FloatArray): DoubleArray {
         val logarithms = DoubleArray(row.size) { ln(max(row[it].toDouble(), 1e-30)) }
         val mean = logarithms.average()
         return DoubleArray(row.size) { logarithms[it] - mean }
+    }
+
+    /** ln(p / (1 - p)), each output by itself; 2^-25 is half a step of a Float below 1. */
+    private fun sigmoidLogits(row: FloatArray) = DoubleArray(row.size) {
+        ln(max(row[it].toDouble(), 1e-30)) - ln(max(1 - row[it].toDouble(), 1.0 / (1 shl 25)))
     }
 
     private fun decibels(expected: List<DoubleArray>, actual: List<DoubleArray>): Double {

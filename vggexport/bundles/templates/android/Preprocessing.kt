@@ -15,17 +15,22 @@ class Pixels(val width: Int, val height: Int, val rgb: ByteArray) {
     }
 }
 
-/** Scales the shorter side, bilinear with antialiasing, and crops the centre. */
-class Preprocessing(private val shortSide: Int, private val size: Int) {
+/** Scales until a size is covered, bilinear with antialiasing, and crops the centre. */
+class Preprocessing(
+    private val coverHeight: Int,
+    private val coverWidth: Int,
+    private val height: Int,
+    private val width: Int,
+) {
     fun apply(image: Pixels): Pixels {
-        val scale = shortSide.toDouble() / min(image.width, image.height)
-        val horizontal = span(image.width, scale)
-        val vertical = span(image.height, scale)
+        val scale = max(coverHeight.toDouble() / image.height, coverWidth.toDouble() / image.width)
+        val horizontal = span(image.width, scale, width)
+        val vertical = span(image.height, scale, height)
         return resizeRows(resizeColumns(image, horizontal), vertical)
     }
 
     /** The part of one side that the crop keeps, in pixels of the image. */
-    private fun span(side: Int, scale: Double): Weights {
+    private fun span(side: Int, scale: Double, size: Int): Weights {
         val scaled = round(side * scale).toInt() // halves to even
         val begin = Math.floorDiv(scaled - size, 2)
         val perPixel = side.toDouble() / scaled
@@ -35,23 +40,23 @@ class Preprocessing(private val shortSide: Int, private val size: Int) {
     }
 
     private fun resizeColumns(image: Pixels, weights: Weights): Pixels {
-        val out = ByteArray(3 * size * image.height)
-        for (y in 0 until image.height) for (x in 0 until size) for (channel in 0 until 3) {
-            out[3 * (y * size + x) + channel] = weights.sum(x) { source ->
+        val out = ByteArray(3 * width * image.height)
+        for (y in 0 until image.height) for (x in 0 until width) for (channel in 0 until 3) {
+            out[3 * (y * width + x) + channel] = weights.sum(x) { source ->
                 image.rgb[3 * (y * image.width + source) + channel]
             }
         }
-        return Pixels(size, image.height, out)
+        return Pixels(width, image.height, out)
     }
 
     private fun resizeRows(image: Pixels, weights: Weights): Pixels {
-        val out = ByteArray(3 * size * size)
-        for (y in 0 until size) for (x in 0 until size) for (channel in 0 until 3) {
-            out[3 * (y * size + x) + channel] = weights.sum(y) { source ->
-                image.rgb[3 * (source * size + x) + channel]
+        val out = ByteArray(3 * width * height)
+        for (y in 0 until height) for (x in 0 until width) for (channel in 0 until 3) {
+            out[3 * (y * width + x) + channel] = weights.sum(y) { source ->
+                image.rgb[3 * (source * width + x) + channel]
             }
         }
-        return Pixels(size, size, out)
+        return Pixels(width, height, out)
     }
 }
 

@@ -35,11 +35,16 @@ struct PreprocessingDescription: Decodable {
     struct Step: Decodable {
         let step: String
         let shortSide: Int?
+        let coverHeight: Int?
+        let coverWidth: Int?
+        let height: Int?
         let width: Int?
 
         enum CodingKeys: String, CodingKey {
-            case step, width
+            case step, height, width
             case shortSide = "short_side"
+            case coverHeight = "cover_height"
+            case coverWidth = "cover_width"
         }
     }
 
@@ -74,11 +79,33 @@ struct GoldenAnswers: Decodable {
     let artifacts: [Given]
 }
 
+struct Manifest: Decodable {
+    struct Bundled: Decodable {
+        let artifact: Artifact
+    }
+
+    struct Artifact: Decodable {
+        let path: String
+        let spec: Spec
+    }
+
+    struct Spec: Decodable {
+        let headActivation: String?
+
+        enum CodingKeys: String, CodingKey {
+            case headActivation = "head_activation"
+        }
+    }
+
+    let artifacts: [Bundled]
+}
+
 /// A bundle that was unpacked into a folder.
 struct ModelBundle {
     let folder: URL
     let description: PreprocessingDescription
     let golden: GoldenAnswers
+    let manifest: Manifest
 
     init(folder: URL) throws {
         func json<Content: Decodable>(_ name: String) throws -> Content {
@@ -88,15 +115,19 @@ struct ModelBundle {
         self.folder = folder
         description = try json("preprocessing.json")
         golden = try json("golden/golden.json")
+        manifest = try json("MANIFEST.json")
     }
 
     func preprocessing() throws -> Preprocessing {
         let resize = description.steps.first { $0.step == "resize" }
         let crop = description.steps.first { $0.step == "crop" }
-        guard let shortSide = resize?.shortSide, let size = crop?.width else {
-            throw BundleError.unreadable("preprocessing.json")
-        }
-        return Preprocessing(shortSide: shortSide, size: size)
+        // Of a square, the length of the shorter side stands for both.
+        guard let coverHeight = resize?.shortSide ?? resize?.coverHeight,
+            let coverWidth = resize?.shortSide ?? resize?.coverWidth,
+            let height = crop?.height, let width = crop?.width
+        else { throw BundleError.unreadable("preprocessing.json") }
+        return Preprocessing(
+            coverHeight: coverHeight, coverWidth: coverWidth, height: height, width: width)
     }
 
     func model(_ name: String) throws -> ModelDescription {
@@ -123,11 +154,13 @@ struct ModelBundle {
         _ name: String, _ classifier: Classifier, _ device: String
     ) throws -> [String] {
         guard let given = golden.artifacts.first(where: { $0.name == name }),
-            let tolerance = given.tolerances.first(where: { $0.device == device })
+            let tolerance = given.tolerances.first(where: { $0.device == device }),
+            let model = manifest.artifacts.first(where: { $0.artifact.path == name })
         else { throw BundleError.unknown(name) }
         let actual = try golden.images.map { try classifier.probabilities(try image($0.file)) }
         let found = GoldenCheck.problems(
-            expected: given.probabilities, actual: actual, tolerance: tolerance)
+            expected: given.probabilities, actual: actual, tolerance: tolerance,
+            endsInSigmoid: model.artifact.spec.headActivation == "sigmoid")
         return found.map { "\(name): \($0)" }
     }
 

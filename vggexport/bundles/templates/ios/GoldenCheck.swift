@@ -1,7 +1,7 @@
 // Holds a model's answers on this device to those that it gave where the bundle was packed.
 import Foundation
 
-/// What runs a model: one image, prepared, gives one probability a class.
+/// What runs a model: one image, prepared, gives one probability an output.
 protocol Classifier {
     func probabilities(_ image: Pixels) throws -> [Float]
 }
@@ -24,7 +24,7 @@ struct Tolerance: Decodable {
 enum GoldenCheck {
     /// What is out of tolerance, a sentence each; empty for a pass.
     static func problems(
-        expected: [[Float]], actual: [[Float]], tolerance: Tolerance
+        expected: [[Float]], actual: [[Float]], tolerance: Tolerance, endsInSigmoid: Bool
     ) -> [String] {
         precondition(expected.count == actual.count, "as many answers as images")
         if expected.map(\.count) != actual.map(\.count) { return ["other numbers of classes"] }
@@ -41,6 +41,7 @@ enum GoldenCheck {
         if let limit = tolerance.minSqnrDb, sqnr < limit {
             found.append("SQNR of the probabilities is \(sqnr) dB")
         }
+        let logits = endsInSigmoid ? sigmoidLogits : softmaxLogits
         let logitSqnr = decibels(expected.map(logits), actual.map(logits))
         if let limit = tolerance.minLogitSqnrDb, logitSqnr < limit {
             found.append("SQNR of the logits is \(logitSqnr) dB")
@@ -55,10 +56,15 @@ enum GoldenCheck {
     }
 
     /// Logits up to a constant: log-probabilities less their mean.
-    private static func logits(_ row: [Float]) -> [Double] {
+    private static func softmaxLogits(_ row: [Float]) -> [Double] {
         let logarithms = row.map { log(max(Double($0), 1e-30)) }
         let mean = logarithms.reduce(0, +) / Double(logarithms.count)
         return logarithms.map { $0 - mean }
+    }
+
+    /// ln(p / (1 - p)), each output by itself; 2^-25 is half a step of a Float below 1.
+    private static func sigmoidLogits(_ row: [Float]) -> [Double] {
+        row.map { log(max(Double($0), 1e-30)) - log(max(1 - Double($0), 1.0 / Double(1 << 25))) }
     }
 
     private static func decibels(_ expected: [[Double]], _ actual: [[Double]]) -> Double {

@@ -15,20 +15,23 @@ struct Pixels {
     }
 }
 
-/// Scales the shorter side, bilinear with antialiasing, and crops the centre.
+/// Scales until a size is covered, bilinear with antialiasing, and crops the centre.
 struct Preprocessing {
-    let shortSide: Int
-    let size: Int
+    let coverHeight: Int
+    let coverWidth: Int
+    let height: Int
+    let width: Int
 
     func apply(_ image: Pixels) -> Pixels {
-        let scale = Double(shortSide) / Double(min(image.width, image.height))
-        let horizontal = span(image.width, scale)
-        let vertical = span(image.height, scale)
+        let scale = max(
+            Double(coverHeight) / Double(image.height), Double(coverWidth) / Double(image.width))
+        let horizontal = span(image.width, scale, width)
+        let vertical = span(image.height, scale, height)
         return resizeRows(resizeColumns(image, horizontal), vertical)
     }
 
     /// The part of one side that the crop keeps, in pixels of the image.
-    private func span(_ side: Int, _ scale: Double) -> Weights {
+    private func span(_ side: Int, _ scale: Double, _ size: Int) -> Weights {
         let scaled = Int((Double(side) * scale).rounded(.toNearestOrEven))
         let begin = Int((Double(scaled - size) / 2).rounded(.down))
         let perPixel = Double(side) / Double(scaled)
@@ -38,31 +41,31 @@ struct Preprocessing {
     }
 
     private func resizeColumns(_ image: Pixels, _ weights: Weights) -> Pixels {
-        var out = [UInt8](repeating: 0, count: 3 * size * image.height)
+        var out = [UInt8](repeating: 0, count: 3 * width * image.height)
         for y in 0..<image.height {
-            for x in 0..<size {
+            for x in 0..<width {
                 for channel in 0..<3 {
-                    out[3 * (y * size + x) + channel] = weights.sum(x) { source in
+                    out[3 * (y * width + x) + channel] = weights.sum(x) { source in
                         image.rgb[3 * (y * image.width + source) + channel]
                     }
                 }
             }
         }
-        return Pixels(width: size, height: image.height, rgb: out)
+        return Pixels(width: width, height: image.height, rgb: out)
     }
 
     private func resizeRows(_ image: Pixels, _ weights: Weights) -> Pixels {
-        var out = [UInt8](repeating: 0, count: 3 * size * size)
-        for y in 0..<size {
-            for x in 0..<size {
+        var out = [UInt8](repeating: 0, count: 3 * width * height)
+        for y in 0..<height {
+            for x in 0..<width {
                 for channel in 0..<3 {
-                    out[3 * (y * size + x) + channel] = weights.sum(y) { source in
-                        image.rgb[3 * (source * size + x) + channel]
+                    out[3 * (y * width + x) + channel] = weights.sum(y) { source in
+                        image.rgb[3 * (source * width + x) + channel]
                     }
                 }
             }
         }
-        return Pixels(width: size, height: size, rgb: out)
+        return Pixels(width: width, height: height, rgb: out)
     }
 }
 
