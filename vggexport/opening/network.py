@@ -131,7 +131,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             options.seed if weights.initialized else None,
         )
     _note_weights(options, weights, steps)
-    _check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
+    check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     return Network(weights, record, labels)
 
 
@@ -168,8 +168,14 @@ _PIXELS = {
 }
 
 
-def _check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, strict: bool) -> None:
+def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, strict: bool) -> None:
     """Says what was assumed of pixels.
+
+    Args:
+        preprocessing: What happens to them before a network.
+        source: Where its weights are from.
+        steps: Who says it.
+        strict: Refuse it instead.
 
     Raises:
         InputError: Something was, and ``strict`` is set.

@@ -13,7 +13,7 @@ import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.spec import VGGSpec
-from vggexport.opening.network import NetworkOptions, read_labels
+from vggexport.opening.network import NetworkOptions, check_known, read_labels
 from vggexport.system.progress import Steps
 from vggexport.weights import SpecRequest, Weights, open_weights
 from vggexport.weights.random import training_tensors
@@ -118,11 +118,13 @@ def open_initial_weights(
         options.weights,
         options.request,
         layout=options.layout,
+        preprocessing=options.preprocessing,
         init_missing=options.init_missing,
         seed=options.seed,
         sha256=options.sha256,
         progress=steps.progress.advance,
     )
+    check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     fresh = _fresh(weights, reinit)
     keeps_head = not any(name.startswith(f"{LOGITS_NAME}/") for name in fresh)
     labels = _labels(options, weights, images, keeps_head=keeps_head)

@@ -11,11 +11,12 @@ import safetensors.numpy
 
 import vggexport
 from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, sentence
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.system.progress import Progress
-from vggexport.weights import open_weights
+from vggexport.weights import SpecRequest, open_weights
 from vggexport.weights.description import METADATA_KEY, Description
 from vggexport.weights.safetensors_file import read_metadata, write_safetensors
 from vggexport.workflows.build.options import BuildOptions, FileOptions
@@ -238,6 +239,24 @@ def test_outputs_are_safetensors_and_not_replaced(trained):
     Path("w.validation.csv").write_text("")
     with pytest.raises(OutputError, match=r"w\.validation\.csv exists"):
         trained()
+
+
+def test_what_is_stated_of_pixels_is_what_is_trained_with(trained, begin):
+    stated = dataclasses.replace(begin, layout="keras", preprocessing=CONVENTIONS["unit"])
+    trained(network=stated)
+    weights, before = open_weights("w.safetensors", SpecRequest()), np.load("conv.npz")
+    assert weights.mean_rgb == (0, 0, 0)
+    kernel = before["block1_conv1/kernel"] / 255
+    np.testing.assert_allclose(weights["block1_conv1/kernel"], kernel, rtol=1e-6)
+
+
+def test_what_is_assumed_of_pixels_is_said_and_refused_by_strict(trained, begin):
+    progress = Telling()
+    trained(progress, network=dataclasses.replace(begin, layout="keras"))
+    assert any(note.startswith("pixels: Caffe's convention assumed") for note in progress.notes)
+    strict = dataclasses.replace(begin, layout="keras", strict=True)
+    with pytest.raises(InputError, match="does not say what happens to pixels"):
+        trained(network=strict, output=Path("other.safetensors"))
 
 
 def test_other_blocks_are_named(trained):
