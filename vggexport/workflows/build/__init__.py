@@ -1,0 +1,1 @@
+"""Model files built: weights, ranges, export, check."""
