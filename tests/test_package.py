@@ -17,6 +17,7 @@ from vggexport.results.schemas import DOCUMENTS
 from vggexport.system.registry import resolve
 
 CORPUS = Path(__file__).parent / "corpus/0.1.0"
+PACKAGE = Path(vggexport.__file__).parent
 FUNCTIONS = {"summary": "summarize", "savedmodel": "build", "onnx": "build", "tflite": "build"}
 """Of commands that have another name there."""
 
@@ -85,3 +86,9 @@ def test_a_field_that_there_is_not():
 def test_a_name_that_it_has_not():
     with pytest.raises(AttributeError, match="no attribute 'exprot'"):
         _ = vggexport.exprot
+
+
+def test_every_folder_of_code_is_a_package():
+    """A wheel leaves out what is none."""
+    folders = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE / "bundles" / "templates"}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
