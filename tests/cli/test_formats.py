@@ -216,7 +216,7 @@ def test_export_keeps_what_is_good_and_exits_1(run, net, listing):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--formats", "onnx,coreml"], "'coreml' is not one of onnx, savedmodel, tflite"),
+        (["--formats", "onnx,coreml"], "'coreml' is not one of savedmodel, onnx, tflite"),
         (["--formats", ""], "'' is not one of"),
         (["--precisions", "int4"], "'int4' is not one of float32, float16"),
         (["--formats", "savedmodel", "--precisions", "int8"], "no savedmodel in int8"),
