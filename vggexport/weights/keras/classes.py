@@ -14,8 +14,9 @@ import numpy as np
 
 from vggexport.weights.keras.affine import Affine
 from vggexport.weights.keras.chain import Chain
+from vggexport.weights.keras.config import DescribedLayer
 from vggexport.weights.keras.operations import OPERATIONS
-from vggexport.weights.keras.refusal import shown
+from vggexport.weights.keras.refusal import refusal, shown
 from vggexport.weights.keras.settings import Settings
 from vggexport.weights.stored import StoredTensor
 
@@ -32,8 +33,19 @@ _ADVICE = MappingProxyType(
 _EXACT_SIZE_ADVICE = "build it for images of the network's own size, and resize them before"
 
 
+def check_known(origin: str, layer: DescribedLayer) -> None:
+    """Refuses a layer of a class that is not in the table, before its variables are looked for.
+
+    Raises:
+        WeightsError: It is not exported; the message names it.
+    """
+    name = layer.class_name
+    if name not in PASSED_OVER and name not in CLASSES:
+        raise refusal(origin, layer.name, name, advice=_ADVICE.get(name, ""))
+
+
 def read_layer(chain: Chain, layer: Settings) -> str:
-    """Adds a layer to the chain.
+    """Adds a layer of a known class to the chain.
 
     Returns:
         The name of its dtype policy.
@@ -44,10 +56,7 @@ def read_layer(chain: Chain, layer: Settings) -> str:
     class_name = layer.layer.class_name
     if class_name in PASSED_OVER:
         return "float32"
-    read = CLASSES.get(class_name)
-    if read is None:
-        raise layer.refused(advice=_ADVICE.get(class_name, ""))
-    read(chain, layer)
+    CLASSES[class_name](chain, layer)
     return layer.finish()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vggexport.weights.keras.affine import Preprocessing, folded_bias, folded_kernel
 from vggexport.weights.keras.chain import Chain, Weighted
-from vggexport.weights.keras.classes import read_layer
+from vggexport.weights.keras.classes import check_known, read_layer
 from vggexport.weights.keras.config import described_layers
 from vggexport.weights.keras.document import read_document
 from vggexport.weights.keras.refusal import understanding
@@ -87,6 +87,8 @@ def read_network(
         return None
     layers = described_layers(document, str(path))
     with understanding(str(path)):
+        for described in layers:
+            check_known(str(path), described)
         variables = read_variables(path, layers)
         chain, policies = Chain(input_size), set()
         settings = [Settings(str(path), *pair) for pair in zip(layers, variables, strict=True)]
