@@ -102,12 +102,18 @@ def test_a_foreign_model_with_an_operator_without_inputs(run, workplace):
     assert run("inspect", "foreign.onnx").code == 0
 
 
-@pytest.mark.parametrize("cut", [0, 10, 200, 100_000, -1])
-def test_a_truncated_file(run, built, workplace, cut):
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        (0, "is empty: not a readable ONNX model"),
+        *((cut, "is not a") for cut in (10, 200, 100_000, -1)),
+    ],
+)
+def test_a_truncated_file(run, built, workplace, cut, said):
     (workplace / "cut.onnx").write_bytes(built["int8"].output.read_bytes()[:cut])
     outcome = run("inspect", "cut.onnx", "--json")
     assert outcome.code == 2
-    assert outcome.error.startswith("Error: cut.onnx is not a")
+    assert outcome.error.startswith(f"Error: cut.onnx {said}")
     assert outcome.stdout == ""
 
 
