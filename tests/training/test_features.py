@@ -117,3 +117,9 @@ def test_a_disk_that_is_full_keeps_no_part(frozen, source, tmp_path, monkeypatch
     with pytest.raises(OSError, match="no space"):
         computed(frozen, source, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_map_without_its_last_pooling_is_another(frozen):
+    """Global poolings of both have one name and one shape."""
+    unpooled = dataclasses.replace(frozen.spec, last_pooling=False)
+    assert dataclasses.replace(frozen, spec=unpooled).digest != frozen.digest

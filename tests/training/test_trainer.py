@@ -8,11 +8,11 @@ import pytest
 
 import calibration
 from vggexport.errors import OutputError, Unfinished
-from vggexport.network.head import fully_connected
+from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.network.training_recipe import PAPER
-from vggexport.training import FREEZE_CONVOLUTIONS, trained_layers, trainer
+from vggexport.training import trained_layers, trainer
 from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
 from vggexport.training.image_views import Views
 from vggexport.training.job import Sample, TrainingJob
@@ -53,7 +53,7 @@ def make_head(weights, features):
     def make(training=range(14), validation=range(14, 20), views=1):
         parts = [np.array(part) for part in (training, validation)]
         samples = [Sample(part, targets[part], read) for part in parts]
-        return TrainingJob(SPEC, FREEZE_CONVOLUTIONS, weights, views, *samples)
+        return TrainingJob(SPEC, SPEC.head_input, weights, views, *samples)
 
     return make
 
@@ -239,3 +239,29 @@ def test_logs_for_tensorboard(make_head, tmp_path):
 )
 def test_no_chunk_goes_over_the_end_of_a_batch(images, batch, room, lengths):
     assert list(trained_layers._chunk_lengths(images, batch, room)) == lengths
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_loss_of_a_sigmoid_is_binary_cross_entropy(make_weights, features, classes):
+    """In numpy, as Keras has it: the mean over the outputs. One output is right from 0.5 on."""
+    spec = dataclasses.replace(
+        SPEC, classes=classes, hidden=(), head_activation=HeadActivation.SIGMOID
+    )
+    weights = make_weights(spec)
+    inputs, targets = features[0], features[1] % 2 if classes == 1 else features[1]
+    sample = Sample(np.arange(20), targets, lambda index, _: inputs[index])
+    job = TrainingJob(spec, spec.head_input, weights, 1, sample, sample)
+    layers = trained_layers.TrainedLayers(job, CALM)
+    logits = inputs.astype(np.float64) @ weights["predictions/kernel"] + weights["predictions/bias"]
+    wanted = targets[:, None] if classes == 1 else np.eye(classes)[targets]
+    p = 1 / (1 + np.exp(-logits))
+    expected = -(wanted * np.log(p) + (1 - wanted) * np.log(1 - p)).mean()
+    best = p[:, 0] >= 0.5 if classes == 1 else p.argmax(1)
+    loss, accuracy = layers.validate()
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert accuracy == pytest.approx(np.mean(best == targets))
+    for epoch in range(1, 30):
+        layers.learn(epoch, 0.05)
+    learnt, accuracy = layers.validate()
+    assert learnt < 0.5 * loss
+    assert accuracy == 1.0

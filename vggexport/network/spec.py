@@ -14,7 +14,15 @@ from typing import Any, Self
 
 from vggexport.errors import Advice, InputError
 from vggexport.network.head import FullyConnected, HeadActivation, Pooling, fully_connected
-from vggexport.network.layers import CHANNELS, POOL_SIZE, Layer, LayerKind, TensorSpec, walk
+from vggexport.network.layers import (
+    CHANNELS,
+    IN_FRONT_OF_HEAD,
+    POOL_SIZE,
+    Layer,
+    LayerKind,
+    TensorSpec,
+    walk,
+)
 from vggexport.network.table import TABLE_1, Convolution, parse_blocks
 
 MEAN_RGB = (123.68, 116.779, 103.939)
@@ -122,6 +130,11 @@ class VGGSpec:
     def label_count(self) -> int:
         """Classes that it tells apart: one output tells two, below 0.5 and from there on."""
         return max(self.classes, 2)
+
+    @property
+    def head_input(self) -> str:
+        """Name of the layer that makes of all convolutions' output what the head takes."""
+        return IN_FRONT_OF_HEAD[self.pooling][0]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -34,9 +34,9 @@ REFERENCE_SIZE = 224
 class Recipe(JsonValue):
     """How a network is trained.
 
-    The loss is the multinomial logistic regression (categorical cross-entropy of the softmax) plus
-    the L2 penalty; stochastic gradient descent with momentum minimises it. The paper's
-    random colour shift of training images is left out.
+    The loss is the multinomial logistic regression (categorical cross-entropy of the softmax; of a
+    sigmoid, binary cross-entropy) plus the L2 penalty; stochastic gradient descent with momentum
+    minimises it. The paper's random colour shift of training images is left out.
 
     Attributes:
         batch: Images of a step (256).

@@ -5,6 +5,3 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TRAINERS: Mapping[str, str] = {"keras": "vggexport.training.trainer:train"}
-
-FREEZE_CONVOLUTIONS = "flatten"
-"""Layer whose output is what all convolutions give; what lies behind it is trained."""

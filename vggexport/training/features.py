@@ -49,6 +49,8 @@ class Frozen:
         """Of everything that their output depends on but the image: hexadecimal."""
         told = self.spec.to_json()
         described = [FORMAT, told["blocks"], told["mean_rgb"], self.layer, told["input_size"]]
+        if not self.spec.last_pooling:
+            described.append("no last pooling")
         digest = hashlib.sha256(json.dumps(described).encode())
         for name, array in sorted(self.weights.items()):
             digest.update(name.encode())

@@ -127,8 +127,9 @@ def open_initial_weights(
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     fresh = _fresh(weights, reinit)
     keeps_head = not any(name.startswith(f"{LOGITS_NAME}/") for name in fresh)
-    labels = _labels(options, weights, images, keeps_head=keeps_head)
-    spec = replace(weights.spec, classes=len(labels))
+    outputs = _outputs(options, weights.spec, len(images.classes), keeps_head=keeps_head)
+    spec = replace(weights.spec, classes=outputs)
+    labels = _labels(options, weights, images, spec.label_count, keeps_head=keeps_head)
     is_random = weights.source.startswith(_RANDOM)
     seed = int(weights.source.removeprefix(_RANDOM)) if is_random else options.seed
     if fresh:
@@ -148,17 +149,25 @@ def _fresh(weights: Weights, reinit: tuple[str, ...]) -> frozenset[str]:
     return frozenset(drawn | set(weights.initialized))
 
 
+def _outputs(options: NetworkOptions, spec: VGGSpec, found: int, *, keeps_head: bool) -> int:
+    """Outputs of the last layer: its own, those asked for, or one a folder; one can tell two."""
+    if keeps_head:
+        return spec.classes
+    if isinstance(options.request, SpecRequest) and options.request.classes:
+        return options.request.classes
+    return 1 if spec.classes == 1 and found == spec.label_count else found
+
+
 def _labels(
     options: NetworkOptions,
     weights: Weights,
     images: calibration.LabelledImages,
+    classes: int,
     *,
     keeps_head: bool,
 ) -> tuple[str, ...]:
     """Names of the classes: those given, those of the weights, or the folders'."""
     found = len(images.classes)
-    asked = options.request.classes if isinstance(options.request, SpecRequest) else None
-    classes = weights.spec.classes if keeps_head else asked or found
     if options.labels:
         return read_labels(options.labels, classes)
     if keeps_head and weights.labels:

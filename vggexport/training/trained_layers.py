@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from calibration.seeding import generator
 from vggexport.errors import Advice, Unfinished
 from vggexport.formats.keras.model import build_model
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
-from vggexport.training import FREEZE_CONVOLUTIONS
 from vggexport.training.checkpoint import VELOCITY, Tensors
 from vggexport.training.image_views import CENTRE
 from vggexport.training.job import Read, Sample, TrainingJob
@@ -39,7 +39,7 @@ class TrainedLayers:
     def __init__(self, job: TrainingJob, recipe: Recipe) -> None:
         self._job, self._recipe = job, recipe
         self._model = build_model(job.spec, job.weights, recipe=recipe, after=job.after)
-        # The softmax is in the loss: its own logarithm would lose what is below 1e-38.
+        # The softmax or sigmoid is in the loss: its own logarithm would lose what is below 1e-38.
         self._logits = keras.Model(
             self._model.input, self._model.get_layer(LOGITS_NAME).output, name="logits"
         )
@@ -50,6 +50,7 @@ class TrainedLayers:
         self._apply = tf.function(self._apply_gradients)
         self._whole_step = tf.function(self._take_step, reduce_retracing=True)
         self._forward = tf.function(self._evaluate, reduce_retracing=True)
+        self._cross_entropy = _LOSSES[job.spec.head_activation]
 
     @property
     def weights(self) -> Tensors:
@@ -112,7 +113,7 @@ class TrainedLayers:
     @property
     def _room(self) -> int:
         """Images that go through the layers together."""
-        return self._recipe.batch if self._job.after == FREEZE_CONVOLUTIONS else CHUNK
+        return self._recipe.batch if self._job.after == self._job.spec.head_input else CHUNK
 
     def _batches(self, epoch: int) -> Iterator[list[tuple[tf.Tensor, tf.Tensor]]]:
         """The images of an epoch in random order, in batches of chunks."""
@@ -147,7 +148,7 @@ class TrainedLayers:
         values = [variable.value for variable in self._variables]
         with tf.GradientTape() as tape:
             logits = self._logits(inputs, training=True)
-            data_loss = tf.reduce_mean(_cross_entropy(targets, logits))
+            data_loss = tf.reduce_mean(self._cross_entropy(targets, logits))
             loss = tf.add_n([data_loss, *self._logits.losses])
         self._optimizer.apply(tape.gradient(loss, values), self._variables)
         return loss
@@ -157,7 +158,7 @@ class TrainedLayers:
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             logits = self._logits(inputs, training=True)
-            loss = weight * tf.reduce_sum(_cross_entropy(targets, logits))
+            loss = weight * tf.reduce_sum(self._cross_entropy(targets, logits))
         return loss, tape.gradient(loss, [variable.value for variable in self._variables])
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> tf.Tensor:
@@ -175,9 +176,11 @@ class TrainedLayers:
 
     def _evaluate(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._logits(inputs, training=False)
-        hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), targets)
+        one_output = self._job.spec.classes == 1
+        best = logits[:, 0] >= 0 if one_output else tf.argmax(logits, axis=1)
+        hits = tf.equal(tf.cast(best, tf.int32), targets)
         return (
-            tf.reduce_sum(_cross_entropy(targets, logits)),
+            tf.reduce_sum(self._cross_entropy(targets, logits)),
             tf.reduce_sum(tf.cast(hits, tf.float32)),
         )
 
@@ -242,9 +245,20 @@ def check_finite(loss: float, name: str, epoch: int, learning_rate: float) -> No
         )
 
 
-def _cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def _categorical(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Multinomial logistic regression, image by image."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+
+
+def _binary(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy, image by image: the mean over the outputs, as Keras has it."""
+    one_output = logits.shape[1] == 1
+    wanted = targets[:, None] if one_output else tf.one_hot(targets, logits.shape[1])
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(wanted, tf.float32), logits)
+    return tf.reduce_mean(losses, axis=1)
+
+
+_LOSSES = {HeadActivation.SOFTMAX: _categorical, HeadActivation.SIGMOID: _binary}
 
 
 def _reader(

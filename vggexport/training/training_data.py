@@ -21,7 +21,6 @@ from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import readable
 from vggexport.system.output_files import is_full
 from vggexport.system.progress import Steps
-from vggexport.training import FREEZE_CONVOLUTIONS
 from vggexport.training.features import Features, Frozen
 from vggexport.training.image_views import CENTRE, Views
 from vggexport.training.initial_weights import InitialWeights
@@ -38,14 +37,14 @@ def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
         InputError: There is no such block.
     """
     if freeze in {CONVOLUTIONS, NOTHING}:
-        return FREEZE_CONVOLUTIONS if freeze == CONVOLUTIONS else None
+        return spec.head_input if freeze == CONVOLUTIONS else None
     blocks = [f"block{number}" for number in range(1, len(spec.blocks) + 1)]
     if freeze not in blocks:
         choices = ", ".join((CONVOLUTIONS, NOTHING, *blocks))
         raise InputError(
             f"no block to freeze is named {freeze!r}", Advice(f"{{}} takes {choices}", "freeze")
         )
-    return FREEZE_CONVOLUTIONS if freeze == blocks[-1] else f"{freeze}_pool"
+    return spec.head_input if freeze == blocks[-1] else f"{freeze}_pool"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import safetensors.numpy
 
 import vggexport
 from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, sentence
+from vggexport.network.head import HeadActivation, Pooling, fully_connected
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -344,3 +346,42 @@ def test_a_disk_that_is_full_at_the_end_loses_no_epoch(trained, monkeypatch):
             trained(progress)
     assert progress.notes[-1].endswith("has the last epoch: go on with resume")
     assert len(trained(resume=True).epochs) == 3
+
+
+HEADS = {
+    "one sigmoid": {"classes": 1, "hidden": (), "head_activation": HeadActivation.SIGMOID},
+    "several sigmoids": {"head_activation": HeadActivation.SIGMOID},
+    "average": {"pooling": Pooling.AVERAGE, "hidden": ()},
+    "max": {"pooling": Pooling.MAX, "hidden": fully_connected(32), "last_pooling": False},
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns(head, trained, begin, make_weights, labelled):
+    """Two colours, or five; what is evaluated afterwards is what was reported."""
+    spec = dataclasses.replace(begin.request, **HEADS[head])
+    weights = make_weights(spec)
+    np.savez("conv.npz", **{n: a for n, a in weights.items() if not n.startswith("predictions")})
+    folders = ("ant", "cat") if spec.classes == 1 else ("ant", "bee", "cat", "dog", "eel")
+    for folder in {"ant", "bee", "cat", "dog", "eel"} - set(folders):
+        shutil.rmtree(labelled / folder)
+    report = trained(
+        network=dataclasses.replace(begin, request=spec),
+        recipe=dataclasses.replace(RECIPE, epochs=80, learning_rate=0.03, dropout=0.0),
+    )
+    assert report.spec == spec
+    assert report.labels == folders
+    assert report.epochs[-1].loss < 0.6 * report.epochs[0].loss
+    assert report.accuracy >= 0.8
+    held_out = EvaluateOptions(("w.safetensors",), labelled, table=Path("w.validation.csv"))
+    (found,) = vggexport.evaluate(held_out).results
+    assert found.labels == folders
+    assert found.accuracy.top1 == report.accuracy
+
+
+def test_five_folders_are_no_two_classes(trained, begin, make_weights):
+    spec = dataclasses.replace(begin.request, classes=1, head_activation=HeadActivation.SIGMOID)
+    np.savez("whole.npz", **make_weights(spec))
+    one = dataclasses.replace(begin, request=spec, weights="whole.npz")
+    with pytest.raises(InputError, match="has 2 classes and 'labelled' has 5"):
+        trained(network=one)

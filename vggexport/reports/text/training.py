@@ -60,7 +60,8 @@ def recipe(found: Recipe) -> RenderableType:
 def described(found: Recipe) -> dict[str, str]:
     """What each value of a recipe is for."""
     lines = {
-        "loss": "categorical cross-entropy of the softmax (multinomial logistic regression)",
+        "loss": "categorical cross-entropy of the softmax (multinomial logistic regression); of a "
+        "sigmoid, binary cross-entropy",
         "regularization": f"L2, {found.weight_decay:g} times the sum of squares of each kernel; "
         f"dropout {found.dropout:g} behind fc1 and fc2",
         "descent": f"SGD, momentum {found.momentum:g}, batch {found.batch}",
