@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import WeightsError
-from vggexport.network.head import fully_connected
+from vggexport.network.head import Pooling, fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.weights import SpecRequest, open_weights
@@ -129,3 +129,22 @@ def test_the_answers_are_neither_flat_nor_saturated_nor_all_the_same(native_logi
     from_image_to_image = logits.var(axis=0).mean() / np.square(logits).mean()
     # 0.08 to 0.12 on these seeds; with no kernel centred 0.03 to 0.05.
     assert from_image_to_image > 0.06
+
+
+@pytest.mark.parametrize("pooling", [Pooling.AVERAGE, Pooling.MAX])
+@pytest.mark.parametrize("units", [(), (128, 128)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_behind_a_global_pooling_answers_differ_as_much(numpy_network, pooling, units, seed):
+    """0.06 to 0.2 and 0.13 to 0.3; with every third kernel centred and no others 0.01 to 0.05."""
+    column = "conv3-32 conv3-32 | conv3-64 conv3-64 | conv3-64 conv3-64 | conv3-64 conv1-64"
+    spec = VGGSpec(
+        "small",
+        parse_blocks(column),
+        classes=50,
+        hidden=fully_connected(*units),
+        input_size=(32, 32),
+        pooling=pooling,
+    )
+    logits = numpy_network(spec, open_weights(f"random:{seed}", spec), _images())["predictions"]
+    assert 0.4 < logits.std(axis=1).mean() < 4
+    assert logits.var(axis=0).mean() / np.square(logits).mean() > 0.06
