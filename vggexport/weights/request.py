@@ -20,6 +20,16 @@ from vggexport.network.table import Convolution, column_of
 from vggexport.weights.head_inputs import ADAPTIVE, entered
 from vggexport.weights.named_network import Blocks, NamedNetwork
 
+LEAVE_OUT = {
+    "configuration": Advice("leave out {}", "config"),
+    "classes": Advice("leave out {}", "classes"),
+    "fc_units": Advice("leave out {}", "fc_units"),
+    "input_size": Advice("leave out {}", "input_size"),
+    "pooling": Advice("leave out {}", "pooling"),
+    "head_activation": Advice("leave out {}", "head_activation"),
+}
+"""The way out by the name of what was asked for and is otherwise in the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpecRequest:
@@ -102,7 +112,7 @@ def resolve(request: SpecRequest, network: NamedNetwork, origin: str) -> VGGSpec
         found["input_size"], pooling = entry.input_size, entry.pooling
     disagreements = dict(_disagreements(request, found))
     if disagreements:
-        ways = (Advice("leave out {}", name) for name in disagreements)
+        ways = (LEAVE_OUT[name] for name in disagreements)
         said = "; ".join(disagreements.values())
         raise WeightsError(f"{origin} is for another network: {said}", *ways)
     told = {name: value for name, value in found.items() if value is not None}

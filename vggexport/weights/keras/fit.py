@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from vggexport.errors import Advice, WeightsError
+from vggexport.errors import WeightsError
 from vggexport.network.head import FullyConnected, HeadActivation, Pooling
 from vggexport.network.preprocessing import BGR, RGB, Channels, Preprocessing
 from vggexport.network.spec import VGGSpec
@@ -14,7 +14,7 @@ from vggexport.network.table import Convolution, column_of
 from vggexport.weights.keras.affine import Preprocessing as Front
 from vggexport.weights.keras.network import DescribedNetwork
 from vggexport.weights.layouts import FIRST_KERNEL, folded
-from vggexport.weights.request import SpecRequest, shown
+from vggexport.weights.request import LEAVE_OUT, SpecRequest, shown
 from vggexport.weights.stored import StoredTensor
 from vggexport.weights.tensor_matching import Fit, network_note
 
@@ -113,8 +113,7 @@ def _check_asked(spec: VGGSpec, request: VGGSpec | SpecRequest, origin: str) -> 
             f"{shown(name, described[name])}"
             for name, value in other.items()
         )
-        options = ("config" if name == "configuration" else name for name in other)
-        ways = (Advice("leave out {}", option) for option in options)
+        ways = (way for name, way in LEAVE_OUT.items() if name in other)
         raise WeightsError(f"{origin} is of another network: {said}", *ways)
 
 
