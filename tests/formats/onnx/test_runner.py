@@ -467,9 +467,9 @@ def test_int8_layers_are_multiples_of_their_scales(export, images):
         assert 100 < len(np.unique(np.rint(steps))) <= 256
 
 
-def test_without_fusions_the_integers_are_read_as_the_file_has_them(export, images, names):
+def test_without_fusions_the_integers_are_read_as_the_file_has_them(export, images, names, tiny):
     """As for execution providers other than the CPU's, which fuse nothing of QDQ."""
-    reading, tensors = READINGS[Precision.INT8], [n for n in names if n != "flatten"]
+    reading, tensors = READINGS[Precision.INT8](tiny), [n for n in names if n != "flatten"]
     session = replace(reading, fused=False).open_copy(
         export("int8"), tensors, threads=1, provider=CPU_PROVIDER
     )
