@@ -65,10 +65,21 @@ def test_help_works_where_nothing_heavy_can_be_imported(command, tmp_path, workp
     assert process.stdout.startswith(" ".join(["Usage: vggexport", *command]))
 
 
-def test_the_help_lists_every_command(run):
-    outcome = run("--help")
-    listed = outcome.stdout.partition("Commands:")[2].split("\n")
-    assert [line.split()[0] for line in listed if line.strip()] == list(COMMANDS)
+def test_the_help_lists_every_command_with_how_its_own_help_begins(run):
+    listed = run("--help").stdout.partition("Commands:")[2]
+    own = {name: main.get_command(None, name).get_short_help_str(limit=200) for name in COMMANDS}
+    assert listed.split() == " ".join(f"{name} {text}" for name, text in own.items()).split()
+
+
+def test_the_help_imports_no_command(workplace):
+    code = "import atexit, sys; from vggexport.cli import main\n"
+    code += "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main(['--help'])"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=workplace
+    )
+    ours = {name for name in process.stderr.split() if name.startswith("vggexport.")}
+    group = {"vggexport.cli", "vggexport.cli.group", "vggexport.cli.wording", "vggexport.errors"}
+    assert ours == group
 
 
 def test_no_arguments_show_the_help(run):

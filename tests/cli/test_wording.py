@@ -9,10 +9,9 @@ import pytest
 
 import calibration
 import vggexport
-from vggexport.cli.group import COMMANDS
+from vggexport.cli.group import COMMANDS, main
 from vggexport.cli.wording import named, worded
 from vggexport.errors import Advice, InputError
-from vggexport.system.registry import resolve
 
 ROOT = Path(vggexport.__file__).parent
 LIBRARY = [
@@ -26,7 +25,7 @@ OPTION = re.compile(r"(?<![\w-])--(?:[a-z][a-z0-9-]+|$)")
 
 
 def command(name: str) -> click.Command:
-    return resolve(COMMANDS[name])
+    return main.get_command(None, name)
 
 
 def advice_in(source: str) -> list[Advice]:

@@ -15,7 +15,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -23,8 +23,11 @@ FILE = Path("vggexport.toml")
 PYPROJECT = Path("pyproject.toml")
 
 
-def read_configuration(commands: Mapping[str, click.Command]) -> dict[str, dict[str, Any]]:
+def read_configuration(ctx: click.Context) -> dict[str, dict[str, Any]]:
     """Defaults by command and parameter, in the form of Click's ``default_map``.
+
+    Args:
+        ctx: Of a group; its commands are asked for where there is a file.
 
     Raises:
         click.ClickException: The file is not TOML, or names an option that no command has.
@@ -32,7 +35,7 @@ def read_configuration(commands: Mapping[str, click.Command]) -> dict[str, dict[
     path, table = _find()
     if path is None:
         return {}
-    known = {name: _parameters(command) for name, command in commands.items()}
+    known = _parameters(ctx)
     everywhere = {key: value for key, value in table.items() if key not in known}
     for key, value in everywhere.items():
         _check_known(path, key, set(known).union(*known.values()))
@@ -75,8 +78,15 @@ def _read(path: Path) -> dict[str, Any]:
         raise click.ClickException(f"{path} cannot be read as TOML: {error}") from error
 
 
-def _parameters(command: click.Command) -> set[str]:
-    return {parameter.name for parameter in command.params if parameter.name}
+def _parameters(ctx: click.Context) -> dict[str, set[str]]:
+    """By command."""
+    group = cast("click.Group", ctx.command)
+    commands = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
+    return {
+        name: {parameter.name for parameter in command.params if parameter.name}
+        for name, command in commands.items()
+        if command
+    }
 
 
 def _normalized(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,37 +5,38 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from vggexport import __version__
 from vggexport.cli import wording
-from vggexport.cli.configuration import read_configuration
-from vggexport.cli.options import verbose_option
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
-from vggexport.system.registry import resolve, suggestion
 
 COMMANDS: Mapping[str, str] = {
-    "summary": "vggexport.cli.summary:summary",
-    "savedmodel": "vggexport.cli.savedmodel:savedmodel",
-    "onnx": "vggexport.cli.onnx:onnx",
-    "tflite": "vggexport.cli.tflite:tflite",
-    "export": "vggexport.cli.export:export",
-    "calibrate": "vggexport.cli.calibrate:calibrate",
-    "inspect": "vggexport.cli.inspect:inspect",
-    "verify": "vggexport.cli.verify:verify",
-    "benchmark": "vggexport.cli.benchmark:benchmark",
-    "evaluate": "vggexport.cli.evaluate:evaluate",
-    "train": "vggexport.cli.train:train",
-    "bundle": "vggexport.cli.bundle:bundle",
-    "check-bundle": "vggexport.cli.check_bundle:check_bundle",
-    "diff": "vggexport.cli.diff:diff",
-    "schema": "vggexport.cli.schema:schema",
+    "summary": "Print the network as a table: layers, shapes, parameters, MACs, receptive fields.",
+    "savedmodel": "Write a SavedModel directory, and check what was written "
+    "against the Keras network.",
+    "onnx": "Write an ONNX file, and check what was written.",
+    "tflite": "Write a TFLite file, and check what was written.",
+    "export": "Write several formats and precisions into one folder, and check each file.",
+    "calibrate": "Take activation ranges from images, for --ranges of the int8 exports.",
+    "inspect": "Show a model file's metadata, inputs and outputs, and what its runtime computes.",
+    "verify": "Hold ONNX and TFLite files, SavedModels and the Keras network to each other.",
+    "benchmark": "Measure latency, throughput, load time and memory on CPU and CUDA.",
+    "evaluate": "Count how often files and weights are right on labelled images.",
+    "train": "Train weights on labelled images by the paper's recipe.",
+    "bundle": "Pack models for a team that integrates them: "
+    "with what it takes to use and to check them.",
+    "check-bundle": "Check that a bundle is what was packed, "
+    "and that its models answer here as they did there.",
+    "diff": "Show what changed from one artifact or bundle to another.",
+    "schema": "Print the JSON Schema of what a command writes with --json; "
+    "without NAME, list them.",
 }
-"""Every command, in the order of use; imported when it is called or listed."""
+"""Every command in the order of use, and how its help begins: the list of them imports none."""
 
 
 class LazyGroup(click.Group):
@@ -60,8 +61,14 @@ class LazyGroup(click.Group):
         """The command of that name, imported now, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = resolve(COMMANDS[cmd_name])
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"vggexport.cli.{name}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands by :data:`COMMANDS`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -73,6 +80,8 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            from vggexport.system.registry import suggestion
+
             raise click.UsageError(f"no command {name!r}: {suggestion(name, COMMANDS)}", ctx)
         found = super().resolve_command(ctx, args)
         self.running = found[1]
@@ -130,6 +139,8 @@ def _report(error: BaseException, command: click.Command | None, *, verbose: boo
         click.echo(error.format_message(), err=True)
         return InputError.exit_code
     if verbose:
+        import traceback
+
         traceback.print_exception(error)
     message, code = _describe(error, command)
     click.echo(f"Error: {' '.join(message.split())}", err=True)
@@ -163,6 +174,22 @@ def fail_check(failures: Sequence[str], consequence: str) -> None:
         raise CheckFailed(f"{'; '.join(failures)}: {consequence}")
 
 
+def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    group: Any = ctx.find_root().command
+    group.verbose = group.verbose or value
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_remember,
+    help="Show a traceback with an error.",
+)
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={
@@ -181,7 +208,7 @@ def main(ctx: click.Context) -> None:
     Every option can also come from the environment (VGGEXPORT_ONNX_WEIGHTS=...) and from
     vggexport.toml or [tool.vggexport] in pyproject.toml in the working directory.
     """
-    group = ctx.command
-    if isinstance(group, LazyGroup) and ctx.invoked_subcommand:
-        commands = {name: group.get_command(ctx, name) for name in COMMANDS}
-        ctx.default_map = read_configuration({name: c for name, c in commands.items() if c})
+    if ctx.invoked_subcommand:
+        from vggexport.cli.configuration import read_configuration
+
+        ctx.default_map = read_configuration(ctx)

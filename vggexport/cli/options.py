@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from vggexport.cli.group import verbose_option
 from vggexport.cli.preprocessing_options import preprocessing_options
 from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Batch, ImageSize, Units, file_path
 from vggexport.network.head import HeadActivation, Pooling, units_text
@@ -252,21 +253,6 @@ def report_file_options(*names: str) -> Decorator:
     )
     return combined(*files, force_option("existing reports"))
 
-
-def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
-    group: Any = ctx.find_root().command
-    group.verbose = group.verbose or value
-
-
-verbose_option = click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_remember,
-    help="Show a traceback with an error.",
-)
 
 common_options = combined(
     click.option("--json", is_flag=True, help="Print one JSON document."), verbose_option

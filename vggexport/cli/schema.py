@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vggexport.cli.options import verbose_option
+from vggexport.cli.group import verbose_option
 
 
 @click.command()
