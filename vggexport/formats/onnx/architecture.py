@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 
 import keras
@@ -80,8 +81,9 @@ def trace(
     )
 
 
+@cache
 def _convert(spec: VGGSpec, opset: int) -> onnx.ModelProto:
-    """tf2onnx on the traced function, without TensorFlow's grappler.
+    """tf2onnx on the traced function, without TensorFlow's grappler; once for files of all kinds.
 
     Grappler allocates a tensor for every input (553 MB for VGG-D), and there is nothing for it
     to fold.
