@@ -5,11 +5,13 @@ RGB, and :func:`make_observer` gives an observer for each activation. NumPy and 
 is needed.
 """
 
+from calibration.decoding import decode
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
 from calibration.labelled import LabelledImages, open_labelled, write_table
 from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
-from calibration.preprocessing import Size, decode, height_and_width, prepare
+from calibration.pictures import PictureOptions, Size, height_and_width
+from calibration.preprocessing import prepare
 from calibration.reading import read_ahead
 from calibration.sampling import CalibrationImages, UnreadableImage
 from calibration.sources import SYNTHETIC, ImageSource, SourceImage, open_source
@@ -23,6 +25,7 @@ __all__ = [
     "CalibrationImages",
     "ImageSource",
     "LabelledImages",
+    "PictureOptions",
     "RangeObserver",
     "Size",
     "SourceImage",

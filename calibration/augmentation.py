@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from calibration.preprocessing import Size, crop, height_and_width
+from calibration.pictures import CROP, PAD, PictureOptions, Size, height_and_width
+from calibration.preprocessing import crop, prepare
 
 
 def random_crop(
@@ -20,10 +21,12 @@ def random_crop(
     short_side: tuple[int, int],
     flip: bool,
     random: np.random.Generator,
+    pictures: PictureOptions | None = None,
 ) -> NDArray[np.uint8]:
     """A crop of an image whose short side was resized to a random length.
 
-    Only the cropped part is computed.
+    Only the cropped part is computed. A picture that is stretched or padded gets the shape of the
+    crop first, as it has at test.
 
     Args:
         image: Mode RGB.
@@ -32,17 +35,23 @@ def random_crop(
             at least as long as the crop's.
         flip: Whether half of the crops are mirrored.
         random: What is drawn from: always the same number of values.
+        pictures: How pictures become pixels; None for the defaults.
 
     Returns:
         Shape (height, width, 3), uint8 RGB.
     """
+    pictures = pictures or PictureOptions()
     low, high = short_side
-    scale = int(random.integers(low, high + 1)) / min(image.size)
     rows, columns = height_and_width(size)
-    width = max(columns, round(image.width * scale))
-    height = max(rows, round(image.height * scale))
+    shape = image.size if pictures.resize == CROP else (columns, rows)
+    scale = int(random.integers(low, high + 1)) / min(shape)
+    width, height = max(columns, round(shape[0] * scale)), max(rows, round(shape[1] * scale))
     left = int(random.integers(0, width - columns + 1))
     top = int(random.integers(0, height - rows + 1))
     mirrored = bool(random.integers(2)) and flip
-    cropped = crop(image, size, (width, height), (left, top))
-    return np.ascontiguousarray(cropped[:, ::-1]) if mirrored else cropped
+    if pictures.resize == PAD:
+        whole = prepare(image, (height, width), pictures)
+        cropped = whole[top : top + rows, left : left + columns]
+    else:
+        cropped = crop(image, size, (width, height), (left, top), pictures)
+    return np.ascontiguousarray(cropped[:, ::-1] if mirrored else cropped)

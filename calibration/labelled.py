@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.errors import CalibrationDataError, one_line
-from calibration.preprocessing import Size
+from calibration.pictures import Size
 from calibration.sources import FolderImages, open_folder, printable_path
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")

@@ -1,146 +1,77 @@
-"""From an image file to the pixels that the network sees.
-
-The scale of 256 : 224 and the centre crop are the usual single-scale evaluation of VGG networks
-(Simonyan and Zisserman, arXiv 1409.1556, section 3.2: smallest side Q = 256 for 224 inputs).
-"""
+"""From a decoded picture to the pixels that the network sees."""
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from calibration.errors import UnreadableImageError, one_line
-
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""Pillow's names of the formats that are tried; others, such as EPS, may start programs."""
-
-SHORT_SIDE_RATIO = 256 / 224
-
-Size = int | tuple[int, int]
-"""Side of a square, or height and width, in pixels, at least 1."""
-
-DECODING_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
+from calibration.pictures import (
+    INTERPOLATIONS,
+    PAD,
+    STRETCH,
+    PictureOptions,
+    Size,
+    height_and_width,
 )
-"""What Pillow's decoders meet damaged, odd and huge files with: nearly any built-in error."""
 
-_INTEGER_SCALES = (255.0, 65535.0)
-_FLOAT_SCALES = (1.0, 255.0, 65535.0)
-
-
-def decode(path: Path) -> Image.Image:
-    """Reads an image file; see :func:`decode_bytes`.
-
-    Raises:
-        UnreadableImageError: The file cannot be read or decoded.
-    """
-    return decode_bytes(read_bytes(path, label=str(path)), label=str(path))
+Box = tuple[float, float, float, float]
+"""Left, upper, right and lower edge in pixels of the picture."""
 
 
-def read_bytes(path: Path, *, label: str) -> bytes:
-    """Content of a file.
+def prepare(
+    image: Image.Image, size: Size, pictures: PictureOptions | None = None
+) -> NDArray[np.uint8]:
+    """Resizes a picture to what a network takes.
 
-    Raises:
-        UnreadableImageError: It cannot be read; the message names ``label``.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(label, error.strerror or one_line(error)) from error
-
-
-def decode_bytes(data: bytes, *, label: str) -> Image.Image:
-    """Decodes an image file's content.
-
-    The EXIF orientation is applied, transparency is composited on white, palettes, grayscale
-    and CMYK become RGB, and of an animation the first frame is taken. Grayscale deeper than 8
-    bits is scaled to 0...255: 16-bit files by 1/257; 32-bit and float files by the least full
-    scale that holds their largest value, of 1 (float only), 255 and 65535.
-
-    Pillow's warnings are turned off for the whole process, because ``warnings.catch_warnings``
-    is not safe in the thread that reads ahead.
-
-    Args:
-        data: Content of the file.
-        label: What to call the image in errors.
-
-    Returns:
-        An image of mode RGB.
-
-    Raises:
-        UnreadableImageError: It is damaged, too large, or not in one of :data:`FORMATS`.
-    """
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_extent(image)
-            return _rgb(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError as error:  # its own message has an address in it
-        known = ", ".join(FORMATS)
-        raise UnreadableImageError(label, f"not an image in one of {known}") from error
-    except DECODING_ERRORS as error:
-        raise UnreadableImageError(label, one_line(error)) from error
-
-
-def height_and_width(size: Size) -> tuple[int, int]:
-    """Both sides of a size."""
-    return size if isinstance(size, tuple) else (size, size)
-
-
-def prepare(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resizes until ``round(side * 256 / 224)`` is covered, bilinear, and crops the centre.
-
-    For a square that is the length of the short side. Only the cropped part is computed, so a very
-    long image needs no more memory than others.
+    Only the part that is kept is computed, so a very long picture needs no more memory than others.
 
     Args:
         image: Mode RGB.
         size: Of the result.
+        pictures: How; None for the defaults.
 
     Returns:
         Shape (height, width, 3), uint8 RGB.
+
+    Raises:
+        CalibrationDataError: The short side asked for is shorter than that.
     """
+    pictures = pictures or PictureOptions()
+    if pictures.resize == PAD:
+        return _padded(image, size, pictures)
+    if pictures.resize == STRETCH:
+        return resized(image, size, None, pictures)
+    cover = pictures.cover(size)
+    if cover == height_and_width(size):
+        return resized(image, size, _largest(image, size), pictures)
+    scaled = covering(image, cover)
     rows, columns = height_and_width(size)
-    cover = round(rows * SHORT_SIDE_RATIO), round(columns * SHORT_SIDE_RATIO)
-    return centre_crop(image, size, cover)
+    corner = (scaled[0] - columns) // 2, (scaled[1] - rows) // 2
+    return crop(image, size, scaled, corner, pictures)
 
 
-def centre_crop(image: Image.Image, size: Size, cover: tuple[int, int]) -> NDArray[np.uint8]:
-    """The same, by the height and width to cover, each at least that of the crop."""
-    rows, columns = height_and_width(size)
+def covering(image: Image.Image, cover: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the picture when it is scaled to cover a height and width."""
     scale = max(cover[0] / image.height, cover[1] / image.width)
-    width, height = (round(side * scale) for side in image.size)
-    return crop(image, size, (width, height), ((width - columns) // 2, (height - rows) // 2))
+    return round(image.width * scale), round(image.height * scale)
 
 
 def crop(
-    image: Image.Image, size: Size, scaled: tuple[int, int], corner: tuple[int, int]
+    image: Image.Image,
+    size: Size,
+    scaled: tuple[int, int],
+    corner: tuple[int, int],
+    pictures: PictureOptions,
 ) -> NDArray[np.uint8]:
-    """A part of an image that is resized, bilinear; the rest of it is not computed.
+    """A part of an image that is resized; the rest of it is not computed.
 
     Args:
         image: Mode RGB.
         size: Of the part.
         scaled: Width and height that all of the image is resized to.
         corner: Left and upper edge of the part in that.
+        pictures: How it is interpolated.
 
     Returns:
         Shape (height, width, 3), uint8 RGB.
@@ -154,41 +85,33 @@ def crop(
         min((left + columns) * horizontal, image.width),  # rounding may lead beyond the edge
         min((top + rows) * vertical, image.height),
     )
-    return np.array(image.resize((columns, rows), Image.Resampling.BILINEAR, box=box))
+    return resized(image, size, box, pictures)
 
 
-def _check_extent(image: Image.Image) -> None:
-    """Refuses before decoding what Pillow itself refuses only at twice the limit."""
-    pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
-    if limit is not None and pixels > limit:
-        raise ValueError(f"{image.width}x{image.height} pixels are more than {limit}")
+def resized(
+    image: Image.Image, size: Size, box: Box | None, pictures: PictureOptions
+) -> NDArray[np.uint8]:
+    """A part of a picture, or all of it, scaled to a size: (height, width, 3), uint8 RGB."""
+    rows, columns = height_and_width(size)
+    return np.array(image.resize((columns, rows), INTERPOLATIONS[pictures.interpolation], box=box))
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_eight_bit(image)).convert("RGB")
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(white, colours).convert("RGB")
-    return image.convert("RGB")
+def _largest(image: Image.Image, size: Size) -> Box:
+    """The largest part of the shape wanted in the middle, in whole pixels as Keras cuts it out."""
+    rows, columns = height_and_width(size)
+    width = max(1, min(image.width, image.height * columns // rows))
+    height = max(1, min(image.height, image.width * rows // columns))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return left, top, left + width, top + height
 
 
-def _eight_bit(image: Image.Image) -> NDArray[np.uint8]:
-    """Grayscale of more than 8 bits as (height, width) uint8; the transparent value is white."""
-    values = np.asarray(image, dtype=np.float64)
-    full_scale = _full_scale(image.mode, values)
-    if (transparent := image.info.get("transparency")) is not None:
-        values = np.where(values == transparent, full_scale, values)
-    return np.rint(values * (255.0 / full_scale)).astype(np.uint8)
-
-
-def _full_scale(mode: str, values: NDArray[np.float64]) -> float:
-    """The value that means white."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    low, high = float(values.min()), float(values.max())
-    for full_scale in _INTEGER_SCALES if mode == "I" else _FLOAT_SCALES:
-        if low >= 0 and high <= full_scale:
-            return full_scale
-    raise ValueError(f"its values {low:g}...{high:g} are outside of 0...65535")
+def _padded(image: Image.Image, size: Size, pictures: PictureOptions) -> NDArray[np.uint8]:
+    """All of a picture in the middle of the background."""
+    rows, columns = height_and_width(size)
+    scale = min(rows / image.height, columns / image.width)
+    height, width = (max(1, round(side * scale)) for side in (image.height, image.width))
+    padded = np.full((rows, columns, 3), pictures.background, np.uint8)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    part = resized(image, (height, width), None, pictures)
+    padded[top : top + height, left : left + width] = part
+    return padded

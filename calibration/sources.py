@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -13,15 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from calibration.decoding import decode_bytes, read_bytes
 from calibration.errors import CalibrationDataError, one_line
 from calibration.fingerprint import array_digest
 from calibration.npz import open_npz
-from calibration.preprocessing import Size, decode_bytes, height_and_width, prepare, read_bytes
+from calibration.pictures import PictureOptions, Size, height_and_width
+from calibration.preprocessing import prepare
 from calibration.seeding import generator
 from calibration.synthetic import synthetic_image
 
 SYNTHETIC = "synthetic"
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+EXTENSIONS = (
+    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
+    ".tif", ".tiff", ".webp",
+)  # fmt: skip
 NPZ_EXTENSION = ".npz"
 
 _ACCEPTED = f"pass a folder of images, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
@@ -36,11 +41,13 @@ class SourceImage:
         label: Path relative to the folder, with slashes, or "#12" for the image of that index.
         digest: Hex sha256 of the file's bytes; of shape and bytes where there is no file.
         pixels: Shape (height, width, 3), uint8 RGB.
+        remark: What was left out of the file, a clause; empty where nothing was.
     """
 
     label: str
     digest: str
     pixels: NDArray[np.uint8]
+    remark: str = ""
 
 
 class ImageSource(Protocol):
@@ -61,7 +68,9 @@ class ImageSource(Protocol):
         """
 
 
-def open_source(data: str, *, size: Size, seed: int, samples: int) -> ImageSource:
+def open_source(
+    data: str, *, size: Size, seed: int, samples: int, pictures: PictureOptions | None = None
+) -> ImageSource:
     """The source that ``data`` names.
 
     Args:
@@ -70,6 +79,7 @@ def open_source(data: str, *, size: Size, seed: int, samples: int) -> ImageSourc
         size: Of the images.
         seed: Of synthetic images, 0 or more.
         samples: Number of synthetic images.
+        pictures: How others become pixels; None for the defaults.
 
     Raises:
         CalibrationDataError: Nothing is there, no images are in it, or it is something else.
@@ -80,9 +90,9 @@ def open_source(data: str, *, size: Size, seed: int, samples: int) -> ImageSourc
     path = Path(data)
     try:
         if data and path.is_dir():
-            return open_folder(path, size)
+            return replace(open_folder(path, size), pictures=pictures)
         if path.is_file() and path.suffix.lower() == NPZ_EXTENSION:
-            return NpzImages(path.name, size, open_npz(path))
+            return NpzImages(path.name, size, open_npz(path), pictures)
         missing = not data or not path.exists()
     except OSError as error:
         raise CalibrationDataError(
@@ -118,12 +128,14 @@ class FolderImages:
         root: The folder.
         size: Of the images.
         paths: The files relative to ``root``, with slashes.
+        pictures: How they become pixels; None for the defaults.
     """
 
     name: str
     root: Path
     size: Size
     paths: tuple[str, ...]
+    pictures: PictureOptions | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -136,8 +148,9 @@ class FolderImages:
         """
         label = printable_path(self.paths[index])
         data = read_bytes(self.root / self.paths[index], label=label)
-        pixels = prepare(decode_bytes(data, label=label), self.size)
-        return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels)
+        decoded = decode_bytes(data, label=label, pictures=self.pictures)
+        pixels = prepare(decoded.image, self.size, self.pictures)
+        return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels, decoded.remark)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,11 +161,13 @@ class NpzImages:
         name: The file's name.
         size: Of the images.
         images: Shape (N, H, W, 3), uint8 RGB.
+        pictures: How they are resized; None for the defaults.
     """
 
     name: str
     size: Size
     images: NDArray[np.uint8]
+    pictures: PictureOptions | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -161,7 +176,7 @@ class NpzImages:
         """Prepares one image; its digest is of the pixels as they are in the file."""
         original = np.array(self.images[index])
         fits = original.shape[:2] == height_and_width(self.size)
-        pixels = original if fits else prepare(Image.fromarray(original), self.size)
+        pixels = original if fits else prepare(Image.fromarray(original), self.size, self.pictures)
         return SourceImage(f"#{index}", array_digest(original), pixels)
 
 

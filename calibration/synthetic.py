@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.preprocessing import Size, height_and_width
+from calibration.pictures import Size, height_and_width
 from calibration.seeding import generator
 
 SPECTRUM_EXPONENTS = (0.8, 1.4)

@@ -130,7 +130,7 @@ def test_a_path_that_the_system_refuses(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(CalibrationDataError, match=r"no image among its 0 files: expected \.bmp"):
+    with pytest.raises(CalibrationDataError, match=r"no image among its 0 files: expected \.apng"):
         open_(tmp_path)
 
 

@@ -41,7 +41,7 @@ def write_golden(
     for number, (label, image) in enumerate(zip(labels, pixels, strict=True)):
         inputs.append(GoldenInput(f"golden/inputs/{number:03}.png", label))
         staging.add(inputs[-1].file, encode_png(image))
-    pairs = tuple(_write_pairs(staging, Preprocessing.for_size(pixels.shape[1:3])))
+    pairs = tuple(_write_pairs(staging, Preprocessing(pixels.shape[1:3])))
     answers = GoldenAnswers(source, tuple(inputs), pairs, reference, tuple(given))
     staging.add_json(GOLDEN, answers.to_json())
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from calibration.preprocessing import DECODING_ERRORS
+from calibration.decoding import DECODING_ERRORS
 from vggexport.errors import ArtifactError, one_line
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.augmentation import random_crop
-from calibration.preprocessing import decode_bytes, height_and_width, prepare, read_bytes
+from calibration.decoding import decode_bytes, read_bytes
+from calibration.pictures import height_and_width
+from calibration.preprocessing import prepare
 from calibration.seeding import generator
 from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
 
@@ -51,9 +53,10 @@ class Views:
 
     def pixels_of(self, data: bytes, view: int, *, label: str) -> NDArray[np.uint8]:
         """The same of a file's content: (height, width, 3), uint8 RGB."""
-        image, size = decode_bytes(data, label=label), self.source.size
+        pictures, size = self.source.pictures, self.source.size
+        image = decode_bytes(data, label=label, pictures=pictures).image
         if view == CENTRE:
-            return prepare(image, size)
+            return prepare(image, size, pictures)
         number = int.from_bytes(hashlib.sha256(data).digest()[: _DIGEST_BITS // 8], "little")
         return random_crop(
             image,
@@ -61,6 +64,7 @@ class Views:
             short_side=(self._scaled(self.recipe.min_scale), self._scaled(self.recipe.max_scale)),
             flip=self.recipe.flip,
             random=generator(self.recipe.seed, view, number),
+            pictures=pictures,
         )
 
     def _scaled(self, side: int) -> int:

@@ -182,7 +182,7 @@ def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[Answer
     add(LABELS, "".join(f"{name}\n" for name in names).encode())
     for evidence in inputs.evidence:
         add(_report_place(evidence), evidence.content)
-    described = Preprocessing.for_size(spec.input_size).to_json(_ends(inputs))
+    described = Preprocessing(spec.input_size).to_json(_ends(inputs))
     inputs.staging.add_json(PREPROCESSING, described)
     inputs.staging.add_json(MANIFEST, manifest.to_json())
     add(MODEL_CARD, model_card(manifest, inputs.evidence, checks).encode())
