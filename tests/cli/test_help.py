@@ -8,8 +8,9 @@ import pytest
 
 import calibration
 from vggexport.cli.group import COMMANDS, main
-from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS
+from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS, RUNTIMES
 from vggexport.cli.value_types import DYNAMIC
+from vggexport.formats import registry
 from vggexport.network.head import Pooling
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
@@ -120,6 +121,11 @@ def test_export_literals_are_those_of_the_package():
     defaults = ExportOptions()
     assert option("export", "formats").default == ",".join(defaults.formats)
     assert option("export", "precisions").default == ",".join(defaults.precisions)
+
+
+def test_runtimes_are_those_of_the_formats():
+    assert len(RUNTIMES) == len({*RUNTIMES})
+    assert {*RUNTIMES} == registry.RUNTIMES
 
 
 def test_network_literals_are_those_of_the_package():

@@ -82,6 +82,7 @@ def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, work
         (["vgg_a.onnx", "vgg_a.tflite", "--data", "none"], 2, "none"),
         (["vgg_a.onnx", "vgg_a.tflite", "--provider", "CUDA"], 3, "execution provider CUDA"),
         (["vgg_a.onnx", "vgg_a.tflite", "--images", "0"], 2, "--images"),
+        (["vgg_a.onnx", "random:0", "--runtime", "litert"], 2, "from onnxruntime, openvino"),
         (["vgg_a.onnx", "vgg_a.tflite", "--max-abs", "nan"], 2, "nan is not a finite number"),
         (["vgg_a.onnx", "vgg_a.tflite", "--min-sqnr", "-inf"], 2, "-inf is not a finite number"),
     ],
@@ -91,6 +92,15 @@ def test_bad_input(run, workplace, arguments, code, said):
     (workplace / "text.onnx").write_text("not a model")
     outcome = run("verify", *arguments)
     assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
+
+
+def test_a_file_runs_in_the_runtime_asked_for(run, files, broken):
+    outcome = run("verify", *files, broken, "--runtime", "openvino", "--images", 4, "--json")
+    document = outcome.json
+    ran = [document["reference"], *document["candidates"]]
+    assert [network["runtime"].split()[0] for network in ran] == ["openvino"] * 3
+    assert [candidate["passed"] for candidate in document["candidates"]] == [True, False]
+    assert outcome.code == 1
 
 
 def test_without_tensorflow(files, workplace):

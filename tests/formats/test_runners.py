@@ -37,9 +37,11 @@ class Case:
     format: str
     precision: str = "float32"
     input_dtype: str = "float32"
+    runtime: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.format}-{self.precision}-{self.input_dtype}"
+        runtime = f"{self.runtime}-" if self.runtime else ""
+        return f"{runtime}{self.format}-{self.precision}-{self.input_dtype}"
 
 
 def keras_runner(case: Case, fixture: Callable) -> Runner:
@@ -48,7 +50,7 @@ def keras_runner(case: Case, fixture: Callable) -> Runner:
 
 def file_runner(case: Case, fixture: Callable) -> Runner:
     path = fixture("export")(case.precision, case.input_dtype, format=case.format)
-    return load_runner(case.format)(path)
+    return load_runner(case.format, case.runtime)(path)
 
 
 BUILDERS = dict.fromkeys(FORMATS, file_runner) | {KERAS: keras_runner}
@@ -65,6 +67,7 @@ CASES = {
         for name, row in WRITTEN.items()
     },
 }
+CASES["onnx"] += [Case("onnx", name, "uint8", "openvino") for name in ("float32", "float16")]
 
 
 @pytest.fixture(params=[case for name in FORMATS for case in CASES.get(name, ())], ids=str)
@@ -214,7 +217,7 @@ def test_nodes_are_told_with_what_ran_them_where_the_runtime_tells(case, runner,
     with runner:
         nodes = runner.placed_nodes(images[:1])
         assert isinstance(runner.provider_options(), dict)
-    if case.format != "onnx":
+    if case.format != "onnx" or case.runtime:
         assert nodes is None
         return
     placement = place(nodes, tiny, runner.provider)

@@ -159,7 +159,20 @@ def test_what_there_is_none_of_is_a_dash(make_result, make_benchmark, machine):
 )
 def test_paths_are_shortened_as_far_as_they_differ(make_result, make_benchmark, paths, labels):
     found = benchmark_tables.labels(make_benchmark(*(make_result(path) for path in paths)))
-    assert tuple(found[path] for path in paths) == labels
+    assert tuple(found[path, "onnxruntime 1.32.0"] for path in paths) == labels
+
+
+def test_a_file_in_several_runtimes_is_told_apart_by_them(make_result, make_benchmark):
+    first = make_result("x/a.onnx")
+    shown = make_benchmark(
+        first, replace(first, runtime="openvino 2026.4.1"), make_result("b.onnx")
+    )
+    assert [*benchmark_tables.labels(shown).values()] == [
+        "a.onnx in onnxruntime",
+        "a.onnx in openvino",
+        "b.onnx",
+    ]
+    assert "a.onnx in openvino" in "\n".join(rendered(shown))
 
 
 def test_the_csv_has_a_row_a_result(make_result, make_benchmark):

@@ -9,6 +9,7 @@ import click
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     MAX_THREADS,
+    RUNTIMES,
     artifacts_argument,
     common_options,
     report_file_options,
@@ -32,6 +33,13 @@ MAX_BATCH = 4096
 @click.option(
     "--provider",
     help="Execution provider of ONNX Runtime, by its name.  [default: the device's]",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    multiple=True,
+    help="What runs the files that several can run; given more than once, they take turns.  "
+    "[default: onnxruntime for .onnx, litert for .tflite]",
 )
 @click.option(
     "--batch",
@@ -123,6 +131,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
             parsed.taken(
                 vggexport.BenchmarkOptions,
                 options,
+                runtimes=options["runtime"],
                 batches=options["batch"],
                 threads=options["threads"] or (),
                 warm_up=options["warmup"],

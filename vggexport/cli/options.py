@@ -29,6 +29,7 @@ Decorator = Callable[[Any], Any]
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
 LAYOUTS = ("auto", "native", "keras", "torchvision")
+RUNTIMES = ("onnxruntime", "litert", "openvino", "tensorflow")
 POOLINGS = (*(pooling.value for pooling in Pooling), "adaptive")
 
 MAX_THREADS = 1024
@@ -232,6 +233,12 @@ run_options = combined(
     threads_option,
     click.option(
         "--provider", help="Execution provider of ONNX Runtime.  [default: CPUExecutionProvider]"
+    ),
+    click.option(
+        "--runtime",
+        type=click.Choice(RUNTIMES),
+        help="What runs the files that several can run.  [default: onnxruntime for .onnx, litert "
+        "for .tflite]",
     ),
 )
 

@@ -59,4 +59,4 @@ def building(options: Mapping[str, Any]) -> BuildOptions:
 
 def running(options: Mapping[str, Any]) -> RunOptions:
     """What ``run_options`` say."""
-    return RunOptions(options["threads"] or 0, options["provider"])
+    return RunOptions(options["threads"] or 0, options["provider"], options["runtime"])

@@ -6,12 +6,12 @@ nothing heavy is imported before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vggexport.errors import ArtifactError, InputError
+from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.precision import Precision
 from vggexport.system import registry
 
@@ -81,6 +81,10 @@ class Format:
         known = ", ".join(runtime.name for runtime in self.runtimes)
         raise InputError(f"{name} does not run {self.name} here: choose from {known}")
 
+    def runs_in(self, names: Collection[str | None]) -> tuple[Runtime, ...]:
+        """Those of its runtimes that have one of these names, else the first."""
+        return tuple(r for r in self.runtimes if r.name in names) or self.runtimes[:1]
+
     def is_in(self, folder: Path) -> bool:
         """Whether a directory is of this format, or holds versions of it as servers keep them."""
         if self.marker is None:
@@ -91,6 +95,11 @@ class Format:
 ONNX_RUNTIME = Runtime(
     "onnxruntime", "onnxruntime", "vggexport.formats.onnx.runner:OnnxRunner", has_providers=True
 )
+
+
+def _openvino(runner: str) -> Runtime:
+    return Runtime("openvino", "openvino", f"vggexport.formats.{runner}")
+
 
 _ROWS = (
     Format(
@@ -110,7 +119,7 @@ _ROWS = (
     Format(
         name="onnx",
         suffix=".onnx",
-        runtimes=(ONNX_RUNTIME,),
+        runtimes=(ONNX_RUNTIME, _openvino("onnx.openvino_runner:OnnxOpenVinoRunner")),
         precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.INT8_W4),
         exporter="vggexport.formats.onnx.exporter:OnnxExporter",
         weight_reader="vggexport.formats.onnx.weight_reader:OnnxWeights",
@@ -121,6 +130,7 @@ _ROWS = (
         suffix=".tflite",
         runtimes=(
             Runtime("litert", "ai-edge-litert", "vggexport.formats.tflite.runner:TfliteRunner"),
+            _openvino("tflite.openvino_runner:TfliteOpenVinoRunner"),
         ),
         precisions=(
             Precision.FLOAT32,
@@ -149,6 +159,9 @@ FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
 
 WRITTEN: Mapping[str, Format] = {row.name: row for row in _ROWS if row.exporter}
 """Those that are written here, and that users hand in."""
+
+RUNTIMES = frozenset(runtime.name for row in _ROWS if row.suffix for runtime in row.runtimes)
+"""Names of all that run files."""
 
 BUNDLED: Mapping[str, Format] = {row.name: row for row in _ROWS if row.suffix}
 """Those that are in bundles."""
@@ -195,10 +208,35 @@ def _load(name: str, part: Callable[[Format], str]) -> Any:
     return registry.load({row.name: place for row in _ROWS if (place := part(row))}, name)
 
 
+def check_runtimes(names: Iterable[str], sources: Iterable[str]) -> None:
+    """Refuses a runtime by which none of these files is run.
+
+    Raises:
+        ArtifactError: There is no such file.
+        InputError: No format of theirs has a runtime of this name.
+    """
+    formats = {format_of(Path(source)) for source in sources if is_model(source)}
+    known = {runtime.name: None for row in sorted(formats) for runtime in FORMATS[row].runtimes}
+    if idle := [name for name in names if name not in known]:
+        raise InputError(
+            f"{', '.join(idle)} runs none of the files given",
+            Advice(f"choose {{}} from {', '.join(known) or 'none'}", "runtime"),
+        )
+
+
 def is_model(source: str | Path) -> bool:
     """Whether it is named like a model file, or is a directory, rather than a source of weights."""
     path = Path(source)
     return path.is_dir() or any(path.name.endswith(row.suffix) for row in WRITTEN.values())
+
+
+def format_or_keras(source: str) -> str:
+    """The format of a file, or :data:`KERAS` of weights.
+
+    Raises:
+        ArtifactError: There is no such file.
+    """
+    return format_of(Path(source)) if is_model(source) else KERAS
 
 
 def format_of(path: Path) -> str:

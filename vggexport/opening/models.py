@@ -17,6 +17,7 @@ from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
 from vggexport.formats.registry import (
     FORMATS,
     KERAS,
+    check_runtimes,
     format_of,
     is_model,
     load_runner,
@@ -39,10 +40,12 @@ class RunOptions:
     Attributes:
         threads: Threads of each runtime; 0 where the runtime chooses.
         provider: ONNX Runtime's execution provider, or None for its CPU's.
+        runtime: What runs the files that several can run; None for the first of each format.
     """
 
     threads: int = 0
     provider: str | None = None
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,9 +106,10 @@ def open_models(
 
     Raises:
         ArtifactError: One cannot be read, or is not one of ours.
-        InputError: :data:`KERAS` stands alone.
+        InputError: :data:`KERAS` stands alone, or no file is run by the runtime asked for.
         Unavailable: A runtime or execution provider is not to be had.
     """
+    check_runtimes([options.runtime] if options.runtime else [], sources)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     known = next((file.artifact for file in files.values()), None)
@@ -135,9 +139,10 @@ def open_model(
 def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedModel:
     path = Path(source)
     file_format = format_of(path)
-    chosen = FORMATS[file_format].runtime().has_providers and options.provider
+    runtime = FORMATS[file_format].runs_in([options.runtime])[0]
+    chosen = runtime.has_providers and options.provider
     extra = {"provider": chosen} if chosen else {}
-    loaded = load_runner(file_format)(path, threads=options.threads, **extra)
+    loaded = load_runner(file_format, runtime.name)(path, threads=options.threads, **extra)
     runner = entered.enter_context(loaded)
     if runner.artifact is None:
         raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")

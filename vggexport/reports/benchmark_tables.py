@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from vggexport.metrics.timing import Scenario
@@ -115,7 +116,7 @@ GATED: Columns[GatedResult] = {
 def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     """All tables that the report has something for."""
     name = labels(report)
-    files = [(name[result.artifact.path],) for result in report.results]
+    files = [(name[result.model],) for result in report.results]
     is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
     shown = OFFLINE if is_offline else TIMES
     yield _sheet("Latency", ("file",), files, shown, report.results)
@@ -123,10 +124,10 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     if _has_device(report):
         yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
     if report.comparisons:
-        pairs = [(name[c.b.artifact.path], name[c.a.artifact.path]) for c in report.comparisons]
+        pairs = [(name[c.b.model], name[c.a.model]) for c in report.comparisons]
         yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, report.comparisons)
     if gate := report.gate:
-        held = [(name[gated.result.artifact.path],) for gated in gate.results]
+        held = [(name[gated.result.model],) for gated in gate.results]
         yield _sheet(f"Gate: {gate.verdict}", ("file",), held, GATED, gate.results)
 
 
@@ -142,9 +143,19 @@ def _sheet(
     return Sheet(title, heads, shown, len(first))
 
 
-def labels(report: BenchmarkReport) -> dict[str, str]:
+def labels(report: BenchmarkReport) -> dict[tuple[str, str], str]:
+    """By path and runtime: the least of a path's end, and what ran it where several did."""
+    models = dict.fromkeys(result.model for result in report.results)
+    runs = Counter(path for path, _ in models)
+    ends = _ends(list(runs))
+    return {
+        (path, runtime): f"{ends[path]} in {runtime.split()[0]}" if runs[path] > 1 else ends[path]
+        for path, runtime in models
+    }
+
+
+def _ends(paths: Collection[str]) -> dict[str, str]:
     """Of each path as much of its end as no other has."""
-    paths = dict.fromkeys(result.artifact.path for result in report.results)
     found = {}
     for path in paths:
         parts = Path(path).parts
@@ -214,7 +225,7 @@ def sustained(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
         medians = ", ".join(ms(minute.p50_ms) for minute in result.minutes)
         ratio = result.last_to_first_minute
         end = "" if ratio is None else f"; last to first {ratio:.3f}"
-        yield names[result.artifact.path], f"p50 by minute {medians} ms{end}"
+        yield names[result.model], f"p50 by minute {medians} ms{end}"
 
 
 def _has_device(report: BenchmarkReport) -> bool:

@@ -124,6 +124,11 @@ class BenchmarkResult(JsonValue):
         return Path(self.artifact.path).name
 
     @property
+    def model(self) -> tuple[str, str]:
+        """What was measured, whatever with: its path, and what ran it."""
+        return self.artifact.path, self.runtime
+
+    @property
     def latency(self) -> Latency:
         """Milliseconds a run."""
         return self.measurement.latency()

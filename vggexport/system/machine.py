@@ -127,7 +127,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         memory_bytes=_memory_bytes(root),
         load_average=_load_average(root),
         python=platform.python_version(),
-        packages=package_versions("onnxruntime-gpu", "safetensors"),
+        packages=package_versions("onnxruntime-gpu", "openvino", "safetensors"),
         thread_settings={k: os.environ[k] for k in THREAD_VARIABLES if k in os.environ},
     )
 

@@ -26,6 +26,7 @@ _EXTRAS: Mapping[str, str] = {
     "ai_edge_litert": "runtime",
     "onnx": "runtime",
     "onnxruntime": "runtime",
+    "openvino": "openvino",
     "safetensors": "runtime",
     "cryptography": "sign",
     "matplotlib": "report",

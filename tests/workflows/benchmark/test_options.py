@@ -30,6 +30,22 @@ def test_every_artifact_with_every_number_of_threads_and_every_batch():
     assert [[entry.source for entry in cell] for cell in cells] == [["a.onnx", "random:0"]] * 4
 
 
+def test_a_file_takes_turns_with_itself_in_every_runtime_asked_for_that_runs_it():
+    names = ("openvino", "onnxruntime")
+    cell = BenchmarkOptions(("a.onnx", "b.tflite", "random:0"), runtimes=names).cells()[0]
+    assert [(entry.source, entry.runtime) for entry in cell] == [
+        ("a.onnx", "onnxruntime"),
+        ("a.onnx", "openvino"),
+        ("b.tflite", "openvino"),
+        ("random:0", "keras"),
+    ]
+    with pytest.raises(InputError, match="tensorflow runs none of the files given") as raised:
+        BenchmarkOptions(("a.onnx",), runtimes=("openvino", "tensorflow")).cells()
+    assert "from onnxruntime, openvino" in str(raised.value.advice[0].text)
+    with pytest.raises(InputError, match=r"baseline b\.tflite everything runs in one runtime"):
+        BenchmarkOptions(("a.onnx",), runtimes=names, baseline=Path("b.tflite")).cells()
+
+
 def test_formats():
     options = BenchmarkOptions(("a.onnx", "b.tflite", "saved", "random:0", "w.npz"))
     formats = [entry.format for entry in options.cells()[0]]

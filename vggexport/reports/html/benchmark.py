@@ -60,9 +60,9 @@ def _entries(report: BenchmarkReport) -> list[_Entry]:
         _Entry(
             name,
             series_style(number),
-            tuple(result for result in report.results if result.artifact.path == path),
+            tuple(result for result in report.results if result.model == model),
         )
-        for number, (path, name) in enumerate(names.items())
+        for number, (model, name) in enumerate(names.items())
     ]
 
 

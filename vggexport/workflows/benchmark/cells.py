@@ -20,7 +20,7 @@ from vggexport.system.child_process import ChildProcess
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark import measured_model
-from vggexport.workflows.benchmark.measured_model import Cost, Entry, Loaded
+from vggexport.workflows.benchmark.measured_model import Cost, Entry, Loaded, Model
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
 
@@ -53,7 +53,7 @@ def measure_cell(
     entries: Sequence[Entry],
     options: BenchmarkOptions,
     steps: Steps,
-    placements: dict[str, Placement | None],
+    placements: dict[Model, Placement | None],
 ) -> list[BenchmarkResult]:
     """Launches all several times; each time they take turns, and are asked what it cost them.
 
@@ -61,7 +61,7 @@ def measure_cell(
         entries: Who takes part.
         options: How it is measured.
         steps: Who shows how far it is.
-        placements: What is known of where artifacts run, by source; added to.
+        placements: What is known of where artifacts run, by :attr:`Entry.model`; added to.
 
     Raises:
         ArtifactError: An artifact cannot be read.
@@ -72,14 +72,14 @@ def measure_cell(
     batch, threads = entries[0].batch, counted(entries[0].threads, "thread")
     with steps.step(f"measure batch {batch} on {threads}"):
         for entry in entries:
-            if entry.device_provider and entry.source not in placements:
-                placements[entry.source] = _probe(entry)
+            if entry.device_provider and entry.model not in placements:
+                placements[entry.model] = _probe(entry)
         launches = [
             _launch(entries, options, rounds, number, placements)
             for number, rounds in enumerate(plan(options, len(entries), steps))
         ]
     return [
-        _result(entry, launched, placements[entry.source], options)
+        _result(entry, launched, placements[entry.model], options)
         for entry, *launched in zip(entries, *launches, strict=True)
     ]
 
@@ -89,7 +89,7 @@ def _launch(
     options: BenchmarkOptions,
     rounds: Iterable[Share],
     number: int,
-    placements: dict[str, Placement | None],
+    placements: dict[Model, Placement | None],
 ) -> list[Launched]:
     """A fresh process for each, from its start to its end.
 
@@ -115,8 +115,8 @@ def _launch(
         turns = take_turns([process.call for process in processes], rounds, state=state)
         costs: list[Cost] = [process.call("cost") for process in processes]
         for entry, process in zip(entries, processes, strict=True):
-            if entry.source not in placements:
-                placements[entry.source] = process.call("placement")
+            if entry.model not in placements:
+                placements[entry.model] = process.call("placement")
     return list(map(Launched, loaded, first_ms, measured_at, turns, costs))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import calibration
 from vggexport.artifact import Artifact, files_of
 from vggexport.errors import Advice, InputError, Unavailable
-from vggexport.formats.registry import FORMATS, KERAS, format_of, is_model, load_runner
+from vggexport.formats.registry import FORMATS, format_or_keras, load_runner
 from vggexport.formats.runner import Images, Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
@@ -42,6 +42,10 @@ def environment_variables() -> dict[str, str]:
     return {ONEDNN: "1"} if is_ours else {}
 
 
+Model = tuple[str, str | None]
+"""A source, and what runs it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is to be measured, how.
@@ -54,6 +58,7 @@ class Entry:
         provider: ONNX Runtime's execution provider; None for the runtime's own.
         allow_fallback: Measure on the CPU what the provider does not run.
         seed: Of the images.
+        runtime: What runs it; None for the first of its format.
     """
 
     source: str
@@ -63,6 +68,7 @@ class Entry:
     provider: str | None = None
     allow_fallback: bool = False
     seed: int = 0
+    runtime: str | None = None
 
     @property
     def format(self) -> str:
@@ -71,12 +77,17 @@ class Entry:
         Raises:
             ArtifactError: There is no such file.
         """
-        return format_of(Path(self.source)) if is_model(self.source) else KERAS
+        return format_or_keras(self.source)
+
+    @property
+    def model(self) -> Model:
+        """What is the same whatever it is measured with."""
+        return self.source, self.runtime
 
     @property
     def device_provider(self) -> str | None:
         """An execution provider other than the CPU's, where the runtime has some."""
-        return self.provider if FORMATS[self.format].runtime().has_providers else None
+        return self.provider if FORMATS[self.format].runtime(self.runtime).has_providers else None
 
     @property
     def provider_requested(self) -> str:
@@ -133,7 +144,7 @@ class MeasuredModel:
     def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
         self._entry = entry
         self._clock = clock
-        load_runner(entry.format)
+        load_runner(entry.format, entry.runtime)
         self._entered = ExitStack()
         self._model: OpenedModel
         self._artifact: Artifact
@@ -214,7 +225,8 @@ class MeasuredModel:
         return None if nodes is None else place(nodes, self._artifact.spec, provider)
 
     def _open(self, known: Artifact | None, provider: str | None) -> None:
-        source, run = self._entry.source, RunOptions(self._entry.threads, provider)
+        source = self._entry.source
+        run = RunOptions(self._entry.threads, provider, self._entry.runtime)
         self._model = open_model(self._entered, source, known, run, Steps(Progress()))
         artifact, path = self._model.artifact, Path(source)
         size = (

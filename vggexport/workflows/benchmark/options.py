@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from vggexport.errors import Advice, InputError, Unavailable
-from vggexport.formats.registry import is_model
+from vggexport.formats.registry import FORMATS, check_runtimes, format_or_keras, is_model
 from vggexport.metrics.latency_ratio import MIN_LAUNCHES
 from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.metrics.timing import Scenario
 from vggexport.system.machine import physical_cores
-from vggexport.weights.files import FORMATS
+from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
 from vggexport.weights.sources import WORDS
 from vggexport.workflows.benchmark.measured_model import Entry
 
@@ -38,6 +38,7 @@ class BenchmarkOptions:
         artifacts: Model files, SavedModel directories, or sources of weights for the Keras network.
         device: "cpu" or "cuda".
         provider: Execution provider for ONNX files; None for the device's.
+        runtimes: What runs the files that several can run, in turn; empty for each format's first.
         batches: Images a run.
         threads: Of each runtime; empty for one a physical core.
         warm_up: Runs behind the first that are not counted.
@@ -56,6 +57,7 @@ class BenchmarkOptions:
     artifacts: tuple[str, ...] | list[str]
     device: str = CPU
     provider: str | None = None
+    runtimes: tuple[str, ...] = ()
     batches: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = ()
     warm_up: int = DEFAULT_WARM_UP
@@ -78,7 +80,7 @@ class BenchmarkOptions:
         """
         if self.baseline is None or self.baseline.suffix == JSON_SUFFIX:
             return None
-        is_weights = self.baseline.suffix in FORMATS
+        is_weights = self.baseline.suffix in WEIGHTS_FORMATS
         is_word = self.baseline.name.partition(":")[0] in WORDS
         return str(self.baseline) if is_model(self.baseline) or is_weights or is_word else None
 
@@ -107,13 +109,18 @@ class BenchmarkOptions:
 
         Raises:
             ArtifactError: A file does not exist.
-            InputError: Device and provider contradict each other.
+            InputError: Options contradict each other, or a runtime runs none of the files.
             Unavailable: A runtime has no such device, and no fallback is allowed.
         """
-        sources = [s for s in (self.baseline_artifact, *self.artifacts) if s is not None]
         provider = self.execution_provider
+        check_runtimes(self.runtimes, self.artifacts)
+        if self.baseline_artifact and len(self.runtimes) > 1:
+            raise InputError(
+                f"with the baseline {self.baseline} everything runs in one runtime",
+                Advice("give one {}", "runtime"),
+            )
         cells = [
-            tuple(self._entry(source, number, batch, provider) for source in sources)
+            tuple(self._entries(number, batch, provider))
             for number, batch in product(self.threads_or_cores, self.batches)
         ]
         for entry in cells[0]:
@@ -126,7 +133,17 @@ class BenchmarkOptions:
                 )
         return list(cells)
 
-    def _entry(self, source: str, threads: int, batch: int, provider: str | None) -> Entry:
-        return Entry(
-            source, threads, batch, self.scenario, provider, self.allow_fallback, self.seed
-        )
+    def _entries(self, threads: int, batch: int, provider: str | None) -> Iterator[Entry]:
+        """Every artifact in each of the runtimes asked for that run it, or else in its own."""
+        for source in filter(None, (self.baseline_artifact, *self.artifacts)):
+            for runtime in FORMATS[format_or_keras(source)].runs_in(self.runtimes):
+                yield Entry(
+                    source,
+                    threads,
+                    batch,
+                    self.scenario,
+                    provider,
+                    self.allow_fallback,
+                    self.seed,
+                    runtime.name,
+                )

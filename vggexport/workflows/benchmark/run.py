@@ -24,6 +24,7 @@ from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
+from vggexport.workflows.benchmark.measured_model import Model
 from vggexport.workflows.benchmark.options import CUDA_PROVIDER, BenchmarkOptions
 from vggexport.workflows.benchmark.peak_throughput import measure_peak_throughput
 
@@ -53,7 +54,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     stored = _stored_baseline(options, machine, gpu)
     for note in notes.busy(machine):
         steps.progress.note(note)
-    placements: dict[str, Placement | None] = {}
+    placements: dict[Model, Placement | None] = {}
     measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
     with steps.step("ceiling"):
         results, ceilings = _under_ceilings(measured)

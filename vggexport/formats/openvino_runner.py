@@ -1,0 +1,162 @@
+"""OpenVINO, a second runtime of ONNX and TFLite files, on the CPUs of x86-64 and ARM.
+
+It reads both formats itself. Where a file says what it is, and where its layers are read, is told
+by a subclass in the format's own room.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from vggexport.artifact import Artifact
+from vggexport.errors import ArtifactError, one_line
+from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+
+PROVIDER = "CPU"
+
+_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+"""Without it OpenVINO computes float32 files in bfloat16 where a processor has it, and says nothing
+(https://docs.openvino.ai, "Precision Control")."""
+
+
+class ReadableLayer(Protocol):
+    """Where a layer is read: a tensor of the file, and how its value is brought to the spec's."""
+
+    @property
+    def tensor(self) -> str:
+        """Its name in the file."""
+        ...
+
+    def value(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """The tensor's value as the spec has it."""
+        ...
+
+
+class OpenVinoRunner(Runner):
+    """A file in OpenVINO, on the CPU; what is float in it is computed in float32.
+
+    On processors without VNNI its int8 kernels add in 16 bits, which saturates, and it has no
+    setting for others: ``verify`` shows what comes of it.
+
+    Args:
+        path: The file.
+        threads: Threads to use; 0 where OpenVINO chooses.
+
+    Raises:
+        ArtifactError: On entering: OpenVINO cannot read the file, or it is not one of ours.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        self.runtime = f"openvino {openvino.__version__.partition('-')[0]}"
+        self.provider = PROVIDER
+        self.threads = threads
+        self.artifact: Artifact | None = None
+        self._path = path
+        self._request: Any = None
+        self._layers: Mapping[str, ReadableLayer] = {}
+        self._read: frozenset[str] = frozenset()
+        self._dtype: Any = np.float32
+
+    def __enter__(self) -> Self:
+        self.artifact, self._layers = self.describe(self._path)
+        self._open(frozenset())
+        return self
+
+    def close(self) -> None:
+        """Lets go of the network and its memory."""
+        self._request = None
+
+    @abstractmethod
+    def describe(self, path: Path) -> tuple[Artifact | None, Mapping[str, ReadableLayer]]:
+        """What the file says of itself, and its layers that can be read, by name.
+
+        Raises:
+            ArtifactError: It cannot be read.
+        """
+
+    def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Outputs of layers by their names; the network is opened anew for further ones.
+
+        Raises:
+            ArtifactError: There is no such layer, the file's precision is one that no layers are
+                read from, or the images do not fit.
+        """
+        wanted = list(names)
+        if not wanted:
+            return {}
+        layers = {name: self._layer(name) for name in wanted if name != OUTPUT_NAME}
+        if not self._read.issuperset(tensors := {layer.tensor for layer in layers.values()}):
+            self._open(tensors)
+        self._fill(images)
+        self._request.infer()
+        return {
+            name: layers[name].value(self._value(layers[name].tensor))
+            if name in layers
+            else self._probabilities()
+            for name in wanted
+        }
+
+    def prepare(self, images: Images) -> Prepared:
+        """``InferRequest.infer`` on images that are in the input tensor already."""
+        self._fill(images)
+        request = self._request
+
+        def probabilities() -> NDArray[np.float32]:
+            request.infer()
+            return self._probabilities()
+
+        return Prepared(request.infer, probabilities)
+
+    def provider_options(self) -> dict[str, str]:
+        """The precision in which OpenVINO computes what is float."""
+        model = self._request.get_compiled_model()
+        return {name: str(model.get_property(name).to_string()) for name in _PRECISION}
+
+    def _layer(self, name: str) -> ReadableLayer:
+        if name in self._layers:
+            return self._layers[name]
+        raise ArtifactError(
+            f"{self._path} has no layer {name} that OpenVINO lets be read: it has "
+            f"{', '.join(self._layers) or 'none, which only float ONNX files have'}"
+        )
+
+    def _open(self, tensors: Set[str]) -> None:
+        """Compiles the file, with these tensors among its outputs."""
+        self._request = None  # there is never more than one network in memory
+        settings: dict[str, Any] = dict(_PRECISION)
+        if self.threads:
+            settings["INFERENCE_NUM_THREADS"] = self.threads
+        core = openvino.Core()
+        try:
+            model = core.read_model(self._path)
+            own = [port.get_any_name() for port in (*model.inputs, *model.outputs)]
+            check_ends(self._path, own)
+            if tensors:
+                model.add_outputs(sorted(tensors))
+            compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise ArtifactError(f"OpenVINO cannot run {self._path}: {one_line(error)}") from error
+        self._dtype = compiled.input(INPUT_NAME).element_type.to_dtype()
+        self._request, self._read = compiled.create_infer_request(), frozenset(tensors)
+
+    def _fill(self, images: Images) -> None:
+        """Puts the images into the input tensor, which gets their number."""
+        port = self._request.get_compiled_model().input(INPUT_NAME)
+        if not port.partial_shape.compatible(openvino.PartialShape(list(images.shape))):
+            raise does_not_run(self._path, images, f"it takes {port.partial_shape}")
+        self._request.set_tensor(INPUT_NAME, openvino.Tensor(as_input(images, self._dtype)))
+
+    def _value(self, tensor: str) -> NDArray[Any]:
+        values: NDArray[Any] = self._request.get_tensor(tensor).data
+        return values
+
+    def _probabilities(self) -> NDArray[np.float32]:
+        return np.array(self._value(OUTPUT_NAME), np.float32)
