@@ -8,13 +8,14 @@ is needed.
 from calibration.decoding import decode
 from calibration.errors import CalibrationDataError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
+from calibration.folders import FolderContents
 from calibration.labelled import LabelledImages, open_labelled, write_table
 from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
 from calibration.pictures import PictureOptions, Size, height_and_width
 from calibration.preprocessing import prepare
 from calibration.reading import read_ahead
 from calibration.sampling import CalibrationImages, UnreadableImage
-from calibration.sources import SYNTHETIC, ImageSource, SourceImage, open_source
+from calibration.sources import SYNTHETIC, FolderImages, ImageSource, SourceImage, open_source
 from calibration.synthetic import synthetic_image
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "SYNTHETIC",
     "CalibrationDataError",
     "CalibrationImages",
+    "FolderContents",
+    "FolderImages",
     "ImageSource",
     "LabelledImages",
     "PictureOptions",

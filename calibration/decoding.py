@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import struct
@@ -9,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,9 @@ DECODING_ERRORS = (
     Image.DecompressionBombError,
 )
 """What Pillow's decoders meet damaged, odd and huge files with: nearly any built-in error."""
+
+_HEIC_BEGINNINGS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
+"""Of a file from its fifth byte on (ISO/IEC 23008-12, annex B.4: brands)."""
 
 _FULL_BITS = 16
 _FULL_SCALE = 65535.0
@@ -85,6 +89,21 @@ def read_bytes(path: Path, *, label: str) -> bytes:
         raise UnreadableImageError(label, error.strerror or one_line(error)) from error
 
 
+@cache
+def reads_heic() -> bool:
+    """Whether pillow-heif is installed, by which Pillow reads what phones of Apple take."""
+    try:
+        module = importlib.import_module("pillow_heif")
+    except ImportError:
+        return False
+    module.register_heif_opener()
+    return True
+
+
+def _formats() -> tuple[str, ...]:
+    return (*FORMATS, "HEIF") if reads_heic() else FORMATS
+
+
 def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = None) -> Decoded:
     """Decodes an image file's content.
 
@@ -111,13 +130,14 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
     warnings.filterwarnings("ignore", module=r"PIL\.")
     pictures = pictures or PictureOptions()
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             rgb = _rgb(image, pictures)
             several = image.format != "MPO" and getattr(image, "is_animated", False)
             return Decoded(rgb, _FRAMES if several else "")
     except UnidentifiedImageError as error:  # its own message has an address in it
-        known = ", ".join(FORMATS)
-        raise UnreadableImageError(label, f"not an image in one of {known}") from error
+        known = ", ".join(_formats())
+        heic = "HEIC by its content, " if data[4:12] in _HEIC_BEGINNINGS else ""
+        raise UnreadableImageError(label, f"{heic}not an image in one of {known}") from error
     except DECODING_ERRORS as error:
         raise UnreadableImageError(label, one_line(error)) from error
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.errors import CalibrationDataError, one_line
+from calibration.folders import junk_kind, printable_path
 from calibration.pictures import Size
-from calibration.sources import FolderImages, open_folder, printable_path
+from calibration.sources import FolderImages, open_folder
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
 
@@ -95,7 +96,7 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     source = replace(source, name=printable_path(source.name))
     images = _indexed(source, [_folder_of(path, source.name) for path in source.paths])
     folders = [part.name for part in folder.iterdir() if part.is_dir()]
-    named = {printable_path(name) for name in folders if not name.startswith(".")}
+    named = {printable_path(name) for name in folders if not junk_kind(name)}
     if empty := sorted(named - set(images.classes)):
         raise CalibrationDataError(
             f"labelled data {source.name!r} has classes without an image: {_listed(empty)}; add "

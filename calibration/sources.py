@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from PIL import Image
 from calibration.decoding import decode_bytes, read_bytes
 from calibration.errors import CalibrationDataError, one_line
 from calibration.fingerprint import array_digest
+from calibration.folders import EXTENSIONS, FolderContents, list_pictures, printable_path
 from calibration.npz import open_npz
 from calibration.pictures import PictureOptions, Size, height_and_width
 from calibration.preprocessing import prepare
@@ -23,10 +22,6 @@ from calibration.seeding import generator
 from calibration.synthetic import synthetic_image
 
 SYNTHETIC = "synthetic"
-EXTENSIONS = (
-    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
-    ".tif", ".tiff", ".webp",
-)  # fmt: skip
 NPZ_EXTENSION = ".npz"
 
 _ACCEPTED = f"pass a folder of images, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
@@ -116,7 +111,13 @@ def open_folder(
     Raises:
         CalibrationDataError: No images are in it, or it cannot be listed.
     """
-    return FolderImages(_given_name(path), path, size, _image_paths(path, kind, advice))
+    paths, contents = list_pictures(path)
+    if not paths:
+        wanted = " ".join(EXTENSIONS)
+        raise CalibrationDataError(
+            f"{kind} {str(path)!r} has no image ({contents}): expected {wanted}; {advice}"
+        )
+    return FolderImages(_given_name(path), path, size, paths, contents=contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class FolderImages:
         size: Of the images.
         paths: The files relative to ``root``, with slashes.
         pictures: How they become pixels; None for the defaults.
+        contents: What else is there; None where it was not looked at.
     """
 
     name: str
@@ -136,6 +138,7 @@ class FolderImages:
     size: Size
     paths: tuple[str, ...]
     pictures: PictureOptions | None = None
+    contents: FolderContents | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -211,50 +214,3 @@ class SyntheticImages:
 def _given_name(folder: Path) -> str:
     name = folder.name if folder.name != ".." else ""
     return name or folder.resolve().name or str(folder)
-
-
-def printable_path(path: str) -> str:
-    """The path with bytes that are not UTF-8 spelled out, so that it can be printed anywhere."""
-    return path.encode(errors="backslashreplace").decode()
-
-
-def _image_paths(root: Path, kind: str, advice: str) -> tuple[str, ...]:
-    files = list(_files(root))
-    images = sorted(
-        path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS
-    )
-    if not images:
-        wanted = " ".join(EXTENSIONS)
-        raise CalibrationDataError(
-            f"{kind} {str(root)!r} has no image among its {len(files)} files: expected {wanted}; "
-            f"{advice}"
-        )
-    return tuple(images)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Visible files below ``root``; linked folders are followed, each folder is entered once."""
-    entered = {_identity(root)}
-    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):
-        below = []
-        for name in sorted(folders):
-            identity = _identity(Path(folder, name))
-            if not name.startswith(".") and identity not in entered:
-                entered.add(identity)
-                below.append(name)
-        folders[:] = below
-        visible = (Path(folder, name) for name in names if not name.startswith("."))
-        # A link to nothing counts as a file, to be reported as unreadable; a pipe does not.
-        yield from (path for path in visible if path.is_file() or not path.exists())
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _refuse_folder(error: OSError) -> NoReturn:
-    raise CalibrationDataError(
-        f"calibration data folder {str(error.filename)!r} cannot be listed: {error.strerror}; make "
-        f"it readable or pass another folder"
-    ) from error

@@ -240,14 +240,14 @@ class TestCalibrationData:
     def test_empty_folder(self, run, tiny, command, workplace, listing):
         (workplace / "empty").mkdir()
         error = self.refused(run, tiny, command, "empty")
-        assert "'empty' has no image among its 0 files" in error
+        assert "'empty' has no image (0 files: 0 pictures)" in error
         assert listing() == ["empty"]
 
     def test_folder_without_images(self, run, tiny, command, workplace):
         (workplace / "texts").mkdir()
         (workplace / "texts" / "a.txt").write_text("a")
         error = self.refused(run, tiny, command, "texts")
-        assert "'texts' has no image among its 1 files" in error
+        assert "'texts' has no image (1 file: 0 pictures, 1 skipped (1 .txt))" in error
 
     def test_fewer_images_than_asked_for(self, run, tiny, command, workplace, make_images):
         make_images(workplace / "photos", 3)

@@ -13,7 +13,9 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import check_same
+from vggexport.system.progress import Steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +28,7 @@ class ChosenImages:
         pixels: uint8 (images, size, size, 3).
         artifact: What gave the reference's answers, or None where one of the models is to.
         answers: Those.
+        contents: What was found in the images' folder; None where they come from elsewhere.
     """
 
     source: str
@@ -33,9 +36,12 @@ class ChosenImages:
     pixels: NDArray[np.uint8]
     artifact: Artifact | None = None
     answers: GivenAnswers | None = None
+    contents: calibration.FolderContents | None = None
 
 
-def choose_images(data: str, count: int, seed: int, size: calibration.Size) -> ChosenImages:
+def choose_images(
+    data: str, count: int, seed: int, size: calibration.Size, steps: Steps
+) -> ChosenImages:
     """Images of a source, whose answers one of the models is to give.
 
     Args:
@@ -43,6 +49,7 @@ def choose_images(data: str, count: int, seed: int, size: calibration.Size) -> C
         count: Number of images, at most.
         seed: Of the choice.
         size: Of the images.
+        steps: Who says what was found.
 
     Raises:
         CalibrationError: They cannot be used.
@@ -52,7 +59,8 @@ def choose_images(data: str, count: int, seed: int, size: calibration.Size) -> C
         chosen = min(count, len(source))
         images = tuple(calibration.CalibrationImages(source, chosen, seed=seed))
         pixels = np.stack([image.pixels for image in images])
-    return ChosenImages(source.name, tuple(image.label for image in images), pixels)
+    labels = tuple(image.label for image in images)
+    return ChosenImages(source.name, labels, pixels, contents=note_contents(source, steps))
 
 
 def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:

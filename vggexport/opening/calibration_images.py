@@ -70,7 +70,7 @@ class ImagePlan:
             self._images = calibration.CalibrationImages(
                 source, calibrated or min(checked, 1), spare=checked, seed=options.seed
             )
-        self._source = source.name
+        self.source = source
         self._checks: deque[NDArray[np.uint8]] = deque(maxlen=checked)
         self._stream = self._deliver()
 
@@ -93,7 +93,7 @@ class ImagePlan:
         """What an artifact records of the calibration, once its images have been read."""
         digests = self._images.digests[: self.calibrated]
         return CalibrationRecord(
-            self._source, len(digests), self.method, calibration.fingerprint(digests), digests
+            self.source.name, len(digests), self.method, calibration.fingerprint(digests), digests
         )
 
     def _deliver(self) -> Iterator[NDArray[np.uint8]]:

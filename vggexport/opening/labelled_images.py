@@ -1,4 +1,4 @@
-"""Labelled images that a command can go on with: unreadable ones noted, too many refused."""
+"""What there is in a folder, told; unreadable images noted, too many refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 import calibration
+from calibration.folders import HEIC_EXTENSIONS
 from vggexport.errors import CalibrationError
 from vggexport.system.progress import Steps
 
 MAX_UNREADABLE_FRACTION = 0.05
+
+
+def note_contents(
+    source: calibration.ImageSource, steps: Steps
+) -> calibration.FolderContents | None:
+    """Says what was found in a folder; gives it for the report.
+
+    Returns:
+        None for images that come from elsewhere.
+    """
+    contents = source.contents if isinstance(source, calibration.FolderImages) else None
+    if contents:
+        heic = contents.skipped.keys() & set(HEIC_EXTENSIONS)
+        way = [f"pip install 'vggexport[heic]' to read {min(heic)}"] if heic else []
+        steps.progress.note(f"{source.name}: {contents}", *way)
+    return contents
 
 
 def check_readable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from calibration import FolderContents
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
@@ -86,14 +87,19 @@ class BuildReport(Document):
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         check: The check of what was written, or None if it was switched off.
+        contents: What was found in the images' folder; None where they come from elsewhere.
     """
 
-    json_keys = "schema artifact seconds peak_rss_bytes check passed"
+    json_keys = """
+        schema artifact seconds peak_rss_bytes check
+        image_files=contents{files pictures skipped junk} passed
+    """
 
     artifact: Artifact
     seconds: StepSeconds
     peak_rss_bytes: int
     check: CheckReport | None
+    contents: FolderContents | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -109,16 +115,18 @@ class ExportReport(Document):
         files: One report a file; their seconds are those of the common steps and of their own.
         common_seconds: Wall-clock seconds by step of what was done once for all.
         peak_rss_bytes: Largest resident memory of the process so far.
+        contents: What was found in the images' folder; None where they come from elsewhere.
     """
 
     json_keys = """
         schema files=own{artifact seconds check passed} seconds=common_seconds peak_rss_bytes
-        passed
+        image_files=contents{files pictures skipped junk} passed
     """
 
     files: tuple[BuildReport, ...]
     common_seconds: StepSeconds
     peak_rss_bytes: int
+    contents: FolderContents | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ class CalibrationReport(Document):
 
     json_keys = """
         schema path curve=measured{points=curve sufficient_images} calibration ranges unreadable
-        seconds peak_rss_bytes
+        image_files=contents{files pictures skipped junk} seconds peak_rss_bytes
     """
 
     path: str
@@ -162,6 +170,7 @@ class CalibrationReport(Document):
     seconds: StepSeconds
     peak_rss_bytes: int
     curve: tuple[CurvePoint, ...] = ()
+    contents: FolderContents | None = None
 
     @property
     def measured(self) -> CalibrationReport | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
@@ -145,11 +146,12 @@ class BundleReport(Document):
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         evidence: Reports that speak against it, a clause each.
+        contents: What was found in the golden images' folder; None where they come from elsewhere.
     """
 
     json_keys = """
         schema bundle={path files size_bytes sha256 signed=is_signed} manifest sizes answers
-        seconds peak_rss_bytes failures passed
+        image_files=contents{files pictures skipped junk} seconds peak_rss_bytes failures passed
     """
 
     path: str
@@ -163,6 +165,7 @@ class BundleReport(Document):
     seconds: StepSeconds
     peak_rss_bytes: int
     evidence: tuple[str, ...] = ()
+    contents: FolderContents | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:

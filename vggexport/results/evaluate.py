@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration import FolderContents
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
 from vggexport.results.document import Document, StepSeconds
 from vggexport.results.verify import Guess, RunnerRecord
@@ -197,11 +198,13 @@ class EvaluationReport(Document):
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         versions: Of the packages that took part.
+        contents: What was found in the images' folder; None where a table names them.
     """
 
     json_keys = """
-        schema results comparisons gate=gated{verdict checks} images source unreadable engine
-        seconds peak_rss_bytes versions passed
+        schema results comparisons gate=gated{verdict checks} images source unreadable
+        image_files=contents{files pictures skipped junk} engine seconds peak_rss_bytes
+        versions passed
     """
 
     results: tuple[EvaluationResult, ...]
@@ -214,6 +217,7 @@ class EvaluationReport(Document):
     seconds: StepSeconds
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    contents: FolderContents | None = None
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calibration import FolderContents
 from vggexport.metrics.accuracy import Interval, wilson
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
@@ -59,12 +60,17 @@ class TrainingReport(Document):
         best: Number of the epoch whose weights were written.
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
+        contents: What was found in the images' folder.
+        validation_contents: The same of a folder of others to judge by, if there is one.
     """
 
     json_keys = """
         schema weights={path sha256 spec} recipe labels frozen training_images validation_images
         validation_csv=validation_table validation_accuracy=accuracy
-        validation_accuracy_ci95=interval.ends best_epoch=best epochs seconds peak_rss_bytes
+        validation_accuracy_ci95=interval.ends best_epoch=best epochs
+        image_files=contents{files pictures skipped junk}
+        validation_image_files=validation_contents{files pictures skipped junk}
+        seconds peak_rss_bytes
     """
 
     path: str
@@ -80,6 +86,8 @@ class TrainingReport(Document):
     best: int
     seconds: StepSeconds
     peak_rss_bytes: int
+    contents: FolderContents | None = None
+    validation_contents: FolderContents | None = None
 
     @property
     def accuracy(self) -> float:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
@@ -217,11 +218,13 @@ class VerifyReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         versions: Of the packages that took part.
         reference_seen: Images that the reference's calibration took ranges from.
+        contents: What was found in the images' folder; None where they come from elsewhere.
     """
 
     json_keys = """
-        schema reference={...reference calibration_images=reference_seen} images source candidates
-        seconds inference_seconds peak_rss_bytes versions passed
+        schema reference={...reference calibration_images=reference_seen} images source
+        image_files=contents{files pictures skipped junk} candidates seconds inference_seconds
+        peak_rss_bytes versions passed
     """
 
     reference: RunnerRecord
@@ -232,6 +235,7 @@ class VerifyReport(Document):
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
     reference_seen: int = 0
+    contents: FolderContents | None = None
 
     @property
     def inference_seconds(self) -> Seconds:

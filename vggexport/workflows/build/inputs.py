@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import calibration
 from vggexport.artifact import sidecar_path
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
@@ -22,6 +23,7 @@ from vggexport.opening.calibration_images import (
     note_synthetic,
     note_unreadable,
 )
+from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.opening.reference import reference_name, reference_runner
 from vggexport.precision import Precision, Profile
@@ -48,6 +50,7 @@ class BuildInputs:
         ranges: Activation ranges, where a file needs some.
         float32_answers: What the float32 ONNX file gives for the check images, where a file that
             computes in integers is held to it.
+        contents: What was found in the images' folder, where they come from one.
     """
 
     network: Network
@@ -57,6 +60,7 @@ class BuildInputs:
     plan: ImagePlan | None
     ranges: ActivationRanges | None
     float32_answers: NDArray[np.float32] | None
+    contents: calibration.FolderContents | None
 
     @cached_property
     def owner_answers(self) -> NDArray[np.float32]:
@@ -111,6 +115,7 @@ def build_inputs(
         _check_fits(network, files.values())
         ranges = _load_ranges(network, options, files.values())
         plan = _plan_images(network, calibration_options, options, files.values(), ranges)
+        contents = note_contents(plan.source, steps) if plan else None
         quantized = [file for file in files.values() if file.profile.needs_ranges]
         answers = None
         if quantized and plan:
@@ -122,7 +127,7 @@ def build_inputs(
                     with steps.step("reference"):
                         answers = runner.predict(check_images(plan, Precision.INT8.profile))
             note_synthetic(ranges, steps)
-        yield BuildInputs(network, options, steps, folders, plan, ranges, answers)
+        yield BuildInputs(network, options, steps, folders, plan, ranges, answers, contents)
         note_unreadable(plan, steps)
 
 

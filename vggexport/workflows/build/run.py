@@ -86,7 +86,8 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         sidecar = sidecar_path(output)
         write_json(folder / sidecar.name, artifact.to_json())
         publish(folder, output, sidecar)
-    return BuildReport(artifact, inputs.steps.seconds | steps.seconds, peak_rss_bytes(), check)
+    seconds = inputs.steps.seconds | steps.seconds
+    return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents)
 
 
 def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckReport:

@@ -72,7 +72,7 @@ def export(
         ) as inputs,
     ):
         reports = tuple(build_file(inputs, output, file) for output, file in files.items())
-    return ExportReport(reports, steps.seconds, peak_rss_bytes())
+    return ExportReport(reports, steps.seconds, peak_rss_bytes(), inputs.contents)
 
 
 def _combinations(options: ExportOptions, progress: Progress) -> list[FileOptions]:

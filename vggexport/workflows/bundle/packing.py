@@ -8,6 +8,7 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
+import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
 from vggexport.bundles.answers import GivenAnswers
@@ -83,15 +84,23 @@ def lay_out(
     return BundleInputs(options, models, placed, evidence, labels, staging, steps)
 
 
-def run_models(inputs: BundleInputs) -> tuple[AnswerCheck, ...]:
-    """Runs all models on the golden images and holds each to the reference."""
+def run_models(
+    inputs: BundleInputs,
+) -> tuple[tuple[AnswerCheck, ...], calibration.FolderContents | None]:
+    """Runs all models on the golden images and holds each to the reference.
+
+    Returns:
+        The check of each, and what was found in the images' folder if they come from one.
+    """
     options, steps = inputs.options, inputs.steps
     first = inputs.models[0].artifact
     with steps.step("images"):
         golden = (
             recorded_images(options.golden, options.images, first)
             if options.golden
-            else choose_images(options.data, options.images, options.seed, first.spec.input_size)
+            else choose_images(
+                options.data, options.images, options.seed, first.spec.input_size, steps
+            )
         )
     with steps.step("run"):
         given = [
@@ -102,10 +111,11 @@ def run_models(inputs: BundleInputs) -> tuple[AnswerCheck, ...]:
     reference = golden.answers or replace(given[finest], tolerances=())
     artifact = golden.artifact or inputs.placed[finest].artifact
     write_golden(inputs.staging, golden.source, golden.labels, golden.pixels, reference, given)
-    return tuple(
+    checks = tuple(
         _check(p.artifact, mine, artifact, reference)
         for p, mine in zip(inputs.placed, given, strict=True)
     )
+    return checks, golden.contents
 
 
 def pack(

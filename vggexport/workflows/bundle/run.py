@@ -61,10 +61,12 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
             return replace(_refused(options, sizes, (), steps), evidence=against)
         _note(models, options, steps)
         inputs = lay_out(options, models, evidence, Staging(folder), steps)
-        checks = run_models(inputs)
+        checks, contents = run_models(inputs)
         if any(check.failures for check in checks):
-            return _refused(options, sizes, checks, steps)
-        return pack(inputs, folder, sizes, checks, moment=moment, sign=sign)
+            report = _refused(options, sizes, checks, steps)
+        else:
+            report = pack(inputs, folder, sizes, checks, moment=moment, sign=sign)
+        return replace(report, contents=contents)
 
 
 def _file_size(model: Model) -> FileSize:

@@ -11,6 +11,7 @@ from vggexport.opening.calibration_images import (
     note_synthetic,
     note_unreadable,
 )
+from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions, open_network
 from vggexport.results.build import CalibrationReport
 from vggexport.results.calibration_curve import CurvePoint
@@ -50,6 +51,7 @@ def calibrate(
         plan = ImagePlan(
             options, network.spec.input_size, calibrated=options.samples, checked=checked
         )
+        contents = note_contents(plan.source, steps)
         points: tuple[CurvePoint, ...] = ()
         with float32_runner(network, folder, steps) as runner:
             counts = counts_up_to(options.samples) if curve else (options.samples,)
@@ -70,4 +72,5 @@ def calibrate(
         steps.seconds,
         peak_rss_bytes(),
         points,
+        contents,
     )

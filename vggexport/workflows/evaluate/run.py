@@ -16,7 +16,7 @@ from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, j
 from vggexport.network.head import HeadActivation
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
-from vggexport.opening.labelled_images import check_readable
+from vggexport.opening.labelled_images import check_readable, note_contents
 from vggexport.opening.models import OpenedModel, RunOptions, open_models
 from vggexport.opening.network import read_labels
 from vggexport.opening.same_network import check_same
@@ -120,6 +120,7 @@ def evaluate(
         for other in models[1:]:
             check_same(models[0].artifact, other.artifact, ignoring=others)
         images = _open_images(options, models, steps)
+        contents = note_contents(images.source, steps)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps)
@@ -135,6 +136,7 @@ def evaluate(
         steps.seconds,
         peak_rss_bytes(),
         package_versions(),
+        contents,
     )
     spec = models[0].artifact.spec
     several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1

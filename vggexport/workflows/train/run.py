@@ -15,6 +15,7 @@ import calibration
 from vggexport.errors import Advice, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions
 from vggexport.results.train import TrainingReport
 from vggexport.system import registry
@@ -144,6 +145,8 @@ def train(
 def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
     images = open_images(options.data)
     others = open_images(options.validation_data) if options.validation_data else None
+    for found in filter(None, (images, others)):
+        note_contents(found.source, steps)
     recipe = options.recipe
     start, labels = open_initial_weights(
         options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
@@ -254,4 +257,6 @@ def _report(
         course.best.number,
         steps.seconds,
         peak_rss_bytes(),
+        data.training.images.source.contents,
+        data.validation.images.source.contents if options.validation_data else None,
     )

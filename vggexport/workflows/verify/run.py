@@ -16,6 +16,7 @@ from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, Golde
 from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
     OpenedModel,
     open_golden,
@@ -62,6 +63,7 @@ def verify(
         for other in candidates:
             check_same(reference.artifact, other.artifact, ignoring=["weights"])
         images = _open_images(options, recorded, reference.artifact.spec.input_size)
+        contents = note_contents(images.source, steps)
         compared = Comparison(reference, candidates, options, clock)
         record = _recording(options, reference, len(images))
         with steps.step("verify"), translated(), record as write:
@@ -79,6 +81,7 @@ def verify(
         peak_rss_bytes(),
         package_versions(),
         compared.reference_seen,
+        contents,
     )
     _note_seen(report, steps)
     return report

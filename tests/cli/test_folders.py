@@ -1,0 +1,45 @@
+"""Folders as people have them: every command says what it found in one, and what it left out."""
+
+import pytest
+
+SAID = "36 files: 30 pictures, 6 skipped (5 .heic, 1 .txt), passed over as junk: 1 .DS_Store"
+COUNTED = {
+    "files": 36,
+    "pictures": 30,
+    "skipped": {".heic": 5, ".txt": 1},
+    "junk": {".DS_Store": 1},
+}
+
+
+@pytest.fixture
+def littered(labelled):
+    """Five classes of six images, and what else is found in such folders."""
+    for folder in labelled.iterdir():
+        (folder / "phone.heic").write_bytes(b"\0\0\0\x1cftypheic")
+    (labelled / "ant" / "notes.txt").write_text("none")
+    (labelled / ".DS_Store").write_bytes(b"")
+    return labelled
+
+
+def test_every_command_says_what_is_in_a_folder(run, tiny, littered):
+    calibration = ("--calibration-data", littered, "--calibration-samples", 4, "--no-check")
+    first = run("onnx", *tiny, "--quantize", *calibration, "-o", "a.onnx", "--json")
+    training = (*tiny, "--weights", "random:0", "--freeze", "none", "--epochs", 1, "--batch", 32)
+    outcomes = [
+        first,
+        run("export", *tiny, *calibration, "--formats", "onnx", "-o", "all", "--json"),
+        run("calibrate", *tiny, *calibration[:-1], "-o", "ranges.json", "--json"),
+        run("verify", "a.onnx", "all/vgg_a_int8.onnx", "--data", littered, "--json"),
+        run("evaluate", "a.onnx", "--data", littered, "--json"),
+        run("bundle", "a.onnx", "--data", littered, "-o", "b", "--allow-untrained", "--json"),
+        run("train", *training, "--data", littered, "-o", "w.safetensors", "--json"),
+    ]
+    for outcome in outcomes:
+        assert outcome.stdout, outcome.stderr
+        assert outcome.json["image_files"] == COUNTED
+        assert outcome.stderr.count(f"labelled: {SAID}: pip install 'vggexport[heic]' to") == 1
+
+
+def test_images_that_come_from_no_folder_have_no_files(run, tiny):
+    document = run("onnx", *tiny, "-o", "a.onnx", "--json").json
+    assert document["image_files"] is None
