@@ -6,7 +6,7 @@ is needed.
 """
 
 from calibration.decoding import decode
-from calibration.errors import CalibrationDataError, UnreadableImageError
+from calibration.errors import CalibrationDataError, SplitFolderError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
 from calibration.folders import FolderContents
 from calibration.labelled import LabelledImages, open_labelled, write_table
@@ -32,6 +32,7 @@ __all__ = [
     "RangeObserver",
     "Size",
     "SourceImage",
+    "SplitFolderError",
     "UnreadableImage",
     "UnreadableImageError",
     "array_digest",

@@ -2,12 +2,20 @@
 
     ValueError
     └── CalibrationDataError
+        ├── SplitFolderError       a folder of splits where a folder of classes was expected
         └── UnreadableImageError   one image; others of the same source may be readable
 
 A message is one line: the value, what was expected, and how to fix it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+LEARN_NAMES = ("train", "training")
+JUDGE_NAMES = ("val", "valid", "validation", "dev", "test", "testing", "eval")
+"""Of splits, in small letters; those to judge by in the order of preference."""
 
 
 class CalibrationDataError(ValueError):
@@ -24,6 +32,23 @@ class CalibrationDataError(ValueError):
         self.fact = fact
         self.fix = fix
         self.available = available
+
+
+class SplitFolderError(CalibrationDataError):
+    """A folder has a folder a split, with the classes below.
+
+    Attributes:
+        learn: The split to learn from; None where there is none.
+        judge: The split to judge by; None where there is none.
+    """
+
+    def __init__(self, folder: Path, splits: Mapping[str, str]) -> None:
+        found = ", ".join(splits.values())
+        super().__init__(f"{str(folder)!r} has splits where classes were expected: {found}")
+        self.learn, self.judge = (
+            next((folder / splits[name] for name in names if name in splits), None)
+            for names in (LEARN_NAMES, JUDGE_NAMES)
+        )
 
 
 class UnreadableImageError(CalibrationDataError):

@@ -11,7 +11,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.errors import CalibrationDataError, one_line
+from calibration.errors import (
+    JUDGE_NAMES,
+    LEARN_NAMES,
+    CalibrationDataError,
+    SplitFolderError,
+    one_line,
+)
 from calibration.folders import junk_kind, printable_path
 from calibration.pictures import Size
 from calibration.sources import FolderImages, open_folder
@@ -94,6 +100,7 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     advice = "pass a folder of folders, one a class"
     source = open_folder(folder.absolute(), size, kind="labelled data", advice=advice)
     source = replace(source, name=printable_path(source.name))
+    _refuse_splits(folder, source.paths)
     images = _indexed(source, [_folder_of(path, source.name) for path in source.paths])
     folders = [part.name for part in folder.iterdir() if part.is_dir()]
     named = {printable_path(name) for name in folders if not junk_kind(name)}
@@ -103,6 +110,22 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
             "images or remove the folders"
         )
     return images
+
+
+def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
+    """Refuses folders "train" and "val" with classes below, which would be learnt as two classes.
+
+    Raises:
+        SplitFolderError: All folders are named so, and what is below them is in common.
+    """
+    below: dict[str, set[str]] = {}
+    for path in paths:
+        first, *others = PurePosixPath(path).parts
+        below.setdefault(first, set()).update(others[:1] if len(others) > 1 else ())
+    splits = {name.casefold(): name for name in below}
+    found = list(filter(None, below.values()))
+    if splits.keys() <= {*LEARN_NAMES, *JUDGE_NAMES} and found and set.intersection(*found):
+        raise SplitFolderError(folder, splits)
 
 
 def _there(test: Callable[[], bool]) -> bool:

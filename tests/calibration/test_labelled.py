@@ -1,10 +1,12 @@
 """Labelled images: folders by class, CSV files, and data that is not to be trusted."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from calibration import CalibrationDataError, open_labelled, write_table
+from calibration import CalibrationDataError, SplitFolderError, open_labelled, write_table
 from calibration.reading import read_ahead
 
 
@@ -131,3 +133,30 @@ def test_images_come_in_the_order_asked_for(folder, ahead):
     assert [index for index, _ in found] == order
     assert [image.label for _, image in found] == [source.paths[i] for i in order]
     assert list(read_ahead(source, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("splits", "learn", "judge"),
+    [
+        (("train", "val"), "train", "val"),
+        (("test", "training", "validation"), "training", "validation"),
+        (("Test", "Train"), "Train", "Test"),
+        (("train",), "train", None),
+        (("test", "valid"), None, "valid"),
+    ],
+)
+def test_a_folder_of_splits_is_refused(folder, tmp_path, splits, learn, judge):
+    for split in splits:
+        shutil.copytree(folder, tmp_path / "split" / split)
+    with pytest.raises(SplitFolderError, match="has splits where classes were expected") as raised:
+        open_labelled(tmp_path / "split", size=8)
+    places = tuple(place and place.name for place in (raised.value.learn, raised.value.judge))
+    assert places == (learn, judge)
+
+
+def test_classes_that_are_called_like_splits_are_none(tmp_path):
+    """Trains, and tests of them: no folder is in common."""
+    for place in ("train/steam", "test/oral", "train", "test"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / place / "0.png")
+    assert open_labelled(tmp_path, size=8).classes == ("test", "train")

@@ -130,13 +130,18 @@ def test_a_path_that_the_system_refuses(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(CalibrationDataError, match=r"no image \(0 files: 0 pictures\): expected \.avif"):
+    with pytest.raises(
+        CalibrationDataError, match=r"no image \(0 files: 0 pictures\): expected \.avif"
+    ):
         open_(tmp_path)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("no image")
-    with pytest.raises(CalibrationDataError, match=r"no image \(1 file: 0 pictures, 1 skipped \(1 \.txt\)\).*; pass another"):
+    with pytest.raises(
+        CalibrationDataError,
+        match=r"no image \(1 file: 0 pictures, 1 skipped \(1 \.txt\)\).*; pass another",
+    ):
         open_(tmp_path)
 
 

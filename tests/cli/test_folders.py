@@ -1,5 +1,8 @@
 """Folders as people have them: every command says what it found in one, and what it left out."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 SAID = "36 files: 30 pictures, 6 skipped (5 .heic, 1 .txt), passed over as junk: 1 .DS_Store"
@@ -43,3 +46,22 @@ def test_every_command_says_what_is_in_a_folder(run, tiny, littered):
 def test_images_that_come_from_no_folder_have_no_files(run, tiny):
     document = run("onnx", *tiny, "-o", "a.onnx", "--json").json
     assert document["image_files"] is None
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("train", "did you mean --data split/train --validation-data split/val"),
+        ("evaluate", "did you mean --data split/val"),
+    ],
+)
+def test_a_folder_of_splits_is_exit_2_with_what_was_meant(run, tiny, labelled, command, advice):
+    for name in ("train", "val"):
+        shutil.copytree(labelled, Path("split") / name)
+    if command == "evaluate":
+        run("onnx", *tiny, "--no-check", "-o", "a.onnx")
+    arguments = ["a.onnx"] if command == "evaluate" else tiny
+    outcome = run(command, *arguments, "--data", "split")
+    assert outcome.code == 2
+    assert "'split' has splits where classes were expected: train, val: " in outcome.error
+    assert advice in outcome.error

@@ -112,10 +112,21 @@ def translated(*advice: Advice) -> Iterator[None]:
     """
     try:
         yield
+    except calibration.SplitFolderError as error:
+        raise CalibrationError(error.fact, *_instead(error), *advice) from error
     except calibration.CalibrationDataError as error:
         fewer = [Advice(f"pass {{}} {error.available}", "samples")] if error.available else []
         fix = [error.fix] if error.fix else []
         raise CalibrationError(error.fact, *fewer, *fix, *advice) from error
+
+
+def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:
+    """The splits in the options of a command: one that trains takes two, others take one."""
+    if error.learn and error.judge:
+        both = f"did you mean {{}} {error.learn} {{}} {error.judge}"
+        yield Advice(both, "data", "validation_data")
+    if split := error.judge or error.learn:
+        yield Advice(f"did you mean {{}} {split}", "data", "csv")  # evaluate's own: it judges
 
 
 def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
