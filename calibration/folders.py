@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from PIL import Image
 
-from calibration.errors import CalibrationDataError
 from calibration.decoding import DECODING_ERRORS, FORMATS, reads_heic
+from calibration.errors import CalibrationDataError
 
 EXTENSIONS = (
     ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",

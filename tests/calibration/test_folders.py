@@ -9,8 +9,8 @@ from PIL import Image
 
 from calibration import CalibrationDataError
 from calibration import folders as module
-from calibration.folders import list_pictures
 from calibration.decoding import decode, reads_heic
+from calibration.folders import list_pictures
 
 
 def save(path, file_format="PNG"):

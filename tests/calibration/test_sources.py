@@ -131,7 +131,7 @@ def test_a_path_that_the_system_refuses(tmp_path):
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(
-        CalibrationDataError, match=r"no image \(0 files: 0 pictures\): expected \.avif"
+        CalibrationDataError, match=r"no image \(0 files: 0 pictures\): expected \.apng"
     ):
         open_(tmp_path)
 
