@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 
@@ -211,7 +212,8 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
 
 @pytest.fixture
 def tolerate(monkeypatch) -> Callable[..., None]:
-    """Gives precisions another tolerance, for one test."""
+    """Gives precisions another tolerance, for one test; ``--help`` tells their own."""
+    import_module("vggexport.cli.options")
 
     def give(tolerance: Tolerance, *profiles: Profile) -> None:
         for profile in profiles:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +23,9 @@ SMALLEST = ("--config", "A", "--input-size", "32", "--fc-units", "16", "--classe
 """The smallest network that table 1 allows: 9 million parameters, all in the convolutions."""
 
 TINY = ("--config", "A", "--input-size", "16", "--fc-units", "16", "--classes", "5")
-"""With the fixture ``tiny_table``: some thousand parameters."""
+"""With the fixture ``tiny``: some thousand parameters."""
+
+TINY_BLOCKS = "conv3-4 conv1-6 | conv3-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def invoke(*arguments: object) -> Outcome:
+def invoke(*arguments: object, main: click.Group = main) -> Outcome:
     stdout, stderr = io.StringIO(), io.StringIO()
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -90,8 +93,8 @@ def run(closed_schema) -> Callable[..., Outcome]:
     Every JSON document is held to its schema, whatever a test is about.
     """
 
-    def checked(*arguments: object) -> Outcome:
-        outcome = invoke(*arguments)
+    def checked(*arguments: object, **other: click.Group) -> Outcome:
+        outcome = invoke(*arguments, **other)
         if "--json" in arguments and outcome.stdout:
             closed_schema(arguments[0]).validate(json.loads(outcome.stdout))
         return outcome
@@ -104,11 +107,24 @@ def smallest() -> tuple[str, ...]:
     return SMALLEST
 
 
+@contextlib.contextmanager
+def _tiny_table() -> Iterator[tuple[str, ...]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(spec.TABLE_1, "A", TINY_BLOCKS)
+        yield TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_table() -> Callable[[], contextlib.AbstractContextManager[tuple[str, ...]]]:
+    """Puts a network of some thousand parameters in the place of configuration A; its options."""
+    return _tiny_table
+
+
 @pytest.fixture
-def tiny(monkeypatch) -> tuple[str, ...]:
-    """Options of a network of some thousand parameters, put in the place of configuration A."""
-    monkeypatch.setitem(spec.TABLE_1, "A", "conv3-4 conv1-6 | conv3-8")
-    return TINY
+def tiny(tiny_table) -> Iterator[tuple[str, ...]]:
+    """The same for one test."""
+    with tiny_table() as options:
+        yield options
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """``vggexport tflite``, ``savedmodel`` and ``export``, as their users run them."""
 
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -242,11 +244,20 @@ def test_export_reads_lists_from_the_configuration_file(run, net, workplace):
 # What is handed in and cannot be read.
 
 
+@pytest.fixture(scope="module")
+def whole(run, tiny_table, tmp_path_factory):
+    """A folder with one whole model of each format."""
+    folder = tmp_path_factory.mktemp("whole")
+    with contextlib.chdir(folder), tiny_table() as options:
+        for command in ("onnx", "tflite", "savedmodel"):
+            assert run(command, *options, *BLOCKS).code == 0
+    return folder
+
+
 @pytest.fixture
-def models(run, floats):
-    """One whole model of each format."""
-    for command in ("onnx", "tflite", "savedmodel"):
-        assert run(command, *floats).code == 0
+def models(whole, workplace):
+    """A copy of each, to be spoilt."""
+    shutil.copytree(whole, workplace, dirs_exist_ok=True)
     return {"onnx": Path("vgg_a.onnx"), "tflite": Path("vgg_a.tflite")}
 
 

@@ -16,23 +16,12 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def build(path: Path, *options: object) -> dict:
-    process = run("onnx", "-o", path, "--json", *options)
-    assert process.returncode == 0, process.stderr
-    return json.loads(process.stdout)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("full")
-
-
-@pytest.fixture(scope="module")
-def exported(folder) -> dict:
+def exported(tmp_path_factory) -> dict:
     """The reports of one export of every format, by file name."""
     process = run(
         *("export", "--formats", "savedmodel,onnx,tflite", "--precisions", "float32,int8"),
-        *("--calibration-samples", 8, "-o", folder / "files", "--json"),
+        *("--calibration-samples", 8, "-o", tmp_path_factory.mktemp("full") / "files", "--json"),
     )
     assert process.returncode == 0, process.stderr
     files = json.loads(process.stdout)["files"]
@@ -42,11 +31,6 @@ def exported(folder) -> dict:
 @pytest.fixture(scope="module")
 def float32(exported) -> dict:
     return exported["vgg_d.onnx"]
-
-
-@pytest.fixture(scope="module")
-def int8(folder) -> dict:
-    return build(folder / "int8.onnx", "--quantize", "--calibration-samples", 8)
 
 
 def test_float32_is_the_whole_network_and_equals_keras(float32):
@@ -61,8 +45,9 @@ def test_float32_is_the_whole_network_and_equals_keras(float32):
     assert check["metrics"]["max_abs"] <= 1e-5
 
 
-def test_int8_is_a_quarter_and_all_integers(folder, float32, int8):
-    path = folder / "int8.onnx"
+def test_int8_is_a_quarter_and_all_integers(exported, float32):
+    int8 = exported["vgg_d_int8.onnx"]
+    path = Path(int8["artifact"]["path"])
     onnx.checker.check_model(path, full_check=True)
     assert int8["check"]["passed"]
     # Weights are a byte instead of four; scales, zero points and int32 biases are the rest.
