@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from vggexport.workflows.evaluate.run import EvaluateOptions as EvaluateOptions
     from vggexport.workflows.evaluate.run import evaluate as evaluate
     from vggexport.workflows.inspect import inspect as inspect
+    from vggexport.workflows.prune.options import PruneOptions as PruneOptions
+    from vggexport.workflows.prune.run import prune as prune
     from vggexport.workflows.train.run import TrainOptions as TrainOptions
     from vggexport.workflows.train.run import train as train
     from vggexport.workflows.verify.options import VerifyOptions as VerifyOptions
@@ -93,6 +95,8 @@ _PLACES = {
     "EvaluateOptions": "workflows.evaluate.run",
     "evaluate": "workflows.evaluate.run",
     "inspect": "workflows.inspect",
+    "PruneOptions": "workflows.prune.options",
+    "prune": "workflows.prune.run",
     "TrainOptions": "workflows.train.run",
     "train": "workflows.train.run",
     "VerifyOptions": "workflows.verify.options",

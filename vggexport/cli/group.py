@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "benchmark": "Measure latency, throughput, load time and memory on CPU and CUDA.",
     "evaluate": "Count how often files and weights are right on labelled images.",
     "train": "Train weights on labelled images by the paper's recipe.",
+    "prune": "Make a narrower network from calibration images alone.",
     "bundle": "Pack models for a team that integrates them: "
     "with what it takes to use and to check them.",
     "check-bundle": "Check that a bundle is what was packed, "

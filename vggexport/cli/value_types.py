@@ -95,6 +95,22 @@ class Share(click.ParamType[float]):
         return share
 
 
+class Factor(click.ParamType[float]):
+    """How many times less, above 1: "2x", "1.5"."""
+
+    name = "FACTOR"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> float:
+        """Parses one value."""
+        try:
+            factor = float(str(value).strip().lower().removesuffix("x"))
+        except ValueError:
+            factor = math.nan
+        if not 1 < factor < math.inf:
+            self.fail(f"{value!r} is not a number above 1, as 2x", param, ctx)
+        return factor
+
+
 class Names(click.ParamType[tuple[str, ...]]):
     """Names separated by commas, each once.
 

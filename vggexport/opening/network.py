@@ -129,6 +129,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             weights.layout,
             weights.initialized,
             options.seed if weights.initialized else None,
+            weights.pruning,
         )
     _note_weights(options, weights, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)

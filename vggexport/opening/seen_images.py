@@ -1,4 +1,4 @@
-"""Images that a network was calibrated on: what they say of unseen ones is too good."""
+"""Images that a network was calibrated on or pruned by: what they say of unseen is too good."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from vggexport.system.progress import Steps
 def count_seen(
     model: OpenedModel, images: Iterable[calibration.SourceImage], *, strict: bool
 ) -> int:
-    """How many of some images a network was calibrated on.
+    """How many of some images a network was calibrated on, or its channels chosen by.
 
     Raises:
         CalibrationError: There is one, and ``strict`` is set.
     """
-    record = model.artifact.calibration
-    calibrated = frozenset(record.image_digests) if record else frozenset()
+    artifact = model.artifact
+    pruned = artifact.weights.pruning
+    records = (artifact.calibration, pruned.calibration if pruned else None)
+    calibrated = {digest for record in records if record for digest in record.image_digests}
     seen = [image.label for image in images if image.digest in calibrated]
     if seen and strict:
         raise seen_error(seen[0], model.path)

@@ -31,6 +31,7 @@ DOCUMENTS: Mapping[str, str] = {
     "benchmark": "vggexport.results.benchmark:BenchmarkReport",
     "evaluate": "vggexport.results.evaluate:EvaluationReport",
     "train": "vggexport.results.train:TrainingReport",
+    "prune": "vggexport.results.prune:PruningReport",
     "bundle": "vggexport.results.bundle:BundleReport",
     "check-bundle": "vggexport.results.bundle:BundleCheckReport",
     "diff": "vggexport.results.diff:DifferenceReport",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels
@@ -25,11 +26,15 @@ class Description(JsonValue):
         spec: The network; its mean is the one that the weights were trained with.
         labels: A name a class, or nothing.
         training: How they were trained, as JSON.
+        pruning: What they were made narrower from; None where they were not.
     """
+
+    json_keys = "spec labels training pruning?"
 
     spec: VGGSpec
     labels: Labels = ()
     training: Mapping[str, Any] | None = None
+    pruning: PruningRecord | None = None
 
     def embedded(self) -> dict[str, str]:
         """The metadata of a file."""

@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
+from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
 from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
@@ -110,6 +111,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         labels=opened.labels,
     )
     weights.notes = (*_notes(path, file_format), *fit.notes)
+    weights.pruning = opened.pruning
     weights.described = path if opened.by_description and not fit.missing else None
     return weights
 
@@ -123,6 +125,7 @@ class _Opened:
     preprocessing: Preprocessing
     labels: tuple[str, ...] = ()
     by_description: bool = False
+    pruning: PruningRecord | None = None
 
 
 def _named(
@@ -139,7 +142,8 @@ def _named(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
     labels = told.labels if told and told.spec.classes == fit.spec.classes else ()
-    return _Opened(fit, layout, preprocessing, labels)
+    pruning = told.pruning if told and told.spec.blocks == fit.spec.blocks else None
+    return _Opened(fit, layout, preprocessing, labels, pruning=pruning)
 
 
 def _described(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.network.spec import VGGSpec
@@ -36,6 +37,7 @@ class Weights(Mapping[str, Float32Array]):
             folded into ``spec.mean_rgb`` and the first kernel.
         initialized: Names of the tensors that were filled with random weights.
         labels: A name a class where the file carries them.
+        pruning: What they were made narrower from, where the file says that they were.
         notes: What a user should know of how the source was read, a line each.
         described: The file, where it describes the network that its weights are of; None where that
             was told from names and shapes.
@@ -56,6 +58,7 @@ class Weights(Mapping[str, Float32Array]):
         self.spec = spec
         self.notes: tuple[str, ...] = ()
         self.described: Path | None = None
+        self.pruning: PruningRecord | None = None
         self.labels = labels
         self.source = source
         self.layout = layout

@@ -6,6 +6,7 @@ from vggexport.reports.text.bundles import bundle, bundle_check
 from vggexport.reports.text.difference import difference
 from vggexport.reports.text.evaluation import evaluation
 from vggexport.reports.text.network import inspection, summary
+from vggexport.reports.text.pruning import pruning
 from vggexport.reports.text.training import training
 from vggexport.reports.text.verification import verification
 
@@ -19,6 +20,7 @@ __all__ = [
     "export",
     "inspection",
     "latency",
+    "pruning",
     "summary",
     "training",
     "verification",

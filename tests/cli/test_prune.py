@@ -1,0 +1,47 @@
+"""``vggexport prune``: its text, its JSON, its errors."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def inputs(tiny_arrays, workplace) -> tuple[str, ...]:
+    """Options of a trained network of some thousand parameters, and of 40 images."""
+    np.savez("wide.npz", **tiny_arrays)
+    random = np.random.default_rng(3)
+    coarse = random.integers(0, 200, (40, 4, 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    pixels = coarse + random.integers(0, 56, (40, 16, 16, 3))
+    np.savez("images.npz", images=pixels.astype(np.uint8))
+    return ("--weights", "wide.npz", "--calibration-data", "images.npz")
+
+
+def test_the_plan_and_then_the_network(run, inputs, listing):
+    outcome = run("prune", *inputs, "--plan", "--cache-dir", "kept", "--json")
+    assert outcome.code == 0, outcome.stderr
+    plan = outcome.json
+    assert (plan["schema"], plan["narrowed"]) == (1, None)
+    assert plan["curve"][0]["macs_share"] <= 1 / 1.25
+    assert run("prune", *inputs, "--plan", "--cache-dir", "kept").stdout.startswith("operations")
+    made = run("prune", *inputs, "--speedup", "1.5x", "--cache-dir", "kept", "-o", "w.safetensors")
+    assert "vggexport onnx --quantize --weights w.safetensors" in made.stdout, made.stderr
+    assert "of the logits are expected" in made.stderr
+    assert [name for name in listing() if name.startswith("w.")] == ["w.safetensors"]
+    summary = run("onnx", "--weights", "w.safetensors", "--no-check", "--json").json["artifact"]
+    assert summary["weights"]["pruning"]["source"] == "wide.npz"
+    assert summary["weights"]["pruning"]["blocks"] == [["conv3-4", "conv1-6"], ["conv3-8"]]
+    assert summary["spec"]["blocks"] != [["conv3-4", "conv1-6"], ["conv3-8"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no budget is given: name one with --speedup, --max-size or --target-sqnr, or look"),
+        (["--speedup", "0.5"], "'0.5' is not a number above 1, as 2x"),
+        (["--target-sqnr", "nan"], "nan is not a finite number"),
+        (["--speedup", "90x"], "90x is out of reach"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run, inputs, arguments, said):
+    outcome = run("prune", *inputs, *arguments)
+    assert outcome.code == 2
+    assert said in outcome.error

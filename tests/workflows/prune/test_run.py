@@ -1,0 +1,170 @@
+"""Pruning end to end on a small network; every other command reads what was written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vggexport
+from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
+from vggexport.network.head import fully_connected
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
+from vggexport.opening.network import NetworkOptions
+from vggexport.weights import SpecRequest, open_weights
+
+WIDE = VGGSpec(
+    "own",
+    parse_blocks("conv3-16 conv3-16 | conv3-32"),
+    classes=5,
+    hidden=fully_connected(32),
+    input_size=(16, 16),
+)
+LABELS = ("ant", "bee", "cat", "dog", "eel")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, make_weights):
+    """Weights as a file of tensors alone, names of the classes, 60 images."""
+    place = tmp_path_factory.mktemp("pruning")
+    np.savez(place / "wide.npz", **make_weights(WIDE))
+    (place / "labels.txt").write_text("\n".join(LABELS))
+    random = np.random.default_rng(3)
+    coarse = random.integers(0, 200, (60, 4, 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    pixels = (coarse + random.integers(0, 56, (60, 16, 16, 3))).astype(np.uint8)
+    np.savez(place / "images.npz", images=pixels)
+    return place
+
+
+@pytest.fixture
+def prune(folder, tmp_path, monkeypatch, closed_schema):
+    """Options -> the report of a pruning, its document held to the schema."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    network = NetworkOptions(str(folder / "wide.npz"), labels=folder / "labels.txt")
+
+    def run(**options):
+        defaults = {"network": network, "calibration_data": str(folder / "images.npz")}
+        report = vggexport.prune(vggexport.PruneOptions(**{**defaults, **options}))
+        closed_schema("prune").validate(json.loads(json.dumps(report.to_json())))
+        return report
+
+    return run
+
+
+def test_the_narrower_network_is_what_was_planned(prune, folder):
+    report = prune(speedup=1.5)
+    made, chosen = report.narrowed, report.chosen
+    assert made.spec.macs == chosen.macs <= WIDE.macs / 1.5
+    assert report.images == 48
+    assert made.images == 12
+    assert made.pruning.predicted_logit_sqnr_db == round(chosen.logit_sqnr_db, 2)
+    assert made.pruning.promised_logit_sqnr_db == round(chosen.logit_sqnr_db - 1.5, 2)
+    assert sorted(Path().iterdir()) == [Path("narrow.safetensors")]
+    narrow = open_weights("narrow.safetensors", SpecRequest())
+    whole = open_weights(str(folder / "wide.npz"), SpecRequest())
+    assert (narrow.spec, narrow.labels, narrow.trained) == (made.spec, LABELS, True)
+    assert narrow.pruning == made.pruning
+    assert narrow.pruning.sha256 == whole.sha256
+    assert narrow.pruning.blocks == (("conv3-16", "conv3-16"), ("conv3-32",))
+    assert narrow.pruning.calibration.samples == 48 == len(narrow.pruning.calibration.image_digests)
+
+
+def test_what_is_measured_is_what_the_networks_answer(prune, folder):
+    report = prune(target_sqnr=12.0)
+    assert report.chosen.logit_sqnr_db >= 12
+    kept = report.narrowed
+    seen = kept.pruning.calibration.image_digests
+    with np.load(folder / "images.npz") as file:
+        images = [one for one in file["images"] if calibration_digest(one) not in seen]
+    Path("unseen.npz").touch()
+    np.savez("unseen.npz", images=np.stack(images))
+    parity = vggexport.verify(
+        ["narrow.safetensors"],
+        answers=answers_of(folder / "wide.npz", np.stack(images)),
+    )
+    (candidate,) = parity.candidates
+    assert candidate.metrics.logit_sqnr_db == pytest.approx(kept.metrics.logit_sqnr_db, abs=0.05)
+
+
+def calibration_digest(pixels):
+    import calibration
+
+    return calibration.array_digest(pixels)
+
+
+def answers_of(weights, images):
+    from vggexport.metrics.parity import probabilities_of
+    from vggexport.pruning.forward import NumpyNetwork
+
+    opened = open_weights(str(weights), SpecRequest())
+    network = NumpyNetwork(opened.spec, opened)
+    answers = probabilities_of(network.logits(network.enter(images)), WIDE.head_activation)
+    np.savez("answers.npz", images=images, probabilities=answers)
+    return Path("answers.npz")
+
+
+def test_a_plan_writes_nothing_but_what_the_next_budget_needs(prune, monkeypatch):
+    report = prune(plan=True, cache_dir=Path("kept"))
+    assert (report.chosen, report.narrowed, report.passed) == (None, None, True)
+    shares = [point.macs_share for point in report.curve]
+    planned = [point.logit_sqnr_db for point in report.curve]
+    assert shares == sorted(shares, reverse=True)
+    assert planned == sorted(planned, reverse=True)
+    assert all(point.size_bytes == 4 * point.parameters for point in report.curve)
+    monkeypatch.setattr("vggexport.pruning.survey.Survey.run", None)
+    monkeypatch.setattr("vggexport.pruning.survey.eliminate", None)
+    monkeypatch.setattr("vggexport.workflows.prune.forecasting.measure", None)
+    again = prune(speedup=2.0, cache_dir=Path("kept"))
+    assert [*again.curve] == [*report.curve]
+    assert again.chosen in report.curve
+    assert Path("kept").is_dir()
+
+
+def test_a_size_is_kept_with_or_without_a_speedup(prune):
+    size = 4 * WIDE.parameters // 2
+    alone = prune(plan=True, max_size=size, cache_dir=Path("kept"))
+    both = prune(plan=True, max_size=size, speedup=3.0, cache_dir=Path("kept"))
+    assert alone.chosen.size_bytes <= size < 4 * WIDE.parameters
+    assert both.chosen.size_bytes <= size
+    assert both.chosen.macs_share <= 1 / 3 < alone.chosen.macs_share
+    assert all(point.size_bytes <= size for point in both.curve)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({}, InputError, "no budget is given"),
+        ({"speedup": 2.0, "target_sqnr": 10.0}, InputError, "as narrow as that allows"),
+        ({"speedup": 2.0, "output": Path("x.npz")}, OutputError, "written as .safetensors"),
+        ({"speedup": 500.0}, InputError, "500x is out of reach: narrower convolutions come to"),
+        ({"max_size": 1000}, InputError, "0.001 MB is out of reach"),
+        ({"target_sqnr": 90.0}, InputError, "90 dB is more than any narrower network"),
+        ({"speedup": 2.0, "calibration_data": "synthetic"}, InputError, "synthetic images"),
+        ({"speedup": 2.0, "calibration_samples": 1}, CalibrationError, "block2_conv1 needs 7"),
+        ({"speedup": 2.0, "network": NetworkOptions("random:0")}, WeightsError, "not trained"),
+    ],
+)
+def test_what_cannot_be_done_is_said(options, error, said, prune, monkeypatch):
+    monkeypatch.setattr("vggexport.workflows.prune.images.FEWEST_ROWS", 3)
+    with pytest.raises(error, match=said):
+        prune(**options)
+    assert not Path("narrow.safetensors").exists()
+
+
+def test_images_that_are_all_alike_are_refused(prune):
+    pixels = np.zeros((60, 16, 16, 3), np.uint8)
+    pixels[30:] = np.random.default_rng(4).integers(0, 256, (16, 16, 3))
+    np.savez("alike.npz", images=pixels)
+    with pytest.raises(CalibrationError, match="1 of 48 images are not the same as another"):
+        prune(speedup=2.0, calibration_data="alike.npz")
+
+
+def test_a_network_that_breaks_its_promise_fails(prune):
+    report = prune(speedup=1.5)
+    record = replace(report.narrowed.pruning, promised_logit_sqnr_db=99.0)
+    broken = replace(report, narrowed=replace(report.narrowed, pruning=record))
+    (failure,) = broken.failures
+    assert failure.endswith("dB where 99.0 dB were promised")

@@ -1,0 +1,93 @@
+"""How much each channel matters: squared derivatives of the logits, by images alone.
+
+An error e of a layer's outputs before the ReLU moves the logits by J e. With signs r drawn at
+random, E[(r' J e)^2] is the squared length of J e, and r' J is one pass backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.network.layers import Layer, LayerKind
+from vggexport.pruning.forward import Array, NumpyNetwork, convolve, max_pool, quarters
+
+
+def needs(
+    network: NumpyNetwork, images: NDArray[np.uint8], signs: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """By layer, what a squared error of 1 at every position of a channel adds to the logits'.
+
+    Errors of different positions and channels are taken as independent.
+
+    Args:
+        network: The network.
+        images: uint8 (images, height, width, 3).
+        signs: 1 or -1, (images, classes).
+
+    Returns:
+        (channels,) by layer's name, the mean over the images of the sum over positions.
+    """
+    outputs: dict[str, Array] = {}
+    inputs = network.enter(images)
+    for layer in network.layers:
+        outputs[layer.name] = network.compute(layer, inputs)
+        inputs = network.leave(layer, outputs[layer.name])
+    found = {}
+    gradient = signs - signs.mean(axis=1, keepdims=True) if signs.shape[1] > 1 else signs
+    for layer in reversed(network.layers):
+        if layer is not network.layers[-1]:
+            gradient = _before(network, layer, outputs[layer.name], gradient)
+        squares = np.square(gradient, dtype=np.float64).reshape(-1, gradient.shape[-1])
+        found[layer.name] = squares.sum(axis=0) / len(images)
+        gradient = _to_inputs(network, layer, gradient)
+    return found
+
+
+def _to_inputs(network: NumpyNetwork, layer: Layer, gradient: Array) -> Array:
+    """From a layer's outputs before the ReLU to its inputs."""
+    kernel = network.weights[layer.kernel.name]
+    if layer.is_matrix:
+        return gradient @ kernel.T
+    return convolve(gradient, np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)))
+
+
+def _before(network: NumpyNetwork, layer: Layer, outputs: Array, gradient: Array) -> Array:
+    """From the next layer's inputs to a layer's outputs before the ReLU."""
+    maps = np.maximum(outputs, 0) if layer.relu else outputs
+    steps = []
+    for follower in network.followers(layer):
+        steps.append((follower.kind, maps))
+        maps = max_pool(maps) if follower.kind is LayerKind.MAX_POOLING else maps
+    for kind, taken in reversed(steps):
+        gradient = _BACKWARDS[kind](taken, gradient)
+    return gradient * (outputs > 0) if layer.relu else gradient
+
+
+def _unpool(maps: Array, gradient: Array) -> Array:
+    """The gradient goes where the maximum was."""
+    best = quarters(maps) == max_pool(maps)[:, :, None, :, None]
+    spread = best * gradient[:, :, None, :, None]
+    found = np.zeros_like(maps)
+    images, height, _, width, _, channels = spread.shape
+    found[:, : 2 * height, : 2 * width] = spread.reshape(images, 2 * height, 2 * width, channels)
+    return found
+
+
+def _unaverage(maps: Array, gradient: Array) -> Array:
+    return np.broadcast_to(gradient[:, None, None] / np.prod(maps.shape[1:3]), maps.shape)
+
+
+def _unmaximum(maps: Array, gradient: Array) -> Array:
+    best: Array = maps == maps.max(axis=(1, 2), keepdims=True)
+    return best * gradient[:, None, None]
+
+
+_BACKWARDS: Mapping[LayerKind, Callable[[Array, Array], Array]] = {
+    LayerKind.MAX_POOLING: _unpool,
+    LayerKind.FLATTEN: lambda maps, gradient: gradient.reshape(maps.shape),
+    LayerKind.GLOBAL_AVERAGE_POOLING: _unaverage,
+    LayerKind.GLOBAL_MAX_POOLING: _unmaximum,
+}

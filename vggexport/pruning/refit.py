@@ -1,0 +1,151 @@
+"""Kernel and bias by what they are to give: least squares, then what the ReLU and pooling let by.
+
+Every function takes inputs whose last column is 1, so that a kernel's last row is the bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.pruning.forward import Array
+
+STEPS = 8
+"""Accelerated steps after least squares; each costs as much as the Gram matrix."""
+CHUNK = 4096
+"""Rows at a time."""
+RIDGES = tuple(10.0**power for power in range(-4, 3))
+"""Shares of the mean squared row that :func:`dual_ridge` tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """Kernel over bias, and what is left of the error.
+
+    Attributes:
+        kernel: (inputs + 1, outputs).
+        errors: Of each output, mean squared error over its targets' variance, behind ReLU and
+            pooling where it has them: float64 (outputs,).
+    """
+
+    kernel: Array
+    errors: NDArray[np.float64]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it is made of, by name."""
+        return {"kernel": self.kernel, "errors": self.errors}
+
+
+def relu_aware(
+    inputs: Array, targets: Array, start: Array, *, window: int, ridge: float, steps: int = STEPS
+) -> Refit:
+    """Least squares near ``start``, then steps that count only what comes through.
+
+    Behind ReLU and pooling a window's answer is max(0, largest output). An output above the wanted
+    answer is too large by the difference; below it only the window's largest counts, and below 0
+    not even that. A step solves for outputs moved by just that (which majorizes the error, so that
+    it does not grow), with Nesterov's momentum.
+
+    Args:
+        inputs: (rows, inputs + 1).
+        targets: The outputs wanted before the ReLU, (rows, outputs).
+        start: (inputs + 1, outputs).
+        window: Rows of a pooling's window, which follow each other; 1 without pooling.
+        ridge: Share of the mean second moment that holds the kernel to ``start``.
+        steps: How many.
+    """
+    moments = np.zeros((inputs.shape[1],) * 2, np.float32)
+    for part in _parts(len(inputs)):
+        moments += inputs[part].T @ inputs[part]
+    moments /= len(inputs)
+    held = moments + np.eye(len(moments), dtype=np.float32) * (
+        ridge * float(np.trace(moments)) / len(moments)
+    )
+    inverse = np.linalg.inv(held)
+    kernel = start + inverse @ _gradient(inputs, targets, start, None)
+    wanted = np.maximum(targets.reshape(-1, window, targets.shape[1]).max(axis=1), 0)
+    ahead, momentum = kernel, 1.0
+    for _ in range(steps):
+        moved = ahead + inverse @ _gradient(inputs, wanted, ahead, window)
+        grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = moved + np.float32((momentum - 1) / grown) * (moved - kernel)
+        kernel, momentum = moved, grown
+    return Refit(kernel, _errors(inputs, wanted, kernel, window))
+
+
+def _gradient(inputs: Array, targets: Array, kernel: Array, window: int | None) -> Array:
+    """Mean product of inputs and of what their outputs are to be moved by."""
+    found = np.zeros_like(kernel)
+    for part in _parts(len(inputs)):
+        outputs = inputs[part] @ kernel
+        if window is None:
+            move = targets[part] - outputs
+        else:
+            move = pull(outputs, targets[part.start // window : part.stop // window], window)
+        found += inputs[part].T @ move
+    found /= len(inputs)
+    return found
+
+
+def pull(outputs: Array, wanted: Array, window: int) -> Array:
+    """What outputs are to be moved by so that their windows give the wanted answers.
+
+    Args:
+        outputs: Before the ReLU, (windows * window, outputs).
+        wanted: Behind ReLU and pooling, (windows, outputs).
+        window: Rows of a window.
+    """
+    windows = outputs.reshape(-1, window, outputs.shape[1])
+    gaps = wanted[:, None] - windows
+    best = windows.argmax(axis=1)[:, None]
+    largest = np.take_along_axis(gaps, best, 1)
+    comes_through = np.take_along_axis(windows, best, 1) > 0
+    moves: Array = np.minimum(gaps, 0)
+    np.put_along_axis(moves, best, np.where(comes_through, largest, 0), 1)
+    return moves.reshape(outputs.shape)
+
+
+def _errors(inputs: Array, wanted: Array, kernel: Array, window: int) -> NDArray[np.float64]:
+    noise = np.zeros(kernel.shape[1])
+    for part in _parts(len(inputs)):
+        outputs = (inputs[part] @ kernel).reshape(-1, window, kernel.shape[1]).max(axis=1)
+        gaps = np.maximum(outputs, 0) - wanted[part.start // window : part.stop // window]
+        noise += np.square(gaps, dtype=np.float64).sum(axis=0)
+    power = len(wanted) * wanted.var(axis=0, dtype=np.float64)
+    noise /= np.maximum(power, np.finfo(float).tiny)
+    return noise
+
+
+def _parts(rows: int) -> list[slice]:
+    return [slice(low, min(low + CHUNK, rows)) for low in range(0, rows, CHUNK)]
+
+
+def dual_ridge(inputs: Array, targets: Array, start: Array) -> Refit:
+    """Ridge regression near ``start`` from fewer rows than inputs, as strong as rows left out say.
+
+    With K = X X' the error of a row that was left out is that of its fit over the diagonal of the
+    inverse (the PRESS statistic), so that every strength is judged on rows that it has not seen.
+
+    Args:
+        inputs: (rows, inputs + 1).
+        targets: (rows, outputs).
+        start: (inputs + 1, outputs).
+    """
+    wide = inputs.astype(np.float64)
+    gram = wide @ wide.T
+    gaps = targets - wide @ start
+    scale = float(np.trace(gram)) / len(gram)
+    judged = [(float(np.square(gaps).sum()), np.zeros_like(gaps), gaps)]
+    for ridge in RIDGES:
+        inverse = np.linalg.inv(gram + ridge * scale * np.eye(len(gram)))
+        dual = inverse @ gaps
+        left_out = dual / np.diag(inverse)[:, None]
+        judged.append((float(np.square(left_out).sum()), dual, left_out))
+    _, dual, left_out = min(judged, key=lambda one: one[0])
+    kernel = (start + wide.T @ dual).astype(np.float32)
+    power = np.maximum(targets.var(axis=0, dtype=np.float64), np.finfo(float).tiny)
+    return Refit(kernel, np.square(left_out).mean(axis=0) / power)

@@ -1,0 +1,129 @@
+"""What ``prune`` plans, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vggexport.artifact import PruningRecord
+from vggexport.metrics.parity import ParityMetrics
+from vggexport.network.spec import VGGSpec
+from vggexport.results.document import Document, StepSeconds
+from vggexport.system.json_values import Finite, JsonValue
+
+FLOAT32_BYTES = 4
+PLAN_ERROR_DB = 1.5
+"""How far from its plan a network may be, as measured on the trained network of this project."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPoint(JsonValue):
+    """A network that a budget gives.
+
+    Attributes:
+        macs: Multiply-accumulates of an image.
+        macs_share: Of the network's as it is.
+        parameters: Number of values.
+        size_bytes: Of the weights as float32.
+        logit_sqnr_db: SQNR of the logits against the network as it is that is to be expected.
+        widths: Outputs of each convolution.
+    """
+
+    macs: int
+    macs_share: float
+    parameters: int
+    size_bytes: int
+    logit_sqnr_db: Finite
+    widths: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls, spec: VGGSpec, whole: VGGSpec, logit_sqnr_db: float, widths: Mapping[str, int]
+    ) -> PlanPoint:
+        """The point of one network.
+
+        Args:
+            spec: The narrower network.
+            whole: The network as it is.
+            logit_sqnr_db: What is to be expected of it.
+            widths: Its convolutions'.
+        """
+        share, size = spec.macs / whole.macs, spec.parameters * FLOAT32_BYTES
+        return cls(spec.macs, share, spec.parameters, size, logit_sqnr_db, widths)
+
+
+@dataclass(frozen=True, slots=True)
+class RefittedLayer(JsonValue):
+    """How near a layer comes to what it gave.
+
+    Attributes:
+        name: The layer.
+        width: Its outputs.
+        error: Mean over the outputs of squared error over variance, behind ReLU and pooling, on the
+            images that it was fitted to; of fully connected layers on images left out.
+    """
+
+    name: str
+    width: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed(JsonValue):
+    """The weights that were written.
+
+    Attributes:
+        path: Where they are.
+        sha256: Of that file.
+        spec: The network.
+        pruning: What was recorded in it.
+        layers: How near each comes.
+        images: Images that it was measured on, none of them among those it was made by.
+        metrics: On those, against the network as it is.
+    """
+
+    path: str
+    sha256: str
+    spec: VGGSpec
+    pruning: PruningRecord
+    layers: tuple[RefittedLayer, ...]
+    images: int
+    metrics: ParityMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class PruningReport(Document):
+    """One pruning, or the plan of one.
+
+    Attributes:
+        source: Weights of the network as it is.
+        spec: That network.
+        images: Images that channels were chosen by.
+        curve: What budgets give, the widest first.
+        chosen: What the budget asked for gives; None for a plan without one.
+        narrowed: What was made of it; None for a plan.
+        seconds: Wall-clock seconds by step.
+        peak_rss_bytes: Largest resident memory of the process so far.
+    """
+
+    json_keys = "schema source spec images curve chosen narrowed seconds peak_rss_bytes"
+
+    source: str
+    spec: VGGSpec
+    images: int
+    curve: tuple[PlanPoint, ...]
+    chosen: PlanPoint | None
+    narrowed: Narrowed | None
+    seconds: StepSeconds
+    peak_rss_bytes: int
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """A network that is not what the plan promised."""
+        made = self.narrowed
+        if made is None:
+            return ()
+        found, least = made.metrics.logit_sqnr_db, made.pruning.promised_logit_sqnr_db
+        if found >= least:
+            return ()
+        return (f"SQNR of the logits is {found:.1f} dB where {least:.1f} dB were promised",)

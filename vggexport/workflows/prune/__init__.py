@@ -1,0 +1,1 @@
+"""Narrower networks from images alone."""

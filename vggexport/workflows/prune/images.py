@@ -1,0 +1,102 @@
+"""The images of a pruning: those that channels are chosen by, and others to measure on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calibration
+from vggexport.artifact import CalibrationRecord
+from vggexport.errors import CalibrationError
+from vggexport.network.layers import LayerKind
+from vggexport.network.spec import VGGSpec
+from vggexport.opening.calibration_images import translated
+from vggexport.system.progress import Steps
+from vggexport.workflows.prune.options import MOST_IMAGES, PruneOptions
+
+CHECKED_SHARE, MOST_CHECKED = 5, 48
+"""One image in five is measured on, at most so many."""
+FEWEST_ROWS = 2
+"""Places for each input of a place: with fewer a layer fits the images and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PruningImages:
+    """Images, each uint8 (images, height, width, 3).
+
+    Attributes:
+        chosen_by: Channels are chosen by these.
+        checked: The result is measured on these.
+        record: What the weights record of the former.
+    """
+
+    chosen_by: NDArray[np.uint8]
+    checked: NDArray[np.uint8]
+    record: CalibrationRecord
+
+
+def read_images(options: PruneOptions, spec: VGGSpec, steps: Steps) -> PruningImages:
+    """Reads them.
+
+    Raises:
+        CalibrationError: They cannot be read, are too few or all alike.
+    """
+    with steps.step("images"), translated():
+        source = calibration.open_source(
+            options.calibration_data, size=spec.input_size, seed=0, samples=0
+        )
+        checked = min(len(source) // CHECKED_SHARE, MOST_CHECKED)
+        count = options.calibration_samples or min(len(source) - checked, MOST_IMAGES)
+        checked = min(max(checked, 1), len(source) - count)
+        least, layer = images_needed(spec)
+        if count < least or checked < 1:
+            raise CalibrationError(
+                f"{source.name} has {len(source)} images, {count} of them to choose channels by: "
+                f"{layer} needs {least}, and one in {CHECKED_SHARE} is measured on",
+                f"give {least + -(-least // (CHECKED_SHARE - 1))} or more photographs of what the "
+                "network is to see",
+            )
+        images = calibration.CalibrationImages(
+            source, count, spare=checked, seed=options.network.seed
+        )
+        tracked = steps.track(iter(images), count + checked)
+        pixels = np.stack([image.pixels for image in tracked])
+    digests = images.digests[:count]
+    _check_unlike(source.name, pixels, digests, least)
+    for unreadable in images.unreadable:
+        steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
+    record = CalibrationRecord(
+        source.name, count, "pruning", calibration.fingerprint(digests), digests
+    )
+    return PruningImages(pixels[:count], pixels[count:], record)
+
+
+def images_needed(spec: VGGSpec) -> tuple[int, str]:
+    """The least number of images, and the layer that needs so many."""
+    found = []
+    for layer in spec.weighted_layers:
+        if layer.kind is LayerKind.CONVOLUTION:
+            height, width, _ = layer.output_shape
+            inputs = layer.kernel.size // layer.kernel.shape[-1]
+            found.append((-(-FEWEST_ROWS * inputs // (height * width)), layer.name))
+    return max(found, key=lambda one: one[0])
+
+
+def _check_unlike(
+    name: str, pixels: NDArray[np.uint8], digests: tuple[str, ...], least: int
+) -> None:
+    """Refuses what shows too little to tell channels apart by.
+
+    Raises:
+        CalibrationError: Images are the same, or of one colour each.
+    """
+    plain = {digest for digest, image in zip(digests, pixels, strict=False) if not image.std()}
+    different = len(set(digests) - plain)
+    if different < least:
+        raise CalibrationError(
+            f"{name}: {different} of {len(digests)} images are not the same as another, nor of one "
+            f"colour, where {least} are needed",
+            "give photographs of what the network is to see",
+        )
