@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import calibration
+from vggexport.cli.evaluate import CLASS_ORDERS
 from vggexport.cli.group import COMMANDS, main
 from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS, RUNTIMES
 from vggexport.cli.value_types import DYNAMIC
@@ -17,6 +18,7 @@ from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
 from vggexport.weights.head_inputs import ADAPTIVE
 from vggexport.workflows.build.several import ExportOptions
+from vggexport.workflows.evaluate.class_order import ORDERS
 from vggexport.workflows.verify.options import DEFAULT_IMAGES
 
 HEAVY = (
@@ -110,6 +112,7 @@ def test_every_option_has_a_help_text(command):
 
 def test_calibration_literals_are_those_of_the_package():
     assert tuple(calibration.OBSERVERS) == METHODS
+    assert ORDERS == CLASS_ORDERS
     assert option("onnx", "calibration_method").default == calibration.DEFAULT_METHOD
     assert option("onnx", "calibration_samples").default == DEFAULT_SAMPLES
     assert option("verify", "images").default == DEFAULT_IMAGES

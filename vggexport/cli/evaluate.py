@@ -19,6 +19,8 @@ from vggexport.cli.options import (
 )
 from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
 
+CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
+
 
 @click.command()
 @artifacts_argument
@@ -30,6 +32,12 @@ from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
     help="Columns image, a path in the folder, and label: instead of folders named by class.",
 )
 @labels_option("The networks' classes, one a line.  [default: those that they carry]")
+@click.option(
+    "--class-order",
+    type=click.Choice(CLASS_ORDERS),
+    default="auto",
+    help="What folders named by number stand for; auto is what labels tell, or 0 to the last.",
+)
 @click.option("--images", type=AT_LEAST_1, help="Number of images.  [default: all]")
 @seed_option("Of the choice of images.")
 @run_options
@@ -48,7 +56,10 @@ from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
     is_flag=True,
     help="Run weights under each convention for pixels, and say which one the labels speak for.",
 )
-@strict_option("Refuse images that a network was calibrated on; an inconclusive gate fails.")
+@strict_option(
+    "Refuse images that a network was calibrated on; an inconclusive gate fails, and classes that "
+    "seem to be in another order."
+)
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),

@@ -77,6 +77,8 @@ def findings(result: EvaluationResult) -> dict[str, str]:
             f"probabilities of {result.accuracy.unanswered} images are not finite, which counts as "
             "wrong"
         )
+    if result.order_clause:
+        found["class order"] = printable(result.order_clause)
     if compared := result.comparison:
         counts = compared.counts
         found["beside the first"] = (

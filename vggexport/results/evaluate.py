@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from calibration import FolderContents
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
+from vggexport.metrics.assignment import OtherOrder
 from vggexport.results.document import Document, StepSeconds
 from vggexport.results.verify import Guess, RunnerRecord
 from vggexport.system.json_values import JsonValue
+
+NAMED_CLASSES = 3
+"""Of those that seem to be in another order."""
 
 CONFUSIONS = 10
 """Commonest mistakes that a report names."""
@@ -107,12 +111,14 @@ class EvaluationResult(JsonValue):
         comparison: It beside the first network; None for that one itself.
         seen: Images that its calibration took ranges from.
         mistakes: Images that it is surest and wrong about.
+        other_order: Another assignment of its answers to the classes, if one fits far better.
     """
 
     json_keys = """
         ...runner images=accuracy.images top1=accuracy.top1 top1_ci95=accuracy.top1_interval.ends
         top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
-        unanswered=accuracy.unanswered calibration_images=seen classes confusions mistakes
+        unanswered=accuracy.unanswered calibration_images=seen classes
+        other_class_order=other_order{top1 other_top1 answers} confusions mistakes
     """
 
     runner: RunnerRecord
@@ -121,6 +127,23 @@ class EvaluationResult(JsonValue):
     comparison: Comparison | None = None
     seen: int = 0
     mistakes: tuple[Mistake, ...] = ()
+    other_order: OtherOrder | None = None
+
+    @property
+    def order_clause(self) -> str:
+        """That another order of the classes fits better, with both figures; else empty."""
+        if (other := self.other_order) is None:
+            return ""
+        moved = [
+            f"{self.labels[answer]} for {label}"
+            for label, answer in zip(self.labels, other.answers, strict=True)
+            if self.labels[answer] != label
+        ]
+        return (
+            f"{self.runner.path}: classes seem to be in another order: top-1 "
+            f"{100 * self.accuracy.top1:.1f} %, and {100 * other.other_top1:.1f} % with "
+            f"{', '.join(moved[:NAMED_CLASSES])}{' ...' if len(moved) > NAMED_CLASSES else ''}"
+        )
 
     @property
     def agreement(self) -> float:
@@ -250,7 +273,8 @@ class EvaluationReport(Document):
     def failures(self) -> tuple[str, ...]:
         """A clause for each check that failed."""
         failed = tuple(c.clause for c in self.checks if c.verdict is Verdict.FAIL)
-        return failed + (self.inconclusive if self.strict else ())
+        orders = tuple(filter(None, (result.order_clause for result in self.results)))
+        return failed + (self.inconclusive + orders if self.strict else ())
 
     @property
     def inference_seconds(self) -> float:

@@ -13,12 +13,12 @@ import numpy as np
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
+from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
 from vggexport.opening.labelled_images import check_readable, note_contents
 from vggexport.opening.models import OpenedModel, RunOptions, open_models
-from vggexport.opening.network import read_labels
 from vggexport.opening.same_network import check_same
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (
@@ -33,6 +33,7 @@ from vggexport.system import registry
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.evaluate.class_order import CLASS_ORDER, order_classes
 from vggexport.workflows.evaluate.predictions import (
     ENGINES,
     Answered,
@@ -57,13 +58,14 @@ class EvaluateOptions:
         data: A folder of folders, one a class.
         table: CSV file with the columns ``image`` and ``label``, instead of folders named by class.
         labels: Names of the networks' classes, one a line, instead of those that they carry.
+        class_order: What folders stand for: one of :data:`.class_order.ORDERS`.
         images: Number of images, chosen by ``seed``; None for all.
         seed: Of that choice.
         run: How they run.
         min_top1: Smallest share of images that must be right.
         max_drop: Largest share by which a network may be right less often than the first.
         strict: Refuse images that a network was calibrated on, and take a gate that is
-            inconclusive for one that failed.
+            inconclusive, or classes that seem to be in another order, for a failure.
         try_preprocessing: Run weights under each convention for pixels, to see which one the
             labels speak for.
         engine: What spreads the work; how networks run, and ``strict``, come from here.
@@ -73,6 +75,7 @@ class EvaluateOptions:
     data: Path
     table: Path | None = None
     labels: Path | None = None
+    class_order: str = "auto"
     images: int | None = None
     seed: int = 0
     run: RunOptions = field(default_factory=RunOptions)
@@ -172,40 +175,13 @@ def _open_images(
     spec = models[0].artifact.spec
     with translated():
         images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
-        named = [model for model in models if model.artifact.labels]
-        if options.labels:
-            labels = read_labels(options.labels, spec.label_count)
-            images = images.ordered_by(labels, str(options.labels))
-        elif named:
-            images = images.ordered_by(named[0].artifact.labels, named[0].path)
-        else:
-            images = _by_order(images, models[0], steps)
+        images = order_classes(
+            images, models, steps, labels_file=options.labels, order=options.class_order
+        )
     if options.images is None or options.images >= len(images):
         return images
     chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]
     return images.chosen(np.sort(chosen))
-
-
-def _by_order(
-    images: calibration.LabelledImages, model: OpenedModel, steps: Steps
-) -> calibration.LabelledImages:
-    """For networks without labels: folders named by index, or as many as there are classes."""
-    classes = model.artifact.spec.label_count
-    indices = tuple(str(index) for index in range(classes))
-    if set(images.classes) <= set(indices):
-        return images.ordered_by(indices, model.path)
-    if len(images.classes) != classes:
-        raise InputError(
-            f"{model.path} carries no labels, and {images.source.name!r} has "
-            f"{len(images.classes)} classes where it has {classes}",
-            Advice("name them with {}", "labels"),
-        )
-    steps.progress.note(
-        f"{model.path} carries no labels: {', '.join(images.classes)} are taken for its "
-        "classes in this order",
-        Advice("pass {} to be sure", "labels"),
-    )
-    return images
 
 
 def _results(
@@ -228,6 +204,7 @@ def _results(
             comparison,
             answers.seen,
             tuple(_mistakes(images, answers, read)),
+            find_other_order(targets, best, len(images.classes)),
         )
 
 
@@ -273,6 +250,10 @@ def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> N
             "is that of its folder"
         )
     for result in report.results:
+        if clause := result.order_clause:
+            steps.progress.note(
+                clause, Advice("see that {} has their order", "labels"), CLASS_ORDER
+            )
         note_seen(result.runner.path, result.seen, steps)
     if not report.strict:
         for clause in report.inconclusive:
