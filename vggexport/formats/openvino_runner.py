@@ -19,6 +19,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.system.process import limited_threads
 
 PROVIDER = "CPU"
 
@@ -132,8 +133,8 @@ class OpenVinoRunner(Runner):
         """Compiles the file, with these tensors among its outputs."""
         self._request = None  # there is never more than one network in memory
         settings: dict[str, Any] = dict(_PRECISION)
-        if self.threads:
-            settings["INFERENCE_NUM_THREADS"] = self.threads
+        if threads := self.threads or limited_threads():
+            settings["INFERENCE_NUM_THREADS"] = threads
         core = openvino.Core()
         try:
             model = core.read_model(self._path)

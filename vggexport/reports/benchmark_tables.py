@@ -16,6 +16,7 @@ from vggexport.results.benchmark import (
     GatedResult,
 )
 from vggexport.system.columns import Columns, Row, cells
+from vggexport.system.machine import Machine
 from vggexport.system.number_text import GIBI, MEGA, counted, gibibytes
 
 NOTHING = "-"
@@ -174,13 +175,18 @@ def reasons(report: BenchmarkReport) -> Iterator[str]:
     yield from dict.fromkeys(found)
 
 
+def _quota(machine: Machine) -> str:
+    return "" if machine.cpu_quota is None else f", a quota of {machine.cpu_quota:g} processors"
+
+
 def environment(report: BenchmarkReport) -> dict[str, str]:
     """The machine in some lines."""
     machine = report.machine
     features = [name for name, has in machine.cpu_features.items() if has]
     lines = {
         "machine": f"{machine.cpu_model}, {machine.architecture}, {len(machine.affinity)} of "
-        f"{machine.logical_cores} logical cores, {machine.physical_cores} physical",
+        f"{machine.logical_cores} logical cores, {machine.physical_cores} physical"
+        f"{_quota(machine)}",
         "CPU has": ", ".join(features) or "none of the instruction sets that matter here",
         "state": ", ".join(_state(report)),
         "versions": ", ".join(f"{k} {v}" for k, v in machine.packages.items()),

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vggexport.system.cgroup import ROOT, cpu_quota
 from vggexport.system.json_values import JsonValue
 from vggexport.system.process import affinity, package_versions, usable_cores
-
-ROOT = Path("/")
 
 FEATURES: Mapping[str, frozenset[str]] = {
     "vnni": frozenset({"avx512_vnni", "avx_vnni"}),
@@ -64,7 +63,8 @@ class Machine(JsonValue):
         architecture: "x86_64", "aarch64" ...
         cpu_model: The processor's name.
         cpu_features: By the names of :data:`FEATURES`.
-        physical_cores: Cores that this process may use, of which each may run several threads.
+        physical_cores: Cores that this process may use at the same time, of which each may run
+            several threads.
         logical_cores: Threads of the machine.
         affinity: Logical cores that this process may use.
         governor: Frequency governor, of several the first core's.
@@ -75,11 +75,13 @@ class Machine(JsonValue):
         python: Version.
         packages: Versions by name.
         thread_settings: The user's environment variables, where set.
+        cpu_quota: Processors' worth of time that its control groups allow; None for no limit.
     """
 
     json_keys = """
-        system architecture cpu_model cpu_features physical_cores logical_cores affinity governor
-        frequency_mhz temperature_c memory_bytes load_average python packages thread_settings busy
+        system architecture cpu_model cpu_features physical_cores logical_cores affinity cpu_quota?
+        governor frequency_mhz temperature_c memory_bytes load_average python packages
+        thread_settings busy
     """
 
     system: str
@@ -97,6 +99,7 @@ class Machine(JsonValue):
     python: str
     packages: Mapping[str, str]
     thread_settings: Mapping[str, str]
+    cpu_quota: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -129,17 +132,21 @@ def read_machine(root: Path = ROOT) -> Machine:
         python=platform.python_version(),
         packages=package_versions("onnxruntime-gpu", "openvino", "safetensors"),
         thread_settings={k: os.environ[k] for k in THREAD_VARIABLES if k in os.environ},
+        cpu_quota=cpu_quota(root),
     )
 
 
 def physical_cores(root: Path = ROOT) -> int:
     """Cores among those that this process may use, each counted once however many threads it runs.
 
+    A quota of its control groups allows fewer.
+
     One thread a core is what matrix products want: two on one core share its multipliers.
     """
     topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     siblings = {_text(root / topology.format(number)) for number in affinity()}
-    return len(siblings) if siblings and None not in siblings else usable_cores()
+    usable = usable_cores(root)
+    return min(len(siblings), usable) if siblings and None not in siblings else usable
 
 
 def frequency_mhz(root: Path = ROOT) -> float | None:

@@ -8,6 +8,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from vggexport.system.cgroup import ROOT, cpu_quota
+
 RECORDED_PACKAGES = (
     "vggexport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy",
 )  # fmt: skip
@@ -31,9 +33,20 @@ def package_versions(*further: str) -> dict[str, str]:
     return versions
 
 
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(affinity())
+def usable_cores(root: Path = ROOT) -> int:
+    """Processor cores that this process may use at the same time, 1 at least.
+
+    A quota of 2.5 is two: a third thread would use it up before each period ends, and all would
+    stand still until the next.
+    """
+    cores, quota = len(affinity()), cpu_quota(root)
+    return cores if quota is None else min(cores, max(1, int(quota)))
+
+
+def limited_threads() -> int:
+    """Threads of a runtime where a quota allows fewer than it would take itself; else 0."""
+    cores = usable_cores()
+    return cores if cores < len(affinity()) else 0
 
 
 def affinity() -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from vggexport.network.layers import INPUT_NAME, LOGITS_NAME, LayerKind
 from vggexport.network.layers import Layer as LayerSpec
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
+from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import silenced_stderr
 
 if TYPE_CHECKING:
@@ -45,10 +46,12 @@ def start_tensorflow(threads: int = 0) -> None:
         InputError: The runtime was started with another number: it cannot be changed in a process.
     """
     try:
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        if limit := threads or limited_threads():
+            tf.config.threading.set_intra_op_parallelism_threads(limit)
+            tf.config.threading.set_inter_op_parallelism_threads(limit)
     except RuntimeError as error:
+        if not threads:
+            return  # it runs, on what it was started with
         running = tf.config.threading.get_intra_op_parallelism_threads() or "one a core"
         raise InputError(
             f"TensorFlow runs on {running} threads in this process, so it cannot run on {threads}: "

@@ -17,6 +17,7 @@ from vggexport.errors import ArtifactError, Unavailable, one_line
 from vggexport.formats.runner import Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, reason_not_started
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import captured_stderr
 
 DEVICES: Mapping[str, str] = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
@@ -49,12 +50,12 @@ saturates it changes nothing (onnxruntime_session_options_config_keys.h)."""
 
 
 def session_options(threads: int, *, exact_int8: bool = True) -> Any:
-    """Options of a quiet session; 0 threads lets ONNX Runtime take one a core."""
+    """Options of a quiet session; 0 threads are one a core, as far as a quota allows."""
     options = onnxruntime.SessionOptions()
     if exact_int8:
         options.add_session_config_entry(*EXACT_INT8)
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or limited_threads()
     return options
 
 

@@ -28,6 +28,7 @@ from vggexport.formats.saved_model.graph import (
     saved_model_folder,
 )
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import silenced_stderr
 
 OPERATORS = frozenset(
@@ -170,7 +171,8 @@ class SavedModelRunner(Runner):
         failure = None
         with silenced_stderr():
             try:
-                return _open_session(graph, saver, variables, self.threads)
+                threads = self.threads or limited_threads()
+                return _open_session(graph, saver, variables, threads)
             except _ERRORS as error:  # caught in here: what leaves this block is not silent
                 failure = error
         raise ArtifactError(
