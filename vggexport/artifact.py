@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 from vggexport.errors import ArtifactError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
+from vggexport.network.table import column_of, parse_blocks
 from vggexport.precision import Precision, Profile, profile_of
 from vggexport.system.json_values import WRONG_KINDS, Form, JsonValue, Labels, read_fields
 
@@ -61,6 +62,12 @@ class PruningRecord(JsonValue):
     calibration: CalibrationRecord
     predicted_logit_sqnr_db: float
     promised_logit_sqnr_db: float
+
+    def ancestor_of(self, narrow: VGGSpec) -> VGGSpec:
+        """The network that a narrower one was made from."""
+        column = " | ".join(" ".join(block) for block in self.blocks)
+        blocks = parse_blocks(column)
+        return replace(narrow, configuration=column_of(blocks), blocks=blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,11 @@ class Artifact(JsonValue):
             InputError: There is no such precision without float operators.
         """
         return profile_of(self.precision, full_integer=self.full_integer)
+
+    def pruned_from(self, other: Artifact) -> PruningRecord | None:
+        """What was recorded when it was made narrower from that network; None where it was not."""
+        record = self.weights.pruning
+        return record if record and record.sha256 == other.weights.sha256 else None
 
     @property
     def output_labels(self) -> tuple[str, ...]:

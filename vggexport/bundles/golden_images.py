@@ -14,7 +14,7 @@ from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
-from vggexport.opening.same_network import check_same
+from vggexport.opening.same_network import NARROWED, check_same
 from vggexport.system.progress import Steps
 
 
@@ -66,6 +66,8 @@ def choose_images(
 def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     """The first images of a golden file, with their answers.
 
+    They may be those of the network that the model was made narrower from.
+
     Args:
         path: The file.
         count: Number of images, at most.
@@ -76,7 +78,8 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     """
     file = GoldenFile.read(path)
     theirs = file.artifact
-    check_same(replace(theirs, path=str(path)), artifact, ignoring=["labels"], fix=MAKE_AGAIN)
+    ignored = ("labels", *(NARROWED if artifact.pruned_from(theirs) else ()))
+    check_same(replace(theirs, path=str(path)), artifact, ignoring=ignored, fix=MAKE_AGAIN)
     source = GoldenImages(file)
     images = [source.read(index) for index in range(min(count, len(source)))]
     answers = GivenAnswers(

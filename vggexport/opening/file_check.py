@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,23 +10,42 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact
+from vggexport.artifact import Artifact, PruningRecord
 from vggexport.formats.registry import load_inspector, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare, probabilities_of
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
+from vggexport.opening.same_network import pruning_between
 from vggexport.precision import coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport
 
 
 def tolerance_between(reference: Artifact, candidate: Artifact) -> Tolerance:
-    """How far two files may be from each other: as far as the coarser of them is from float32."""
+    """How far two files may be from each other: as far as the coarser of them is from float32.
+
+    One that was made narrower from the other may besides be as far as was promised.
+    """
     profile = coarser(reference.profile, candidate.profile)
+    if pruning := pruning_between(reference, candidate):
+        return _promised(pruning, profile.tolerance)
     if profile.same_integers and same_integers(reference, candidate):
         return profile.same_integers
     return profile.against_others or profile.tolerance
+
+
+def _promised(pruning: PruningRecord, rounding: Tolerance) -> Tolerance:
+    """The errors of both added up, as they have nothing to do with each other."""
+    limit = rounding.min_logit_sqnr_db
+    if limit is None:
+        return rounding
+    promised = pruning.promised_logit_sqnr_db
+    least = -10 * math.log10(sum(10 ** (-db / 10) for db in (promised, limit)))
+    return Tolerance(
+        f"pruning promised {promised:g} dB of {pruning.source}, to which rounding adds its error",
+        min_logit_sqnr_db=round(least, 1),
+    )
 
 
 def same_integers(reference: Artifact, candidate: Artifact) -> bool:

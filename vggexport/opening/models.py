@@ -29,8 +29,7 @@ from vggexport.opening.reference import reference_runner
 from vggexport.precision import Precision
 from vggexport.results.verify import RunnerRecord
 from vggexport.system.progress import Steps
-from vggexport.weights import SpecRequest
-from vggexport.weights.files import described
+from vggexport.weights.files import described, file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +154,7 @@ def _open_weights(
     if source == KERAS:
         network = _recorded_network(known, steps)
     else:
-        told = None if known else described(Path(source))
-        request = known.spec if known else told.spec if told else SpecRequest()
-        wanted = NetworkOptions(
-            weights=source, request=request, preprocessing=known.preprocessing if known else None
-        )
+        wanted = _wanted(source, known)
         network = open_network(wanted, steps, in_memory=True)
     with steps.step("load"):
         runner = entered.enter_context(
@@ -167,6 +162,19 @@ def _open_weights(
         )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
     return OpenedModel(source, runner, artifact, network)
+
+
+def _wanted(source: str, known: Artifact | None) -> NetworkOptions:
+    """The network that weights are of: that of a known file, one narrower, or the file's own."""
+    told = described(Path(source))
+    if told and (known is None or told.pruning):
+        return NetworkOptions(weights=source, request=told.spec)
+    if known is None:
+        return NetworkOptions(weights=source)
+    pruning, spec = known.weights.pruning, known.spec
+    if pruning and Path(source).is_file() and file_sha256(Path(source)) == pruning.sha256:
+        spec = pruning.ancestor_of(spec)
+    return NetworkOptions(weights=source, request=spec, preprocessing=known.preprocessing)
 
 
 def _recorded_network(known: Artifact | None, steps: Steps) -> Network:

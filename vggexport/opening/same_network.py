@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vggexport.artifact import Artifact
+from vggexport.artifact import Artifact, PruningRecord
 from vggexport.errors import Advice, ArtifactError
 from vggexport.system.differences import Difference, differences
+
+NARROWED = ("configuration", "blocks", "weights")
+"""What a narrower network and its ancestor differ in."""
+
+
+def pruning_between(first: Artifact, second: Artifact) -> PruningRecord | None:
+    """What was recorded when one of two was made narrower from the other; None for all others."""
+    return first.pruned_from(second) or second.pruned_from(first)
 
 
 def check_same(

@@ -168,3 +168,54 @@ def test_a_network_that_breaks_its_promise_fails(prune):
     broken = replace(report, narrowed=replace(report.narrowed, pruning=record))
     (failure,) = broken.failures
     assert failure.endswith("dB where 99.0 dB were promised")
+
+
+def exported(weights, name):
+    """Its ONNX file."""
+    network = NetworkOptions(str(weights), labels=weights.with_name("labels.txt"))
+    if weights.suffix == ".safetensors":
+        network = replace(network, labels=None)
+    file, options = vggexport.FileOptions("onnx", Path(name)), vggexport.BuildOptions(check=False)
+    return vggexport.build(network, vggexport.CalibrationOptions(), file, options).artifact
+
+
+def test_every_command_knows_it_beside_its_ancestor(prune, folder):
+    made = prune(target_sqnr=15.0).narrowed
+    wide, narrow = folder / "wide.npz", "narrow.onnx"
+    artifact = exported(Path("narrow.safetensors"), narrow)
+    assert artifact.weights.pruning == made.pruning
+    exported(wide, "wide.onnx")
+    data = str(folder / "images.npz")
+    for pair in ([str(wide), narrow], ["wide.onnx", "narrow.safetensors"], [narrow, "wide.onnx"]):
+        report = vggexport.verify(
+            pair, data=data, layers=True, save_golden=Path("g.npz"), force=True
+        )
+        (candidate,) = report.candidates
+        assert candidate.tolerance.min_logit_sqnr_db == round(
+            made.pruning.promised_logit_sqnr_db, 1
+        )
+        assert candidate.passed
+        assert [layer.name for layer in candidate.layers] == [
+            layer.name
+            for layer, other in zip(WIDE.layers, made.spec.layers, strict=True)
+            if layer.output_shape == other.output_shape
+        ]
+    assert report.reference_seen + candidate.seen == 48
+    (facts,) = (model.facts for model in vggexport.diff(Path("wide.onnx"), Path(narrow)).models)
+    changes = {fact.name: (fact.old, fact.new) for fact in facts}
+    assert changes["pruned from"] == (None, "wide.npz")
+    assert changes["network blocks"][0] == [["conv3-16", "conv3-16"], ["conv3-32"]]
+    vggexport.verify(["wide.onnx", narrow], data=data, save_golden=Path("g.npz"), force=True)
+    packed = vggexport.bundle([Path(narrow)], output=Path("out"), golden=Path("g.npz"))
+    assert packed.passed
+    assert "pruned from wide.npz, SHA-256" in Path("out/MODEL_CARD.md").read_text()
+    golden = json.loads(next(Path("out").rglob("golden*.json")).read_text())
+    assert golden["reference"]["name"] == "wide.onnx"
+
+
+def test_a_network_of_another_ancestor_is_another_network(prune, folder, make_weights):
+    prune(target_sqnr=15.0)
+    other = {name: array * 2 for name, array in make_weights(WIDE).items()}
+    np.savez("other.npz", **other)
+    with pytest.raises(InputError, match=r"is for another network|are different networks"):
+        vggexport.verify(["narrow.safetensors", "other.npz"], data=str(folder / "images.npz"))

@@ -127,6 +127,7 @@ def _shapes(artifact: Artifact) -> list[tuple[str, tuple[int, ...]]]:
 def _facts(artifact: Artifact) -> dict[str, Any]:
     """What an artifact says of itself, in words and numbers that a reader can compare."""
     spec, record = artifact.spec.to_json(), artifact.calibration
+    pruning = artifact.weights.pruning
     return {
         "format": artifact.format,
         "precision": artifact.precision.value,
@@ -137,6 +138,9 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "weights": artifact.weights.source,
         "weights SHA-256": artifact.weights.sha256,
         "weights trained": artifact.weights.trained,
+        "pruned from": pruning and pruning.source,
+        "pruned from SHA-256": pruning and pruning.sha256,
+        "promised dB": pruning and pruning.promised_logit_sqnr_db,
         "calibration source": record and record.source,
         "calibration samples": record and record.samples,
         "calibration method": record and record.method,

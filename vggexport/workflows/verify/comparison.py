@@ -15,6 +15,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, tolerance_between
 from vggexport.opening.models import OpenedModel
+from vggexport.opening.same_network import pruning_between
 from vggexport.opening.seen_images import count_seen
 from vggexport.results.verify import CandidateReport, RunnerRecord
 from vggexport.system.progress import Steps
@@ -48,7 +49,11 @@ class Comparison:
         layers = [layer.name for layer in spec.layers] if options.layers else []
         self._names = layers or [OUTPUT_NAME]
         self._parities = [
-            RunningParity(layers, labels or candidate.artifact.labels, spec.head_activation)
+            RunningParity(
+                [name for name in layers if _is_as_wide(reference, candidate, name)],
+                labels or candidate.artifact.labels,
+                spec.head_activation,
+            )
             for candidate in candidates
         ]
         self._sample: list[NDArray[np.uint8]] = []
@@ -81,6 +86,7 @@ class Comparison:
         """What all images together give for one candidate, and why it failed."""
         parity = self._parities[self._candidates.index(candidate)]
         tolerance = tolerance_between(self._reference.artifact, candidate.artifact)
+        narrowed = pruning_between(self._reference.artifact, candidate.artifact)
         layers = parity.layers()
         report = CandidateReport(
             self.record(candidate),
@@ -89,10 +95,10 @@ class Comparison:
             parity.worst(),
             parity.scatter(),
             layers,
-            point_out(self._reference.artifact, candidate.artifact, layers),
+            None if narrowed else point_out(self._reference.artifact, candidate.artifact, layers),
             seen=parity.seen,
         )
-        if not (report.failures and self._options.diagnose):
+        if narrowed or not (report.failures and self._options.diagnose):
             return report
         with steps.step("diagnose"):
             sample = np.stack(self._sample)
@@ -108,6 +114,12 @@ class Comparison:
 
     def _count_seen(self, model: OpenedModel, chunk: Sequence[calibration.SourceImage]) -> int:
         return count_seen(model, chunk, strict=self._options.strict)
+
+
+def _is_as_wide(reference: OpenedModel, candidate: OpenedModel, name: str) -> bool:
+    """Whether a layer has as many outputs in both: all but where one was made narrower."""
+    first, second = (model.artifact.spec.layer(name) for model in (reference, candidate))
+    return first.output_shape == second.output_shape
 
 
 def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:

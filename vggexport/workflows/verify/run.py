@@ -22,7 +22,7 @@ from vggexport.opening.models import (
     open_golden,
     open_models,
 )
-from vggexport.opening.same_network import check_same
+from vggexport.opening.same_network import NARROWED, check_same, pruning_between
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.verify import VerifyReport
 from vggexport.system.options import takes
@@ -61,7 +61,9 @@ def verify(
             models.insert(0, open_golden(entered, recorded))
         reference, *candidates = models
         for other in candidates:
-            check_same(reference.artifact, other.artifact, ignoring=["weights"])
+            narrowed = pruning_between(reference.artifact, other.artifact)
+            ignored = NARROWED if narrowed else ("weights",)
+            check_same(reference.artifact, other.artifact, ignoring=ignored)
         images = _open_images(options, recorded, reference.artifact.spec.input_size)
         contents = note_contents(images.source, steps)
         compared = Comparison(reference, candidates, options, clock)
