@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from vggexport.workflows.check_bundle import BundleCheckOptions as BundleCheckOptions
     from vggexport.workflows.check_bundle import check_bundle as check_bundle
     from vggexport.workflows.diff.run import diff as diff
+    from vggexport.workflows.doctor.run import doctor as doctor
     from vggexport.workflows.evaluate.predictions import EngineOptions as EngineOptions
     from vggexport.workflows.evaluate.run import EvaluateOptions as EvaluateOptions
     from vggexport.workflows.evaluate.run import evaluate as evaluate
@@ -91,6 +92,7 @@ _PLACES = {
     "BundleCheckOptions": "workflows.check_bundle",
     "check_bundle": "workflows.check_bundle",
     "diff": "workflows.diff.run",
+    "doctor": "workflows.doctor.run",
     "EngineOptions": "workflows.evaluate.predictions",
     "EvaluateOptions": "workflows.evaluate.run",
     "evaluate": "workflows.evaluate.run",

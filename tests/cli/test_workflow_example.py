@@ -1,4 +1,4 @@
-"""The GitHub Actions workflow of the README: its commands, run on a tiny network."""
+"""The GitHub Actions workflow of docs/ci.md: its commands, run on a tiny network."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from vggexport.cli.group import COMMANDS
 
-README = Path(__file__).parents[2] / "README.md"
+CI = Path(__file__).parents[2] / "docs/ci.md"
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 
 pytestmark = pytest.mark.usefixtures("any_int8_will_do")
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
 def commands() -> list[str]:
     """The lines of the workflow that call us, joined where they are continued."""
-    (workflow,) = re.findall(
-        r"```yaml\n(name: model\n.*?)```", README.read_text("utf-8"), re.DOTALL
-    )
+    (workflow,) = re.findall(r"```yaml\n(name: model\n.*?)```", CI.read_text("utf-8"), re.DOTALL)
     joined = re.sub(r"\\\n\s+", "", workflow)
     return [line.strip() for line in joined.splitlines() if line.strip().startswith("vggexport ")]
 

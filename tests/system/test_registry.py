@@ -117,6 +117,6 @@ def test_the_extra_named_is_the_smallest_that_brings_the_package():
     extras["cpu"] = extras["cpu"] + extras["build"]
     assert "vggexport[build]" in extras["cpu"]
     for package, extra in registry._EXTRAS.items():
-        smallest_first = ("report", "sign", "ray", "runtime", "cpu")
+        smallest_first = ("report", "sign", "openvino", "ray", "runtime", "cpu")
         brought_by = [name for name in smallest_first if _brings(extras[name], package)]
         assert brought_by[0] == extra

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "check-bundle": "Check that a bundle is what was packed, "
     "and that its models answer here as they did there.",
     "diff": "Show what changed from one artifact or bundle to another.",
+    "doctor": "Show what works on this machine, and the line that installs what is missing.",
     "schema": "Print the JSON Schema of what a command writes with --json; "
     "without NAME, list them.",
 }

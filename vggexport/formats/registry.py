@@ -30,13 +30,19 @@ class Runtime:
         name: What users call it.
         package: What a receiver installs for it.
         runner: Place of a class of ``vggexport.formats.runner.Runner`` objects.
-        has_providers: Whether it runs on execution providers that are asked for by name.
+        providers: Place of a function that tries its execution providers, which are asked for by
+            name: by name, why one does not start here. Empty where it has none.
     """
 
     name: str
     package: str
     runner: str
-    has_providers: bool = False
+    providers: str = ""
+
+    @property
+    def has_providers(self) -> bool:
+        """Whether it runs on execution providers."""
+        return bool(self.providers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +99,10 @@ class Format:
 
 
 ONNX_RUNTIME = Runtime(
-    "onnxruntime", "onnxruntime", "vggexport.formats.onnx.runner:OnnxRunner", has_providers=True
+    "onnxruntime",
+    "onnxruntime",
+    "vggexport.formats.onnx.runner:OnnxRunner",
+    "vggexport.formats.onnx.providers:try_providers",
 )
 
 

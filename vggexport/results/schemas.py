@@ -35,6 +35,7 @@ DOCUMENTS: Mapping[str, str] = {
     "bundle": "vggexport.results.bundle:BundleReport",
     "check-bundle": "vggexport.results.bundle:BundleCheckReport",
     "diff": "vggexport.results.diff:DifferenceReport",
+    "doctor": "vggexport.results.doctor:DoctorReport",
 }
 """What each command prints."""
 

@@ -212,8 +212,13 @@ def _core_name(cpu: Mapping[str, str]) -> str | None:
     return (ARM_PARTS.get(part) if implementer == _ARM else None) or f"{implementer} part {part}"
 
 
-def _memory_bytes(root: Path) -> int | None:
-    match = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.M)
+def available_memory_bytes(root: Path = ROOT) -> int | None:
+    """Memory that a new process can have without swapping; a container's limit may be lower."""
+    return _memory_bytes(root, "MemAvailable")
+
+
+def _memory_bytes(root: Path, name: str = "MemTotal") -> int | None:
+    match = re.search(rf"^{name}:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.M)
     return int(match[1]) * 1024 if match else None
 
 

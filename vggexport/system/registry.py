@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import os
 import traceback
 from collections.abc import Iterable, Mapping
@@ -47,6 +48,22 @@ _TENSORFLOW_SETTINGS: Mapping[str, str] = {
 _ours: set[str] = set()
 
 
+def is_installed(package: str) -> bool:
+    """Whether a package can be found; it is not imported."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # it was taken out of this process
+        return False
+
+
+def installs(packages: Iterable[str]) -> str:
+    """The line that installs these packages, each of which some extra brings."""
+    extras = dict.fromkeys(_EXTRAS[package] for package in packages)
+    if "cpu" in extras:  # it brings what the others of one environment bring
+        extras = {"cpu": None} | {name: None for name in extras if name in ("ray", "openvino")}
+    return f"pip install 'vggexport[{','.join(extras)}]'"
+
+
 def resolve(place: str) -> Any:
     """The attribute at a "module:attribute" place, its module imported now."""
     module, _, attribute = place.partition(":")
@@ -76,9 +93,7 @@ def load(registry: Mapping[str, str], name: str) -> Any:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        raise Unavailable(
-            f"{package} is not installed: pip install 'vggexport[{_EXTRAS[package]}]'"
-        ) from error
+        raise Unavailable(f"{package} is not installed: {installs([package])}") from error
     except ImportError as error:  # a native library that the package needs
         raise Unavailable(f"{_package_at_fault(error)} cannot be imported here: {error}") from error
 

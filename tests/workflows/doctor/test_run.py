@@ -80,10 +80,9 @@ def test_a_provider_that_does_not_start_is_told_and_not_believed(monkeypatch):
         return opened(path, options, provider)
 
     monkeypatch.setattr(providers, "open_session", open_session)
-    assert providers.try_providers() == {
-        "CUDAExecutionProvider": "execution provider CUDAExecutionProvider did not start: no driver",
-        "CPUExecutionProvider": "",
-    }
+    found = providers.try_providers()
+    assert found["CUDAExecutionProvider"].endswith("did not start: no driver")
+    assert found["CPUExecutionProvider"] == ""
 
 
 def test_too_little_room_is_said(monkeypatch):

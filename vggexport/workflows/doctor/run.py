@@ -27,6 +27,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "export": (*_BUILDS, *_TFLITE),
     "calibrate": _BUILDS,
     "train": ("tensorflow", "keras", "safetensors"),
+    "prune": _BUILDS,
     "verify": ("onnx", "onnxruntime"),
     "benchmark": ("onnx", "onnxruntime"),
     "evaluate": ("onnx", "onnxruntime"),
