@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import csv
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.class_names import find_places, listed, normal
 from calibration.errors import (
     JUDGE_NAMES,
     LEARN_NAMES,
     CalibrationDataError,
     SplitFolderError,
-    one_line,
 )
 from calibration.folders import junk_kind, printable_path
+from calibration.label_table import CSV_COLUMNS, is_there, read_label_table
 from calibration.pictures import Size
 from calibration.sources import FolderImages, open_folder
-
-IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
-
-_NAMED_IN_ERRORS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,18 +53,10 @@ class LabelledImages:
             owner: Whose they are, for messages.
 
         Raises:
-            CalibrationDataError: Images are of a class that the network has not.
+            CalibrationDataError: Images are of a class that the network has not, or has twice.
         """
-        place = {label: index for index, label in enumerate(labels)}
-        if unknown := [name for name in self.classes if name not in place]:
-            near = difflib.get_close_matches(unknown[0], labels, n=1)
-            hint = f"; the nearest to {unknown[0]!r} is {near[0]!r}" if near else ""
-            raise CalibrationDataError(
-                f"{self.source.name!r} has {len(unknown)} of {len(self.classes)} classes that "
-                f"{owner} does not know: {_listed(unknown)}{hint}; name them as its labels, "
-                f"{_listed(labels)}"
-            )
-        mapping = np.array([place[name] for name in self.classes], np.int32)
+        places = find_places(self.classes, labels, of=self.source.name, owner=owner)
+        mapping = np.array(places, np.int32)
         return replace(self, classes=tuple(labels), targets=mapping[self.targets])
 
     def chosen(self, indices: NDArray[np.integer]) -> LabelledImages:
@@ -91,7 +79,7 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     Raises:
         CalibrationDataError: The folder or the table cannot be used.
     """
-    if not _there(folder.is_dir):
+    if not is_there(folder.is_dir):
         raise CalibrationDataError(
             f"labelled data {str(folder)!r} is no folder: pass a folder of folders, one a class"
         )
@@ -103,10 +91,10 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     _refuse_splits(folder, source.paths)
     images = _indexed(source, [_folder_of(path, source.name) for path in source.paths])
     folders = [part.name for part in folder.iterdir() if part.is_dir()]
-    named = {printable_path(name) for name in folders if not junk_kind(name)}
+    named = {normal(printable_path(name)) for name in folders if not junk_kind(name)}
     if empty := sorted(named - set(images.classes)):
         raise CalibrationDataError(
-            f"labelled data {source.name!r} has classes without an image: {_listed(empty)}; add "
+            f"labelled data {source.name!r} has classes without an image: {listed(empty)}; add "
             "images or remove the folders"
         )
     return images
@@ -128,14 +116,6 @@ def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
         raise SplitFolderError(folder, splits)
 
 
-def _there(test: Callable[[], bool]) -> bool:
-    """A path's own test; what cannot even be looked at is not there."""
-    try:
-        return test()
-    except OSError:  # a name too long, a folder that is closed to us
-        return False
-
-
 def _folder_of(path: str, name: str) -> str:
     parts = PurePosixPath(path).parts
     if len(parts) == 1:
@@ -147,51 +127,16 @@ def _folder_of(path: str, name: str) -> str:
 
 
 def _indexed(source: FolderImages, labels: Sequence[str]) -> LabelledImages:
+    labels = [normal(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     place = {label: index for index, label in enumerate(classes)}
     return LabelledImages(source, classes, np.array([place[label] for label in labels], np.int32))
 
 
 def _tabled(folder: Path, size: Size, table: Path) -> LabelledImages:
-    rows = _read_table(table)
-    if missing := [image for image in rows if not _there((folder / image).is_file)]:
-        raise CalibrationDataError(
-            f"{str(table)!r} names {len(missing)} images that are not in {str(folder)!r}: "
-            f"{_listed(missing)}; paths are relative to that folder"
-        )
+    rows = read_label_table(table, folder)
     source = FolderImages(table.name, folder.absolute(), size, tuple(rows))
     return _indexed(source, list(rows.values()))
-
-
-def _read_table(table: Path) -> dict[str, str]:
-    """Label by image, in the order of the rows."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = tuple(reader.fieldnames or ())
-            lines = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CalibrationDataError(
-            f"labels {str(table)!r} cannot be read as CSV in UTF-8: {one_line(error)}"
-        ) from error
-    if not set(CSV_COLUMNS) <= set(columns):
-        raise CalibrationDataError(
-            f"labels {str(table)!r} has the columns {', '.join(columns) or 'none'}: its first line "
-            f"must name {' and '.join(CSV_COLUMNS)}"
-        )
-    if ragged := [number for number, line in enumerate(lines, start=1) if None in line]:
-        raise CalibrationDataError(
-            f"labels {str(table)!r}: row {ragged[0]} has more cells than there are columns: put "
-            "names with commas in double quotes"
-        )
-    found = [(line.get(IMAGE_COLUMN), line.get(LABEL_COLUMN)) for line in lines]
-    rows = {PurePosixPath(image).as_posix(): label for image, label in found if image and label}
-    if len(rows) != len(found) or not rows:
-        raise CalibrationDataError(
-            f"labels {str(table)!r} has {len(found)} rows for {len(rows)} images: each row needs "
-            "an image of its own and a label"
-        )
-    return rows
 
 
 def write_table(path: Path, images: LabelledImages) -> None:
@@ -201,9 +146,3 @@ def write_table(path: Path, images: LabelledImages) -> None:
         writer.writerow(CSV_COLUMNS)
         for image, target in zip(images.source.paths, images.targets, strict=True):
             writer.writerow((printable_path(image), images.classes[int(target)]))
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:_NAMED_IN_ERRORS]))
-    rest = len(names) - _NAMED_IN_ERRORS
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -91,6 +91,38 @@ def test_tables_that_cannot_be_used(folder, tmp_path, text, said):
         open_labelled(folder, size=8, table=tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Image;Label\r\nant\\2.png;x\r\ncat\\5.png;y\r\n",
+        b"\xef\xbb\xbfIMAGE;LABEL\r\nant/2.png;x\r\ncat/5.png;y\r\n;\r\n",
+        b"sep=;\r\nimage;label\r\nant/2.png;x\r\ncat/5.png;y\r\n",
+        b" image , label \nant/2.png , x\n cat/5.png,y \n",
+        b"image\tlabel\nant/2.png\tx\ncat/5.png\ty\n",
+        "image\tlabel\r\nant\\2.png\tx\r\ncat\\5.png\ty\r\n".encode("utf-16"),
+        b"number,image,label\n1,ant/2.png,x\n2,./cat/5.png,y\n\n",
+    ],
+)
+def test_tables_of_spreadsheets(folder, tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    images = open_labelled(folder, size=8, table=tmp_path / "t.csv")
+    assert images.classes == ("x", "y")
+    assert images.source.paths == ("ant/2.png", "cat/5.png")
+
+
+def test_names_with_backslashes_and_spaces_are_taken_where_they_are_there(folder, tmp_path):
+    (folder / "ant" / "2.png").rename(folder / " a\\b.png ")
+    (tmp_path / "t.csv").write_text("image,label\n a\\b.png ,x\n")
+    assert open_labelled(folder, size=8, table=tmp_path / "t.csv").source.paths == (" a\\b.png ",)
+
+
+def test_names_of_folders_are_compared_in_one_normal_form(folder):
+    (folder / "ant").rename(folder / "fourmi\u0301")
+    images = open_labelled(folder, size=8)
+    assert images.classes[-1] == "fourm\u00ed"
+    assert images.ordered_by(("fourmi\u0301", "cat", "bee"), "net").targets[-1] == 0
+
+
 def test_a_class_without_images_is_refused(folder):
     (folder / "dog").mkdir()
     (folder / "dog" / "readme.txt").write_text("none yet")

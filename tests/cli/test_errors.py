@@ -198,7 +198,6 @@ def test_weights_beyond_float16_fail_without_a_warning(run, tiny, tiny_arrays, w
         (b"a\nb\nc\nd\n", "4 names on 4 lines: 5 classes"),
         (b"a\nb\nc\nd\ne\nf\n", "6 names on 6 lines: 5 classes"),
         (b"a\nb\n\nd\ne\n", "4 names on 5 lines: 5 classes"),
-        (b"a\nb\nc\nd\na\n", "names twice: a"),
         (b"a\nb\nc\nd\n\xff\n", "cannot be read as UTF-8"),
         (b"", "0 names on 0 lines: 5 classes"),
     ],

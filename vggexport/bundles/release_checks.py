@@ -11,7 +11,7 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import Evidence
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.registry import format_of, load_weight_reader
-from vggexport.opening.network import read_labels
+from vggexport.opening.labels import read_labels
 from vggexport.opening.same_network import check_same
 from vggexport.results.build import TensorDescription
 

@@ -44,7 +44,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     "model answers for them.",
     "Number of golden images, at most.",
 )
-@labels_option("One class name a line.  [default: those that the artifacts carry]")
+@labels_option("One class name a line, or JSON.  [default: those that the artifacts carry]")
 @click.option(
     "--preprocessing",
     metavar="NAME",

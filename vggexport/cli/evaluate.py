@@ -31,7 +31,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     metavar="FILE",
     help="Columns image, a path in the folder, and label: instead of folders named by class.",
 )
-@labels_option("The networks' classes, one a line.  [default: those that they carry]")
+@labels_option("The networks' classes, one a line or JSON.  [default: those that they carry]")
 @click.option(
     "--class-order",
     type=click.Choice(CLASS_ORDERS),

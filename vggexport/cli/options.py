@@ -129,7 +129,7 @@ network_options = combined(
         help="Fill layers that the file lacks with seeded random weights.",
     ),
     architecture_options,
-    labels_option("One class name a line, two for one output; they travel in the artifact."),
+    labels_option("One class name a line, or JSON; two for one output. Travels in the artifact."),
     *preprocessing_options,
     strict_option("Refuse to assume what the weights file does not say."),
     seed_option("Of initialisation and of the choice of images."),

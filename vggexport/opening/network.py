@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import Recipe
+from vggexport.opening.labels import read_labels
 from vggexport.precision import Precision
 from vggexport.results.build import SummaryReport
 from vggexport.system.process import package_versions
@@ -33,7 +33,7 @@ class NetworkOptions:
             None for what it says, else what is usual for its layout.
         strict: Refuse to assume what the file does not say.
         request: What of the network is fixed; the rest is taken from the file's shapes.
-        labels: A file with one class name a line.
+        labels: A file with one class name a line, or JSON.
         seed: Of initialisation and of the choice of images.
     """
 
@@ -134,33 +134,6 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
     _note_weights(options, weights, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     return Network(weights, record, labels)
-
-
-def read_labels(path: Path, classes: int) -> tuple[str, ...]:
-    """Class names, one a line.
-
-    Args:
-        path: The file.
-        classes: How many there are to be; of one output two, that from 0.5 on the second.
-
-    Raises:
-        InputError: The file cannot be read as UTF-8, or its lines are not one distinct name for
-            each class.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"labels file {path} cannot be read as UTF-8 text: {error}") from error
-    labels = tuple(line.strip() for line in lines)
-    if len(labels) != classes or not all(labels):
-        named = sum(map(bool, labels))
-        raise InputError(
-            f"labels file {path} has {named} names on {len(labels)} lines: {classes} classes need "
-            "one name a line"
-        )
-    if twice := [label for label, count in Counter(labels).items() if count > 1]:
-        raise InputError(f"labels file {path} names twice: {', '.join(twice)}")
-    return labels
 
 
 _PIXELS = {

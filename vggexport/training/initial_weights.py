@@ -13,7 +13,8 @@ import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.spec import VGGSpec
-from vggexport.opening.network import NetworkOptions, check_known, read_labels
+from vggexport.opening.labels import read_labels
+from vggexport.opening.network import NetworkOptions, check_known
 from vggexport.system.progress import Steps
 from vggexport.weights import SpecRequest, Weights, open_weights
 from vggexport.weights.random import training_tensors

@@ -14,7 +14,6 @@ from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.network import read_labels
 from vggexport.precision import Precision
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions, FileOptions
@@ -307,18 +306,3 @@ def test_a_missing_weights_file_leaves_nothing(network, workplace):
     with pytest.raises(WeightsError, match="does not exist"):
         vggexport.build(dataclasses.replace(network, weights="none.npz"), FEW, FileOptions("onnx"))
     assert list(workplace.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "labels"),
-    [
-        (b"a\nb c\n", ("a", "b c")),
-        (b"a\r\nb\r\n", ("a", "b")),
-        (b" a\t\nb", ("a", "b")),
-        (b"\xef\xbb\xbfa\nb\n", ("a", "b")),  # the mark that Windows editors put first
-        ("ä\n犬\n".encode(), ("ä", "犬")),
-    ],
-)
-def test_labels(workplace, content, labels):
-    (workplace / "labels.txt").write_bytes(content)
-    assert read_labels(Path("labels.txt"), 2) == labels

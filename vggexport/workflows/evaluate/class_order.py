@@ -11,8 +11,8 @@ import numpy as np
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labels import read_labels
 from vggexport.opening.models import OpenedModel
-from vggexport.opening.network import read_labels
 from vggexport.system.progress import Steps
 
 ORDERS = ("auto", "index", "index-from-1", "alphabetical")

@@ -1,0 +1,92 @@
+"""CSV files that name images and their labels, as scripts and spreadsheets write them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from calibration.class_names import listed
+from calibration.errors import CalibrationDataError, one_line
+from calibration.text_files import read_text
+
+IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
+
+_SEPARATORS = ",;\t"
+_STATED_SEPARATOR = "sep="
+"""Begins a line in front of the header by which spreadsheets are told the separator."""
+
+
+def read_label_table(table: Path, folder: Path) -> dict[str, str]:
+    """Label by image, a path in the folder with slashes, in the order of the rows.
+
+    Spaces around cells, capitals in the header and backslashes in paths do not count.
+
+    Raises:
+        CalibrationDataError: It is no such table, or an image is not there.
+    """
+    columns, lines = _cells(table)
+    if not set(CSV_COLUMNS) <= set(columns):
+        raise CalibrationDataError(
+            f"labels {str(table)!r} has the columns {', '.join(columns) or 'none'}: its first line "
+            f"must name {' and '.join(CSV_COLUMNS)}"
+        )
+    if ragged := [number for number, line in enumerate(lines, 1) if len(line) > len(columns)]:
+        raise CalibrationDataError(
+            f"labels {str(table)!r}: row {ragged[0]} has more cells than there are columns: put "
+            "names with commas in double quotes"
+        )
+    named = [dict(zip(columns, line, strict=False)) for line in lines]
+    found = [(row.get(IMAGE_COLUMN), row.get(LABEL_COLUMN, "").strip()) for row in named]
+    rows = {_place(image, folder): label for image, label in found if image and label}
+    if len(rows) != len(found) or not rows:
+        raise CalibrationDataError(
+            f"labels {str(table)!r} has {len(found)} rows for {len(rows)} images: each row needs "
+            "an image of its own and a label"
+        )
+    if missing := [image for image in rows if not is_there((folder / image).is_file)]:
+        raise CalibrationDataError(
+            f"{str(table)!r} names {len(missing)} images that are not in {str(folder)!r}: "
+            f"{listed(missing)}; paths are relative to that folder"
+        )
+    return rows
+
+
+def is_there(test: Callable[[], bool]) -> bool:
+    """A path's own test; what cannot even be looked at is not there."""
+    try:
+        return test()
+    except OSError:  # a name too long, a folder that is closed to us
+        return False
+
+
+def _cells(table: Path) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The header in small letters, and all other rows that are not empty."""
+    try:
+        text = read_text(table)
+        first, _, rest = text.partition("\n")
+        stated = first.strip().casefold().removeprefix(_STATED_SEPARATOR)
+        if first.casefold().startswith(_STATED_SEPARATOR) and len(stated) == 1:
+            separator, text = stated, rest
+        else:
+            separator = max(_SEPARATORS, key=first.count)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CalibrationDataError(
+            f"labels {str(table)!r} cannot be read as CSV in UTF-8: {one_line(error)}"
+        ) from error
+    header, *others = rows or [[]]
+    return tuple(name.strip().casefold() for name in header), [row for row in others if any(row)]
+
+
+def _place(image: str, folder: Path) -> str:
+    """A path as the folder has it; as it is written if it has none."""
+    ways = [PurePosixPath(way).as_posix() for way in _ways(image)]
+    return next((way for way in ways if is_there((folder / way).is_file)), ways[0])
+
+
+def _ways(image: str) -> Iterator[str]:
+    yield image
+    yield image.strip()
+    yield image.strip().replace("\\", "/")

@@ -1,0 +1,101 @@
+"""Files that name a network's classes, in the forms that frameworks and editors write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calibration.class_names import normal, told_apart
+from calibration.text_files import read_text
+from vggexport.errors import InputError
+
+BACKGROUND = frozenset({"background", "__background__", "dummy"})
+"""In front of ImageNet's 1,000 in lists for networks that have an output for nothing of these."""
+
+_NUMBERED = re.compile(r"(\d+)\s*[:,;\s]\s*(\S.*)")
+
+
+def read_labels(path: Path, classes: int) -> tuple[str, ...]:
+    """Class names: one a line, or JSON.
+
+    Numbers in front of all names are left out ("0 cat", "0: cat") and give their order; JSON may
+    be a list, names by index (as ``imagenet_class_index.json``: synset and name), or indices by
+    name. A first name "background" is left out where there is one name too many. Names that stand
+    more than once are told apart by their index.
+
+    Args:
+        path: The file.
+        classes: How many there are to be; of one output two, that from 0.5 on the second.
+
+    Raises:
+        InputError: The file cannot be read, or has not one name for each class.
+    """
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labels file {path} cannot be read as UTF-8 text: {error}") from error
+    is_json = text.lstrip().startswith(("{", "["))
+    names = _from_json(path, text) if is_json else _from_lines(text)
+    if len(names) == classes + 1 and names[0].casefold() in BACKGROUND:
+        names = names[1:]
+    if len(names) != classes or not all(names):
+        named = sum(map(bool, names))
+        unit = "entries" if is_json else "lines"
+        raise InputError(
+            f"labels file {path} has {named} names on {len(names)} {unit}: {classes} classes need "
+            "one name a line"
+        )
+    return told_apart([normal(name) for name in names])
+
+
+def _from_lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+    found = [_NUMBERED.fullmatch(line) for line in lines]
+    pairs = [(int(match[1]), match[2]) for match in found if match]
+    by_number = dict(pairs)
+    if len(by_number) < len(lines) or not lines:
+        return lines
+    is_index = sorted(by_number) == list(range(len(lines)))
+    # "1 euro", "2 euro" count something else.
+    counts = sorted(by_number) == list(range(1, len(lines) + 1))
+    if is_index or (counts and len(set(by_number.values())) == len(lines)):
+        return [by_number[number] for number in sorted(by_number)]
+    return lines
+
+
+def _from_json(path: Path, text: str) -> list[str]:
+    try:
+        data = json.loads(text)
+        names = _by_index(data) if isinstance(data, dict) else data
+        return [_name(name) for name in names]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"labels file {path} is JSON of another kind ({error}): a list of names, names by "
+            "index, or indices by name"
+        ) from error
+
+
+def _by_index(data: Mapping[str, Any]) -> list[Any]:
+    """Names in order, of names by index or of indices by name.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: Indices are missing.
+    """
+    if all(type(value) is int for value in data.values()):
+        data = {str(index): name for name, index in data.items()}
+    by_number = {int(key): value for key, value in data.items()}
+    if sorted(by_number) != list(range(len(by_number))):
+        raise ValueError(f"its indices are not 0 to {len(by_number) - 1}")
+    return [by_number[index] for index in range(len(by_number))]
+
+
+def _name(value: Any) -> str:
+    """A name; of a synset and its name both, with a space between."""
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) for part in parts):
+        raise TypeError(f"{value!r} is no name")
+    return " ".join(part.strip() for part in parts)
