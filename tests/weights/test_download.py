@@ -2,10 +2,12 @@
 
 import errno
 import hashlib
+import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from vggexport.errors import Unavailable, Unfinished, WeightsError
 from vggexport.network.spec import VGGSpec
-from vggexport.weights import SpecRequest, download, imagenet, open_weights
+from vggexport.weights import SpecRequest, download, imagenet, imagenet_labels, open_weights
 from vggexport.weights.download import RemoteFile, fetch
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -276,6 +278,50 @@ def test_imagenet_is_fetched_once_and_opened(published, server, cache):
     assert len(server.requests) == 1
     with pytest.raises(WeightsError, match="the pin is"):
         open_weights("imagenet", SpecRequest(input_size=(32, 32)), sha256="0" * 64)
+
+
+@pytest.fixture
+def class_index(server, monkeypatch, cache):
+    """ImageNet's list at an address of its own, in the place of the published one."""
+    index = {str(number): [f"n{number:08}", f"name {number}"] for number in range(1000)}
+    content = json.dumps(index).encode()
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(imagenet_labels, "CLASS_INDEX_URL", server.remote().url + ".json")
+    monkeypatch.setattr(imagenet_labels, "CLASS_INDEX_MD5", digest)
+    monkeypatch.setattr(imagenet_labels, "cache_dir", lambda: cache)
+    server.content = content
+    return content
+
+
+def test_imagenets_labels_are_fetched_once(class_index, server, cache):
+    assert imagenet_labels.cached_labels() == ()
+    labels = imagenet_labels.fetch_labels()
+    assert (len(labels), labels[999]) == (1000, "n00000999 name 999")
+    assert imagenet_labels.fetch_labels() == imagenet_labels.cached_labels() == labels
+    assert len(server.requests) == 1
+    assert [path.name for path in cache.iterdir()] == ["vgg.h5.json"]
+
+
+@pytest.mark.parametrize("content", [b"{}", b"x" * (1 << 20)])
+def test_another_list_than_the_published_one_is_refused(class_index, server, cache, content):
+    server.content = content
+    with pytest.raises(WeightsError, match="not the file that was published"):
+        imagenet_labels.fetch_labels()
+    assert list(cache.iterdir()) == []
+
+
+def test_weights_without_their_labels_are_noted(class_index, server):
+    weights = SimpleNamespace(labels=(), notes=())
+    imagenet._name_classes(weights)
+    assert weights.labels[0] == "n00000000 name 0"
+    for path in imagenet_labels.cache_dir().iterdir():
+        path.unlink()
+    server.status = 404
+    weights = SimpleNamespace(labels=(), notes=())
+    imagenet._name_classes(weights)
+    assert weights.labels == ()
+    assert "names of ImageNet's classes are not to be had" in weights.notes[0]
+    assert "404" in weights.notes[0]
 
 
 def test_imagenet_is_of_configuration_d(tiny):

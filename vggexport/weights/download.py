@@ -72,6 +72,36 @@ def fetch(remote: RemoteFile, cache_dir: Path, progress: DownloadProgress | None
     return path
 
 
+def fetch_small(url: str, md5: str, cache_dir: Path) -> Path:
+    """The place in the cache of a file of less than a megabyte whose size is not published.
+
+    Raises:
+        WeightsError: The address is not HTTPS, or the content is not what was published.
+        Unavailable: There is no way to the server, or it does not give the file.
+        Unfinished: It cannot be kept.
+    """
+    _check_address(url)
+    remote = RemoteFile(url, CHUNK_BYTES, md5)
+    path = cache_dir / remote.name
+    if is_whole(path, md5):
+        return path
+    with _storing(cache_dir), _request(remote, 0) as response:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + PART_ENDING)
+        part.write_bytes(b"".join(_chunks(response, remote, 0)))
+        _check_digest(remote, part)
+        part.replace(path)
+    return path
+
+
+def is_whole(path: Path, md5: str) -> bool:
+    """Whether a file is there with that digest."""
+    try:
+        return _md5(path) == md5
+    except OSError:
+        return False
+
+
 def _check_address(url: str) -> None:
     address = urlsplit(url)
     if address.scheme == "https" or (address.scheme == "http" and _is_loopback(address.hostname)):

@@ -16,6 +16,7 @@ from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.registry import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
+from vggexport.weights.imagenet_labels import CLASSES, cached_labels
 from vggexport.weights.keras.fit import described_fit
 from vggexport.weights.keras.network import read_network
 from vggexport.weights.layouts import Layout, choose_layout
@@ -142,6 +143,8 @@ def _named(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
     labels = told.labels if told and told.spec.classes == fit.spec.classes else ()
+    if fit.spec.classes == CLASSES and _is_known_by_digest(options, layout, preprocessing):
+        labels = cached_labels()
     pruning = told.pruning if told and told.spec.blocks == fit.spec.blocks else None
     return _Opened(fit, layout, preprocessing, labels, pruning=pruning)
 
@@ -198,6 +201,11 @@ def _preprocessing(
         return stated
     convention = CONVENTIONS[layout.convention]
     return convention if is_published(path, layout.name, digest()) else convention.assumed
+
+
+def _is_known_by_digest(options: Options, layout: Layout, preprocessing: Preprocessing) -> bool:
+    """Whether a file that states no preprocessing was found to be a published one."""
+    return options.preprocessing is None and layout.name != "native" and preprocessing.known
 
 
 def described(path: Path) -> Description | None:

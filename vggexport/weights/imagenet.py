@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-import platformdirs
-
-from vggexport.errors import Advice, WeightsError
+from vggexport.errors import Advice, VggExportError, WeightsError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.download import RemoteFile, fetch
 from vggexport.weights.files import open_file
+from vggexport.weights.imagenet_labels import CLASSES, cache_dir, fetch_labels
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 
@@ -46,12 +44,18 @@ def open_imagenet(options: Options) -> Weights:
             "leave the preprocessing out"
         )
     path = fetch(KERAS_VGG16, cache_dir(), options.progress)
-    return open_file(path, replace(options, preprocessing=CAFFE), "imagenet")
+    weights = open_file(path, replace(options, preprocessing=CAFFE), "imagenet")
+    if weights.spec.classes == CLASSES:
+        _name_classes(weights)
+    return weights
 
 
-def cache_dir() -> Path:
-    """Where downloads are kept."""
-    return Path(platformdirs.user_cache_dir("vggexport"))
+def _name_classes(weights: Weights) -> None:
+    """Labels that cannot be had are worth a note, no more: weights are what was asked for."""
+    try:
+        weights.labels = fetch_labels()
+    except VggExportError as error:
+        weights.notes += (f"the names of ImageNet's classes are not to be had: {error.fact}",)
 
 
 def _check_configuration(options: Options) -> None:
