@@ -26,8 +26,9 @@ demo: $(VENV)/.run ## the main job on the embedded default: random weights, synt
 	$(BIN)/vggexport onnx --quantize --force -o demo_int8.onnx
 	$(BIN)/vggexport inspect demo_int8.onnx --require int8
 
+# One thread of NumPy's a worker: with more they wait for each other's cores.
 test: $(VENV)/.dev ## every test, the full-size network included
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint typecheck test ## what CI runs
 

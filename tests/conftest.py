@@ -45,6 +45,11 @@ def _closed(schema: object) -> object:
     return [_closed(part) for part in schema] if isinstance(schema, list) else schema
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The full network's come first: begun last, they would keep one worker running alone."""
+    items.sort(key=lambda item: "tests/full/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """What a shell runs in the background ignores Ctrl-C, and so would all processes of tests."""

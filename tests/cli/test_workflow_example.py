@@ -33,7 +33,7 @@ def project(tiny, tiny_arrays, workplace, make_images, monkeypatch):
     (workplace / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES))
     (workplace / "vggexport.toml").write_text(
         "[export]\nconfig = 'A'\ninput_size = 16\ncalibration_samples = 4\n"
-        "[benchmark]\nruns = 2\nduration = 0.1\nwarmup = 0\n"
+        "[benchmark]\nruns = 2\nduration = 0.1\nwarmup = 0\nlaunches = 1\n"
     )
     make_images(workplace / "photos", 4)
     make_images(workplace / "photos_unseen", 6)

@@ -14,7 +14,7 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> VGGSpec:
     return VGGSpec(
         "tiny",

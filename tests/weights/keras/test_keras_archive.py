@@ -97,19 +97,23 @@ def test_keras_vgg16_gives_its_own_probabilities(published, tmp_path, native_log
     assert np.abs(wrong - expected).max() > 1e-3
 
 
-@pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_names_or_else_the_order_of_layers_decide(tmp_path, tiny, ending, named):
-    """Seed states of Dropout, and of an optimizer, are no weights."""
-    model = build(tiny, named=named)
+@pytest.fixture(scope="module", params=[True, False], ids=["named", "unnamed"])
+def trained(request, tiny) -> keras.Model:
+    model = build(tiny, named=request.param)
     model.compile("adam", "categorical_crossentropy")
     model.train_on_batch(images(16) / 255, np.eye(5)[[0, 1]])
+    return model
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_or_else_the_order_of_layers_decide(trained, tmp_path, tiny, ending):
+    """Seed states of Dropout, and of an optimizer, are no weights."""
     path = tmp_path / f"own{ending}"
-    save(model, path)
+    save(trained, path)
 
     weights = open_weights(str(path), tiny, layout="native")
-    trained = [layer.get_weights() for layer in model.layers if layer.weights]
-    for layer, (kernel, bias) in zip(tiny.weighted_layers, trained, strict=True):
+    expected = [layer.get_weights() for layer in trained.layers if layer.weights]
+    for layer, (kernel, bias) in zip(tiny.weighted_layers, expected, strict=True):
         np.testing.assert_array_equal(weights[layer.kernel.name], kernel)
         np.testing.assert_array_equal(weights[layer.bias.name], bias)
 
