@@ -14,7 +14,7 @@ import vggexport
 from vggexport.cli.group import COMMANDS
 from vggexport.errors import InputError
 from vggexport.results.schemas import DOCUMENTS
-from vggexport.system.registry import resolve
+from vggexport.system.lazy_imports import resolve
 
 CORPUS = Path(__file__).parent / "corpus/0.1.0"
 PACKAGE = Path(vggexport.__file__).parent

@@ -12,7 +12,7 @@ import vggexport
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundles.checksums import measure_path, render_checksums
 from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished, sentence
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions
 from vggexport.workflows.diff import sides as diffing
@@ -69,7 +69,7 @@ def test_a_runtime_that_is_not_installed_is_named(bundled, monkeypatch):
     def missing(_registry, _name):
         raise Unavailable("onnxruntime is not installed: pip install 'vggexport[runtime]'")
 
-    monkeypatch.setattr(registry, "load", missing)
+    monkeypatch.setattr(lazy_imports, "load", missing)
     with pytest.raises(Unavailable, match="onnxruntime is not installed"):
         check(bundled)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.workflows.doctor import run as workflow
 
 
@@ -19,7 +19,7 @@ def test_what_works_is_shown(run):
 
 
 def test_what_is_required_and_missing_is_exit_3(run, monkeypatch):
-    monkeypatch.setattr(registry, "is_installed", lambda package: package != "tf2onnx")
+    monkeypatch.setattr(lazy_imports, "is_installed", lambda package: package != "tf2onnx")
     outcome = run("doctor", "onnx", "verify", "--json")
     assert (outcome.code, outcome.json["passed"]) == (3, False)
     assert outcome.error == "Error: onnx needs tf2onnx: pip install 'vggexport[cpu]'"

@@ -12,7 +12,7 @@ from vggexport.bundles.files import BundleFiles, CheckedFiles, read_bytes, read_
 from vggexport.bundles.folder import FolderFiles
 from vggexport.errors import ArtifactError
 from vggexport.results.bundle import Integrity
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 
 
 def check_integrity(
@@ -49,7 +49,7 @@ def check_integrity(
 def _signature_problem(files: BundleFiles, checksums: bytes, public_key: Path) -> str | None:
     if SIGNATURE not in files.names:
         return "it is not signed, and a signature of the key's owner is demanded"
-    verify = registry.load(SIGNING, "verify")
+    verify = lazy_imports.load(SIGNING, "verify")
     if verify(checksums, read_bytes(files, SIGNATURE), public_key):
         return None
     return f"its signature is not by the owner of {public_key.name}, or not of this bundle"

@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from vggexport.system.registry import suggestion
+            from vggexport.system.lazy_imports import suggestion
 
             raise click.UsageError(f"no command {name!r}: {suggestion(name, COMMANDS)}", ctx)
         found = super().resolve_command(ctx, args)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vggexport.errors import OutputError
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.output_files import output_folder, publish
 
 
@@ -47,7 +47,7 @@ def report_files(
     places = {name: options[name] for name in renderers if options[name]}
     _check_different(places)
     with ExitStack() as entered:
-        loaded = {name: registry.load(renderers, name) for name in places}
+        loaded = {name: lazy_imports.load(renderers, name) for name in places}
         files = [
             _ReportFile(
                 place,

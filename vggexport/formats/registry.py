@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.precision import Precision
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 
 if TYPE_CHECKING:
     from vggexport.formats.exporter import Exporter
@@ -214,7 +214,7 @@ def load_inspector(name: str) -> Callable[[Path], Inspection]:
 
 
 def _load(name: str, part: Callable[[Format], str]) -> Any:
-    return registry.load({row.name: place for row in _ROWS if (place := part(row))}, name)
+    return lazy_imports.load({row.name: place for row in _ROWS if (place := part(row))}, name)
 
 
 def check_runtimes(names: Iterable[str], sources: Iterable[str]) -> None:

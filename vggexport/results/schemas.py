@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin
 from vggexport.network.head import HeadActivation, Pooling
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import NULL, SPREAD, Key, keys_of, kind_of, not_none
-from vggexport.system.registry import load
+from vggexport.system.lazy_imports import load
 
 DOCUMENTS: Mapping[str, str] = {
     "summary": "vggexport.results.build:SummaryReport",

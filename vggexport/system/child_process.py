@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any, Self
 
 from vggexport.errors import Advice, Unfinished, VggExportError
-from vggexport.system.registry import resolve
+from vggexport.system.lazy_imports import resolve
 
 _STDIN = 0
 _SECONDS_TO_END = 2.0

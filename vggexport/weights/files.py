@@ -13,7 +13,7 @@ from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
 from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
-from vggexport.system.registry import resolve
+from vggexport.system.lazy_imports import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
 from vggexport.weights.imagenet_labels import CLASSES, cached_labels

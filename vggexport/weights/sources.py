@@ -7,7 +7,7 @@ from typing import Protocol
 
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
-from vggexport.system.registry import resolve
+from vggexport.system.lazy_imports import resolve
 from vggexport.weights.files import open_file
 from vggexport.weights.layouts import AUTO, check_layout
 from vggexport.weights.mapping import Weights

@@ -6,7 +6,7 @@ import pytest
 
 from vggexport.formats.onnx import peak_throughput as onnx
 from vggexport.metrics.best_time import best_seconds
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.workflows.benchmark import blas_throughput as blas
 from vggexport.workflows.benchmark.peak_throughput import PEAK_THROUGHPUTS
 
@@ -58,7 +58,7 @@ def small(monkeypatch):
 
 def test_every_ceiling_is_there():
     for name in PEAK_THROUGHPUTS:
-        assert registry.load(PEAK_THROUGHPUTS, name)
+        assert lazy_imports.load(PEAK_THROUGHPUTS, name)
 
 
 def test_numpy(small):

@@ -9,7 +9,7 @@ from vggexport.errors import InputError, Unavailable
 from vggexport.formats.onnx import providers
 from vggexport.formats.registry import RUNTIMES
 from vggexport.reports import text
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.workflows.doctor import run as workflow
 from vggexport.workflows.doctor.run import NEEDS, doctor
 
@@ -23,7 +23,7 @@ def light(monkeypatch):
 def test_every_command_that_needs_a_package_is_known():
     assert {name for name in COMMANDS if name not in NEEDS} == {"doctor", "schema"}
     known = {package for packages in NEEDS.values() for package in packages}
-    assert registry.installs(sorted(known)).startswith("pip install 'vggexport[cpu")
+    assert lazy_imports.installs(sorted(known)).startswith("pip install 'vggexport[cpu")
 
 
 def test_everything_is_installed_where_tests_run():
@@ -37,7 +37,7 @@ def test_everything_is_installed_where_tests_run():
 
 def test_what_is_missing_is_told_with_the_line_that_installs_it(monkeypatch):
     gone = {"tensorflow", "tf2onnx", "keras", "matplotlib"}
-    monkeypatch.setattr(registry, "is_installed", lambda package: package not in gone)
+    monkeypatch.setattr(lazy_imports, "is_installed", lambda package: package not in gone)
     report = doctor(["verify", "onnx", "--html"])
     missing = {ability.name: ability for ability in report.abilities if not ability.works}
     assert missing.keys() >= {"onnx", "savedmodel", "train", "--html"}
@@ -51,10 +51,10 @@ def test_what_is_missing_is_told_with_the_line_that_installs_it(monkeypatch):
 
 
 def test_a_package_that_is_not_there_is_not_installed(monkeypatch):
-    assert registry.is_installed("numpy")
-    assert not registry.is_installed("no_such_package")
+    assert lazy_imports.is_installed("numpy")
+    assert not lazy_imports.is_installed("no_such_package")
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    assert not registry.is_installed("tensorflow")
+    assert not lazy_imports.is_installed("tensorflow")
 
 
 def test_a_runtime_that_cannot_be_imported_has_its_reason(monkeypatch):

@@ -59,7 +59,7 @@ class SavedModelRunner(Runner):
         path: The directory.
         threads: Threads inside an operator and operators at a time; 0 for one a core. They are the
             runner's own where no other part of the process started TensorFlow without
-            ``TF_OVERRIDE_GLOBAL_THREADPOOL``, which ``vggexport.system.registry`` sets.
+            ``TF_OVERRIDE_GLOBAL_THREADPOOL``, which ``vggexport.system.lazy_imports`` sets.
 
     Raises:
         ArtifactError: TensorFlow cannot read the directory, or it is not one of ours.

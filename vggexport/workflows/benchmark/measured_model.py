@@ -20,7 +20,7 @@ from vggexport.formats.runner import Images, Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
 from vggexport.opening.models import OpenedModel, RunOptions, open_model
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.gpu import gpu_memory_used_bytes
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
@@ -38,7 +38,7 @@ def environment_variables() -> dict[str, str]:
 
     Elsewhere in this package memory comes before speed.
     """
-    is_ours = ONEDNN not in os.environ or ONEDNN in registry.set_here()
+    is_ours = ONEDNN not in os.environ or ONEDNN in lazy_imports.set_here()
     return {ONEDNN: "1"} if is_ours else {}
 
 

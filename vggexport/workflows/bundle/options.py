@@ -12,7 +12,7 @@ from vggexport.bundles import SIGNING
 from vggexport.bundles.archive import FIRST_MOMENT, check_moment
 from vggexport.bundles.layouts import PLAIN
 from vggexport.errors import Advice, InputError
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 
 _MAX_DATE_DIGITS = 18  # 64 bits hold them
 
@@ -97,5 +97,5 @@ def read_signer(options: BundleOptions) -> Callable[[bytes], bytes] | None:
     """
     if options.sign is None:
         return None
-    sign: Callable[[bytes], bytes] = registry.load(SIGNING, "signer")(options.sign)
+    sign: Callable[[bytes], bytes] = lazy_imports.load(SIGNING, "signer")(options.sign)
     return sign

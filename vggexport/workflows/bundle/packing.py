@@ -30,7 +30,7 @@ from vggexport.metrics.parity import compare
 from vggexport.opening.file_check import tolerance_between
 from vggexport.results.bundle import AnswerCheck, BundleReport, SizeGate
 from vggexport.results.bundle_manifest import Manifest
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.output_files import publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Steps
@@ -74,7 +74,7 @@ def lay_out(
         InputError: The labels are not those that the models carry.
     """
     with steps.step("lay out"):
-        place = registry.load(LAYOUTS, options.layout)
+        place = lazy_imports.load(LAYOUTS, options.layout)
         placed: list[PlacedModel] = [
             place(model.artifact, model.path, staging.scratch()) for model in models
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from vggexport.errors import InputError, Unavailable
 from vggexport.formats.registry import BUNDLED, Runtime, load_runner
 from vggexport.results.doctor import Ability, DoctorReport, Room, RuntimeState
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.gpu import read_gpu
 from vggexport.system.machine import available_memory_bytes, read_machine
 from vggexport.system.progress import Progress, Steps
@@ -63,7 +63,9 @@ def doctor(required: Sequence[str] = (), progress: Progress | None = None) -> Do
         InputError: There is no such ability.
     """
     if unknown := [name for name in required if name not in NEEDS]:
-        raise InputError(f"{unknown[0]!r} is not known: {registry.suggestion(unknown[0], NEEDS)}")
+        raise InputError(
+            f"{unknown[0]!r} is not known: {lazy_imports.suggestion(unknown[0], NEEDS)}"
+        )
     steps = Steps(progress or Progress())
     return DoctorReport(
         machine=read_machine(),
@@ -94,7 +96,7 @@ def _runtimes(steps: Steps) -> Iterator[RuntimeState]:
             try:
                 load_runner(row_name, name)
                 if runtime.providers:
-                    providers = registry.resolve(runtime.providers)()
+                    providers = lazy_imports.resolve(runtime.providers)()
             except Unavailable as error:
                 problem = error.fact
         version = None if problem else importlib.metadata.version(runtime.package)
@@ -102,5 +104,5 @@ def _runtimes(steps: Steps) -> Iterator[RuntimeState]:
 
 
 def _ability(name: str, packages: Sequence[str]) -> Ability:
-    missing = tuple(package for package in packages if not registry.is_installed(package))
-    return Ability(name, missing, registry.installs(missing) if missing else "")
+    missing = tuple(package for package in packages if not lazy_imports.is_installed(package))
+    return Ability(name, missing, lazy_imports.installs(missing) if missing else "")

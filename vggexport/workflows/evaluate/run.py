@@ -29,7 +29,7 @@ from vggexport.results.evaluate import (
     Mistake,
 )
 from vggexport.results.verify import Guess
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
@@ -164,7 +164,7 @@ def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
             Advice("leave out {} and {}", "address", "workers"),
         )
     chosen = replace(options.engine, run=run, strict=options.strict, clock=clock)
-    engine: Engine = registry.load(ENGINES, name)(chosen)
+    engine: Engine = lazy_imports.load(ENGINES, name)(chosen)
     return engine
 
 

@@ -18,7 +18,7 @@ from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions
 from vggexport.results.train import TrainingReport
-from vggexport.system import registry
+from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
@@ -125,7 +125,7 @@ def train(
         course, restored = _begin(options, checkpoint)
         with translated():
             job = training_job(data, options.recipe, options.cache_dir, steps)
-        run = registry.load(TRAINERS, "keras")
+        run = lazy_imports.load(TRAINERS, "keras")
         with steps.step("train"), translated():
             epochs = run(
                 job, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
