@@ -35,7 +35,7 @@ class CalibrationImages:
     """``count`` readable images of a source in a seeded random order, and some to spare.
 
     An unreadable image is recorded and replaced by the next of the order. One is always
-    tolerated, more only up to ``max_unreadable_fraction`` of ``count``.
+    tolerated, more only up to ``max_unreadable_fraction`` of ``count``; of 0 none is.
 
     Iterating again starts anew and gives the same images, provided that the files have not
     changed. :attr:`unreadable`, :attr:`digests` and :attr:`fingerprint` tell of the latest
@@ -66,7 +66,7 @@ class CalibrationImages:
         self.source = source
         self.count = count
         self.spare = spare
-        self.max_unreadable = max(1, int(max_unreadable_fraction * count))
+        self.max_unreadable = tolerated(max_unreadable_fraction, count)
         self._order: list[int] = generator(seed).permutation(len(source)).tolist()
         self._unreadable: list[UnreadableImage] = []
         self._digests: list[str] = []
@@ -138,6 +138,11 @@ class CalibrationImages:
         if rest := len(self._unreadable) - len(named):
             texts.append(f"and {rest} more")
         return ", ".join(texts)
+
+
+def tolerated(fraction: float, count: int) -> int:
+    """How many of so many images may be unreadable: of any fraction but 0 one, at least."""
+    return max(1, int(fraction * count)) if fraction else 0
 
 
 def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> None:

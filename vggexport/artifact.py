@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from vggexport.errors import ArtifactError
+from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import column_of, parse_blocks
@@ -137,6 +138,7 @@ class Artifact(JsonValue):
         input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator: int8 for NPUs.
+        pictures: How pictures become its input; the defaults, not known, in files of 0.1.0.
         labels: A name a class, or nothing.
         tools: Versions of the packages that made it.
         size_bytes: Size of the file, or of all files of a directory; None inside the file itself.
@@ -144,8 +146,8 @@ class Artifact(JsonValue):
     """
 
     json_keys = """
-        path format precision size_bytes sha256 spec weights preprocessing? calibration input_dtype
-        batch full_integer labels tools
+        path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
+        input_dtype batch full_integer labels tools
     """
 
     path: str
@@ -155,6 +157,7 @@ class Artifact(JsonValue):
     weights: WeightsRecord
     calibration: CalibrationRecord | None = None
     preprocessing: Preprocessing | None = None
+    pictures: Pictures = UNSTATED
     input_dtype: str = "float32"
     batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False

@@ -59,6 +59,9 @@ ADDED = frozenset(
         ".preprocessing",
         *(f".preprocessing.{key}" for key in ("mean_rgb", "std_rgb", "channel_order")),
         *(".preprocessing.name", ".preprocessing.known"),
+        ".pictures",
+        *(f".pictures.{key}" for key in ("resize", "resize_to", "interpolation", "ignore_exif")),
+        *(f".pictures.{key}" for key in ("background", "bit_depth", "known")),
         *(".spec.hidden_relu", ".spec.last_pooling", ".spec.pooling", ".spec.head_activation"),
     }
 )

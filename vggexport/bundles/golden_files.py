@@ -26,6 +26,7 @@ def write_golden(
     pixels: NDArray[np.uint8],
     reference: GivenAnswers,
     given: Sequence[GivenAnswers],
+    pictures: calibration.PictureOptions,
 ) -> None:
     """Adds golden images, pairs that show the preprocessing, and all answers.
 
@@ -36,12 +37,13 @@ def write_golden(
         pixels: uint8 (images, size, size, 3).
         reference: What the network's finest form gave for them.
         given: What each model gave.
+        pictures: How pictures become as many pixels.
     """
     inputs = []
     for number, (label, image) in enumerate(zip(labels, pixels, strict=True)):
         inputs.append(GoldenInput(f"golden/inputs/{number:03}.png", label))
         staging.add(inputs[-1].file, encode_png(image))
-    pairs = tuple(_write_pairs(staging, Preprocessing(pixels.shape[1:3])))
+    pairs = tuple(_write_pairs(staging, Preprocessing(pixels.shape[1:3], pictures)))
     answers = GoldenAnswers(source, tuple(inputs), pairs, reference, tuple(given))
     staging.add_json(GOLDEN, answers.to_json())
 

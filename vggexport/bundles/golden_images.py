@@ -12,6 +12,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
+from vggexport.network.pictures import Pictures, check_same_pixels
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import NARROWED, check_same
@@ -40,7 +41,12 @@ class ChosenImages:
 
 
 def choose_images(
-    data: str, count: int, seed: int, size: calibration.Size, steps: Steps
+    data: str,
+    count: int,
+    seed: int,
+    size: calibration.Size,
+    pictures: Pictures,
+    steps: Steps,
 ) -> ChosenImages:
     """Images of a source, whose answers one of the models is to give.
 
@@ -49,13 +55,16 @@ def choose_images(
         count: Number of images, at most.
         seed: Of the choice.
         size: Of the images.
+        pictures: How they become pixels.
         steps: Who says what was found.
 
     Raises:
         CalibrationError: They cannot be used.
     """
     with translated():
-        source = calibration.open_source(data, size=size, seed=seed, samples=count)
+        source = calibration.open_source(
+            data, size=size, seed=seed, samples=count, pictures=pictures
+        )
         chosen = min(count, len(source))
         images = tuple(calibration.CalibrationImages(source, chosen, seed=seed))
         pixels = np.stack([image.pixels for image in images])
@@ -80,6 +89,11 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     theirs = file.artifact
     ignored = ("labels", *(NARROWED if artifact.pruned_from(theirs) else ()))
     check_same(replace(theirs, path=str(path)), artifact, ignoring=ignored, fix=MAKE_AGAIN)
+    if theirs.pictures.known and artifact.pictures.known:
+        check_same_pixels(
+            theirs.pictures, artifact.pictures, artifact.spec.input_size,
+            f"{path} was made of pictures", f"recorded in {artifact.path}", MAKE_AGAIN,
+        )  # fmt: skip
     source = GoldenImages(file)
     images = [source.read(index) for index in range(min(count, len(source)))]
     answers = GivenAnswers(

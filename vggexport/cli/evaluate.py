@@ -9,14 +9,17 @@ import click
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     artifacts_argument,
+    combined,
     common_options,
     labelled_data_option,
     labels_option,
+    max_unreadable_option,
     report_file_options,
     run_options,
     seed_option,
     strict_option,
 )
+from vggexport.cli.picture_options import picture_options
 from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
 
 CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
@@ -40,6 +43,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 )
 @click.option("--images", type=AT_LEAST_1, help="Number of images.  [default: all]")
 @seed_option("Of the choice of images.")
+@combined(*picture_options)
+@max_unreadable_option
 @run_options
 @click.option(
     "--min-top1",
@@ -88,6 +93,7 @@ def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
                 vggexport.EvaluateOptions,
                 options,
                 table=options["csv"],
+                pictures=parsed.pictures(options),
                 run=parsed.running(options),
                 engine=vggexport.EngineOptions(
                     options["engine"], options["address"], options["workers"]

@@ -12,8 +12,17 @@ from typing import Any
 import click
 
 from vggexport.cli.group import verbose_option
+from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_options
-from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Batch, ImageSize, Units, file_path
+from vggexport.cli.value_types import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    Batch,
+    ImageSize,
+    Share,
+    Units,
+    file_path,
+)
 from vggexport.network.head import HeadActivation, Pooling, units_text
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
@@ -131,8 +140,16 @@ network_options = combined(
     architecture_options,
     labels_option("One class name a line, or JSON; two for one output. Travels in the artifact."),
     *preprocessing_options,
+    *picture_options,
     strict_option("Refuse to assume what the weights file does not say."),
     seed_option("Of initialisation and of the choice of images."),
+)
+
+max_unreadable_option = click.option(
+    "--max-unreadable",
+    type=Share(),
+    default="5%",
+    help="Share of the images that may be unreadable and left out; one always may, but of 0.",
 )
 
 calibration_options = combined(
@@ -149,6 +166,7 @@ calibration_options = combined(
         default=METHODS[0],
         help="How ranges are taken from activations.",
     ),
+    max_unreadable_option,
 )
 
 ranges_option = click.option(

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from vggexport.cli.preprocessing_options import preprocessing
+from vggexport.network.pictures import PictureRequest
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions
 from vggexport.opening.network import NetworkOptions
@@ -42,14 +43,20 @@ def network(options: Mapping[str, Any]) -> NetworkOptions:
         sha256=options["weights_sha256"],
         request=spec_request(options),
         preprocessing=preprocessing(options),
+        pictures=pictures(options),
     )
+
+
+def pictures(options: Mapping[str, Any]) -> PictureRequest:
+    """What ``picture_options`` say."""
+    return taken(PictureRequest, options)
 
 
 def calibrating(options: Mapping[str, Any]) -> CalibrationOptions:
     """What ``calibration_options`` say, if there are any, with the seed of ``network_options``."""
     own = "calibration_"
     asked = {k.removeprefix(own): v for k, v in options.items() if k.startswith(own)}
-    return CalibrationOptions(**asked, seed=options["seed"])
+    return taken(CalibrationOptions, options, **asked)
 
 
 def building(options: Mapping[str, Any]) -> BuildOptions:

@@ -11,6 +11,7 @@ from vggexport.cli.options import (
     combined,
     common_options,
     labelled_data_option,
+    max_unreadable_option,
     network_options,
     output_options,
 )
@@ -62,6 +63,7 @@ recipe_options = combined(
 )
 @click.option("--split", type=Share(), default="25%", help="Share that is split off.")
 @network_options
+@max_unreadable_option
 @click.option(
     "--freeze",
     default="conv",

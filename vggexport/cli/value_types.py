@@ -15,6 +15,8 @@ AT_LEAST_1 = click.IntRange(min=1)
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
+_COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+
 Parameter = click.Parameter | None
 Context = click.Context | None
 
@@ -174,6 +176,24 @@ class Channels(click.ParamType[tuple[float, float, float]]):
         return red, green, blue
 
 
+class Background(click.ParamType[tuple[int, int, int]]):
+    """A colour: "white", "black", or red, green and blue, 0...255, separated by commas."""
+
+    name = "white|black|R,G,B"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> tuple[int, int, int]:
+        """Parses one value: text, or a list of the configuration file."""
+        if value in _COLOURS:
+            return _COLOURS[value]
+        levels = [str(part).strip() for part in _parts(value)]
+        if len(levels) != len("RGB") or not all(map(_is_level, levels)):
+            self.fail(
+                f"{value!r} is neither white, black nor three levels, as 128,128,128", param, ctx
+            )
+        red, green, blue = map(int, levels)
+        return red, green, blue
+
+
 class Size(click.ParamType[int]):
     """A number of bytes: "100MB", "95.5 MiB", 100000000."""
 
@@ -202,6 +222,10 @@ def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) ->
 def file_path(**options: Any) -> Any:
     """A path, as ``pathlib.Path``."""
     return click.Path(path_type=Path, **options)
+
+
+def _is_level(text: str) -> bool:
+    return text.isdecimal() and len(text) <= len("255") and int(text) <= 255
 
 
 def _parts(value: Any) -> list[Any]:

@@ -9,12 +9,15 @@ import click
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     artifacts_argument,
+    combined,
     common_options,
     image_options,
+    max_unreadable_option,
     report_file_options,
     run_options,
     strict_option,
 )
+from vggexport.cli.picture_options import picture_options
 from vggexport.cli.value_types import Share, file_path, finite
 
 
@@ -31,6 +34,8 @@ from vggexport.cli.value_types import Share, file_path, finite
     "A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
     "Number of images, at most.",
 )
+@combined(*picture_options)
+@max_unreadable_option
 @run_options
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
 @strict_option("Refuse images that an artifact was calibrated on.")
@@ -97,7 +102,11 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     with report_files(VERIFICATION_FILES, options) as write:
         report = vggexport.verify(
             parsed.taken(
-                vggexport.VerifyOptions, options, run=parsed.running(options), limits=limits
+                vggexport.VerifyOptions,
+                options,
+                pictures=parsed.pictures(options),
+                run=parsed.running(options),
+                limits=limits,
             ),
             terminal.make_progress(),
         )

@@ -74,6 +74,6 @@ def take_snapshots(
                 found[count] = ranges()
     record = plan.record()
     return {
-        count: ActivationRanges(network.spec, network.record, record, ranges)
+        count: ActivationRanges(network.spec, network.record, record, ranges, network.pictures)
         for count, ranges in found.items()
     }

@@ -33,12 +33,14 @@ class CalibrationOptions:
         samples: Number of images.
         method: "minmax", "percentile", "entropy" or "mse".
         seed: Of the choice of images, and of synthetic ones.
+        max_unreadable: Share of the images that may be unreadable.
     """
 
     data: str = calibration.SYNTHETIC
     samples: int = DEFAULT_SAMPLES
     method: str = calibration.DEFAULT_METHOD
     seed: int = 0
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
 
 
 class ImagePlan:
@@ -52,23 +54,38 @@ class ImagePlan:
         size: Of the network's input.
         calibrated: Images to take ranges from; 0 for none.
         checked: Images to check on, at most.
+        pictures: How they become pixels; None for the defaults.
 
     Raises:
         CalibrationError: The source cannot be used, or has fewer than ``calibrated`` images.
     """
 
     def __init__(
-        self, options: CalibrationOptions, size: calibration.Size, *, calibrated: int, checked: int
+        self,
+        options: CalibrationOptions,
+        size: calibration.Size,
+        *,
+        calibrated: int,
+        checked: int,
+        pictures: calibration.PictureOptions | None = None,
     ) -> None:
         self.calibrated = calibrated
         self.checked = checked
         self.method = options.method
         with translated():
             source = calibration.open_source(
-                options.data, size=size, seed=options.seed, samples=calibrated + SPARE_SYNTHETIC
+                options.data,
+                size=size,
+                seed=options.seed,
+                samples=calibrated + SPARE_SYNTHETIC,
+                pictures=pictures,
             )
             self._images = calibration.CalibrationImages(
-                source, calibrated or min(checked, 1), spare=checked, seed=options.seed
+                source,
+                calibrated or min(checked, 1),
+                spare=checked,
+                seed=options.seed,
+                max_unreadable_fraction=options.max_unreadable,
             )
         self.source = source
         self._checks: deque[NDArray[np.uint8]] = deque(maxlen=checked)

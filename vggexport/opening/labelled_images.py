@@ -11,8 +11,6 @@ from calibration.folders import HEIC_EXTENSIONS
 from vggexport.errors import CalibrationError
 from vggexport.system.progress import Steps
 
-MAX_UNREADABLE_FRACTION = 0.05
-
 
 def note_contents(
     source: calibration.ImageSource, steps: Steps
@@ -31,7 +29,10 @@ def note_contents(
 
 
 def check_readable(
-    images: calibration.LabelledImages, unreadable: Sequence[str], steps: Steps
+    images: calibration.LabelledImages,
+    unreadable: Sequence[str],
+    steps: Steps,
+    max_unreadable: float,
 ) -> None:
     """Notes what could not be read.
 
@@ -39,11 +40,13 @@ def check_readable(
         images: All of them.
         unreadable: Which could not be, with what is wrong with each.
         steps: Who notes it.
+        max_unreadable: Share of them that is tolerated; of any share but 0, one image.
 
     Raises:
         CalibrationError: They are too many.
     """
-    allowed = min(max(1, int(MAX_UNREADABLE_FRACTION * len(images))), len(images) - 1)
+    tolerated = calibration.sampling.tolerated(max_unreadable, len(images))
+    allowed = min(tolerated, len(images) - 1)
     if len(unreadable) > allowed:
         raise CalibrationError(
             f"{images.source.name!r} has {len(unreadable)} unreadable images of {len(images)} "
@@ -54,7 +57,7 @@ def check_readable(
 
 
 def readable(
-    images: calibration.LabelledImages, steps: Steps
+    images: calibration.LabelledImages, steps: Steps, max_unreadable: float
 ) -> tuple[calibration.LabelledImages, tuple[str, ...]]:
     """Reads all images once, and gives those that can be read with the digests of their files.
 
@@ -69,5 +72,5 @@ def readable(
             found[index] = image.digest
         else:
             unreadable.append(f"{image.label}: {image.reason}")
-    check_readable(images, unreadable, steps)
+    check_readable(images, unreadable, steps, max_unreadable)
     return images.chosen(np.array(list(found))), tuple(found.values())

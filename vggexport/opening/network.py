@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Advice, InputError
+from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import Recipe
@@ -31,6 +32,7 @@ class NetworkOptions:
         sha256: Refuse any other weights file.
         preprocessing: What happens to RGB 0...255 before the network that the weights' file holds;
             None for what it says, else what is usual for its layout.
+        pictures: How pictures become pixels.
         strict: Refuse to assume what the file does not say.
         request: What of the network is fixed; the rest is taken from the file's shapes.
         labels: A file with one class name a line, or JSON.
@@ -42,6 +44,7 @@ class NetworkOptions:
     init_missing: bool = False
     sha256: str | None = None
     preprocessing: Preprocessing | None = None
+    pictures: PictureRequest = field(default_factory=PictureRequest)
     strict: bool = False
     request: VGGSpec | SpecRequest = field(default_factory=SpecRequest)
     labels: Path | None = None
@@ -60,6 +63,7 @@ class Network:
     weights: Weights
     record: WeightsRecord
     labels: tuple[str, ...]
+    pictures: Pictures
 
     @property
     def spec(self) -> VGGSpec:
@@ -75,6 +79,7 @@ class Network:
             self.spec,
             self.record,
             preprocessing=self.weights.preprocessing,
+            pictures=self.pictures,
             labels=self.labels,
             tools=package_versions(),
         )
@@ -133,7 +138,9 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
         )
     _note_weights(options, weights, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
-    return Network(weights, record, labels)
+    size, source = weights.spec.input_size, weights.source
+    pictures = options.pictures.within(weights.pictures, size, source)
+    return Network(weights, record, labels, pictures)
 
 
 _PIXELS = {

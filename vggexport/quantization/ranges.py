@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import calibration
 from vggexport.artifact import CalibrationRecord, WeightsRecord
 from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
+from vggexport.network.pictures import UNSTATED, Pictures, check_same_pixels
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.system.differences import differences
@@ -47,9 +49,10 @@ class ActivationRanges(JsonValue):
         calibration: The images and the method that they were taken with.
         ranges: (low, high) by layer name, for every one of :func:`observed_layers`; finite, and
             low <= 0 <= high.
+        pictures: How those images became pixels; the defaults, not known, in files of 0.1.0.
     """
 
-    json_keys = "schema kind spec weights calibration ranges"
+    json_keys = "schema kind spec weights calibration ranges pictures?"
 
     schema: ClassVar[int] = 1
     kind: ClassVar[str] = "vggexport activation ranges"
@@ -57,6 +60,7 @@ class ActivationRanges(JsonValue):
     weights: WeightsRecord
     calibration: CalibrationRecord
     ranges: Mapping[str, tuple[float, float]]
+    pictures: Pictures = UNSTATED
 
     def quantization(self) -> dict[str, ActivationQuantization]:
         """int8 parameters of the mean subtraction and of every observed layer, by layer name."""
@@ -83,6 +87,26 @@ class ActivationRanges(JsonValue):
                 f"{self.weights.sha256} there, {weights.source} with {weights.sha256} here; run "
                 "vggexport calibrate for these"
             )
+
+    def agreed_pictures(self, pictures: Pictures) -> Pictures:
+        """How pictures become pixels for the network and in these ranges alike.
+
+        Args:
+            pictures: What the network records.
+
+        Raises:
+            InputError: The ranges are of other pixels.
+        """
+        if self.calibration.source == calibration.SYNTHETIC:
+            return pictures
+        if self.pictures.known and not pictures.known:
+            return self.pictures
+        check_same_pixels(
+            self.pictures, pictures, self.spec.input_size,
+            "the ranges were taken of pictures", "the network's",
+            "run vggexport calibrate with the same",
+        )  # fmt: skip
+        return pictures
 
     @classmethod
     def from_json(cls, data: Any) -> Self:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calibration import FolderContents
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
 from vggexport.metrics.assignment import OtherOrder
+from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.results.document import Document, StepSeconds
 from vggexport.results.verify import Guess, RunnerRecord
 from vggexport.system.json_values import JsonValue
@@ -222,12 +223,14 @@ class EvaluationReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         versions: Of the packages that took part.
         contents: What was found in the images' folder; None where a table names them.
+        pictures: How pictures became pixels.
+        picture_line: The same in words, and who says so.
     """
 
     json_keys = """
         schema results comparisons gate=gated{verdict checks} images source unreadable
         image_files=contents{files pictures skipped junk} engine seconds peak_rss_bytes
-        versions passed
+        versions passed pictures
     """
 
     results: tuple[EvaluationResult, ...]
@@ -241,6 +244,8 @@ class EvaluationReport(Document):
     peak_rss_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
     contents: FolderContents | None = None
+    pictures: Pictures = UNSTATED
+    picture_line: str = ""
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

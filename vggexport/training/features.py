@@ -11,13 +11,14 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration import PictureOptions
 from vggexport.errors import Advice, Unfinished, one_line
 from vggexport.formats.runner import Runner
 from vggexport.network.spec import VGGSpec
@@ -71,6 +72,7 @@ class Features:
         self._frozen = frozen
         self._views = views
         self._folder = cache / frozen.digest[:32]
+        self._told = _told(views.source.pictures)
         self._places: dict[tuple[int, int], Path] = {}
 
     def read(self, index: int, view: int) -> NDArray[np.float32]:
@@ -130,12 +132,21 @@ class Features:
             _write_whole(place, values)
 
     def _place(self, data: bytes, view: int) -> Path:
-        name = hashlib.sha256(data).hexdigest()
+        name = hashlib.sha256(data).hexdigest() + self._told
         if view == CENTRE:
             return self._folder / f"{name}.npy"
         recipe = self._views.recipe
         scales = f"{recipe.min_scale}-{recipe.max_scale}{'-flip' if recipe.flip else ''}"
         return self._folder / f"{name}-{view}-{scales}-seed{recipe.seed}.npy"
+
+
+def _told(pictures: PictureOptions | None) -> str:
+    """Of how pictures become pixels, for the name of a file; nothing of the defaults."""
+    values = [getattr(pictures, field.name) for field in fields(PictureOptions)] if pictures else []
+    default = [field.default for field in fields(PictureOptions)]
+    if values in ([], default):
+        return ""
+    return f"-{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]}"
 
 
 def _is_whole(place: Path) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.network.layers import LOGITS_NAME
+from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.labels import read_labels
 from vggexport.opening.network import NetworkOptions, check_known
@@ -31,15 +32,24 @@ class InitialWeights(Mapping[str, NDArray[np.float32]]):
         fresh: Names of the tensors that are drawn.
         seed: Of those.
         initializer: How they are drawn.
+        pictures: How pictures become pixels.
 
     Attributes:
         spec: The network.
+        pictures: How pictures become pixels, from now on known.
     """
 
     def __init__(
-        self, weights: Weights, spec: VGGSpec, fresh: frozenset[str], seed: int, initializer: str
+        self,
+        weights: Weights,
+        spec: VGGSpec,
+        fresh: frozenset[str],
+        seed: int,
+        initializer: str,
+        pictures: Pictures,
     ) -> None:
         self.spec = spec
+        self.pictures = replace(pictures, known=True)
         self._weights = weights
         self._fresh = fresh
         self._seed = seed
@@ -136,7 +146,20 @@ def open_initial_weights(
     if fresh:
         layers = dict.fromkeys(name.partition("/")[0] for name in sorted(fresh))
         steps.progress.note(f"drawn anew, seed {seed}: {', '.join(layers)}")
-    return InitialWeights(weights, spec, fresh, seed, initializer), labels
+    pictures = _pictures(options, weights, steps)
+    return InitialWeights(weights, spec, fresh, seed, initializer, pictures), labels
+
+
+def _pictures(options: NetworkOptions, weights: Weights, steps: Steps) -> Pictures:
+    """Those asked for: training may change them, and says so."""
+    size, recorded = weights.spec.input_size, weights.pictures
+    pictures = options.pictures.on(recorded, size)
+    if recorded.known and pictures.pixels(size) != recorded.pixels(size):
+        steps.progress.note(
+            f"{weights.source} was trained on other pictures: {recorded.words(size)}; now "
+            f"{pictures.words(size)}"
+        )
+    return pictures
 
 
 def _fresh(weights: Weights, reinit: tuple[str, ...]) -> frozenset[str]:

@@ -96,9 +96,25 @@ class TrainingData:
             "weights": self.start.identity,
             "frozen": self.after,
             "labels": list(self.labels),
+            "pictures": self.start.pictures.to_json(),
             "training images": self.training.identity,
             "validation images": self.validation.identity,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which images are learnt from, and which judged by.
+
+    Attributes:
+        split: Share that is split off to judge by.
+        seed: Of the choice.
+        max_unreadable: Share that may be unreadable.
+    """
+
+    split: float
+    seed: int
+    max_unreadable: float
 
 
 def open_training_data(
@@ -109,8 +125,7 @@ def open_training_data(
     steps: Steps,
     *,
     after: str | None,
-    split: float,
-    seed: int,
+    choice: Choice,
 ) -> TrainingData:
     """Reads all images once, and parts them.
 
@@ -121,19 +136,20 @@ def open_training_data(
         others: To judge by; None to split some of the others off.
         steps: Who notes what cannot be read.
         after: The last frozen layer.
-        split: Share that is split off.
-        seed: Of the choice.
+        choice: Which of them.
 
     Raises:
         CalibrationError: Images cannot be used, or a class is too small.
         CalibrationDataError: A class is unknown.
     """
-    part = _read(images, start, labels, steps)
+    part = _read(images, start, labels, steps, choice.max_unreadable)
     if others is None:
         with translated(Advice("name others to judge by with {}", "validation_data")):
-            learn, judge = map(part.some, stratified_split(part.images, split, seed=seed))
+            learn, judge = map(
+                part.some, stratified_split(part.images, choice.split, seed=choice.seed)
+            )
     else:
-        learn, judge = part, _read(others, start, labels, steps)
+        learn, judge = part, _read(others, start, labels, steps, choice.max_unreadable)
     if shared := len(set(learn.digests) & set(judge.digests)):
         steps.progress.note(
             f"{shared} of the images to judge by are learnt from, too: what they say of unseen "
@@ -143,11 +159,15 @@ def open_training_data(
 
 
 def _read(
-    images: calibration.LabelledImages, start: InitialWeights, labels: Sequence[str], steps: Steps
+    images: calibration.LabelledImages,
+    start: InitialWeights,
+    labels: Sequence[str],
+    steps: Steps,
+    max_unreadable: float,
 ) -> ImageSet:
     images = images.ordered_by(labels, start.source)
-    source = replace(images.source, size=start.spec.input_size)
-    part = ImageSet(*readable(replace(images, source=source), steps))
+    source = replace(images.source, size=start.spec.input_size, pictures=start.pictures)
+    part = ImageSet(*readable(replace(images, source=source), steps, max_unreadable))
     if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
         raise CalibrationError(
             f"{images.source.name!r} has no readable image of class {empty[0]!r}",

@@ -10,6 +10,7 @@ from typing import Any
 
 from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
+from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels
 from vggexport.weights.request import SpecRequest
@@ -27,14 +28,16 @@ class Description(JsonValue):
         labels: A name a class, or nothing.
         training: How they were trained, as JSON.
         pruning: What they were made narrower from; None where they were not.
+        pictures: How those became pixels that they were trained with; None where nobody said.
     """
 
-    json_keys = "spec labels training pruning?"
+    json_keys = "spec labels training pruning? pictures?"
 
     spec: VGGSpec
     labels: Labels = ()
     training: Mapping[str, Any] | None = None
     pruning: PruningRecord | None = None
+    pictures: Pictures | None = None
 
     def embedded(self) -> dict[str, str]:
         """The metadata of a file."""

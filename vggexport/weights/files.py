@@ -11,6 +11,7 @@ from typing import Protocol
 
 from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
+from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
 from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.lazy_imports import resolve
@@ -111,6 +112,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         digest=digest,
         labels=opened.labels,
     )
+    weights.pictures = opened.pictures
     weights.notes = (*_notes(path, file_format), *fit.notes)
     weights.pruning = opened.pruning
     weights.described = path if opened.by_description and not fit.missing else None
@@ -125,6 +127,7 @@ class _Opened:
     layout: Layout
     preprocessing: Preprocessing
     labels: tuple[str, ...] = ()
+    pictures: Pictures = UNSTATED
     by_description: bool = False
     pruning: PruningRecord | None = None
 
@@ -146,7 +149,8 @@ def _named(
     if fit.spec.classes == CLASSES and _is_known_by_digest(options, layout, preprocessing):
         labels = cached_labels()
     pruning = told.pruning if told and told.spec.blocks == fit.spec.blocks else None
-    return _Opened(fit, layout, preprocessing, labels, pruning=pruning)
+    pictures = told.pictures if told and told.pictures else UNSTATED
+    return _Opened(fit, layout, preprocessing, labels, pictures, pruning=pruning)
 
 
 def _described(

@@ -12,6 +12,7 @@ import numpy as np
 
 from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
+from vggexport.network.pictures import UNSTATED
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
@@ -38,6 +39,7 @@ class Weights(Mapping[str, Float32Array]):
         initialized: Names of the tensors that were filled with random weights.
         labels: A name a class where the file carries them.
         pruning: What they were made narrower from, where the file says that they were.
+        pictures: How pictures became the pixels that they were trained with, where the file says.
         notes: What a user should know of how the source was read, a line each.
         described: The file, where it describes the network that its weights are of; None where that
             was told from names and shapes.
@@ -57,6 +59,7 @@ class Weights(Mapping[str, Float32Array]):
     ) -> None:
         self.spec = spec
         self.notes: tuple[str, ...] = ()
+        self.pictures = UNSTATED
         self.described: Path | None = None
         self.pruning: PruningRecord | None = None
         self.labels = labels

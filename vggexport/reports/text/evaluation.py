@@ -20,6 +20,8 @@ CLASSES = 40
 def evaluation(report: EvaluationReport) -> RenderableType:
     """The figures of every network, the classes, the commonest mistakes, and the gate."""
     lines = {"images": f"{report.images} of {printable(report.source)}"}
+    if report.picture_line:
+        lines["pictures"] = printable(report.picture_line)
     if report.unreadable:
         lines["unreadable"] = f"{len(report.unreadable)}, left out"
     if report.engine != "local":

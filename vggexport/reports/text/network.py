@@ -67,6 +67,9 @@ def inspection(report: Inspection) -> RenderableType:
         lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
         lines["precision"] = artifact.precision.value
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
+        lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
+        if not artifact.pictures.known:
+            lines["pictures"] += ": the defaults, nobody said"
         if artifact.calibration:
             lines["calibration"] = (
                 f"{artifact.calibration.samples} images of {artifact.calibration.source}, "

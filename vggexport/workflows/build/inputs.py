@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -114,6 +114,8 @@ def build_inputs(
         network = open_network(network_options, steps, in_memory=hold_weights)
         _check_fits(network, files.values())
         ranges = _load_ranges(network, options, files.values())
+        if ranges:
+            network = replace(network, pictures=ranges.agreed_pictures(network.pictures))
         plan = _plan_images(network, calibration_options, options, files.values(), ranges)
         contents = note_contents(plan.source, steps) if plan else None
         quantized = [file for file in files.values() if file.profile.needs_ranges]
@@ -188,4 +190,5 @@ def _plan_images(
         network.spec.input_size,
         calibrated=calibration_options.samples if calibrates else 0,
         checked=checked if options.check else 0,
+        pictures=network.pictures,
     )

@@ -27,7 +27,9 @@ from vggexport.bundles.staging import Staging
 from vggexport.bundles.static import static_files
 from vggexport.errors import Unfinished
 from vggexport.metrics.parity import compare
+from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.file_check import tolerance_between
+from vggexport.opening.pictures import agreed_pictures
 from vggexport.results.bundle import AnswerCheck, BundleReport, SizeGate
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import lazy_imports
@@ -45,6 +47,7 @@ class BundleInputs:
         options: What is packed, and how.
         models: The models.
         placed: The same as they lie in the bundle.
+        pictures: How pictures become their pixels.
         evidence: The reports.
         labels: A name a class, or nothing.
         staging: Where its files gather.
@@ -54,6 +57,7 @@ class BundleInputs:
     options: BundleOptions
     models: Sequence[Model]
     placed: Sequence[PlacedModel]
+    pictures: Pictures
     evidence: Sequence[Evidence]
     labels: tuple[str, ...]
     staging: Staging
@@ -81,7 +85,8 @@ def lay_out(
         names = chain.from_iterable(model.files for model in placed)
         check_names(chain(names, map(_report_place, evidence)), advice="rename what it is made of")
     labels = chosen_labels(models[0].artifact, options.labels)
-    return BundleInputs(options, models, placed, evidence, labels, staging, steps)
+    pictures = agreed_pictures([m.artifact for m in models], PictureRequest()).pictures
+    return BundleInputs(options, models, placed, pictures, evidence, labels, staging, steps)
 
 
 def run_models(
@@ -99,7 +104,12 @@ def run_models(
             recorded_images(options.golden, options.images, first)
             if options.golden
             else choose_images(
-                options.data, options.images, options.seed, first.spec.input_size, steps
+                options.data,
+                options.images,
+                options.seed,
+                first.spec.input_size,
+                inputs.pictures,
+                steps,
             )
         )
     with steps.step("run"):
@@ -110,7 +120,15 @@ def run_models(
     finest = min(range(len(given)), key=lambda i: inputs.placed[i].artifact.profile.coarseness)
     reference = golden.answers or replace(given[finest], tolerances=())
     artifact = golden.artifact or inputs.placed[finest].artifact
-    write_golden(inputs.staging, golden.source, golden.labels, golden.pixels, reference, given)
+    write_golden(
+        inputs.staging,
+        golden.source,
+        golden.labels,
+        golden.pixels,
+        reference,
+        given,
+        inputs.pictures,
+    )
     checks = tuple(
         _check(p.artifact, mine, artifact, reference)
         for p, mine in zip(inputs.placed, given, strict=True)
@@ -192,7 +210,7 @@ def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[Answer
     add(LABELS, "".join(f"{name}\n" for name in names).encode())
     for evidence in inputs.evidence:
         add(_report_place(evidence), evidence.content)
-    described = Preprocessing(spec.input_size).to_json(_ends(inputs))
+    described = Preprocessing(spec.input_size, inputs.pictures).to_json(_ends(inputs))
     inputs.staging.add_json(PREPROCESSING, described)
     inputs.staging.add_json(MANIFEST, manifest.to_json())
     add(MODEL_CARD, model_card(manifest, inputs.evidence, checks).encode())

@@ -49,7 +49,11 @@ def calibrate(
         network = open_network(network_options, steps)
         checked = CHECK_IMAGES if curve else 0
         plan = ImagePlan(
-            options, network.spec.input_size, calibrated=options.samples, checked=checked
+            options,
+            network.spec.input_size,
+            calibrated=options.samples,
+            checked=checked,
+            pictures=network.pictures,
         )
         contents = note_contents(plan.source, steps)
         points: tuple[CurvePoint, ...] = ()

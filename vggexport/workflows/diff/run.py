@@ -128,6 +128,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
     """What an artifact says of itself, in words and numbers that a reader can compare."""
     spec, record = artifact.spec.to_json(), artifact.calibration
     pruning = artifact.weights.pruning
+    pictures = artifact.pictures.pixels(artifact.spec.input_size)
     return {
         "format": artifact.format,
         "precision": artifact.precision.value,
@@ -145,6 +146,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "calibration samples": record and record.samples,
         "calibration method": record and record.method,
         "calibration fingerprint": record and record.fingerprint,
+        **{f"pictures {key.replace('_', ' ')}": value for key, value in pictures.items()},
         "labels": list(artifact.labels) or None,
         **{f"made with {name}": version for name, version in sorted(artifact.tools.items())},
         "size in bytes": artifact.size_bytes,

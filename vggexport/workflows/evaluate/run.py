@@ -15,10 +15,12 @@ from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
+from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
 from vggexport.opening.labelled_images import check_readable, note_contents
 from vggexport.opening.models import OpenedModel, RunOptions, open_models
+from vggexport.opening.pictures import agreed_pictures
 from vggexport.opening.same_network import check_same
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (
@@ -64,6 +66,8 @@ class EvaluateOptions:
         run: How they run.
         min_top1: Smallest share of images that must be right.
         max_drop: Largest share by which a network may be right less often than the first.
+        pictures: How pictures become pixels, where the networks do not record it.
+        max_unreadable: Share of the images that may be unreadable.
         strict: Refuse images that a network was calibrated on, and take a gate that is
             inconclusive, or classes that seem to be in another order, for a failure.
         try_preprocessing: Run weights under each convention for pixels, to see which one the
@@ -81,6 +85,8 @@ class EvaluateOptions:
     run: RunOptions = field(default_factory=RunOptions)
     min_top1: float | None = None
     max_drop: float | None = None
+    pictures: PictureRequest = field(default_factory=PictureRequest)
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     strict: bool = False
     try_preprocessing: bool = False
     engine: EngineOptions = field(default_factory=EngineOptions)
@@ -122,11 +128,12 @@ def evaluate(
         others = set(models[0].artifact.identity) - COMPARABLE
         for other in models[1:]:
             check_same(models[0].artifact, other.artifact, ignoring=others)
-        images = _open_images(options, models, steps)
+        agreed = agreed_pictures([model.artifact for model in models], options.pictures)
+        images = _open_images(options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
-        check_readable(images, answered.unreadable, steps)
+        check_readable(images, answered.unreadable, steps, options.max_unreadable)
         results = tuple(_results(models, images, answered))
     report = EvaluationReport(
         results,
@@ -140,6 +147,8 @@ def evaluate(
         peak_rss_bytes(),
         package_versions(),
         contents,
+        agreed.pictures,
+        agreed.line,
     )
     spec = models[0].artifact.spec
     several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1
@@ -169,12 +178,13 @@ def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
 
 
 def _open_images(
-    options: EvaluateOptions, models: Sequence[OpenedModel], steps: Steps
+    options: EvaluateOptions, models: Sequence[OpenedModel], pictures: Pictures, steps: Steps
 ) -> calibration.LabelledImages:
     """The images, their classes being those of the networks."""
     spec = models[0].artifact.spec
     with translated():
         images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
+        images = replace(images, source=replace(images.source, pictures=pictures))
         images = order_classes(
             images, models, steps, labels_file=options.labels, order=options.class_order
         )

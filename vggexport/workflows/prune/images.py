@@ -11,6 +11,7 @@ import calibration
 from vggexport.artifact import CalibrationRecord
 from vggexport.errors import CalibrationError
 from vggexport.network.layers import LayerKind
+from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.calibration_images import translated
 from vggexport.system.progress import Steps
@@ -37,15 +38,17 @@ class PruningImages:
     record: CalibrationRecord
 
 
-def read_images(options: PruneOptions, spec: VGGSpec, steps: Steps) -> PruningImages:
-    """Reads them.
+def read_images(
+    options: PruneOptions, spec: VGGSpec, pictures: Pictures, steps: Steps
+) -> PruningImages:
+    """Reads them, as pictures become pixels for the network.
 
     Raises:
         CalibrationError: They cannot be read, are too few or all alike.
     """
     with steps.step("images"), translated():
         source = calibration.open_source(
-            options.calibration_data, size=spec.input_size, seed=0, samples=0
+            options.calibration_data, size=spec.input_size, seed=0, samples=0, pictures=pictures
         )
         checked = min(len(source) // CHECKED_SHARE, MOST_CHECKED)
         count = options.calibration_samples or min(len(source) - checked, MOST_IMAGES)

@@ -96,7 +96,7 @@ def write(
         path,
         {name: tensor.shape for name, tensor in spec.tensors.items()},
         (narrow.weights[name] for name in spec.tensors),
-        Description(spec, network.labels, pruning=record).embedded(),
+        Description(spec, network.labels, pruning=record, pictures=network.pictures).embedded(),
     )
     checked = len(images.checked)
     return Narrowed(str(place), file_sha256(path), spec, record, layers, checked, metrics)

@@ -49,7 +49,7 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
 def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningReport:
     """The plan, and the weights under ``path`` if there is one."""
     network = _opened(options, steps)
-    images = read_images(options, network.spec, steps)
+    images = read_images(options, network.spec, network.pictures, steps)
     whole = NumpyNetwork(network.spec, dict(network.weights))
     survey = Survey(whole, _folder(options, network, images), len(images.chosen_by))
     expected = forecast(survey, images.chosen_by, images.checked, steps)

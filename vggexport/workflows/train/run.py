@@ -28,6 +28,7 @@ from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.training_data import (
     CONVOLUTIONS,
+    Choice,
     TrainingData,
     last_frozen,
     open_images,
@@ -57,6 +58,7 @@ class TrainOptions:
         reinit: Layers whose weights are drawn anew.
         validation_data: A folder like ``data`` to judge by, or None to split some of it off.
         split: Share that is split off.
+        max_unreadable: Share of the images that may be unreadable.
         resume: Go on from the checkpoint beside the output.
         cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
         log_dir: Where to write logs for TensorBoard.
@@ -71,6 +73,7 @@ class TrainOptions:
     reinit: tuple[str, ...] = ()
     validation_data: Path | None = None
     split: float = DEFAULT_SPLIT
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     resume: bool = False
     cache_dir: Path | None = None
     log_dir: Path | None = None
@@ -153,7 +156,13 @@ def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
     )
     after = last_frozen(options.freeze, start.spec)
     return open_training_data(
-        start, labels, images, others, steps, after=after, split=options.split, seed=recipe.seed
+        start,
+        labels,
+        images,
+        others,
+        steps,
+        after=after,
+        choice=Choice(options.split, recipe.seed, options.max_unreadable),
     )
 
 
@@ -234,7 +243,7 @@ def _write(path: Path, data: TrainingData, course: Course, checkpoint: Checkpoin
         "identity": data.identity,
         "versions": package_versions(),
     }
-    metadata = Description(spec, data.labels, training).embedded()
+    metadata = Description(spec, data.labels, training, pictures=data.start.pictures).embedded()
     shapes = {name: tensor.shape for name, tensor in spec.tensors.items()}
     write_safetensors(path, shapes, tensors(), metadata)
 

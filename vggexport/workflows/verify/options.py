@@ -9,6 +9,7 @@ import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import KERAS, is_model
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.pictures import PictureRequest
 from vggexport.opening.models import RunOptions
 
 DEFAULT_IMAGES = 200
@@ -26,6 +27,8 @@ class VerifyOptions:
         data: A folder, an ``.npz`` file or "synthetic".
         images: Number of images, at most.
         seed: Of the choice of images.
+        pictures: How pictures become pixels, where the artifacts do not record it.
+        max_unreadable: Share of the images that may be unreadable.
         run: How they run.
         layers: Compare every layer too.
         diagnose: Try the known mistakes on a file that fails.
@@ -43,6 +46,8 @@ class VerifyOptions:
     data: str = calibration.SYNTHETIC
     images: int = DEFAULT_IMAGES
     seed: int = 0
+    pictures: PictureRequest = field(default_factory=PictureRequest)
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     run: RunOptions = field(default_factory=RunOptions)
     layers: bool = False
     diagnose: bool = True

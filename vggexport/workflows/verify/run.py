@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -15,6 +16,7 @@ from vggexport.artifact import Artifact
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
 from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
+from vggexport.network.pictures import Pictures
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
@@ -22,6 +24,7 @@ from vggexport.opening.models import (
     open_golden,
     open_models,
 )
+from vggexport.opening.pictures import agreed_pictures
 from vggexport.opening.same_network import NARROWED, check_same, pruning_between
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.verify import VerifyReport
@@ -64,10 +67,11 @@ def verify(
             narrowed = pruning_between(reference.artifact, other.artifact)
             ignored = NARROWED if narrowed else ("weights",)
             check_same(reference.artifact, other.artifact, ignoring=ignored)
-        images = _open_images(options, recorded, reference.artifact.spec.input_size)
+        pictures = _pictures(options, models)
+        images = _open_images(options, recorded, reference.artifact.spec.input_size, pictures)
         contents = note_contents(images.source, steps)
         compared = Comparison(reference, candidates, options, clock)
-        record = _recording(options, reference, len(images))
+        record = _recording(options, reference, pictures, len(images))
         with steps.step("verify"), translated(), record as write:
             for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
                 write(chunk, compared.add(chunk)[OUTPUT_NAME])
@@ -96,24 +100,37 @@ def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
     return GoldenFile.read(options.golden) if options.golden else None
 
 
+def _pictures(options: VerifyOptions, models: Sequence[OpenedModel]) -> Pictures:
+    """What all want, where pictures of a folder or an array become pixels; else the reference's."""
+    if options.golden or options.answers or options.data == calibration.SYNTHETIC:
+        return models[0].artifact.pictures
+    return agreed_pictures([model.artifact for model in models], options.pictures).pictures
+
+
 def _open_images(
-    options: VerifyOptions, golden: GoldenFile | None, size: calibration.Size
+    options: VerifyOptions, golden: GoldenFile | None, size: calibration.Size, pictures: Pictures
 ) -> calibration.CalibrationImages:
     with translated():
         source: calibration.ImageSource = (
             GoldenImages(golden)
             if golden
             else calibration.open_source(
-                options.data, size=size, seed=options.seed, samples=options.images
+                options.data,
+                size=size,
+                seed=options.seed,
+                samples=options.images,
+                pictures=pictures,
             )
         )
         count = min(options.images, len(source))
-        return calibration.CalibrationImages(source, count, seed=options.seed)
+        return calibration.CalibrationImages(
+            source, count, seed=options.seed, max_unreadable_fraction=options.max_unreadable
+        )
 
 
 @contextmanager
 def _recording(
-    options: VerifyOptions, reference: OpenedModel, count: int
+    options: VerifyOptions, reference: OpenedModel, pictures: Pictures, count: int
 ) -> Iterator[Callable[[Sequence[calibration.SourceImage], NDArray[np.float32]], None]]:
     """What takes images and the reference's answers, for a golden file if one is to be saved."""
     place = options.save_golden
@@ -123,7 +140,7 @@ def _recording(
     with output_folder(place, force=options.force) as folder:
         with GoldenWriter(
             folder / place.name,
-            reference.artifact,
+            replace(reference.artifact, pictures=pictures),
             runtime=reference.runner.runtime,
             provider=reference.runner.provider,
             count=count,
