@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vggexport.bundles import static
 
+SIDES = ("height", "width")
 DECLARATIONS = Path(__file__).parent / "kotlin"
 TEMPLATES = Path(static.__file__).parent / "templates" / "android"
 
@@ -30,14 +31,17 @@ def main() -> None:
     options = parser.parse_args()
     steps = json.loads((options.bundle / "preprocessing.json").read_text())["steps"]
     found = {step["step"]: step for step in steps}
-    sides = str(found["resize"]["short_side"]), str(found["crop"]["width"])
+    resize, target = found["resize"], found.get("crop", found["resize"])
+    cover = [resize.get("short_side", resize.get(f"cover_{side}", 0)) for side in SIDES]
+    told = [resize.get("mode", "crop"), *cover, *(target[side] for side in SIDES)]
+    told += [resize["interpolation"], *resize.get("background", (255, 255, 255))]
     with tempfile.TemporaryDirectory() as name:
         program = Path(name) / "check.jar"
         sources = [*DECLARATIONS.glob("*.kt"), *TEMPLATES.glob("*.kt")]
         compiler = ["bash", options.kotlinc, *map(str, sources), "-include-runtime", "-d"]
         subprocess.run([*compiler, str(program)], check=True)
         run = ["java", "-cp", str(program), "CheckKt", str(options.bundle / "golden/sources")]
-        subprocess.run([*run, *sides], check=True)
+        subprocess.run([*run, *map(str, told)], check=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-// Runs the examples' preprocessing and golden check: FOLDER SHORT_SIDE SIZE, pairs as a bundle's.
+// Runs the examples' preprocessing and golden check: FOLDER MODE COVER_HEIGHT COVER_WIDTH HEIGHT WIDTH
+// INTERPOLATION RED GREEN BLUE, pairs as a bundle's.
 import com.example.vgg.GoldenCheck
 import com.example.vgg.Pixels
 import com.example.vgg.Preprocessing
@@ -19,7 +20,11 @@ fun read(file: File): Pixels {
 }
 
 fun main(arguments: Array<String>) {
-    val steps = Preprocessing(arguments[1].toInt(), arguments[2].toInt())
+    val (coverHeight, coverWidth, height, width) = arguments.slice(2..5).map(String::toInt)
+    val background = IntArray(3) { arguments[7 + it].toInt() }
+    val steps = Preprocessing(
+        arguments[1], coverHeight, coverWidth, height, width, arguments[6], background
+    )
     for (name in listOf("landscape", "portrait", "small")) {
         val expected = read(File(arguments[0], "${name}_prepared.png"))
         val actual = steps.apply(read(File(arguments[0], "$name.png")))
@@ -28,8 +33,8 @@ fun main(arguments: Array<String>) {
     val answers = listOf(floatArrayOf(0.7f, 0.2f, 0.1f))
     val others = listOf(floatArrayOf(0.2f, 0.7f, 0.1f))
     val tolerance = Tolerance(1e-4, 80.0, 6.0)
-    println("the same answers: ${GoldenCheck.problems(answers, answers, tolerance).size} problems")
-    println("other answers: ${GoldenCheck.problems(answers, others, tolerance).size} problems")
+    println("the same answers: ${GoldenCheck.problems(answers, answers, tolerance, false).size} problems")
+    println("other answers: ${GoldenCheck.problems(answers, others, tolerance, false).size} problems")
     val none = listOf(FloatArray(0))
-    println("no answer: ${GoldenCheck.problems(answers, none, tolerance).size} problem")
+    println("no answer: ${GoldenCheck.problems(answers, none, tolerance, false).size} problem")
 }

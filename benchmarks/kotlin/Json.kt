@@ -8,11 +8,16 @@ class JSONObject(text: String) {
     fun getJSONObject(key: String): JSONObject = TODO()
     fun getJSONArray(key: String): JSONArray = TODO()
     fun optJSONObject(key: String): JSONObject? = TODO()
+    fun optJSONArray(key: String): JSONArray? = TODO()
+    fun optString(key: String, fallback: String = ""): String = TODO()
+    fun optInt(key: String): Int = TODO()
+    fun has(key: String): Boolean = TODO()
     fun isNull(key: String): Boolean = TODO()
 }
 
 class JSONArray {
     fun length(): Int = TODO()
+    fun getInt(index: Int): Int = TODO()
     fun getDouble(index: Int): Double = TODO()
     fun getJSONObject(index: Int): JSONObject = TODO()
     fun getJSONArray(index: Int): JSONArray = TODO()

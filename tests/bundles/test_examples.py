@@ -6,12 +6,15 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 import tree_sitter_kotlin
 import tree_sitter_swift
 from tree_sitter import Language, Parser
 
+import calibration
 from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.static import STATIC, static_files
 
 GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
@@ -97,6 +100,29 @@ def test_the_self_test_leaves_out_a_format_that_it_does_not_know(unpacked):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"skipped  {name}: this script runs no nnef, vggexport check-bundle does" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "passed: 2 models, 4 golden images"
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        {"resize_to": 300, "interpolation": "lanczos"},
+        {"resize_to": 16, "interpolation": "bicubic"},
+        {"resize": "stretch", "interpolation": "nearest"},
+        {"resize": "pad", "background": (9, 8, 7), "interpolation": "area"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(16, 16), (16, 20)], ids=str)
+def test_the_self_test_makes_the_pixels_that_are_described(pictures, size):
+    """Its own preparation, of files that no bundle of this test was packed with."""
+    described = Preprocessing(size, calibration.PictureOptions(**pictures))
+    names = {"__name__": "self_test", "__file__": "self_test.py"}
+    exec(static_files()["self_test.py"], names)
+    prepare = names["prepare"]
+    for height, width in ((31, 47), (50, 22), (9, 12)):
+        pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+        actual = prepare(pixels, described.to_json({}))
+        np.testing.assert_array_equal(actual, described.apply(pixels))
 
 
 def test_the_self_test_sees_what_is_wrong(unpacked):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import calibration
 import vggexport
 from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.evidence import Evidence
@@ -418,7 +419,7 @@ def test_a_full_integer_file_is_described_with_its_quantization(pack, export, tm
 def test_names_that_would_break_a_page_mean_themselves(bundled):
     manifest = Manifest.from_json(read_object(open_bundle(bundled), "MANIFEST.json"))
     evil = replace(manifest, name="a|b <script> `x`\n# head")
-    page = guide(evil, is_signed=True)
+    page = guide(evil, calibration.PictureOptions(), is_signed=True)
     assert "<script>" not in page
     assert "\n# head" not in page
 

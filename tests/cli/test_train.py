@@ -50,6 +50,22 @@ def test_the_json_and_what_is_written(run, tiny, data, listing):
     assert (text.code, "5 of w.validation.csv" in text.stdout) == (0, True), text.stderr
 
 
+def test_weights_remember_how_pictures_became_pixels(run, tiny, data):
+    stretched = ("--resize", "stretch", "-o", "w.safetensors")
+    assert run("train", *data, *tiny, *QUICK, *stretched).code == 0
+    made = ("onnx", "--weights", "w.safetensors", "--config", "A", "--no-check", "-o", "a.onnx")
+    recorded = run(*made, "--json").json["artifact"]["pictures"]
+    assert (recorded["resize"], recorded["known"]) == ("stretch", True)
+    refused = run(*made, "--force", "--resize", "crop")
+    assert refused.code == 2
+    assert "w.safetensors records pictures with resize stretch" in refused.error
+    text = run("evaluate", "w.safetensors", *data).stdout
+    assert "stretched to 16x16, bilinear" in " ".join(text.split())
+    padded = ("--weights", "w.safetensors", "--resize", "pad", "-o", "v.safetensors")
+    again = run("train", *data, *tiny, *QUICK, *padded)
+    assert "was trained on other pictures: stretched to 16x16" in again.stderr
+
+
 def test_the_recipe_is_shown(run):
     outcome = run("summary", "--training")
     assert "0.01, divided by 10 when validation accuracy has not risen" in outcome.stdout

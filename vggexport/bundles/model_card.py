@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from calibration import PictureOptions
 from vggexport import __version__
 from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
 from vggexport.formats.registry import FORMATS
@@ -98,14 +99,15 @@ _LATENCY: Columns[_Quote] = {
 }
 
 
-def guide(manifest: Manifest, *, is_signed: bool) -> str:
-    """How a receiver checks and uses a bundle."""
+def guide(manifest: Manifest, pictures: PictureOptions, *, is_signed: bool) -> str:
+    """How a receiver checks and uses a bundle, whose pictures become pixels in one way."""
     formats = dict.fromkeys(bundled.artifact.format for bundled in manifest.artifacts)
     packages = dict.fromkeys(FORMATS[name].runtime().package for name in formats)
     return _TEMPLATES.get_template("README.md.j2").render(
         manifest=manifest,
         spec=manifest.artifacts[0].artifact.spec,
         is_signed=is_signed,
+        pictures=pictures,
         packages=packages,
         files=table_of(_FILES, manifest.artifacts, names=4),
     )

@@ -25,6 +25,9 @@ MAX_LEVELS = 1
 levels in between, and which is first depends on its version and on the sizes. Filters without
 antialiasing, and other centres, are tens of levels off."""
 
+_MORE_LEVELS = {"bicubic": 2, "lanczos": 4}
+"""Filters that overshoot are cut off at 0 and 255 in between, too: measured, 1 and 3 levels."""
+
 
 MAX_SIDE = 1 << 16
 """Of what an image is scaled to, in pixels: more than any network takes."""
@@ -72,6 +75,11 @@ class Preprocessing:
         if self.pictures.resize == CROP and self.pictures.cover(self.size) == self.size:
             return _PART
         return self.pictures.resize
+
+    @property
+    def max_levels(self) -> int:
+        """How far a pixel may be from Pillow's."""
+        return _MORE_LEVELS.get(self.pictures.interpolation, MAX_LEVELS)
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Makes of an image, uint8 (height, width, 3) in RGB, what the network takes."""
@@ -161,7 +169,7 @@ class Preprocessing:
             "schema": SCHEMA,
             "steps": self.steps(),
             "mean_subtraction": "inside the models: do not subtract a mean, scale or normalize",
-            "tolerance_levels": MAX_LEVELS,
+            "tolerance_levels": self.max_levels,
             "models": dict(models),
         }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import calibration
 from vggexport.errors import Advice, InputError
-from vggexport.network.spec import size_text
 from vggexport.system.json_values import JsonValue
 
 Size = tuple[int, int]
@@ -18,6 +17,8 @@ _WORDS = {
     "stretch": "stretched to {size}",
     "pad": "scaled into {size}, padded with the background",
 }
+
+_COLOURS = {(255, 255, 255): "white", (0, 0, 0): "black"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,15 @@ class Pictures(calibration.PictureOptions, JsonValue):
         is_crop = self.resize == "crop"
         cover = self.cover(size) if is_crop else size
         kind = "part" if is_crop and cover == size else self.resize
-        said = _WORDS[kind].format(cover=f"a short side of {min(cover)}", size=size_text(size))
-        red, green, blue = self.background
+        sides = "x".join(map(str, size))
+        said = _WORDS[kind].format(cover=f"a short side of {min(cover)}", size=sides)
+        levels = ",".join(map(str, self.background))
         return ", ".join(
             [
                 said,
                 self.interpolation,
                 "EXIF ignored" if self.ignore_exif else "turned as EXIF says",
-                f"on ({red}, {green}, {blue})",
+                f"on {_COLOURS.get(self.background, levels)}",
                 *([f"gray of {self.bit_depth} bits"] if self.bit_depth else []),
             ]
         )

@@ -22,7 +22,7 @@ from vggexport.bundles.files import (
 from vggexport.bundles.golden_run import answer
 from vggexport.bundles.integrity import check_integrity
 from vggexport.bundles.png import read_png
-from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
+from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.tolerances import CPU, tolerance_on
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.metrics.parity import compare
@@ -132,7 +132,7 @@ def _check_preprocessing(
         expected = read_png(place, size=(width, height))
         difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
         largest = max(largest, int(difference.max()))
-    return PreprocessingCheck(len(golden.sources), largest, MAX_LEVELS)
+    return PreprocessingCheck(len(golden.sources), largest, described.max_levels)
 
 
 def _check(

@@ -101,21 +101,54 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "area": Image.Resampling.BOX,
+}
+
+
 def prepare(pixels: Any, description: Any) -> Any:
-    """Scales until a size is covered, bilinear with antialiasing, crops the centre; uint8 RGB."""
+    """Makes of an image what the models take, as the description says; uint8 RGB."""
     steps = {step["step"]: step for step in description["steps"]}
-    resize, rows, columns = steps["resize"], steps["crop"]["height"], steps["crop"]["width"]
-    height, width = pixels.shape[:2]
+    resize, image = steps["resize"], Image.fromarray(pixels)
+    target = steps.get("crop", resize)
+    rows, columns = target["height"], target["width"]
+    kernel, mode = FILTERS[resize["interpolation"]], resize.get("mode", "crop")
+    if mode == "pad":
+        scale = min(rows / image.height, columns / image.width)
+        height, width = (max(1, round(side * scale)) for side in (image.height, image.width))
+        padded = np.full((rows, columns, 3), resize["background"], np.uint8)
+        top, left = (rows - height) // 2, (columns - width) // 2
+        padded[top : top + height, left : left + width] = image.resize((width, height), kernel)
+        return padded
+    if mode == "part":
+        box = largest_part(image, rows, columns)
+    else:
+        box = None if mode == "stretch" else centre_of_covering(image, resize, rows, columns)
+    return np.array(image.resize((columns, rows), kernel, box=box))
+
+
+def largest_part(image: Any, rows: int, columns: int) -> Any:
+    """The largest part of a shape in the middle, in whole pixels."""
+    width = max(1, min(image.width, image.height * columns // rows))
+    height = max(1, min(image.height, image.width * rows // columns))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return left, top, left + width, top + height
+
+
+def centre_of_covering(image: Any, resize: Any, rows: int, columns: int) -> Any:
+    """The part in the middle of an image that is scaled to cover a size."""
     cover_height = resize.get("cover_height", resize.get("short_side"))
     cover_width = resize.get("cover_width", resize.get("short_side"))
-    scale = max(cover_height / height, cover_width / width)
-    scaled_width, scaled_height = round(width * scale), round(height * scale)
+    scale = max(cover_height / image.height, cover_width / image.width)
+    scaled_width, scaled_height = round(image.width * scale), round(image.height * scale)
     left, top = (scaled_width - columns) // 2, (scaled_height - rows) // 2
-    across, down = width / scaled_width, height / scaled_height
+    across, down = image.width / scaled_width, image.height / scaled_height
     right, bottom = (left + columns) * across, (top + rows) * down
-    box = (left * across, top * down, min(right, width), min(bottom, height))
-    bilinear = Image.Resampling.BILINEAR
-    return np.array(Image.fromarray(pixels).resize((columns, rows), bilinear, box=box))
+    return left * across, top * down, min(right, image.width), min(bottom, image.height)
 
 
 def check_preprocessing(golden: Any, description: Any) -> list[str]:

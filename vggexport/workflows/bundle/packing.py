@@ -214,7 +214,8 @@ def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[Answer
     inputs.staging.add_json(PREPROCESSING, described)
     inputs.staging.add_json(MANIFEST, manifest.to_json())
     add(MODEL_CARD, model_card(manifest, inputs.evidence, checks).encode())
-    add(README, guide(manifest, is_signed=inputs.options.sign is not None).encode())
+    is_signed = inputs.options.sign is not None
+    add(README, guide(manifest, inputs.pictures, is_signed=is_signed).encode())
 
 
 def _ends(inputs: BundleInputs) -> dict[str, object]:

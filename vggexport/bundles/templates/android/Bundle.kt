@@ -35,13 +35,17 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
         get() {
             val steps = objects(description.getJSONArray("steps")).associateBy { it.getString("step") }
             val resize = steps.getValue("resize")
-            val crop = steps.getValue("crop")
+            val target = steps["crop"] ?: resize
+            val background = resize.optJSONArray("background")
             // Of a square, the length of the shorter side stands for both.
             return Preprocessing(
-                resize.getInt(if (resize.has("short_side")) "short_side" else "cover_height"),
-                resize.getInt(if (resize.has("short_side")) "short_side" else "cover_width"),
-                crop.getInt("height"),
-                crop.getInt("width"),
+                resize.optString("mode", "crop"),
+                resize.optInt(if (resize.has("short_side")) "short_side" else "cover_height"),
+                resize.optInt(if (resize.has("short_side")) "short_side" else "cover_width"),
+                target.getInt("height"),
+                target.getInt("width"),
+                resize.getString("interpolation"),
+                IntArray(3) { background?.getInt(it) ?: 255 },
             )
         }
 

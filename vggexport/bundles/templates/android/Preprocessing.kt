@@ -2,11 +2,12 @@
 // Plain Kotlin, without Android: it can be tested on any machine.
 package com.example.vgg
 
+import kotlin.math.PI
 import kotlin.math.abs
-import kotlin.math.ceil
 import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
+import kotlin.math.sin
 
 /** An image: RGB, 8 bits a channel, row by row. */
 class Pixels(val width: Int, val height: Int, val rgb: ByteArray) {
@@ -15,31 +16,72 @@ class Pixels(val width: Int, val height: Int, val rgb: ByteArray) {
     }
 }
 
-/** Scales until a size is covered, bilinear with antialiasing, and crops the centre. */
+/**
+ * What preprocessing.json says of its step "resize". [mode] is "crop": scales until [coverHeight] and
+ * [coverWidth] are covered, and cuts out the centre; "part": scales the largest part of the right
+ * shape; "stretch": scales all of it; "pad": scales until it fits, on [background] (RGB).
+ */
 class Preprocessing(
+    private val mode: String,
     private val coverHeight: Int,
     private val coverWidth: Int,
     private val height: Int,
     private val width: Int,
+    private val interpolation: String,
+    private val background: IntArray,
 ) {
-    fun apply(image: Pixels): Pixels {
-        val scale = max(coverHeight.toDouble() / image.height, coverWidth.toDouble() / image.width)
-        val horizontal = span(image.width, scale, width)
-        val vertical = span(image.height, scale, height)
-        return resizeRows(resizeColumns(image, horizontal), vertical)
+    fun apply(image: Pixels): Pixels = when (mode) {
+        "crop" -> {
+            val scale =
+                max(coverHeight.toDouble() / image.height, coverWidth.toDouble() / image.width)
+            resize(image, centre(image.width, scale, width), centre(image.height, scale, height))
+        }
+        "part" -> {
+            val partWidth = min(image.width.toLong(), image.height.toLong() * width / height)
+            val partHeight = min(image.height.toLong(), image.width.toLong() * height / width)
+            val horizontal = part(image.width, max(1, partWidth.toInt()), width)
+            resize(image, horizontal, part(image.height, max(1, partHeight.toInt()), height))
+        }
+        "pad" -> padded(image)
+        else -> resize(image, part(image.width, image.width, width), part(image.height, image.height, height))
     }
 
-    /** The part of one side that the crop keeps, in pixels of the image. */
-    private fun span(side: Int, scale: Double, size: Int): Weights {
+    /** The centre of one side that is scaled, in pixels of the image. */
+    private fun centre(side: Int, scale: Double, size: Int): Weights {
         val scaled = round(side * scale).toInt() // halves to even
         val begin = Math.floorDiv(scaled - size, 2)
         val perPixel = side.toDouble() / scaled
         // Pillow keeps the part's ends in 32 bits.
-        val end = ((begin + size) * perPixel).toFloat()
-        return Weights(side, (begin * perPixel).toFloat(), end, size)
+        val end = min((begin + size) * perPixel, side.toDouble()).toFloat()
+        return Weights(interpolation, side, (begin * perPixel).toFloat(), end, size)
     }
 
+    /** So many pixels in the middle of one side. */
+    private fun part(side: Int, length: Int, size: Int): Weights {
+        val begin = (side - length) / 2
+        return Weights(interpolation, side, begin.toFloat(), (begin + length).toFloat(), size)
+    }
+
+    private fun padded(image: Pixels): Pixels {
+        val scale = min(height.toDouble() / image.height, width.toDouble() / image.width)
+        val inWidth = max(1, round(image.width * scale).toInt())
+        val inHeight = max(1, round(image.height * scale).toInt())
+        val horizontal = part(image.width, image.width, inWidth)
+        val inner = resize(image, horizontal, part(image.height, image.height, inHeight))
+        val rgb = ByteArray(3 * width * height) { background[it % 3].toByte() }
+        val left = (width - inWidth) / 2
+        val top = (height - inHeight) / 2
+        for (y in 0 until inHeight) {
+            inner.rgb.copyInto(rgb, 3 * ((top + y) * width + left), 3 * y * inWidth, 3 * (y + 1) * inWidth)
+        }
+        return Pixels(width, height, rgb)
+    }
+
+    private fun resize(image: Pixels, horizontal: Weights, vertical: Weights) =
+        resizeRows(resizeColumns(image, horizontal), vertical)
+
     private fun resizeColumns(image: Pixels, weights: Weights): Pixels {
+        val width = weights.size
         val out = ByteArray(3 * width * image.height)
         for (y in 0 until image.height) for (x in 0 until width) for (channel in 0 until 3) {
             out[3 * (y * width + x) + channel] = weights.sum(x) { source ->
@@ -50,6 +92,8 @@ class Preprocessing(
     }
 
     private fun resizeRows(image: Pixels, weights: Weights): Pixels {
+        val width = image.width
+        val height = weights.size
         val out = ByteArray(3 * width * height)
         for (y in 0 until height) for (x in 0 until width) for (channel in 0 until 3) {
             out[3 * (y * width + x) + channel] = weights.sum(y) { source ->
@@ -63,24 +107,37 @@ class Preprocessing(
 private const val BITS = 22
 private const val ONE = 1 shl BITS
 
-/** Triangle filters for one axis, in whole numbers of 1/2^22 as Pillow has them. */
-private class Weights(side: Int, begin: Float, end: Float, size: Int) {
+/** What one axis is filtered with, in whole numbers of 1/2^22 as Pillow has them. */
+private class Weights(interpolation: String, side: Int, begin: Float, end: Float, val size: Int) {
     private val firsts = IntArray(size)
     private val weights: Array<IntArray>
 
     init {
         val perPixel = (end - begin).toDouble() / size
-        val reach = max(perPixel, 1.0)
-        weights = Array(size) { target ->
-            val centre = begin + (target + 0.5) * perPixel
-            val first = max((centre - reach + 0.5).toInt(), 0)
-            val last = min((centre + reach + 0.5).toInt(), side)
-            firsts[target] = first
-            val real = DoubleArray(last - first) { i ->
-                max(0.0, 1.0 - abs((first + i - centre + 0.5) * (1.0 / reach)))
+        if (interpolation == "nearest") {
+            var at = begin + perPixel * 0.5
+            for (target in 0 until size) {
+                firsts[target] = min(at.toInt(), side - 1)
+                at += perPixel
             }
-            val total = real.sum()
-            IntArray(real.size) { i -> (real[i] / total * ONE + 0.5).toInt() }
+            weights = Array(size) { intArrayOf(ONE) }
+        } else {
+            val stretch = max(perPixel, 1.0)
+            val reach = radius(interpolation) * stretch
+            weights = Array(size) { target ->
+                val centre = begin + (target + 0.5) * perPixel
+                val first = max((centre - reach + 0.5).toInt(), 0)
+                val last = min((centre + reach + 0.5).toInt(), side)
+                firsts[target] = first
+                val real = DoubleArray(last - first) { i ->
+                    filter(interpolation, (first + i - centre + 0.5) * (1.0 / stretch))
+                }
+                val total = real.sum()
+                IntArray(real.size) { i ->
+                    val weight = real[i] / total * ONE
+                    (if (weight < 0) weight - 0.5 else weight + 0.5).toInt()
+                }
+            }
         }
     }
 
@@ -91,3 +148,26 @@ private class Weights(side: Int, begin: Float, end: Float, size: Int) {
         return (sum shr BITS).coerceIn(0, 255).toByte()
     }
 }
+
+private fun radius(interpolation: String) = when (interpolation) {
+    "area" -> 0.5
+    "bicubic" -> 2.0
+    "lanczos" -> 3.0
+    else -> 1.0
+}
+
+private fun filter(interpolation: String, x: Double): Double {
+    val away = abs(x)
+    return when (interpolation) {
+        "area" -> if (x > -0.5 && x <= 0.5) 1.0 else 0.0
+        "bicubic" -> when {
+            away < 1 -> (1.5 * away - 2.5) * away * away + 1
+            away < 2 -> (((away - 5) * away + 8) * away - 4) * -0.5
+            else -> 0.0
+        }
+        "lanczos" -> if (-3 <= x && x < 3) sinc(x) * sinc(x / 3) else 0.0
+        else -> max(0.0, 1.0 - away)
+    }
+}
+
+private fun sinc(x: Double) = if (x == 0.0) 1.0 else sin(PI * x) / (PI * x)

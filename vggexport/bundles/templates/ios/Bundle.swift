@@ -34,6 +34,9 @@ struct ModelDescription: Decodable {
 struct PreprocessingDescription: Decodable {
     struct Step: Decodable {
         let step: String
+        let mode: String?
+        let interpolation: String?
+        let background: [UInt8]?
         let shortSide: Int?
         let coverHeight: Int?
         let coverWidth: Int?
@@ -41,7 +44,7 @@ struct PreprocessingDescription: Decodable {
         let width: Int?
 
         enum CodingKeys: String, CodingKey {
-            case step, height, width
+            case step, mode, interpolation, background, height, width
             case shortSide = "short_side"
             case coverHeight = "cover_height"
             case coverWidth = "cover_width"
@@ -120,14 +123,17 @@ struct ModelBundle {
 
     func preprocessing() throws -> Preprocessing {
         let resize = description.steps.first { $0.step == "resize" }
-        let crop = description.steps.first { $0.step == "crop" }
-        // Of a square, the length of the shorter side stands for both.
-        guard let coverHeight = resize?.shortSide ?? resize?.coverHeight,
-            let coverWidth = resize?.shortSide ?? resize?.coverWidth,
-            let height = crop?.height, let width = crop?.width
+        let target = description.steps.first { $0.step == "crop" } ?? resize
+        guard let resize, let interpolation = resize.interpolation,
+            let height = target?.height, let width = target?.width
         else { throw BundleError.unreadable("preprocessing.json") }
+        // Of a square, the length of the shorter side stands for both.
         return Preprocessing(
-            coverHeight: coverHeight, coverWidth: coverWidth, height: height, width: width)
+            mode: resize.mode ?? "crop",
+            coverHeight: resize.shortSide ?? resize.coverHeight ?? 0,
+            coverWidth: resize.shortSide ?? resize.coverWidth ?? 0,
+            height: height, width: width, interpolation: interpolation,
+            background: resize.background ?? [255, 255, 255])
     }
 
     func model(_ name: String) throws -> ModelDescription {

@@ -1,5 +1,6 @@
 // From an image to what the models take, pixel by pixel as preprocessing.json describes it.
 // Plain Swift, without UIKit.
+import Foundation
 
 /// An image: RGB, 8 bits a channel, row by row.
 struct Pixels {
@@ -15,32 +16,79 @@ struct Pixels {
     }
 }
 
-/// Scales until a size is covered, bilinear with antialiasing, and crops the centre.
+/// What preprocessing.json says of its step "resize". `mode` is "crop": scales until `coverHeight` and
+/// `coverWidth` are covered, and cuts out the centre; "part": scales the largest part of the right
+/// shape; "stretch": scales all of it; "pad": scales until it fits, on `background` (RGB).
 struct Preprocessing {
+    let mode: String
     let coverHeight: Int
     let coverWidth: Int
     let height: Int
     let width: Int
+    let interpolation: String
+    let background: [UInt8]
 
     func apply(_ image: Pixels) -> Pixels {
-        let scale = max(
-            Double(coverHeight) / Double(image.height), Double(coverWidth) / Double(image.width))
-        let horizontal = span(image.width, scale, width)
-        let vertical = span(image.height, scale, height)
-        return resizeRows(resizeColumns(image, horizontal), vertical)
+        switch mode {
+        case "crop":
+            let scale = max(
+                Double(coverHeight) / Double(image.height), Double(coverWidth) / Double(image.width))
+            let horizontal = centre(image.width, scale, width)
+            return resize(image, horizontal, centre(image.height, scale, height))
+        case "part":
+            let partWidth = max(1, min(image.width, image.height * width / height))
+            let partHeight = max(1, min(image.height, image.width * height / width))
+            let horizontal = part(image.width, partWidth, width)
+            return resize(image, horizontal, part(image.height, partHeight, height))
+        case "pad":
+            return padded(image)
+        default:
+            let horizontal = part(image.width, image.width, width)
+            return resize(image, horizontal, part(image.height, image.height, height))
+        }
     }
 
-    /// The part of one side that the crop keeps, in pixels of the image.
-    private func span(_ side: Int, _ scale: Double, _ size: Int) -> Weights {
+    /// The centre of one side that is scaled, in pixels of the image.
+    private func centre(_ side: Int, _ scale: Double, _ size: Int) -> Weights {
         let scaled = Int((Double(side) * scale).rounded(.toNearestOrEven))
         let begin = Int((Double(scaled - size) / 2).rounded(.down))
         let perPixel = Double(side) / Double(scaled)
         // Pillow keeps the part's ends in 32 bits.
-        let end = Float(Double(begin + size) * perPixel)
-        return Weights(side: side, begin: Float(Double(begin) * perPixel), end: end, size: size)
+        let end = Float(min(Double(begin + size) * perPixel, Double(side)))
+        let first = Float(Double(begin) * perPixel)
+        return Weights(interpolation, side: side, begin: first, end: end, size: size)
+    }
+
+    /// So many pixels in the middle of one side.
+    private func part(_ side: Int, _ length: Int, _ size: Int) -> Weights {
+        let begin = (side - length) / 2
+        let end = Float(begin + length)
+        return Weights(interpolation, side: side, begin: Float(begin), end: end, size: size)
+    }
+
+    private func padded(_ image: Pixels) -> Pixels {
+        let scale = min(Double(height) / Double(image.height), Double(width) / Double(image.width))
+        let inWidth = max(1, Int((Double(image.width) * scale).rounded(.toNearestOrEven)))
+        let inHeight = max(1, Int((Double(image.height) * scale).rounded(.toNearestOrEven)))
+        let horizontal = part(image.width, image.width, inWidth)
+        let inner = resize(image, horizontal, part(image.height, image.height, inHeight))
+        var rgb = (0..<3 * width * height).map { background[$0 % 3] }
+        let left = (width - inWidth) / 2
+        let top = (height - inHeight) / 2
+        for y in 0..<inHeight {
+            let begin = 3 * ((top + y) * width + left)
+            let row = inner.rgb[3 * y * inWidth..<3 * (y + 1) * inWidth]
+            rgb.replaceSubrange(begin..<begin + 3 * inWidth, with: row)
+        }
+        return Pixels(width: width, height: height, rgb: rgb)
+    }
+
+    private func resize(_ image: Pixels, _ horizontal: Weights, _ vertical: Weights) -> Pixels {
+        resizeRows(resizeColumns(image, horizontal), vertical)
     }
 
     private func resizeColumns(_ image: Pixels, _ weights: Weights) -> Pixels {
+        let width = weights.size
         var out = [UInt8](repeating: 0, count: 3 * width * image.height)
         for y in 0..<image.height {
             for x in 0..<width {
@@ -55,6 +103,8 @@ struct Preprocessing {
     }
 
     private func resizeRows(_ image: Pixels, _ weights: Weights) -> Pixels {
+        let width = image.width
+        let height = weights.size
         var out = [UInt8](repeating: 0, count: 3 * width * height)
         for y in 0..<height {
             for x in 0..<width {
@@ -69,27 +119,43 @@ struct Preprocessing {
     }
 }
 
-/// Triangle filters for one axis, in whole numbers of 1/2^22 as Pillow has them.
+/// What one axis is filtered with, in whole numbers of 1/2^22 as Pillow has them.
 private struct Weights {
     private static let bits = 22
     private static let one = 1 << bits
 
+    let size: Int
     private var firsts: [Int] = []
     private var weights: [[Int]] = []
 
-    init(side: Int, begin: Float, end: Float, size: Int) {
+    init(_ interpolation: String, side: Int, begin: Float, end: Float, size: Int) {
+        self.size = size
         let perPixel = Double(end - begin) / Double(size)
-        let reach = max(perPixel, 1)
+        if interpolation == "nearest" {
+            var at = Double(begin) + perPixel * 0.5
+            for _ in 0..<size {
+                firsts.append(min(Int(at), side - 1))
+                weights.append([Self.one])
+                at += perPixel
+            }
+            return
+        }
+        let stretch = max(perPixel, 1)
+        let reach = Self.radius(interpolation) * stretch
         for target in 0..<size {
             let centre = Double(begin) + (Double(target) + 0.5) * perPixel
             let first = max(Int(centre - reach + 0.5), 0)
             let last = min(Int(centre + reach + 0.5), side)
             let real = (first..<last).map { source in
-                max(0, 1 - abs((Double(source) - centre + 0.5) * (1 / reach)))
+                Self.filter(interpolation, (Double(source) - centre + 0.5) * (1 / stretch))
             }
             let total = real.reduce(0, +)
             firsts.append(first)
-            weights.append(real.map { Int($0 / total * Double(Self.one) + 0.5) })
+            weights.append(
+                real.map { value in
+                    let weight = value / total * Double(Self.one)
+                    return Int(weight < 0 ? weight - 0.5 : weight + 0.5)
+                })
         }
     }
 
@@ -99,5 +165,33 @@ private struct Weights {
             sum += weight * Int(value(firsts[target] + offset))
         }
         return UInt8(min(max(sum >> Self.bits, 0), 255))
+    }
+
+    private static func radius(_ interpolation: String) -> Double {
+        switch interpolation {
+        case "area": return 0.5
+        case "bicubic": return 2
+        case "lanczos": return 3
+        default: return 1
+        }
+    }
+
+    private static func filter(_ interpolation: String, _ x: Double) -> Double {
+        let away = abs(x)
+        switch interpolation {
+        case "area":
+            return x > -0.5 && x <= 0.5 ? 1 : 0
+        case "bicubic":
+            if away < 1 { return (1.5 * away - 2.5) * away * away + 1 }
+            return away < 2 ? (((away - 5) * away + 8) * away - 4) * -0.5 : 0
+        case "lanczos":
+            return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0
+        default:
+            return max(0, 1 - away)
+        }
+    }
+
+    private static func sinc(_ x: Double) -> Double {
+        x == 0 ? 1 : sin(Double.pi * x) / (Double.pi * x)
     }
 }
