@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.errors import Advice, InputError
-from vggexport.network.pictures import UNSTATED
 from vggexport.network.spec import UNSAID_IN_0_1_0
 from vggexport.network.training_recipe import Recipe
 from vggexport.results.train import Epoch
@@ -182,9 +181,7 @@ class Checkpoint:
             data = json.loads(read_metadata(self.state_path)[METADATA_KEY])
             identity = data["identity"]
             network = {**UNSAID_IN_0_1_0, **identity["network"]}
-            pictures = identity.get("pictures", replace(UNSTATED, known=True).to_json())
-            whole = {**identity, "network": network, "pictures": pictures}
-            return Course.from_json(data["course"]), whole
+            return Course.from_json(data["course"]), {**identity, "network": network}
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.state_path} is no checkpoint of ours: {error!r}") from error
 

@@ -15,6 +15,7 @@ import calibration
 from calibration.splitting import stratified_split
 from vggexport.errors import Advice, CalibrationError, InputError, OutputError, Unfinished
 from vggexport.formats.registry import KERAS, load_runner
+from vggexport.network.pictures import UNSTATED
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import REFERENCE_SIZE, Recipe
 from vggexport.opening.calibration_images import translated
@@ -89,6 +90,13 @@ class TrainingData:
     validation: ImageSet
 
     @property
+    def _pictures(self) -> dict[str, Any]:
+        """Nothing for the defaults, of which checkpoints of 0.1.0 say nothing."""
+        size, pictures = self.start.spec.input_size, self.start.pictures
+        is_usual = pictures.pixels(size) == UNSTATED.pixels(size)
+        return {} if is_usual else {"pictures": pictures.to_json()}
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What a training must have in common with one that it goes on from."""
         return {
@@ -96,7 +104,7 @@ class TrainingData:
             "weights": self.start.identity,
             "frozen": self.after,
             "labels": list(self.labels),
-            "pictures": self.start.pictures.to_json(),
+            **self._pictures,
             "training images": self.training.identity,
             "validation images": self.validation.identity,
         }
