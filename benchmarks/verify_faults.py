@@ -19,7 +19,8 @@ from pathlib import Path
 import onnx
 
 import vggexport as api
-from benchmarks.faulty_files import (
+from benchmarks.measure import run, vggexport
+from tests.diagnosis.faulty_files import (
     IMAGE_BREAKS,
     OUTPUT_BREAKS,
     PAIR_BREAKS,
@@ -28,7 +29,6 @@ from benchmarks.faulty_files import (
     exchanged,
     resize_breaks,
 )
-from benchmarks.measure import run, vggexport
 from vggexport.results.verify import CandidateReport
 
 SIZE = 224

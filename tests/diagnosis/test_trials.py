@@ -8,8 +8,8 @@ import onnx
 import pytest
 
 import vggexport
-from benchmarks import faulty_files
-from benchmarks.faulty_files import (
+from tests.diagnosis import faulty_files
+from tests.diagnosis.faulty_files import (
     OUTPUT_BREAKS,
     PAIR_BREAKS,
     SWAPPED,

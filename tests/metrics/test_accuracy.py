@@ -10,7 +10,6 @@ from vggexport.metrics.accuracy import (
     Accuracy,
     Interval,
     PairedCounts,
-    Verdict,
     best_classes,
     class_probabilities,
     drop_interval,
@@ -19,6 +18,7 @@ from vggexport.metrics.accuracy import (
     mcnemar,
     wilson,
 )
+from vggexport.metrics.verdict import Verdict
 
 
 @pytest.fixture

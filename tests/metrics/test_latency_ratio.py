@@ -5,12 +5,12 @@ import pytest
 
 from vggexport.metrics.latency_ratio import (
     Ratio,
-    Verdict,
     judge,
     paired_ratio,
     student_quantile,
     unpaired_ratio,
 )
+from vggexport.metrics.verdict import Verdict
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vggexport.metrics.verdict import Verdict
 
 TOP_K = 5
 NO_ANSWER = -1
@@ -252,15 +253,6 @@ class PairedCounts:
     def p_value(self) -> float:
         """Of the exact McNemar test."""
         return mcnemar(self.only_first, self.only_second)
-
-
-class Verdict(StrEnum):
-    """What a gate says."""
-
-    PASS = "pass"  # noqa: S105  no password
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    """The interval holds the limit: more images are needed to tell."""
 
 
 def judge_at_least(interval: Interval, limit: float) -> Verdict:

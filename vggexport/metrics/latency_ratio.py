@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.metrics.verdict import Verdict
 from vggexport.system.json_values import JsonValue
 
 MIN_LAUNCHES = 5
@@ -166,14 +166,6 @@ class _Medians:
         up_to = np.cumsum(times[self._round])
         middle = np.searchsorted(up_to, [(up_to[-1] + 1) // 2, up_to[-1] // 2 + 1])
         return math.log(self._values[middle].mean())
-
-
-class Verdict(StrEnum):
-    """What a gate says."""
-
-    PASS = "pass"  # noqa: S105  no password
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
 
 
 def judge(ratio: Ratio, max_regression: float) -> Verdict:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vggexport.metrics.accuracy import Interval, PairedCounts, Verdict
+from vggexport.metrics.accuracy import Interval, PairedCounts
+from vggexport.metrics.verdict import Verdict
 from vggexport.reports.verification_words import not_unseen
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns

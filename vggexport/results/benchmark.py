@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vggexport.artifact import Artifact
 from vggexport.metrics.latency import Latency, Measurement, Milliseconds
-from vggexport.metrics.latency_ratio import Ratio, Verdict, judge
+from vggexport.metrics.latency_ratio import Ratio, judge
 from vggexport.metrics.placement import CPU_PROVIDER, Placement
+from vggexport.metrics.verdict import Verdict, refused, worst
 from vggexport.precision import Precision
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.gpu import Gpu
@@ -243,15 +244,13 @@ class Gate(JsonValue):
     @property
     def verdict(self) -> Verdict:
         """The worst of the results'."""
-        found = {gated.verdict for gated in self.results}
-        worst_first = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-        return next(verdict for verdict in worst_first if verdict in found)
+        return worst(gated.verdict for gated in self.results)
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is too slow, a clause each; with ``strict`` what may be, too."""
-        refused = {Verdict.FAIL, Verdict.INCONCLUSIVE} if self.strict else {Verdict.FAIL}
-        return tuple(f"{g} ({g.verdict})" for g in self.results if g.verdict in refused)
+        bad = refused(strict=self.strict)
+        return tuple(f"{g} ({g.verdict})" for g in self.results if g.verdict in bad)
 
 
 @dataclass(frozen=True, slots=True)

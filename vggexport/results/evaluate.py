@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import FolderContents
-from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
+from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts
 from vggexport.metrics.assignment import OtherOrder
+from vggexport.metrics.verdict import Verdict, worst
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.results.document import Document, StepSeconds
 from vggexport.results.verify import Guess, RunnerRecord
@@ -265,9 +266,7 @@ class EvaluationReport(Document):
     @property
     def verdict(self) -> Verdict | None:
         """That of all checks together; None where there are none."""
-        found = {check.verdict for check in self.checks}
-        order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-        return next((verdict for verdict in order if verdict in found), None)
+        return worst(check.verdict for check in self.checks) if self.checks else None
 
     @property
     def inconclusive(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import InputError
-from vggexport.metrics.latency_ratio import Verdict
+from vggexport.metrics.verdict import Verdict
 from vggexport.results.benchmark import BenchmarkReport, Gate, GatedResult
 from vggexport.system.gpu import Gpu
 from vggexport.workflows.benchmark.gate import read_baseline

@@ -12,7 +12,7 @@ import calibration
 import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.metrics.accuracy import Verdict
+from vggexport.metrics.verdict import Verdict
 from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from vggexport.metrics.accuracy import Verdict
+from vggexport.metrics.verdict import refused
 from vggexport.reports.evaluation_words import findings, interval
 from vggexport.reports.junit.verification import case, suite
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
@@ -33,9 +33,8 @@ def _case(report: EvaluationReport, result: EvaluationResult) -> ET.Element:
 
 
 def _broken(report: EvaluationReport, result: EvaluationResult) -> Iterator[str]:
-    failing = {Verdict.FAIL, Verdict.INCONCLUSIVE} if report.strict else {Verdict.FAIL}
     for check in report.checks:
-        if check.path == result.runner.path and check.verdict in failing:
+        if check.path == result.runner.path and check.verdict in refused(strict=report.strict):
             yield f"{check.verdict.value}: {printable(check.clause)}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vggexport.metrics.accuracy import Verdict
+from vggexport.metrics.verdict import Verdict
 from vggexport.reports.evaluation_words import (
     DEFINITIONS,
     FIGURES,

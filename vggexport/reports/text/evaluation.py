@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vggexport.metrics.accuracy import Verdict
+from vggexport.metrics.verdict import Verdict
 from vggexport.reports.evaluation_words import FIGURES, interval, verdict
 from vggexport.reports.text.layout import grid, table_of
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vggexport.metrics.latency_ratio import Verdict
+from vggexport.metrics.verdict import Verdict
 from vggexport.precision import Precision
 from vggexport.results.benchmark import BenchmarkResult, Gate
 from vggexport.system.machine import Machine
