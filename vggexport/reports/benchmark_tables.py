@@ -216,6 +216,15 @@ def _state(report: BenchmarkReport) -> Iterator[str]:
         yield f"{machine.temperature_c:.0f} °C"
 
 
+def headline(report: BenchmarkReport) -> str:
+    """The fastest of what was measured first, in a few words."""
+    name, first = labels(report), report.results[0]
+    rivals = [r for r in report.results if (r.threads, r.batch) == (first.threads, first.batch)]
+    fastest = min(rivals, key=lambda result: result.typical_ms)
+    how = f"batch {first.batch}, {counted(first.threads, 'thread')}"
+    return f"{name[fastest.model]}: {ms(fastest.typical_ms)} ms, {how}"
+
+
 def gate(result: Gate) -> str:
     """The verdict and what was allowed, in a sentence."""
     bound = 1 + result.max_regression

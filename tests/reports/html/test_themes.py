@@ -29,7 +29,7 @@ def test_the_measure_itself():
 @THEMES
 def test_text_can_be_read(theme):
     texts, grounds = (
-        (theme.ink, theme.muted, theme.good, theme.bad),
+        (theme.ink, theme.muted, theme.good, theme.bad, theme.warning),
         (theme.background, theme.surface),
     )
     assert min(contrast(text, ground) for text, ground in product(texts, grounds)) >= 4.5

@@ -16,7 +16,7 @@ class Page(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.tags, self.texts, self.open, self.wrong = [], [], [], []
-        self.feed(html)
+        self.feed(html.replace("<wbr>", ""))  # where a line may be broken
         self.close()
         self.wrong += self.open
 
@@ -97,6 +97,31 @@ def test_what_can_be_scrolled_can_be_reached_by_keyboard(page):
     scrolled = [a for a in page.named("div") if a.get("class") in {"scroll", "wide"}]
     assert scrolled
     assert all(a["tabindex"] == "0" and a["role"] == "region" and a["aria-label"] for a in scrolled)
+
+
+def test_each_cell_says_its_column_where_rows_are_stacked(page):
+    cells = page.named("td")
+    assert cells
+    assert all(cell["data-label"] for cell in cells)
+    heads = ["precision", "verdict", "max abs", "SQNR", "logit SQNR", "top-1", "top-5"]
+    assert [cell["data-label"] for cell in cells[:7]] == heads
+
+
+def test_names_are_broken_between_their_parts_alone(verification):
+    assert "release/<wbr>vgg_<wbr>d.onnx" in html_page(verification)
+    assert "anywhere" not in html_page(verification).partition("code, .name")[2].partition("}")[0]
+
+
+def test_a_pass_with_something_to_know_is_not_green(make_verification, candidates):
+    def verdict(name, **changes):
+        changed = dataclasses.replace(candidates[name], **changes)
+        page = Page(html_page(make_verification(changed)))
+        (shown,) = (a for a in page.named("div") if "verdict" in a.get("class", ""))
+        return shown["class"]
+
+    assert verdict("bare") == "verdict"
+    assert verdict("bare", seen=3) == "verdict warned"
+    assert verdict("swapped") == "verdict failed"
 
 
 def test_the_verdict_the_faults_and_their_figures(page):

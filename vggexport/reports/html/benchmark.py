@@ -41,6 +41,7 @@ def latency(report: BenchmarkReport) -> str:
         "benchmark.html",
         report=report,
         entries=entries,
+        headline=benchmark_tables.headline(report),
         gate=benchmark_tables.gate(report.gate) if report.gate else "",
         sheets=list(benchmark_tables.sheets(report)),
         reasons=list(benchmark_tables.reasons(report)),

@@ -13,12 +13,16 @@ from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
+from vggexport.system.number_text import printable
 
 MATRIX_CLASSES = 40
 """Classes of a confusion matrix that can still be read; the commonest mistakes are in a table."""
 
-_PX_A_CLASS = 22
+_PX_A_CLASS = 28
 _MARGIN_PX = 70
+_PX_A_CHARACTER = 7
+_LONGEST_NAME = 24
+"""Characters; the rest of a class's name is cut, which the table beside the matrix has whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,15 @@ def _entry(number: int, result: EvaluationResult) -> _Entry:
     return _Entry(result, series_style(number), evaluation_words.findings(result), matrix)
 
 
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def _matrix(result: EvaluationResult) -> charts.Chart:
-    """Shares of each class's images by answer; classes are numbered as in the table."""
+    """Shares of each class's images by answer; classes by their names."""
     shown = np.flatnonzero(result.accuracy.confusion.sum(axis=1))
     counts = result.accuracy.confusion[np.ix_(shown, shown)]
+    names = [_cut(printable(score.label)) for score in result.classes]
     totals = result.accuracy.confusion[shown].sum(axis=1, keepdims=True)
 
     def plot(axes: Axes, theme: Theme) -> None:
@@ -61,11 +70,11 @@ def _matrix(result: EvaluationResult) -> charts.Chart:
             ink = theme.background if light else theme.ink
             text = str(counts[row, column])
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
-        numbers = range(1, len(shown) + 1)
-        axes.set_xticks(range(len(shown)), [str(number) for number in numbers])
-        axes.set_yticks(range(len(shown)), [str(number) for number in numbers])
+        axes.set_xticks(range(len(shown)), names, rotation=90)
+        axes.set_yticks(range(len(shown)), names)
         axes.set(xlabel="answer", ylabel="class")
 
-    side = _MARGIN_PX + _PX_A_CLASS * max(len(shown), 4)
+    longest = _PX_A_CHARACTER * max(map(len, names))
+    side = _MARGIN_PX + longest + _PX_A_CLASS * max(len(shown), 4)
     said = f"confusion matrix of {len(shown)} classes, {result.accuracy.top1:.1%} on its diagonal"
     return charts.draw(plot, width_px=side, height_px=side, alt=said)

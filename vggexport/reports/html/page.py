@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from vggexport import __version__
 from vggexport.reports.html.pictures import SIDE_PX, thumbnail
 from vggexport.reports.html.themes import DARK, LIGHT
 from vggexport.system import number_text
+
+_BREAKS = re.compile(r"(?<=[/_-])(?=\w)")
+
+
+def _breakable(text: str) -> Markup:
+    """A name that is broken over lines behind "/", "_" and "-" and nowhere else."""
+    return Markup("<wbr>").join(_BREAKS.split(text))
+
+
+def _labelled(rows: str, columns: Sequence[str]) -> Markup:
+    """Table rows whose cells say which column they are in, for screens that have no room for it."""
+
+    def labelled(row: re.Match[str]) -> str:
+        heads = iter(columns[1:])  # the first is the row's own head
+        return re.sub("<td", lambda _: f'<td data-label="{escape(next(heads))}"', row[0])
+
+    return Markup(re.sub(r"<tr>.*?</tr>", labelled, rows, flags=re.DOTALL))  # noqa: S704  escaped
+
 
 _TEMPLATES = Environment(
     loader=PackageLoader("vggexport.reports.html"),
@@ -19,10 +40,12 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters |= {
+    "breakable": _breakable,
     "cost": number_text.cost,
     "counted": number_text.counted,
     "decibels": number_text.decibels,
     "difference": number_text.difference,
+    "labelled": _labelled,
     "printable": number_text.printable,
     "probability": number_text.probability,
     "seconds": number_text.seconds,

@@ -23,6 +23,7 @@ class Theme:
         rule: Of lines that only divide.
         good: Of a passed check.
         bad: Of a failed one.
+        warning: Of one that passed with something to know.
         series: Of the lines and points in charts, in order.
     """
 
@@ -34,6 +35,7 @@ class Theme:
     rule: str
     good: str
     bad: str
+    warning: str
     series: tuple[str, ...]
 
 
@@ -46,6 +48,7 @@ LIGHT = Theme(
     rule="#d9dee5",
     good="#0b6b3a",
     bad="#b3261e",
+    warning="#8a5300",
     series=("#1f66c1", "#b5500b", "#0f7b6c", "#8a3fb0", "#8d6a00", "#b02a63"),
 )
 DARK = Theme(
@@ -57,6 +60,7 @@ DARK = Theme(
     rule="#363d48",
     good="#63d297",
     bad="#ff8d85",
+    warning="#f2b457",
     series=("#78b4ff", "#ffa36b", "#57cdb9", "#d09cff", "#dcbb4d", "#ff8fb8"),
 )
 

@@ -37,6 +37,7 @@ def verification(report: VerifyReport) -> str:
         "verification.html",
         report=report,
         entries=entries,
+        has_warnings=any(entry.findings for entry in entries),
         layered=layered,
         curve=_curve(layered) if layered else None,
         curve_notes=_notes(layered),
