@@ -1,9 +1,9 @@
 """``vggexport train``: its JSON, its errors, and a process that is killed and resumed."""
 
 import json
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -107,28 +107,31 @@ def test_classes_that_are_too_small(run, tiny, data, workplace, count):
 
 
 KILLED = """
-import sys
+import os, signal, sys
 from vggexport.network import spec
+from vggexport.training.checkpoint import Checkpoint
 spec.TABLE_1["A"] = "conv3-4 conv1-6 | conv3-8"
+save = Checkpoint.save
+def save_and_be_killed(*arguments):
+    save(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+Checkpoint.save = save_and_be_killed
 from vggexport.cli import main
 main(sys.argv[1:])
 """
 
 
 def test_a_process_that_is_killed_is_resumed_to_the_same_weights(run, tiny, data, workplace):
-    options = ("train", *data, *tiny, *QUICK[:-1], "30", "-o", "w.safetensors")
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, *options], cwd=workplace, stderr=subprocess.DEVNULL
-    )
-    state = Path("w.safetensors.checkpoint/state.safetensors")
-    while not state.exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    options = ("train", *data, *tiny, *QUICK[:-1], "5", "-o", "w.safetensors")
+    killed = [sys.executable, "-c", KILLED, *options]
+    process = subprocess.run(killed, cwd=workplace, stderr=subprocess.DEVNULL, check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert Path("w.safetensors.checkpoint/state.safetensors").exists()
     assert not Path("w.safetensors").exists()
     resumed = run(*options, "--resume", "--json")
     assert resumed.code == 0, resumed.stderr
-    assert "epoch 1 of 30" not in resumed.stderr
+    assert "epoch 1 of 5" not in resumed.stderr
+    assert "epoch 2 of 5" in resumed.stderr
     assert run(*options[:-1], "whole.safetensors").code == 0
     expected = safetensors.numpy.load_file("whole.safetensors")
     for name, array in safetensors.numpy.load_file("w.safetensors").items():

@@ -112,16 +112,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
         Unavailable: A package or the download is not to be had.
     """
     with steps.step("weights"):
-        weights = open_weights(
-            options.weights,
-            options.request,
-            layout=options.layout,
-            preprocessing=options.preprocessing,
-            init_missing=options.init_missing,
-            seed=options.seed,
-            sha256=options.sha256,
-            progress=steps.progress.advance,
-        )
+        weights = opened_weights(options, steps)
         if in_memory:
             weights = weights.in_memory()
         labels = weights.labels
@@ -141,6 +132,29 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
     size, source = weights.spec.input_size, weights.source
     pictures = options.pictures.within(weights.pictures, size, source)
     return Network(weights, record, labels, pictures)
+
+
+def opened_weights(options: NetworkOptions, steps: Steps) -> Weights:
+    """The weights alone, nothing said of them.
+
+    Args:
+        options: Which.
+        steps: Who shows how far a download is.
+
+    Raises:
+        WeightsError: They cannot be used.
+        Unavailable: A package or the download is not to be had.
+    """
+    return open_weights(
+        options.weights,
+        options.request,
+        layout=options.layout,
+        preprocessing=options.preprocessing,
+        init_missing=options.init_missing,
+        seed=options.seed,
+        sha256=options.sha256,
+        progress=steps.progress.advance,
+    )
 
 
 _PIXELS = {

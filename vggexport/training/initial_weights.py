@@ -15,9 +15,9 @@ from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.labels import read_labels
-from vggexport.opening.network import NetworkOptions, check_known
+from vggexport.opening.network import NetworkOptions, check_known, opened_weights
 from vggexport.system.progress import Steps
-from vggexport.weights import SpecRequest, Weights, open_weights
+from vggexport.weights import SpecRequest, Weights
 from vggexport.weights.random import training_tensors
 
 _RANDOM = "random:"
@@ -125,16 +125,7 @@ def open_initial_weights(
         InputError: They are of other classes than the images.
         Unavailable: A package or the download is not to be had.
     """
-    weights = open_weights(
-        options.weights,
-        options.request,
-        layout=options.layout,
-        preprocessing=options.preprocessing,
-        init_missing=options.init_missing,
-        seed=options.seed,
-        sha256=options.sha256,
-        progress=steps.progress.advance,
-    )
+    weights = opened_weights(options, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     fresh = _fresh(weights, reinit)
     keeps_head = not any(name.startswith(f"{LOGITS_NAME}/") for name in fresh)

@@ -32,7 +32,6 @@ from vggexport.errors import Advice, ArtifactError, WeightsError
 from vggexport.weights.npz import read_npz
 
 SCHEMA = 1
-SUFFIX = ".npz"
 MAKE_AGAIN = Advice("make it again with {}", "save_golden", command="verify")
 MAX_MANIFEST_BYTES = 1 << 26
 """64 MiB: 300,000 images."""
