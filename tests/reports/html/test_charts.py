@@ -72,6 +72,11 @@ def test_settings_of_the_process_are_neither_used_nor_changed():
         assert dict(mpl.rcParams) == before
 
 
+@pytest.fixture(scope="module")
+def rising():
+    return draw_line([1.0, 2.0])
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -84,8 +89,8 @@ def test_settings_of_the_process_are_neither_used_nor_changed():
     ],
 )
 @pytest.mark.parametrize("marked", [None, 0, 1])
-def test_a_line_of_any_values(values, marked):
-    assert draw_line(values, marked=marked) != draw_line([1.0, 2.0])
+def test_a_line_of_any_values(rising, values, marked):
+    assert draw_line(values, marked=marked) != rising
 
 
 def markers(chart, series=0):
