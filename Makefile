@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := vggexport calibration tests benchmarks
 
-.PHONY: demo test check lint format typecheck gpu-check clean
+.PHONY: demo test check docs lint format typecheck gpu-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,9 @@ test: $(VENV)/.dev ## every test, the full-size network included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint typecheck test ## what CI runs
+
+docs: $(VENV)/.dev ## the command reference, from the commands
+	$(BIN)/python -m vggexport.cli.reference > docs/commands.md
 
 lint: $(VENV)/.dev ## style, and the layers of the architecture
 	$(BIN)/ruff check $(CODE)

@@ -86,7 +86,13 @@ def test_the_help_imports_no_command(workplace):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=workplace
     )
     ours = {name for name in process.stderr.split() if name.startswith("vggexport.")}
-    group = {"vggexport.cli", "vggexport.cli.group", "vggexport.cli.wording", "vggexport.errors"}
+    group = {
+        "vggexport.cli",
+        "vggexport.cli.examples",
+        "vggexport.cli.group",
+        "vggexport.cli.wording",
+        "vggexport.errors",
+    }
     assert ours == group
 
 

@@ -28,41 +28,42 @@ MAX_BATCH = 4096
     "--device",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
-    help="Where ONNX files run.",
+    help="Run ONNX files on this device.",
 )
 @click.option(
     "--provider",
-    help="Execution provider of ONNX Runtime, by its name.  [default: the device's]",
+    help="Run ONNX files on this execution provider of ONNX Runtime.  [default: the device's]",
 )
 @click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
     multiple=True,
-    help="What runs the files that several can run; given more than once, they take turns.  "
-    "[default: onnxruntime for .onnx, litert for .tflite]",
+    help="Run files in this runtime where it reads them; give it more than once to compare "
+    "runtimes.  [default: onnxruntime for .onnx, litert for .tflite]",
 )
 @click.option(
     "--batch",
     type=Numbers(MAX_BATCH),
     default="1",
-    help="Images a run; several in turn.",
+    help="Run so many images at a time; list several to measure each.",
 )
 @click.option(
     "--threads",
     type=Numbers(MAX_THREADS),
-    help="Threads of each runtime; several in turn.  [default: one a physical core]",
+    help="Give each runtime so many threads; list several to measure each.  [default: one per "
+    "physical core]",
 )
 @click.option(
     "--warmup",
     type=AT_LEAST_0,
     default=3,
-    help="Runs behind the first that are not counted.",
+    help="Discard so many runs after the first.",
 )
 @click.option(
     "--runs",
     type=AT_LEAST_1,
     default=64,
-    help="Counted runs, at least; p90 needs 64, p95 130, p99 662.",
+    help="Count at least so many runs; p90 needs 64, p95 130, p99 662.",
 )
 @click.option(
     "--duration",
@@ -70,20 +71,20 @@ MAX_BATCH = 4096
     callback=finite,
     default=5.0,
     metavar="SECONDS",
-    help="Of the counted runs, at least.",
+    help="Go on counting runs for at least so long.",
 )
 @click.option(
     "--launches",
     type=AT_LEAST_1,
     default=5,
-    help="Processes that the runs of each artifact are divided among; 5 for an interval that "
-    "holds the luck of a process.",
+    help="Divide the runs of each artifact among so many processes; with 5 or more, the interval "
+    "covers how processes differ.",
 )
 @click.option(
     "--scenario",
     type=click.Choice(["single-stream", "offline"]),
     default="single-stream",
-    help="Time each run, or whole turns for the throughput.",
+    help="Time single runs, or whole turns for the throughput.",
 )
 @click.option(
     "--allow-fallback",
@@ -93,27 +94,28 @@ MAX_BATCH = 4096
 @click.option(
     "--baseline",
     type=file_path(),
-    help="A former run's --json output, or a former artifact, which is then measured too.",
+    help="Compare with the --json output of an earlier run, or with an earlier artifact, which "
+    "is then measured too.",
 )
 @click.option(
     "--max-regression",
     type=Share(whole=False),
     default="5%",
-    help="How much more time than the baseline's is allowed.",
+    help="Allow at most so much more time than the baseline takes.",
 )
-@strict_option("An inconclusive gate is a failure.")
+@strict_option("Fail if the gate is inconclusive.")
 @click.option(
     "--sustained",
     type=click.FloatRange(min=0, min_open=True),
     callback=finite,
     metavar="MINUTES",
-    help="Go on for so long, and show each minute.",
+    help="Go on for so many minutes, and show each of them.",
 )
-@seed_option("Of the images.")
+@seed_option("Make the images from this seed.")
 @report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
 def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Measure latency, throughput, load time and memory on CPU and CUDA.
+    """Measure latency, throughput and memory on CPU and CUDA.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. Several are measured in turn, so that a drift

@@ -52,7 +52,7 @@ def file_options(file_format: str) -> Decorator:
             "--precision",
             type=click.Choice([precision.value for precision in precisions]),
             default=Precision.FLOAT32.value,
-            help="Of the weights and the computation.",
+            help="Write weights, and compute, in this precision.",
         ),
         input_dtype_option,
         *((_quantize_option, calibration_options, ranges_option) if quantizes else ()),
@@ -61,7 +61,9 @@ def file_options(file_format: str) -> Decorator:
     )
 
 
-_quantize_option = click.option("--quantize", is_flag=True, help="Short for --precision int8.")
+_quantize_option = click.option(
+    "--quantize", is_flag=True, help="Write int8: short for --precision int8."
+)
 
 
 def build(

@@ -16,12 +16,12 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=file_path())
-@output_options(None, "Where to: an archive if it ends in .zip, else a folder.")
+@output_options(None, "Write the bundle here: an archive if it ends in .zip, else a folder.")
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
     default=LAYOUTS[0],
-    help="How models are laid out: as they are, or for a server or a small runtime.",
+    help="Lay the models out as they are, for a server, or for a small runtime.",
 )
 @click.option(
     "--report",
@@ -29,41 +29,51 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     type=file_path(),
     multiple=True,
     metavar="FILE",
-    help="What verify, evaluate, benchmark or a build command wrote with --json: its figures go "
-    "into the model card, and one that failed stops it. Several.",
+    help="Put the figures of a --json report of verify, evaluate, benchmark or a build command "
+    "into the model card; a report that failed is refused. May be given several times.",
 )
 @click.option(
     "--golden",
     type=file_path(),
     metavar="FILE",
-    help="Golden images and a reference's answers, from verify --save-golden.",
+    help="Take golden images and the reference's answers from this file of verify --save-golden.",
 )
 @image_options(
     8,
-    "Golden images, instead: a folder of images, an .npz of uint8 NHWC, or synthetic. The finest "
-    "model answers for them.",
-    "Number of golden images, at most.",
+    "Take golden images from a folder, an .npz of uint8 NHWC, or synthetic ones, instead of "
+    "--golden; the finest model answers for them.",
+    "Take at most so many golden images.",
 )
-@labels_option("One class name a line, or JSON.  [default: those that the artifacts carry]")
+@labels_option(
+    "Read class names from a file, one a line or JSON.  [default: those that the artifacts carry]"
+)
 @click.option(
     "--preprocessing",
     metavar="NAME",
-    help="Confirm the preprocessing that the artifacts record, as caffe; another one is refused.",
+    help="Confirm the preprocessing that the artifacts record, such as caffe; another one is "
+    "refused.",
 )
-@click.option("--licence", metavar="TEXT", help="Of the weights.")
+@click.option("--licence", metavar="TEXT", help="State the licence of the weights.")
 @click.option(
     "--weights-source",
     metavar="TEXT",
-    help="Where the weights came from.  [default: what the artifacts say]",
+    help="State where the weights come from.  [default: what the artifacts say]",
 )
-@click.option("--sign", type=file_path(), metavar="KEY", help="Ed25519 private key in PEM.")
-@click.option("--max-size", type=Size(), help="Gate: what each model may have, as 100MB.")
 @click.option(
-    "--allow-untrained", is_flag=True, help="Pack random weights and synthetic calibration."
+    "--sign",
+    type=file_path(),
+    metavar="KEY",
+    help="Sign the bundle with this Ed25519 private key in PEM.",
+)
+@click.option("--max-size", type=Size(), help="Fail if a model is larger than this, such as 100MB.")
+@click.option(
+    "--allow-untrained", is_flag=True, help="Accept random weights and synthetic calibration."
 )
 @common_options
 def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Pack models for a team that integrates them: with what it takes to use and to check them.
+    """Pack models for the team that integrates them.
+
+    The bundle holds what it takes to use the models and to check them.
 
     ARTIFACTS are .onnx and .tflite files and SavedModel directories of one network. The same inputs
     give the same bytes; dates are SOURCE_DATE_EPOCH's, or 1980.

@@ -21,11 +21,14 @@ from vggexport.cli.options import (
 @click.option(
     "--curve",
     is_flag=True,
-    help="Show what ranges of 8, 16, ... images are worth, and how many are enough.",
+    help="Show what ranges from 8, 16, ... images are worth, and how many are enough.",
 )
 @common_options
 def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Take activation ranges from images, for --ranges of the int8 exports."""
+    """Take activation ranges from images, for int8 exports.
+
+    The file that is written goes to --ranges of the int8 exports.
+    """
     import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.reports import text

@@ -22,13 +22,18 @@ from vggexport.formats.registry import BUNDLED
     help="Demand a signature by the owner of this Ed25519 public key in PEM.",
 )
 @click.option(
-    "--formats", type=Names(tuple(BUNDLED)), default=(), help="Models that are run.  [default: all]"
+    "--formats",
+    type=Names(tuple(BUNDLED)),
+    default=(),
+    help="Run the models of these formats.  [default: all]",
 )
 @click.option("--run/--no-run", default=True, help="Run the models on the golden images.")
 @threads_option
 @common_options
 def check_bundle(json: bool, bundle: Path, **options: Any) -> None:  # noqa: FBT001
-    """Check that a bundle is what was packed, and that its models answer here as they did there.
+    """Check that a bundle is whole and answers rightly here.
+
+    The files must be those that were packed, and the models must answer as they did there.
 
     BUNDLE is an archive or a folder of vggexport bundle. Nothing is written or run before every
     byte is known to be right.

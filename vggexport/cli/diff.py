@@ -17,7 +17,7 @@ from vggexport.cli.value_types import file_path
 @report_file_options("markdown")
 @common_options
 def diff(json: bool, old: Path, new: Path, **options: Any) -> None:  # noqa: FBT001
-    """Show what changed from one artifact or bundle to another.
+    """Show what changed between two artifacts or two bundles.
 
     Weights by layer, activation ranges, graph and size are read from the files, which are not run;
     accuracy and latency come from the reports in the bundles.

@@ -12,7 +12,7 @@ from vggexport.errors import Unavailable
 @click.argument("required", nargs=-1, metavar="[ABILITY]...")
 @common_options
 def doctor(required: tuple[str, ...], json: bool) -> None:  # noqa: FBT001
-    """Show what works on this machine, and the line that installs what is missing.
+    """Show what works here, and what installs the rest.
 
     Every runtime is imported and every execution provider started. With an ABILITY, such as onnx,
     verify or '.tflite files' (the first column of the table), the exit code is 3 if it is missing.

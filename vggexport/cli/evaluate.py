@@ -32,51 +32,59 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     "--csv",
     type=file_path(),
     metavar="FILE",
-    help="Columns image, a path in the folder, and label: instead of folders named by class.",
+    help="Read labels from a CSV file with the columns image (a path in the folder) and label, "
+    "instead of folders named by class.",
 )
-@labels_option("The networks' classes, one a line or JSON.  [default: those that they carry]")
+@labels_option(
+    "Read the networks' class names from a file, one a line or JSON.  [default: those "
+    "that the networks carry]"
+)
 @click.option(
     "--class-order",
     type=click.Choice(CLASS_ORDERS),
     default="auto",
-    help="What folders named by number stand for; auto is what labels tell, or 0 to the last.",
+    help="Say what folders named by number stand for; auto follows the labels, or takes 0 to the "
+    "last.",
 )
-@click.option("--images", type=AT_LEAST_1, help="Number of images.  [default: all]")
-@seed_option("Of the choice of images.")
+@click.option("--images", type=AT_LEAST_1, help="Take at most so many images.  [default: all]")
+@seed_option("Choose images by this seed.")
 @combined(*picture_options)
 @max_unreadable_option
 @run_options
 @click.option(
     "--min-top1",
     type=Share(),
-    help="Gate: share of images that each network must get right, as 82% or 0.82.",
+    help="Fail if a network gets a smaller share of images right, such as 82% or 0.82.",
 )
 @click.option(
     "--max-drop",
     type=Share(),
-    help="Gate: how much less often than the first a network may be right, as 0.5% or 0.005.",
+    help="Fail if a network is right less often than the first by more than this, such as 0.5% "
+    "or 0.005.",
 )
 @click.option(
     "--try-preprocessing",
     is_flag=True,
-    help="Run weights under each convention for pixels, and say which one the labels speak for.",
+    help="Try each convention for pixels on the weights, and say which one fits the labels.",
 )
 @strict_option(
-    "Refuse images that a network was calibrated on; an inconclusive gate fails, and classes that "
-    "seem to be in another order."
+    "Refuse images that a network was calibrated on, an inconclusive gate, and classes that seem "
+    "to be in another order."
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
-    help="Where networks run: in this process, or on a Ray cluster.",
+    help="Run networks in this process or on a Ray cluster.",
 )
-@click.option("--address", help="Of a Ray cluster.  [default: one started here]")
-@click.option("--workers", type=AT_LEAST_1, help="Runners at a time.  [default: one a processor]")
+@click.option("--address", help="Use the Ray cluster at this address.  [default: one started here]")
+@click.option(
+    "--workers", type=AT_LEAST_1, help="Start so many runners.  [default: one per processor]"
+)
 @report_file_options("markdown", "junit", "html")
 @common_options
 def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Count how often files and weights are right on labelled images.
+    """Count right answers on labelled images, and compare networks.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. The others are compared with the first. A gate

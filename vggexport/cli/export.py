@@ -32,13 +32,13 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
     "--formats",
     type=Names(tuple(WRITTEN)),
     default=",".join(WRITTEN),
-    help="Which formats.",
+    help="Write these formats.",
 )
 @click.option(
     "--precisions",
     type=Names(tuple(precision.value for precision in Precision)),
     default="float32,int8",
-    help="In which precisions each format is written that has them.",
+    help="Write each format in these precisions, where it has them.",
 )
 @batch_option(None, f"Images at a time.  [default: {_BATCHES}]")
 @input_dtype_option
@@ -47,7 +47,7 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
 @check_options
 @common_options
 def export(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Write several formats and precisions into one folder, and check each file.
+    """Write several formats and precisions, and check each file.
 
     Weights are read once, and calibration runs once for all. A file that fails its check is not
     kept, the others are, and the exit code is 1.

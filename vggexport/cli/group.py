@@ -13,30 +13,27 @@ import click
 
 from vggexport import __version__
 from vggexport.cli import wording
+from vggexport.cli.examples import epilog
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
 
 COMMANDS: Mapping[str, str] = {
-    "summary": "Print the network as a table: layers, shapes, parameters, MACs, receptive fields.",
-    "savedmodel": "Write a SavedModel directory, and check what was written "
-    "against the Keras network.",
-    "onnx": "Write an ONNX file, and check what was written.",
-    "tflite": "Write a TFLite file, and check what was written.",
-    "export": "Write several formats and precisions into one folder, and check each file.",
-    "calibrate": "Take activation ranges from images, for --ranges of the int8 exports.",
-    "inspect": "Show a model file's metadata, inputs and outputs, and what its runtime computes.",
-    "verify": "Hold ONNX and TFLite files, SavedModels and the Keras network to each other.",
-    "benchmark": "Measure latency, throughput, load time and memory on CPU and CUDA.",
-    "evaluate": "Count how often files and weights are right on labelled images.",
+    "summary": "Print the network: layers, shapes, parameters, MACs.",
+    "savedmodel": "Write a SavedModel directory, and check it.",
+    "onnx": "Write an ONNX file, and check it.",
+    "tflite": "Write a TFLite file, and check it.",
+    "export": "Write several formats and precisions, and check each file.",
+    "calibrate": "Take activation ranges from images, for int8 exports.",
+    "inspect": "Show what a model file holds, and what its runtime computes.",
+    "verify": "Compare files, weights and runtimes with each other.",
+    "benchmark": "Measure latency, throughput and memory on CPU and CUDA.",
+    "evaluate": "Count right answers on labelled images, and compare networks.",
     "train": "Train weights on labelled images by the paper's recipe.",
     "prune": "Make a narrower network from calibration images alone.",
-    "bundle": "Pack models for a team that integrates them: "
-    "with what it takes to use and to check them.",
-    "check-bundle": "Check that a bundle is what was packed, "
-    "and that its models answer here as they did there.",
-    "diff": "Show what changed from one artifact or bundle to another.",
-    "doctor": "Show what works on this machine, and the line that installs what is missing.",
-    "schema": "Print the JSON Schema of what a command writes with --json; "
-    "without NAME, list them.",
+    "bundle": "Pack models for the team that integrates them.",
+    "check-bundle": "Check that a bundle is whole and answers rightly here.",
+    "diff": "Show what changed between two artifacts or two bundles.",
+    "doctor": "Show what works here, and what installs the rest.",
+    "schema": "Print the JSON Schema of what a command writes with --json.",
 }
 """Every command in the order of use, and how its help begins: the list of them imports none."""
 
@@ -65,6 +62,7 @@ class LazyGroup(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"vggexport.cli.{name}"), name)
+        command.epilog = epilog(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -17,11 +17,12 @@ from vggexport.precision import Precision
 @click.option(
     "--require",
     type=click.Choice([Precision.INT8.value]),
-    help="Exit 1 unless everything is computed in this precision (float islands fail).",
+    help="Exit 1 unless everything is computed in this precision; a float operator in between "
+    "fails.",
 )
 @common_options
 def inspect(artifact: Path, require: str | None, json: bool) -> None:  # noqa: FBT001
-    """Show a model file's metadata, inputs and outputs, and what its runtime computes."""
+    """Show what a model file holds, and what its runtime computes."""
     import vggexport
     from vggexport.cli import terminal
     from vggexport.reports import text

@@ -11,10 +11,14 @@ from vggexport.cli import building
 
 @click.command()
 @building.file_options("onnx")
-@click.option("--opset", type=int, help="ONNX operator set, 13 to 18.  [default: 17]")
+@click.option(
+    "--opset",
+    type=int,
+    help="Write this version of the ONNX operator set, 13 to 18.  [default: 17]",
+)
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Write an ONNX file, and check what was written.
+    """Write an ONNX file, and check it.
 
     Float files are checked against the Keras network, int8 against the float32 file. A file that
     fails is not kept, and the exit code is 1.

@@ -64,40 +64,42 @@ architecture_options = combined(
         "--config",
         type=click.Choice(tuple(TABLE_1), case_sensitive=False),
         metavar=f"[{'|'.join(TABLE_1)}]",
-        help="Column of the paper's table 1.  "
-        f"[default: from the weights, or {DEFAULT_CONFIGURATION}]",
+        help="Take this column of the paper's table 1.  [default: from the weights, or "
+        f"{DEFAULT_CONFIGURATION}]",
     ),
     click.option(
         "--classes",
         type=AT_LEAST_1,
-        help=f"Outputs of the last layer.  [default: from the weights, or {DEFAULT_CLASSES}]",
+        help="Give the last layer so many outputs.  [default: from the weights, or "
+        f"{DEFAULT_CLASSES}]",
     ),
     click.option(
         "--fc-units",
         type=Units(),
-        help="Outputs of each hidden fully connected layer; one number is for two layers, none for "
-        f"no layer.  [default: from the weights, or {units_text(DEFAULT_FC_UNITS)}]",
+        help="Give the hidden fully connected layers so many outputs; one number stands for two "
+        "layers, none for no layer.  [default: from the weights, or "
+        f"{units_text(DEFAULT_FC_UNITS)}]",
     ),
     click.option(
         "--input-size",
         type=ImageSize(),
-        help="Pixels of the input: the side of a square, or height and width.  "
+        help="Set the size of the input in pixels: the side of a square, or height and width.  "
         f"[default: from the weights, or {size_text(DEFAULT_INPUT_SIZE)}]",
     ),
     click.option(
         "--pooling",
         type=click.Choice(POOLINGS, case_sensitive=False),
         metavar=f"[{'|'.join(POOLINGS)}]",
-        help="What the head makes of the features: all of them in a row, the average or the "
-        "maximum of each channel, or torchvision's average to 7x7.  "
-        f"[default: from the weights, or {Pooling.FLATTEN}]",
+        help="Pool the features in front of the head: flatten keeps all, average and max keep "
+        "one per channel, adaptive is torchvision's average to 7x7.  [default: from the "
+        f"weights, or {Pooling.FLATTEN}]",
     ),
     click.option(
         "--head-activation",
         type=click.Choice(HeadActivation, case_sensitive=False),
         metavar=f"[{'|'.join(HeadActivation)}]",
-        help="What makes probabilities of the logits.  "
-        f"[default: from the weights, or {HeadActivation.SOFTMAX}]",
+        help="Turn logits into probabilities by this function.  [default: from the weights, or "
+        f"{HeadActivation.SOFTMAX}]",
     ),
 )
 
@@ -122,34 +124,41 @@ network_options = combined(
         "--weights",
         default="random:0",
         metavar="SOURCE",
-        help="random[:SEED], imagenet (the VGG16 file that Keras publishes), or a file: .npz, "
-        ".safetensors, Keras .h5, .weights.h5, .keras, a torch state dict .pth, .pt.",
+        help="Take weights from random[:SEED], imagenet (the VGG16 file that Keras publishes), "
+        "or a file: .npz, .safetensors, Keras .h5, .weights.h5, .keras, a torch state dict "
+        ".pth, .pt.",
     ),
     click.option(
         "--weights-layout",
         type=click.Choice(LAYOUTS),
         default="auto",
-        help="Layout of the weights file; auto says which it took.",
+        help="State the layout of the weights file; auto says which one it took.",
     ),
-    click.option("--weights-sha256", metavar="HEX", help="Refuse any other weights file."),
+    click.option(
+        "--weights-sha256", metavar="HEX", help="Refuse a weights file with another SHA-256 digest."
+    ),
     click.option(
         "--init-missing",
         is_flag=True,
         help="Fill layers that the file lacks with seeded random weights.",
     ),
     architecture_options,
-    labels_option("One class name a line, or JSON; two for one output. Travels in the artifact."),
+    labels_option(
+        "Read class names from a file, one a line or JSON; two for one output. They "
+        "travel in the artifact."
+    ),
     *preprocessing_options,
     *picture_options,
     strict_option("Refuse to assume what the weights file does not say."),
-    seed_option("Of initialisation and of the choice of images."),
+    seed_option("Draw weights and choose images by this seed."),
 )
 
 max_unreadable_option = click.option(
     "--max-unreadable",
     type=Share(),
     default="5%",
-    help="Share of the images that may be unreadable and left out; one always may, but of 0.",
+    help="Leave out unreadable images up to this share of all; one may always be left out, "
+    "unless the share is 0.",
 )
 
 calibration_options = combined(
@@ -157,36 +166,40 @@ calibration_options = combined(
         "--calibration-data",
         default="synthetic",
         metavar="SOURCE",
-        help="A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
+        help="Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
     ),
-    click.option("--calibration-samples", type=AT_LEAST_1, default=128, help="Number of images."),
+    click.option(
+        "--calibration-samples", type=AT_LEAST_1, default=128, help="Take at most so many images."
+    ),
     click.option(
         "--calibration-method",
         type=click.Choice(METHODS),
         default=METHODS[0],
-        help="How ranges are taken from activations.",
+        help="Take ranges from activations by this method.",
     ),
     max_unreadable_option,
 )
 
 ranges_option = click.option(
-    "--ranges", type=file_path(), help="Ranges of vggexport calibrate, instead of calibrating."
+    "--ranges",
+    type=file_path(),
+    help="Take activation ranges from this file of vggexport calibrate, instead of calibrating.",
 )
 
 input_dtype_option = click.option(
     "--input-dtype",
     type=click.Choice(["float32", "uint8"]),
     default="float32",
-    help="Raw RGB 0...255 either way, NHWC.",
+    help="Take images as float32 or uint8; either way raw RGB 0...255, NHWC.",
 )
 
 check_options = combined(
-    click.option("--check/--no-check", default=True, help="Run each file against its reference."),
+    click.option("--check/--no-check", default=True, help="Compare each file with its reference."),
     click.option(
         "--min-logit-sqnr",
         type=float,
         metavar="DB",
-        help=f"What the check demands.  [default: {', '.join(_TOLERANCES)}]",
+        help=f"Fail the check below this SQNR of the logits.  [default: {', '.join(_TOLERANCES)}]",
     ),
 )
 
@@ -201,7 +214,7 @@ def force_option(what: str) -> Decorator:
     return click.option("--force", is_flag=True, help=f"Replace {what}.")
 
 
-def output_options(default: str | None, text: str = "Where to.") -> Decorator:
+def output_options(default: str | None, text: str = "Write the output here.") -> Decorator:
     """``-o/--output`` and ``--force``.
 
     Args:
@@ -222,7 +235,7 @@ labelled_data_option = click.option(
     type=file_path(),
     required=True,
     metavar="DIR",
-    help="A folder of folders of images, named by class.",
+    help="Read labelled images from a folder that has one folder per class.",
 )
 
 
@@ -237,36 +250,38 @@ def image_options(count: int, data: str, images: str) -> Decorator:
     return combined(
         click.option("--data", default="synthetic", metavar="SOURCE", help=data),
         click.option("--images", type=AT_LEAST_1, default=count, help=images),
-        seed_option("Of the choice of images."),
+        seed_option("Choose images by this seed."),
     )
 
 
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
-    help="Threads of each runtime.  [default: its own]",
+    help="Give each runtime so many threads.  [default: the runtime's own choice]",
 )
 
 run_options = combined(
     threads_option,
     click.option(
-        "--provider", help="Execution provider of ONNX Runtime.  [default: CPUExecutionProvider]"
+        "--provider",
+        help="Run ONNX files on this execution provider of ONNX Runtime.  "
+        "[default: CPUExecutionProvider]",
     ),
     click.option(
         "--runtime",
         type=click.Choice(RUNTIMES),
-        help="What runs the files that several can run.  [default: onnxruntime for .onnx, litert "
-        "for .tflite]",
+        help="Run files in this runtime where it reads them.  [default: onnxruntime for .onnx, "
+        "litert for .tflite]",
     ),
 )
 
 
 _REPORT_FILES = {
-    "markdown": "For the summary of a CI job.",
-    "junit": "For the dashboard of a CI server.",
-    "html": "One page for a browser, with charts.",
-    "csv": "A row a result, for a spreadsheet.",
-    "save-samples": "Every timing, as JSON.",
+    "markdown": "Write the report as Markdown, for the summary of a CI job.",
+    "junit": "Write the report as JUnit XML, for the dashboard of a CI server.",
+    "html": "Write the report as one HTML page with charts.",
+    "csv": "Write the results as CSV, one row each.",
+    "save-samples": "Write every timing as JSON.",
 }
 
 

@@ -16,37 +16,39 @@ picture_options = (
     click.option(
         "--resize",
         type=click.Choice(RESIZES),
-        help="How a picture gets the network's size: crop scales its short side and cuts out the "
-        "centre, stretch changes its shape, pad adds background.  [default: as recorded, or crop]",
+        help="Bring pictures to the network's size: crop scales the short side and cuts out the "
+        "centre, stretch changes the shape, pad adds background.  [default: as recorded, or "
+        "crop]",
     ),
     click.option(
         "--resize-to",
         type=AT_LEAST_1,
         metavar="PIXELS",
-        help="Short side before the centre is cut out.  [default: as recorded, or 256 for 224, and "
-        "in proportion]",
+        help="Scale the short side to so many pixels before the centre is cut out.  [default: as "
+        "recorded, or 256 for 224, and in proportion]",
     ),
     click.option(
         "--interpolation",
         type=click.Choice(INTERPOLATIONS),
-        help="Of the resize, as Pillow and Keras' load_img have it; area is their box.  "
+        help="Resize with this filter, as Pillow and Keras' load_img do; area is their box.  "
         "[default: as recorded, or bilinear]",
     ),
     click.option(
         "--ignore-exif",
         is_flag=True,
         default=None,
-        help="Leave pictures as they lie, whatever EXIF says of their orientation.",
+        help="Leave pictures as they are stored, whatever EXIF says of their orientation.",
     ),
     click.option(
         "--background",
         type=Background(),
-        help="Behind transparent pixels, and around a picture that is padded.  "
-        "[default: as recorded, or white]",
+        help="Put this colour behind transparent pixels and around padded pictures.  [default: "
+        "as recorded, or white]",
     ),
     click.option(
         "--bit-depth",
         type=click.IntRange(*BIT_DEPTHS),
-        help="Bits that deeper gray pictures use, as 12.  [default: as recorded, or what they say]",
+        help="State how many bits deep gray pictures use, such as 12.  [default: as recorded, or "
+        "what they say]",
     ),
 )

@@ -19,24 +19,24 @@ preprocessing_options = (
         "--preprocessing",
         type=click.Choice((AUTO, *CONVENTIONS)),
         default=AUTO,
-        help="What your training did to RGB 0...255 before the network: vgg (RGB minus the paper's "
-        "mean), caffe, torch, tf (Keras' three modes), unit (x/255), raw. auto reads it from the "
-        "file, or assumes what is usual for its layout, and says so.",
+        help="State what your training did to RGB 0...255 before the network: vgg (RGB minus the "
+        "paper's mean), caffe, torch, tf (Keras' three modes), unit (x/255), raw. auto "
+        "reads it from the file, or assumes what is usual for its layout and says so.",
     ),
     click.option(
         "--pixel-mean",
         type=Channels(),
-        help="Subtracted from RGB 0...255, for any other preprocessing.",
+        help="Subtract this from RGB 0...255, for any other preprocessing.",
     ),
     click.option(
         "--pixel-std",
         type=Channels(),
-        help="Divides RGB 0...255 less the mean, for any other preprocessing.",
+        help="Divide RGB 0...255 less the mean by this, for any other preprocessing.",
     ),
     click.option(
         "--channel-order",
         type=click.Choice(CHANNEL_ORDERS),
-        help="Order in which the network takes the channels.  [default: rgb]",
+        help="State the order in which the network takes the channels.  [default: rgb]",
     ),
 )
 

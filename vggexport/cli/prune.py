@@ -16,29 +16,31 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
     "--calibration-data",
     required=True,
     metavar="SOURCE",
-    help="A folder of images of any depth, or an .npz of uint8 NHWC; no labels are needed.",
+    help="Take images from a folder of any depth or an .npz of uint8 NHWC; no labels are needed.",
 )
 @click.option(
     "--calibration-samples",
     type=AT_LEAST_1,
-    help="Number of images.  [default: all but one in five, at most 320]",
+    help="Take so many images.  [default: all but one in five, at most 320]",
 )
-@click.option("--speedup", type=Factor(), help="How many times fewer operations, as 2x.")
-@click.option("--max-size", type=Size(), help="Of the weights as float32, as 60MB.")
+@click.option("--speedup", type=Factor(), help="Need so many times fewer operations, such as 2x.")
+@click.option(
+    "--max-size", type=Size(), help="Bring the float32 weights down to this size, such as 60MB."
+)
 @click.option(
     "--target-sqnr",
     type=float,
     callback=finite,
     metavar="DB",
-    help="Be as narrow as so many dB of the logits allow.",
+    help="Be as narrow as this SQNR of the logits, in dB, allows.",
 )
-@click.option("--plan", is_flag=True, help="Only say what budgets give.")
+@click.option("--plan", is_flag=True, help="Only show what each budget would give.")
 @click.option(
     "--cache-dir",
     type=file_path(),
     metavar="DIR",
-    help="Where what the images say is kept for further budgets.  [default: beside the output, "
-    "until that is there]",
+    help="Keep what the images say in this folder, for further budgets.  [default: beside the "
+    "output, until that is written]",
 )
 @output_options("narrow.safetensors")
 @common_options

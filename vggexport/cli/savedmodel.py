@@ -12,11 +12,15 @@ from vggexport.cli import building
 @click.command()
 @building.file_options("savedmodel")
 @click.option(
-    "--serving", is_flag=True, help="Lay it out as OUTPUT/1/, as TensorFlow Serving wants it."
+    "--serving",
+    is_flag=True,
+    help="Lay the SavedModel out as OUTPUT/1/, as TensorFlow Serving wants it.",
 )
 @click.pass_context
 def savedmodel(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Write a SavedModel directory, and check what was written against the Keras network.
+    """Write a SavedModel directory, and check it.
+
+    The file is compared with the Keras network.
 
     It has every variable once, and loads wherever TensorFlow is. A directory that fails is not
     kept, and the exit code is 1.

@@ -14,7 +14,7 @@ from vggexport.cli.options import architecture_options, common_options
 @click.option("--training", is_flag=True, help="Show the paper's training recipe too.")
 @common_options
 def summary(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Print the network as a table: layers, shapes, parameters, MACs, receptive fields."""
+    """Print the network: layers, shapes, parameters, MACs."""
     import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.network.training_recipe import PAPER

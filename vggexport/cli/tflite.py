@@ -15,11 +15,11 @@ from vggexport.precision import Precision
 @click.option(
     "--full-integer",
     is_flag=True,
-    help="int8 with uint8 in and out and no float operator at all, for NPUs.",
+    help="Write int8 with uint8 in and out and no float operator at all, for NPUs.",
 )
 @click.pass_context
 def tflite(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Write a TFLite file, and check what was written.
+    """Write a TFLite file, and check it.
 
     int8 carries the same scales and weights as the ONNX file of the same ranges. float32, float16
     and dynamic-int8 are checked against the Keras network, the others against the float32 file. A

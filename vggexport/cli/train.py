@@ -19,18 +19,21 @@ from vggexport.cli.value_types import Names, Share, file_path
 from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
 
 _NUMBERS = {
-    "batch": (int, "Images of a step."),
-    "learning_rate": (float, "Of the first steps."),
-    "learning_rate_divisor": (float, "Divides it when validation accuracy stops improving."),
-    "patience": (int, "Epochs without improvement that count as stopped."),
-    "decreases": (int, "How often the learning rate is divided before training stops."),
-    "epochs": (int, "At most."),
-    "momentum": (float, "Of the gradient descent."),
-    "weight_decay": (float, "Multiplier of the sum of squares of each kernel."),
-    "dropout": (float, "Share of inputs dropped behind fc1 and fc2."),
-    "min_scale": (int, "Smallest short side of an image for a crop of 224."),
-    "max_scale": (int, "Largest short side of an image for a crop of 224."),
-    "views": (int, "Views of an image that are computed where layers are frozen."),
+    "batch": (int, "Take so many images per step."),
+    "learning_rate": (float, "Begin with this learning rate."),
+    "learning_rate_divisor": (
+        float,
+        "Divide the learning rate by this when validation accuracy stops improving.",
+    ),
+    "patience": (int, "Wait so many epochs for an improvement."),
+    "decreases": (int, "Divide the learning rate so many times before training stops."),
+    "epochs": (int, "Train for at most so many epochs."),
+    "momentum": (float, "Use this momentum in the gradient descent."),
+    "weight_decay": (float, "Add this multiple of the sum of squares of each kernel to the loss."),
+    "dropout": (float, "Drop this share of the outputs of each hidden layer."),
+    "min_scale": (int, "Scale an image's short side to at least this, for a crop of 224."),
+    "max_scale": (int, "Scale an image's short side to at most this, for a crop of 224."),
+    "views": (int, "Compute so many views of each image where layers are frozen."),
 }
 """Of the recipe: type and help, by name."""
 
@@ -43,12 +46,12 @@ def _number_option(name: str) -> Decorator:
 
 recipe_options = combined(
     *map(_number_option, _NUMBERS),
-    click.option("--flip/--no-flip", default=PAPER.flip, help="Mirror half the crops."),
+    click.option("--flip/--no-flip", default=PAPER.flip, help="Mirror half of the crops."),
     click.option(
         "--initializer",
         type=click.Choice(INITIALIZERS),
         default=PAPER.initializer,
-        help="Of layers without weights.",
+        help="Draw layers without weights by this initializer.",
     ),
 )
 
@@ -59,27 +62,36 @@ recipe_options = combined(
     "--validation-data",
     type=file_path(),
     metavar="DIR",
-    help="Another one to judge by.  [default: split off]",
+    help="Judge by the labelled images of this folder.  [default: a part of --data]",
 )
-@click.option("--split", type=Share(), default="25%", help="Share that is split off.")
+@click.option(
+    "--split", type=Share(), default="25%", help="Split off this share of --data to judge by."
+)
 @network_options
 @max_unreadable_option
 @click.option(
     "--freeze",
     default="conv",
     metavar="conv|none|BLOCK",
-    help="What is not trained: all convolutions, nothing, or all up to a block, as block4.",
+    help="Do not train these layers: all convolutions, none, or all up to a block, such as block4.",
 )
-@click.option("--reinit", type=Names(), default=(), help="Layers to draw anew, as predictions.")
+@click.option(
+    "--reinit", type=Names(), default=(), help="Draw these layers anew, such as predictions."
+)
 @recipe_options
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside the output.")
 @click.option(
     "--cache-dir",
     type=file_path(),
     metavar="DIR",
-    help="Where outputs of frozen layers are kept.  [default: the user's cache]",
+    help="Keep the outputs of frozen layers in this folder.  [default: the user's cache]",
 )
-@click.option("--log-dir", type=file_path(), metavar="DIR", help="Logs for TensorBoard.")
+@click.option(
+    "--log-dir",
+    type=file_path(),
+    metavar="DIR",
+    help="Write logs for TensorBoard into this folder.",
+)
 @output_options("vgg_d.safetensors")
 @common_options
 def train(json: bool, **options: Any) -> None:  # noqa: FBT001

@@ -26,13 +26,13 @@ from vggexport.cli.value_types import Share, file_path, finite
 @click.option(
     "--reference",
     metavar="ARTIFACT",
-    help="What the others are held to; keras for the Keras network of their weights.  "
-    "[default: the first artifact]",
+    help="Compare the others with this one; keras stands for the Keras network of their weights. "
+    " [default: the first artifact]",
 )
 @image_options(
     200,
-    "A folder of images of any depth, an .npz of uint8 NHWC, or synthetic.",
-    "Number of images, at most.",
+    "Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
+    "Take at most so many images.",
 )
 @combined(*picture_options)
 @max_unreadable_option
@@ -43,14 +43,26 @@ from vggexport.cli.value_types import Share, file_path, finite
     "--max-abs",
     type=float,
     callback=finite,
-    help="Largest difference of one probability allowed.",
+    help="Allow at most this difference of one probability.",
 )
-@click.option("--min-sqnr", type=float, callback=finite, metavar="DB", help="Of the probabilities.")
-@click.option("--min-logit-sqnr", type=float, callback=finite, metavar="DB", help="Of the logits.")
+@click.option(
+    "--min-sqnr",
+    type=float,
+    callback=finite,
+    metavar="DB",
+    help="Require this SQNR of the probabilities.",
+)
+@click.option(
+    "--min-logit-sqnr",
+    type=float,
+    callback=finite,
+    metavar="DB",
+    help="Require this SQNR of the logits.",
+)
 @click.option(
     "--min-top1-agreement",
     type=Share(),
-    help="Share of images with the same best class, as 99% or 0.99.",
+    help="Require the same best class on this share of images, such as 99% or 0.99.",
 )
 @click.option(
     "--diagnose/--no-diagnose",
@@ -61,26 +73,26 @@ from vggexport.cli.value_types import Share, file_path, finite
     "--golden",
     type=file_path(),
     metavar="FILE",
-    help="Images and a reference's answers that --save-golden stored, instead of --reference and "
-    "--data.",
+    help="Compare with the answers that --save-golden stored, on its images, instead of "
+    "--reference and --data.",
 )
 @click.option(
     "--answers",
     type=file_path(),
     metavar="FILE",
-    help="An .npz of uint8 images and the probabilities that your own program gets for them, as "
-    "the reference.",
+    help="Compare with the probabilities that your own program gets: an .npz of uint8 images and "
+    "probabilities.",
 )
 @click.option(
     "--save-golden",
     type=file_path(),
     metavar="FILE",
-    help="Store images and the reference's answers.",
+    help="Store the images and the reference's answers in this file.",
 )
 @report_file_options("markdown", "junit", "html")
 @common_options
 def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Hold ONNX and TFLite files, SavedModels and the Keras network to each other.
+    """Compare files, weights and runtimes with each other.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. All run on the same images. Limits that are not

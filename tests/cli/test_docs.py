@@ -1,0 +1,102 @@
+"""README and docs: their commands are commands, their links lead somewhere."""
+
+import re
+import shlex
+from itertools import chain
+from pathlib import Path
+
+import click
+import pytest
+
+from vggexport.cli.examples import EXAMPLES
+from vggexport.cli.group import COMMANDS, main
+from vggexport.cli.reference import reference
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REDIRECTED = re.compile(r"\s+(#|>|\|).*$")
+
+
+def commands(text: str) -> list[str]:
+    """Lines of code blocks that call us, joined where they are continued."""
+    blocks = re.findall(r"^```(?:yaml)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    joined = chain.from_iterable(re.sub(r"\\\n\s*", "", one).splitlines() for one in blocks)
+    lines = (re.sub(r"^\s*(?:- run: )?", "", line) for line in joined)
+    return [REDIRECTED.sub("", line) for line in lines if line.startswith("vggexport ")]
+
+
+def all_commands() -> list[tuple[str, str]]:
+    shown = [(page.name, line) for page in PAGES for line in commands(page.read_text("utf-8"))]
+    return shown + [("--help", line) for lines in EXAMPLES.values() for line in lines]
+
+
+def parse(line: str) -> None:
+    """As Click would before it runs the command, but for what needs the files.
+
+    Raises:
+        click.UsageError: There is no such command or option, or a value does not fit.
+    """
+    _, name, *arguments = shlex.split(line.replace("$", ""))
+    command = main.get_command(None, name)
+    assert command is not None, name
+    with click.Context(main, info_name="vggexport", **main.context_settings) as parent:
+        command.make_context(name, arguments, parent).close()
+
+
+@pytest.mark.parametrize(("page", "line"), all_commands())
+def test_every_command_shown_is_one(page, line, workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    for name in set(re.findall(r"[\w./-]+\.\w+|[\w./-]+/", line)):
+        path = workplace / name
+        if name.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+        elif not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    parse(line)
+
+
+def test_what_is_no_command_is_noticed():
+    assert len(all_commands()) > 40
+    assert commands("```\nvggexport onnx \\\n    --force  # new\n```") == ["vggexport onnx --force"]
+    for wrong in ("vggexport onnx --quantise", "vggexport onnx --batch many"):
+        with pytest.raises(click.UsageError):
+            parse(wrong)
+
+
+def test_every_command_has_an_example():
+    assert list(EXAMPLES) == list(COMMANDS)
+    for name, lines in EXAMPLES.items():
+        assert all(shlex.split(line)[:2] == ["vggexport", name] for line in lines)
+
+
+def test_the_reference_is_that_of_the_commands():
+    assert (ROOT / "docs/commands.md").read_text("utf-8") == reference(), "run make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).is_file(), target
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_one_line_summaries_fit_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == list(COMMANDS)
+    assert not any("..." in line for line in lines)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_text_is_a_sentence(command):
+    """It begins with a verb; "Of the images." does not say what happens to them."""
+    for option in main.get_command(None, command).params:
+        text = getattr(option, "help", None)
+        if text and option.name != "help":
+            assert not re.match(r"(Of|At|Where|What|How|Number|Several|The)\b", text), text
+            assert text.partition("  [default")[0].endswith("."), text
