@@ -235,17 +235,23 @@ def outcome(name: str, kind: Kind, folder: Path) -> tuple[str, bool]:
     pixels = random.integers(0, 256, (IMAGES, *kind.side, 3)).astype(np.uint8)
     prepared = kind.prepare(pixels.astype(np.float32))
     randomize(model, prepared, random)
-    weights = str(folder / f"network{kind.suffix}")
+    weights = folder / f"network{kind.suffix}"
     model.save(weights)
-    expected = model.predict(prepared, verbose=0)
+    return measure(weights, kind, pixels, model.predict(prepared, verbose=0))
+
+
+def measure(
+    weights: Path, kind: Any, pixels: NDArray[np.uint8], expected: NDArray[Any]
+) -> tuple[str, bool]:
+    """Files of a network, held to its answers for pixels: words, and whether all is right."""
     words, is_right = [], True
     for name_of_format, suffix in (("onnx", ".onnx"), ("tflite", ".tflite")):
-        output = folder / f"network{suffix}"
+        output = weights.with_suffix(suffix)
         code, said = run(
-            name_of_format, "--weights", weights, *kind.options, "-o", str(output), "--force"
+            name_of_format, "--weights", str(weights), *kind.options, "-o", str(output), "--force"
         )
         if code or kind.refused:
-            return f"exit {code}: {said[:120]}", kind.refused and code == 2
+            return f"exit {code}: {said[:160]}", kind.refused and code == 2
         with load_runner(name_of_format)(output) as runner:
             actual = np.concatenate([runner.predict(image[np.newaxis]) for image in pixels])
         difference = float(np.abs(actual - expected).max())

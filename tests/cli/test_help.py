@@ -14,6 +14,7 @@ from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS, RUNTIMES
 from vggexport.cli.value_types import DYNAMIC
 from vggexport.formats import registry
 from vggexport.network.head import Pooling
+from vggexport.network.spec import DEFAULT_CONFIGURATION
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
@@ -148,7 +149,7 @@ def test_network_literals_are_those_of_the_package():
     defaults = NetworkOptions()
     assert option("onnx", "weights_layout").default == defaults.layout
     assert defaults.request.configuration is None
-    assert f"or {defaults.configuration}]" in option("onnx", "config").help
+    assert f"or {DEFAULT_CONFIGURATION}]" in option("onnx", "config").help
     assert {*POOLINGS} == {*Pooling, ADAPTIVE}
     assert option("onnx", "seed").default == defaults.seed == CalibrationOptions().seed
     assert option("onnx", "batch").default == DYNAMIC

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from vggexport.errors import WeightsError
+from vggexport.errors import InputError, WeightsError
 from vggexport.network.head import Pooling, fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -49,6 +49,14 @@ def test_defaults_of_the_paper_without_a_file():
     assert open_weights("random", SpecRequest("A", classes=10)).spec == VGGSpec.named(
         "A", classes=10
     )
+
+
+def test_torchvisions_average_needs_a_kernel_that_it_is_folded_into():
+    flat = SpecRequest(pooling="adaptive").with_defaults()
+    assert flat == VGGSpec.named()  # 7x7 of a map of 7x7
+    with pytest.raises(InputError, match="adaptive pooling of a map of 3 is folded") as refused:
+        open_weights("random", SpecRequest(input_size=(96, 96), pooling="adaptive"))
+    assert str(refused.value).endswith("leave out pooling, or choose input_size 224")
 
 
 def test_pins_hold_for_random_weights_too(tiny):

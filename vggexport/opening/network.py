@@ -15,8 +15,8 @@ from vggexport.opening.labels import read_labels
 from vggexport.precision import Precision
 from vggexport.results.build import SummaryReport
 from vggexport.system.process import package_versions
-from vggexport.system.progress import Steps
-from vggexport.weights import SpecRequest, Weights, open_weights
+from vggexport.system.progress import Progress, Steps
+from vggexport.weights import SpecRequest, Weights, is_word, open_weights
 
 DEFAULT_WEIGHTS = "random:0"
 
@@ -49,11 +49,6 @@ class NetworkOptions:
     request: VGGSpec | SpecRequest = field(default_factory=SpecRequest)
     labels: Path | None = None
     seed: int = 0
-
-    @property
-    def configuration(self) -> str:
-        """The column of table 1 that was asked for, or the name of blocks of one's own."""
-        return self.request.configuration or DEFAULT_CONFIGURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +127,19 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
     size, source = weights.spec.input_size, weights.source
     pictures = options.pictures.within(weights.pictures, size, source)
     return Network(weights, record, labels, pictures)
+
+
+def configuration_of(options: NetworkOptions) -> str:
+    """What outputs are named after that have no name: a column of table 1, or "own".
+
+    Raises:
+        WeightsError: The weights cannot be used.
+    """
+    if options.request.configuration:
+        return options.request.configuration
+    if is_word(options.weights):
+        return DEFAULT_CONFIGURATION
+    return opened_weights(options, Steps(Progress())).spec.configuration
 
 
 def opened_weights(options: NetworkOptions, steps: Steps) -> Weights:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.errors import Advice, InputError
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
@@ -21,6 +22,8 @@ from vggexport.weights import SpecRequest, Weights
 from vggexport.weights.random import training_tensors
 
 _RANDOM = "random:"
+TOLD_APART_BY_ONE = 2
+"""Classes that one sigmoid output tells apart."""
 
 
 class InitialWeights(Mapping[str, NDArray[np.float32]]):
@@ -170,7 +173,8 @@ def _outputs(options: NetworkOptions, spec: VGGSpec, found: int, *, keeps_head: 
         return spec.classes
     if isinstance(options.request, SpecRequest) and options.request.classes:
         return options.request.classes
-    return 1 if spec.classes == 1 and found == spec.label_count else found
+    is_sigmoid = spec.head_activation is HeadActivation.SIGMOID
+    return 1 if is_sigmoid and found == TOLD_APART_BY_ONE != spec.classes else found
 
 
 def _labels(

@@ -7,6 +7,6 @@ files; each is imported when a file of its kind is opened.
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import DownloadProgress
 from vggexport.weights.request import SpecRequest
-from vggexport.weights.sources import open_weights
+from vggexport.weights.sources import is_word, open_weights
 
-__all__ = ["DownloadProgress", "SpecRequest", "Weights", "open_weights"]
+__all__ = ["DownloadProgress", "SpecRequest", "Weights", "is_word", "open_weights"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vggexport.artifact import PruningRecord
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, WeightsError
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
 from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
@@ -164,6 +164,12 @@ def _described(
     network = read_network(path, size, headless=filled)
     if network is None:
         return None
+    if options.layout == "torchvision":
+        raise WeightsError(
+            f"{path} describes its network as Keras has it, not in torchvision's layout",
+            Advice("leave out {}", "weights_layout"),
+            Advice("say {} torch if that is what was meant", "preprocessing"),
+        )
     layout = choose_layout(options.layout, {}, file_format.layout)
     if network.preprocesses and not options.preprocessing:
         preprocessing = CONVENTIONS["raw"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vggexport.errors import Advice, WeightsError
+from vggexport.errors import Advice, InputError, WeightsError
 from vggexport.network.head import HeadActivation, Pooling, fully_connected, units_text
-from vggexport.network.layers import LOGITS_NAME
+from vggexport.network.layers import LOGITS_NAME, POOL_SIZE
 from vggexport.network.spec import (
     DEFAULT_CLASSES,
     DEFAULT_FC_UNITS,
@@ -17,7 +17,7 @@ from vggexport.network.spec import (
     size_text,
 )
 from vggexport.network.table import Convolution, column_of
-from vggexport.weights.head_inputs import ADAPTIVE, entered
+from vggexport.weights.head_inputs import ADAPTIVE, ADAPTIVE_SIZE, entered
 from vggexport.weights.named_network import Blocks, NamedNetwork
 
 LEAVE_OUT = {
@@ -71,15 +71,31 @@ class SpecRequest:
             InputError: No such configuration, or a size is out of range.
         """
         blocks = self.blocks or found or VGGSpec.named().blocks
-        pooling = self.pooling if self.pooling != ADAPTIVE else None
+        size = self.input_size or DEFAULT_INPUT_SIZE
+        pooling = self.pooling
+        if pooling == ADAPTIVE:
+            _check_is_flat(size, POOL_SIZE ** len(blocks))
+            pooling = None
         return VGGSpec(
             column_of(blocks),
             blocks,
             DEFAULT_CLASSES if self.classes is None else self.classes,
             fully_connected(*(DEFAULT_FC_UNITS if self.fc_units is None else self.fc_units)),
-            self.input_size or DEFAULT_INPUT_SIZE,
+            size,
             pooling=Pooling(pooling or Pooling.FLATTEN),
             head_activation=self.head_activation or HeadActivation.SOFTMAX,
+        )
+
+
+def _check_is_flat(size: tuple[int, int], scale: int) -> None:
+    """Raises InputError where torchvision's average to 7x7 is more than a flattened map of 7x7."""
+    features = (size[0] // scale, size[1] // scale)
+    if features != ADAPTIVE_SIZE:
+        raise InputError(
+            f"adaptive pooling of a map of {size_text(features)} is folded into the first fully "
+            "connected kernel of a weights file, and there is none here",
+            Advice("leave out {}", "pooling"),
+            Advice(f"choose {{}} {ADAPTIVE_SIZE[0] * scale}", "input_size"),
         )
 
 

@@ -30,6 +30,11 @@ WORDS = {
 """Sources that are no file, each an ``Opener`` as "module:function"."""
 
 
+def is_word(source: str) -> bool:
+    """Whether a source of weights is a word, as "random:7", and no file."""
+    return source.partition(":")[0] in WORDS
+
+
 def open_weights(
     source: str,
     request: VGGSpec | SpecRequest,

@@ -13,7 +13,8 @@ from flatbuffers.table import Table
 
 from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite.file_reader import TfliteFile
-from vggexport.formats.tflite.metadata import append_labels
+from vggexport.formats.tflite.metadata import append_labels, tflite_metadata
+from vggexport.network.head import HeadActivation
 
 LABELS = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -115,6 +116,26 @@ def test_the_model_is_named_and_described(exported):
     )
     assert model.text(MODEL["version"]) == "abababababab"
     assert model.text(MODEL["min_parser_version"]) == "1.0.0"
+
+
+MEANINGS = {
+    (HeadActivation.SOFTMAX, 5): "one probability a class",
+    (HeadActivation.SIGMOID, 5): "one probability a class, each for itself: they do not sum to 1",
+    (HeadActivation.SIGMOID, 1): "one probability, of the second class; that of the first is what "
+    "is missing to 1",
+}
+
+
+@pytest.mark.parametrize(("activation", "classes"), MEANINGS)
+def test_it_says_what_its_probabilities_are_of(make_request, activation, classes):
+    artifact = make_request("float32", "float32", format="tflite").artifact
+    spec = replace(artifact.spec, head_activation=activation, classes=classes)
+    model = Fields.root(tflite_metadata(replace(artifact, spec=spec)))
+    told_apart = max(classes, 2)
+    assert f"float32, {told_apart} classes, weights" in model.text(MODEL["description"])
+    (subgraph,) = model.tables(MODEL["subgraphs"])
+    (probabilities,) = subgraph.tables(SUBGRAPH["outputs"])
+    assert probabilities.text(TENSOR["description"]) == MEANINGS[activation, classes]
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])

@@ -153,3 +153,11 @@ def test_what_a_network_without_a_head_begins_with_counts(save):
     assert weights.preprocessing == CONVENTIONS["raw"]
     assert weights.mean_rgb == (0, 0, 0)
     assert weights.spec.fc_units == (4096, 4096)
+
+
+def test_layouts_of_others_are_no_way_to_read_a_description(tmp_path):
+    vgg().save(path := tmp_path / "mine.keras")
+    with pytest.raises(WeightsError, match="describes its network as Keras has it"):
+        open_weights(str(path), SpecRequest(), layout="torchvision")
+    keras_layout = open_weights(str(path), SpecRequest(), layout="keras")
+    assert keras_layout.spec == open_weights(str(path), SpecRequest()).spec

@@ -84,8 +84,8 @@ def normalized(*order):
     return [convolution(activation=None), *order]
 
 
-def adapted():
-    layer = layers.Normalization()
+def adapted(axis=-1):
+    layer = layers.Normalization(axis)
     layer.adapt(np.random.default_rng(0).uniform(0, 255, (8, *SHAPE)).astype(np.float32))
     return layer
 
@@ -219,6 +219,7 @@ CASES = {
     ),
     "adapted": Case(lambda: sequential(vgg(front=[adapted()]))),
     "adapted h5": Case(lambda: sequential(vgg(front=[adapted()])), suffix=".h5"),
+    "adapted as a whole": Case(lambda: sequential(vgg(front=[adapted(axis=None)]))),
     "adapted inside": Case(lambda: sequential([sequential([adapted(), *vgg()])]), suffix=".h5"),
     "resized to its own size": plain(
         front=[layers.Resizing(12, 8), layers.CenterCrop(12, 8), layers.RandomCrop(12, 8)]

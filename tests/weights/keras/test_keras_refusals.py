@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -84,6 +85,14 @@ def own_model():
     return model
 
 
+def quantized():
+    model = network()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Keras cannot quantize a convolution
+        model.quantize("int8")
+    return model
+
+
 BN = layers.BatchNormalization
 DENSE = layers.Dense
 
@@ -150,10 +159,11 @@ REFUSED = {
         lambda: network(layers.AveragePooling2D(2, name="p")), r"'p' \(AveragePooling2D\).*Max"
     ),
     "pooling 3": (
-        lambda: network(layers.MaxPooling2D(3, name="p")), r"'p' \(MaxPooling2D, 3x3"
+        lambda: network(layers.MaxPooling2D(3, name="p")), r"'p' \(MaxPooling2D, pool_size=3x3"
     ),
     "pooling that overlaps": (
-        lambda: network(layers.MaxPooling2D(2, 1, name="p")), r"'p' \(MaxPooling2D, 2x2"
+        lambda: network(layers.MaxPooling2D(2, 1, name="p")),
+        r"'p' \(MaxPooling2D, strides=\(1, 1\)",
     ),
     "pooling same of odd": (
         lambda: network(
@@ -248,6 +258,7 @@ REFUSED = {
         lambda: network(convolution(dtype="float8_from_float32", name="c")),
         r"'c' \(Conv2D, dtype QuantizedFloat8DTypePolicy\)",
     ),
+    "quantized afterwards": (quantized, r"\(Dense, dtype QuantizedDTypePolicy\)"),
     "sine": (lambda: operated(keras.ops.sin), r"\(Sin\)"),
     "gathered wrongly": (
         lambda: operated(lambda x: keras.ops.stack([x[..., 0], x[..., 1], x[..., 1]], axis=-1)),

@@ -13,8 +13,10 @@ from vggexport.errors import InputError
 from vggexport.network.head import HeadActivation
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.network import NetworkOptions
+from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.opening.reference import reference_runner
 from vggexport.precision import Precision
+from vggexport.system.progress import Progress, Steps
 from vggexport.weights.keras.network import read_network
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -100,6 +102,7 @@ MISTAKES = {
 def test_a_file_is_held_to_the_network_described(model, file_format):
     report = vggexport.build(NETWORK, FEW, FileOptions(file_format))
     assert report.failures == ()
+    assert report.artifact.path.startswith("vgg_own")  # no column of table 1
     assert report.check.reference == "network that mine.keras describes"
     assert report.artifact.weights.trained
     assert report.artifact.preprocessing == CONVENTIONS["raw"]
@@ -149,6 +152,17 @@ def test_verify_holds_a_file_to_the_network_described(misread, reference):
     assert "by the description in mine.keras" in report.reference.runtime
     assert report.failures
     assert {layer.name for layer in report.candidates[0].layers} >= {"block1_conv1", "fc1"}
+
+
+def test_what_is_timed_is_the_network_as_it_was_read(model):
+    """Its layers one by one, as the owner's network is checked, are no measure of speed."""
+    images = np.zeros((1, *SHAPE), np.uint8)
+    with reference_runner(open_network(NETWORK, Steps(Progress()))) as runner:
+        assert runner.runtime.endswith(", by the description in mine.keras")
+        prepared = runner.prepare(images)
+        assert runner.runtime.endswith(", the network as read from mine.keras")
+        expected = model.predict(images.astype(np.float32), verbose=0)
+        np.testing.assert_allclose(prepared.probabilities(), expected, atol=1e-5)
 
 
 def test_strict_refuses_what_a_description_does_not_tell():

@@ -13,8 +13,10 @@ from onnx import numpy_helper
 from rich.console import Console
 
 import vggexport
+from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError
 from vggexport.network.head import fully_connected
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports import text
 from vggexport.reports.markdown.difference import difference
 from vggexport.workflows.bundle.options import BundleOptions
@@ -99,6 +101,25 @@ def test_from_float32_to_int8(export):
     operators = {change.name: (change.old, change.new) for change in model.operators}
     assert operators["QuantizeLinear"][0] == 0
     assert "not quantized" in shown(report)
+
+
+def test_another_preprocessing_is_named(export, tmp_path):
+    """Both fold into the same tensors here: what is stated differs, and one was assumed."""
+    paths = []
+    for number, one in enumerate((CONVENTIONS["vgg"], CONVENTIONS["caffe"].assumed)):
+        paths.append(shutil.copytree(export("float32").parent, tmp_path / str(number)))
+        paths[-1] = paths[-1] / export("float32").name
+        model = onnx.load(paths[-1])
+        kept = next(entry for entry in model.metadata_props if entry.key == METADATA_KEY)
+        kept.value = json.dumps(json.loads(kept.value) | {"preprocessing": one.to_json()})
+        onnx.save(model, paths[-1])
+    (model,) = vggexport.diff(*paths).models
+    facts = {fact.name: (fact.old, fact.new) for fact in model.facts if "size" not in fact.name}
+    assert facts == {
+        "preprocessing name": ("vgg", "caffe"),
+        "preprocessing channel_order": ("rgb", "bgr"),
+        "preprocessing known": (True, False),
+    }
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

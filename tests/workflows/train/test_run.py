@@ -379,6 +379,18 @@ def test_every_head_learns(head, trained, begin, make_weights, labelled):
     assert found.accuracy.top1 == report.accuracy
 
 
+def test_two_folders_are_one_sigmoid(trained, begin, labelled):
+    for folder in ("bee", "dog", "eel"):
+        shutil.rmtree(labelled / folder)
+    sigmoid = {"head_activation": HeadActivation.SIGMOID}
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    for classes, outputs in ((5, 1), (2, 2)):
+        spec = dataclasses.replace(begin.request, classes=classes, **sigmoid)
+        network = dataclasses.replace(begin, request=spec)
+        report = trained(network=network, recipe=recipe, force=True)
+        assert (report.spec.classes, report.labels) == (outputs, ("ant", "cat"))
+
+
 def test_five_folders_are_no_two_classes(trained, begin, make_weights):
     spec = dataclasses.replace(begin.request, classes=1, head_activation=HeadActivation.SIGMOID)
     np.savez("whole.npz", **make_weights(spec))

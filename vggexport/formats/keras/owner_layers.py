@@ -112,8 +112,8 @@ def ends(layer: DescribedLayer) -> bool:
 def _made(layer: DescribedLayer, config: Mapping[str, Any]) -> keras.layers.Layer:
     names = _SETTINGS[layer.class_name]
     settings = {key: _plain(config[key]) for key in names if config.get(key) is not None}
-    if isinstance(settings.get("axis"), list):  # as Keras 2 wrote it
-        (settings["axis"],) = settings["axis"]
+    if isinstance(settings.get("axis"), list):  # as Keras 2 wrote it; [] is None
+        (settings["axis"],) = settings["axis"] or [None]
     return getattr(keras.layers, layer.class_name)(**settings, dtype="float32")
 
 

@@ -20,7 +20,9 @@ import flatbuffers
 import numpy as np
 
 from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.network.head import HeadActivation
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.spec import VGGSpec
 
 TFLITE_METADATA = "TFLITE_METADATA"
 LABELS_NAME = "labels.txt"
@@ -110,7 +112,7 @@ def tflite_metadata(artifact: Artifact) -> bytes:
             _Model.NAME: builder.CreateString(f"VGG-{artifact.spec.configuration}"),
             _Model.DESCRIPTION: builder.CreateString(
                 f"VGG (arXiv 1409.1556), {artifact.precision.value}, "
-                f"{artifact.spec.classes} classes, weights {artifact.weights.source}"
+                f"{artifact.spec.label_count} classes, weights {artifact.weights.source}"
             ),
             _Model.VERSION: builder.CreateString(artifact.weights.sha256[:12]),
             _Model.SUBGRAPHS: _vector(builder, [subgraph]),
@@ -151,7 +153,7 @@ def _images(builder: flatbuffers.Builder, artifact: Artifact) -> int:
 def _probabilities(builder: flatbuffers.Builder, artifact: Artifact) -> int:
     fields: dict[int, int] = {
         _Tensor.NAME: builder.CreateString(OUTPUT_NAME),
-        _Tensor.DESCRIPTION: builder.CreateString("one probability a class"),
+        _Tensor.DESCRIPTION: builder.CreateString(_meaning(artifact.spec)),
     }
     if artifact.output_labels:
         labels = _table(
@@ -164,6 +166,14 @@ def _probabilities(builder: flatbuffers.Builder, artifact: Artifact) -> int:
         )
         fields[_Tensor.ASSOCIATED_FILES] = _vector(builder, [labels])
     return _table(builder, fields)
+
+
+def _meaning(spec: VGGSpec) -> str:
+    if spec.head_activation is HeadActivation.SOFTMAX:
+        return "one probability a class"
+    if spec.classes > 1:
+        return "one probability a class, each for itself: they do not sum to 1"
+    return "one probability, of the second class; that of the first is what is missing to 1"
 
 
 def _table(

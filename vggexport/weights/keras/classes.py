@@ -172,10 +172,14 @@ def _variance(layer: Settings, values: Any) -> Any:
 
 
 def _normalization(chain: Chain, layer: Settings) -> None:
+    shared = layer.layer.config.get("axis") == []  # axis=None: one mean of all values
+    if shared:
+        layer.take("axis")
     _last_axis(chain, layer)
     inverted = layer.flag("invert", default=False)
-    channels = chain.channels
-    mean, variance = (_statistic(layer, key, channels) for key in ("mean", "variance"))
+    mean, variance = (
+        _statistic(layer, key, chain.channels, shared=shared) for key in ("mean", "variance")
+    )
     deviation = np.maximum(np.sqrt(_variance(layer, variance)), _EPSILON)
     if inverted:
         chain.affine(layer, Affine(deviation, mean))
@@ -183,12 +187,14 @@ def _normalization(chain: Chain, layer: Settings) -> None:
         chain.affine(layer, Affine(1 / deviation, -mean / deviation))
 
 
-def _statistic(layer: Settings, key: str, channels: int) -> Any:
+def _statistic(layer: Settings, key: str, channels: int, *, shared: bool) -> Any:
     fixed = layer.take(key)
     if fixed is not None:
         return layer.by_channel(fixed, channels, key)
     if not layer.has(key):
         raise layer.refused(f"no {key}")
+    if shared:
+        return layer.by_channel(layer.variable(key, ()).read(), channels, key)
     return layer.vector(key, channels)
 
 
@@ -219,8 +225,10 @@ def _zero_padding(chain: Chain, layer: Settings) -> None:
 
 def _max_pooling(chain: Chain, layer: Settings) -> None:
     size = layer.pair("pool_size", 2)
-    if size != (2, 2) or layer.pair("strides", size[0]) != size:
-        raise layer.refused(f"{size[0]}x{size[1]}, {shown(layer.layer.config)}")
+    if size != (2, 2):
+        raise layer.refused(f"pool_size={size[0]}x{size[1]}")
+    if (strides := layer.pair("strides", size[0])) != size:
+        raise layer.refused(f"strides={strides}")
     same = _is_same(layer)
     _channels_last(layer)
     chain.max_pooling(layer, same=same)

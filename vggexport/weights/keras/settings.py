@@ -116,6 +116,7 @@ class Settings:
         Raises:
             WeightsError: It has another shape.
         """
+        self._policy()  # that of integers has other shapes
         tensor = self._variables[role]
         if tensor.shape != shape:
             raise self.damaged(f"has a {role} of shape {tensor.shape}, expected {shape}")
@@ -141,6 +142,10 @@ class Settings:
         for key, value in (*self._left.items(), *self._keywords.items()):
             if value not in (None, False, {}) and not _WITHOUT_EFFECT.fullmatch(key):
                 raise self.refused(f"{key}={shown(value)}")
+        return self._policy()
+
+    def _policy(self) -> str:
+        """The name of the layer's dtype policy; one of integers is refused."""
         policy = self._left.get("dtype") or "float32"
         if isinstance(policy, Mapping):
             policy = policy["config"].get("name", policy["class_name"])

@@ -74,7 +74,8 @@ class BuildInputs:
         if self.float32_answers is None or self.network.weights.described is None:
             return ()
         owners = self.owner_answers
-        found = compare(owners, self.float32_answers[: len(owners)])
+        activation = self.network.spec.head_activation
+        found = compare(owners, self.float32_answers[: len(owners)], activation)
         name = reference_name(self.network)
         clauses = Precision.FLOAT32.profile.tolerance.violations(found)
         return tuple(f"the {FLOAT32_FILE} is not the {name}: {clause}" for clause in clauses)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vggexport.errors import InputError
 from vggexport.formats.registry import FORMATS
-from vggexport.opening.network import NetworkOptions
+from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import Precision, Profile, profile_of
 
 SERVING_VERSION = "1"
@@ -76,7 +76,7 @@ def default_name(configuration: str, file: FileOptions) -> str:
 
 def output_of(network_options: NetworkOptions, file: FileOptions) -> Path:
     """Where a file goes: where it was asked for, or to its own name in the working directory."""
-    output = file.output or Path(default_name(network_options.configuration, file))
+    output = file.output or Path(default_name(configuration_of(network_options), file))
     return output / SERVING_VERSION if file.serving else output
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from vggexport.errors import InputError
 from vggexport.formats.registry import FORMATS
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.network import NetworkOptions
+from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import Precision
 from vggexport.results.build import ExportReport
 from vggexport.system.output_files import made_folder
@@ -62,9 +62,10 @@ def export(
         VggExportError: The work cannot be begun or finished; files that were whole before are kept.
     """
     steps = Steps(progress or Progress())
-    folder = export_options.folder or Path(f"vgg_{network_options.configuration.lower()}_export")
+    configuration = configuration_of(network_options)
+    folder = export_options.folder or Path(f"vgg_{configuration.lower()}_export")
     combinations = _combinations(export_options, steps.progress)
-    files = {folder / default_name(network_options.configuration, f): f for f in combinations}
+    files = {folder / default_name(configuration, f): f for f in combinations}
     with (
         made_folder(folder),
         build_inputs(

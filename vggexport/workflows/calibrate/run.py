@@ -12,7 +12,7 @@ from vggexport.opening.calibration_images import (
     note_unreadable,
 )
 from vggexport.opening.labelled_images import note_contents
-from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.opening.network import NetworkOptions, configuration_of, open_network
 from vggexport.results.build import CalibrationReport
 from vggexport.results.calibration_curve import CurvePoint
 from vggexport.system.output_files import output_folder, publish
@@ -44,7 +44,7 @@ def calibrate(
         VggExportError: The work cannot be begun or finished; no file is left.
     """
     steps = Steps(progress or Progress())
-    output = output or Path(f"vgg_{network_options.configuration.lower()}_ranges.json")
+    output = output or Path(f"vgg_{configuration_of(network_options).lower()}_ranges.json")
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)
         checked = CHECK_IMAGES if curve else 0

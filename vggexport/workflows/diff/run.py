@@ -127,6 +127,7 @@ def _shapes(artifact: Artifact) -> list[tuple[str, tuple[int, ...]]]:
 def _facts(artifact: Artifact) -> dict[str, Any]:
     """What an artifact says of itself, in words and numbers that a reader can compare."""
     spec, record = artifact.spec.to_json(), artifact.calibration
+    before = artifact.preprocessing
     pruning = artifact.weights.pruning
     pictures = artifact.pictures.pixels(artifact.spec.input_size)
     return {
@@ -136,6 +137,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "batch": artifact.batch or "dynamic",
         "full integer": artifact.full_integer,
         **{f"network {key.replace('_', ' ')}": value for key, value in spec.items()},
+        "preprocessing": before and before.to_json(),
         "weights": artifact.weights.source,
         "weights SHA-256": artifact.weights.sha256,
         "weights trained": artifact.weights.trained,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from vggexport.errors import Advice, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
-from vggexport.opening.network import NetworkOptions
+from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.results.train import TrainingReport
 from vggexport.system import lazy_imports
 from vggexport.system.options import takes
@@ -86,10 +86,10 @@ class TrainOptions:
         Raises:
             OutputError: Its name is not that of a ``.safetensors`` file.
         """
-        default = Path(f"vgg_{self.network.configuration.lower()}.safetensors")
-        place = self.output or default
-        if place.suffix != default.suffix:
-            raise OutputError(f"output {place}: weights are written as {default.suffix}, name one")
+        suffix = ".safetensors"
+        place = self.output or Path(f"vgg_{configuration_of(self.network).lower()}{suffix}")
+        if place.suffix != suffix:
+            raise OutputError(f"output {place}: weights are written as {suffix}, name one")
         return place
 
     @property
@@ -119,6 +119,7 @@ def train(
         Unfinished: The training diverged.
     """
     steps = Steps(progress or Progress(), clock=clock)
+    options = replace(options, output=options.place)
     places = [options.place, *([options.table] if options.table else [])]
     with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
         _check_checkpoint(options)
