@@ -1,5 +1,8 @@
 """``vggexport prune``: its text, its JSON, its errors."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,10 +25,14 @@ def test_the_plan_and_then_the_network(run, inputs, listing):
     assert (plan["schema"], plan["narrowed"]) == (1, None)
     assert plan["curve"][0]["macs_share"] <= 1 / 1.25
     assert run("prune", *inputs, "--plan", "--cache-dir", "kept").stdout.startswith("operations")
-    made = run("prune", *inputs, "--speedup", "1.5x", "--cache-dir", "kept", "-o", "w.safetensors")
+    written = ("-o", "w.safetensors", "--html", "page.html")
+    made = run("prune", *inputs, "--speedup", "1.5x", "--cache-dir", "kept", *written)
     assert "vggexport onnx --quantize --weights w.safetensors" in made.stdout, made.stderr
     assert "of the logits are expected" in made.stderr
     assert [name for name in listing() if name.startswith("w.")] == ["w.safetensors"]
+    page = Path("page.html").read_text()
+    assert re.findall(r'<th scope="row">(1/.*?)</th>', page)[1].endswith("(chosen)")
+    assert '<th scope="row">block1_conv2</th>' in page
     summary = run("onnx", "--weights", "w.safetensors", "--no-check", "--json").json["artifact"]
     assert summary["weights"]["pruning"]["source"] == "wide.npz"
     assert summary["weights"]["pruning"]["blocks"] == [["conv3-4", "conv1-6"], ["conv3-8"]]

@@ -276,7 +276,7 @@ run_options = combined(
 )
 
 
-_REPORT_FILES = {
+REPORT_FILES = {
     "markdown": "Write the report as Markdown, for the summary of a CI job.",
     "junit": "Write the report as JUnit XML, for the dashboard of a CI server.",
     "html": "Write the report as one HTML page with charts.",
@@ -288,7 +288,7 @@ _REPORT_FILES = {
 def report_file_options(*names: str) -> Decorator:
     """``--markdown --junit --html`` or some of them, and ``--force``."""
     files = (
-        click.option(f"--{name}", type=file_path(), metavar="FILE", help=_REPORT_FILES[name])
+        click.option(f"--{name}", type=file_path(), metavar="FILE", help=REPORT_FILES[name])
         for name in names
     )
     return combined(*files, force_option("existing reports"))

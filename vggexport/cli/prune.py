@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from vggexport.cli.options import common_options, network_options, output_options
+from vggexport.cli.options import (
+    REPORT_FILES,
+    common_options,
+    network_options,
+    output_options,
+)
 from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finite
 
 
@@ -42,6 +47,7 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
     help="Keep what the images say in this folder, for further budgets.  [default: beside the "
     "output, until that is written]",
 )
+@click.option("--html", type=file_path(), metavar="FILE", help=REPORT_FILES["html"])
 @output_options("narrow.safetensors")
 @common_options
 def prune(json: bool, **options: Any) -> None:  # noqa: FBT001
@@ -54,11 +60,14 @@ def prune(json: bool, **options: Any) -> None:  # noqa: FBT001
     import vggexport
     from vggexport.cli import parsed, terminal
     from vggexport.cli.group import fail_check
-    from vggexport.reports import text
+    from vggexport.cli.report_files import report_files
+    from vggexport.reports import PRUNING_FILES, text
 
-    report = vggexport.prune(
-        parsed.taken(vggexport.PruneOptions, options, network=parsed.network(options)),
-        terminal.make_progress(),
-    )
-    terminal.show(text.pruning(report), report, as_json=json)
+    with report_files(PRUNING_FILES, options) as write:
+        report = vggexport.prune(
+            parsed.taken(vggexport.PruneOptions, options, network=parsed.network(options)),
+            terminal.make_progress(),
+        )
+        terminal.show(text.pruning(report), report, as_json=json)
+        write(report)
     fail_check(report.failures, "more images, or a larger budget, may help")

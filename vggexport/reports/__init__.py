@@ -30,3 +30,8 @@ DIFFERENCE_FILES: Mapping[str, str] = {
     "markdown": "vggexport.reports.markdown.difference:difference",
 }
 """What a difference can be written to, by the option's name."""
+
+PRUNING_FILES: Mapping[str, str] = {
+    "html": "vggexport.reports.html.pruning:pruning",
+}
+"""What a pruning can be written to, by the option's name."""

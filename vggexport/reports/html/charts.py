@@ -113,7 +113,7 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
             across = np.arange(len(places)) + shift
             axes.plot(across, heights, **stroke(theme, one.style), clip_on=False)
             if one.marked is not None:
-                _ring(axes, theme, one.marked + shift, heights[one.marked])
+                ring(axes, theme, one.marked + shift, heights[one.marked])
         axes.set_xticks(range(len(places)), places, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_ylim(low, high)
@@ -175,7 +175,8 @@ def stroke(theme: Theme, look: SeriesStyle) -> dict[str, Any]:
     return {"color": colour, "marker": look.marker, "markersize": 5, "linewidth": 1.6}
 
 
-def _ring(axes: Axes, theme: Theme, place: float, height: float) -> None:
+def ring(axes: Axes, theme: Theme, place: float, height: float) -> None:
+    """Marks a place that is to stand out."""
     axes.plot(
         (place,),
         (height,),
