@@ -12,7 +12,7 @@ def lossy():
     random = np.random.default_rng(8)
     whole = random.standard_normal((4000, 12)) @ random.standard_normal((12, 12))
     targets = whole @ random.standard_normal((12, 6)) - 15
-    inputs = np.concatenate([whole[:, :8], np.ones((4000, 1))], axis=1)
+    inputs = np.concatenate([whole[:, :8] + 5, np.ones((4000, 1))], axis=1)
     return inputs.astype(np.float32), targets.astype(np.float32)
 
 
@@ -23,14 +23,15 @@ def behind(outputs, window):
 def test_without_steps_it_is_least_squares(lossy):
     inputs, targets = lossy
     start = np.zeros((9, 6), np.float32)
-    found = relu_aware(inputs, targets, start, window=1, ridge=1e-7, steps=0)
+    found = relu_aware(inputs.copy(), targets, start, window=1, ridge=1e-7, steps=0)
     expected, *_ = np.linalg.lstsq(inputs.astype(float), targets.astype(float), rcond=None)
     np.testing.assert_allclose(found.kernel, expected, atol=1e-3)
 
 
 def test_a_strong_ridge_keeps_to_the_start(lossy):
     start = np.ones((9, 6), np.float32)
-    found = relu_aware(*lossy, start, window=1, ridge=1e6, steps=0)
+    inputs, targets = lossy
+    found = relu_aware(inputs.copy(), targets, start, window=1, ridge=1e6, steps=0)
     np.testing.assert_allclose(found.kernel, start, atol=1e-4)
 
 
@@ -39,7 +40,7 @@ def test_steps_lower_the_error_behind_relu_and_pooling(window, lossy):
     inputs, targets = lossy
     start = np.zeros((9, 6), np.float32)
     plain, aware = (
-        relu_aware(inputs, targets, start, window=window, ridge=1e-6, steps=steps)
+        relu_aware(inputs.copy(), targets, start, window=window, ridge=1e-6, steps=steps)
         for steps in (0, 12)
     )
     wanted = behind(targets, window)

@@ -26,7 +26,7 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
 @click.option(
     "--calibration-samples",
     type=AT_LEAST_1,
-    help="Take so many images.  [default: all but one in five, at most 320]",
+    help="Take so many images.  [default: all but one in five, at most 256]",
 )
 @click.option("--speedup", type=Factor(), help="Need so many times fewer operations, such as 2x.")
 @click.option(

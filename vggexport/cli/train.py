@@ -78,6 +78,11 @@ recipe_options = combined(
 @click.option(
     "--reinit", type=Names(), default=(), help="Draw these layers anew, such as predictions."
 )
+@click.option(
+    "--teacher",
+    metavar="WEIGHTS",
+    help="Learn the answers of these weights in place of the classes; with --freeze none.",
+)
 @recipe_options
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside the output.")
 @click.option(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.pruning.elimination import regularized
 from vggexport.pruning.forward import Array
 
 STEPS = 8
@@ -51,21 +52,18 @@ def relu_aware(
     it does not grow), with Nesterov's momentum.
 
     Args:
-        inputs: (rows, inputs + 1).
+        inputs: (rows, inputs + 1). Their mean is taken out of them, as float32 could not solve for
+            what is small beside it.
         targets: The outputs wanted before the ReLU, (rows, outputs).
         start: (inputs + 1, outputs).
         window: Rows of a pooling's window, which follow each other; 1 without pooling.
         ridge: Share of the mean second moment that holds the kernel to ``start``.
         steps: How many.
     """
-    moments = np.zeros((inputs.shape[1],) * 2, np.float32)
-    for part in _parts(len(inputs)):
-        moments += inputs[part].T @ inputs[part]
-    moments /= len(inputs)
-    held = moments + np.eye(len(moments), dtype=np.float32) * (
-        ridge * float(np.trace(moments)) / len(moments)
-    )
-    inverse = np.linalg.inv(held)
+    mean = np.append(inputs[:, :-1].mean(axis=0, dtype=np.float64), 0).astype(np.float32)
+    inputs -= mean
+    start = _with_bias(start, mean @ start)
+    inverse = np.linalg.inv(regularized(_moments(inputs), ridge))
     kernel = start + inverse @ _gradient(inputs, targets, start, None)
     wanted = np.maximum(targets.reshape(-1, window, targets.shape[1]).max(axis=1), 0)
     ahead, momentum = kernel, 1.0
@@ -74,7 +72,23 @@ def relu_aware(
         grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = moved + np.float32((momentum - 1) / grown) * (moved - kernel)
         kernel, momentum = moved, grown
-    return Refit(kernel, _errors(inputs, wanted, kernel, window))
+    errors = _errors(inputs, wanted, kernel, window)
+    return Refit(_with_bias(kernel, -mean @ kernel), errors)
+
+
+def _with_bias(kernel: Array, more: Array) -> Array:
+    """The same with another bias."""
+    found = kernel.copy()
+    found[-1] += more
+    return found
+
+
+def _moments(inputs: Array) -> Array:
+    found = np.zeros((inputs.shape[1],) * 2, np.float32)
+    for part in _parts(len(inputs)):
+        found += inputs[part].T @ inputs[part]
+    found /= len(inputs)
+    return found
 
 
 def _gradient(inputs: Array, targets: Array, kernel: Array, window: int | None) -> Array:
@@ -135,9 +149,8 @@ def dual_ridge(inputs: Array, targets: Array, start: Array) -> Refit:
         targets: (rows, outputs).
         start: (inputs + 1, outputs).
     """
-    wide = inputs.astype(np.float64)
-    gram = wide @ wide.T
-    gaps = targets - wide @ start
+    gram = (inputs @ inputs.T).astype(np.float64)  # all else is small beside a kernel of 411 MB
+    gaps = (targets - inputs @ start).astype(np.float64)
     scale = float(np.trace(gram)) / len(gram)
     judged = [(float(np.square(gaps).sum()), np.zeros_like(gaps), gaps)]
     for ridge in RIDGES:
@@ -146,6 +159,7 @@ def dual_ridge(inputs: Array, targets: Array, start: Array) -> Refit:
         left_out = dual / np.diag(inverse)[:, None]
         judged.append((float(np.square(left_out).sum()), dual, left_out))
     _, dual, left_out = min(judged, key=lambda one: one[0])
-    kernel = (start + wide.T @ dual).astype(np.float32)
+    kernel = inputs.T @ dual.astype(np.float32)
+    kernel += start
     power = np.maximum(targets.var(axis=0, dtype=np.float64), np.finfo(float).tiny)
     return Refit(kernel, np.square(left_out).mean(axis=0) / power)

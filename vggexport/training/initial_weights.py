@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
+from vggexport.artifact import PruningRecord
 from vggexport.errors import Advice, InputError
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
@@ -74,6 +75,11 @@ class InitialWeights(Mapping[str, NDArray[np.float32]]):
     def source(self) -> str:
         """The file's name, or "random:0"."""
         return self._weights.source
+
+    @property
+    def pruning(self) -> PruningRecord | None:
+        """What they were made narrower from; None where layers are drawn anew."""
+        return None if self._fresh else self._weights.pruning
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vggexport.network.spec import VGGSpec
 from vggexport.training.checkpoint import Tensors
+from vggexport.weights import Weights
 
 Read = Callable[[int, int], NDArray[Any]]
 """(index, view) -> the input of the first layer that is trained; called from several threads."""
@@ -42,6 +43,7 @@ class TrainingJob:
         views: Training views that it can give; 0 for a new one each epoch.
         training: Images to learn from.
         validation: Images to judge by.
+        teacher: Weights whose answers to the same images are learnt; None to learn the classes.
     """
 
     spec: VGGSpec
@@ -50,3 +52,4 @@ class TrainingJob:
     views: int
     training: Sample
     validation: Sample
+    teacher: Weights | None = None

@@ -51,6 +51,7 @@ class TrainedLayers:
         self._whole_step = tf.function(self._take_step, reduce_retracing=True)
         self._forward = tf.function(self._evaluate, reduce_retracing=True)
         self._cross_entropy = _LOSSES[job.spec.head_activation]
+        self._answers = self._teacher(job)
 
     @property
     def weights(self) -> Tensors:
@@ -148,17 +149,31 @@ class TrainedLayers:
         values = [variable.value for variable in self._variables]
         with tf.GradientTape() as tape:
             logits = self._logits(inputs, training=True)
-            data_loss = tf.reduce_mean(self._cross_entropy(targets, logits))
+            data_loss = tf.reduce_mean(self._loss(inputs, targets, logits))
             loss = tf.add_n([data_loss, *self._logits.losses])
         self._optimizer.apply(tape.gradient(loss, values), self._variables)
         return loss
+
+    def _loss(self, inputs: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Image by image, against the classes or a teacher's answers to the same images."""
+        if self._answers is None:
+            return self._cross_entropy(targets, logits)
+        return _SOFT_LOSSES[self._job.spec.head_activation](self._answers(inputs), logits)
+
+    def _teacher(self, job: TrainingJob) -> keras.Model | None:
+        """What gives a teacher's logits."""
+        if job.teacher is None:
+            return None
+        model = build_model(job.teacher.spec, job.teacher)
+        model.trainable = False
+        return keras.Model(model.input, model.get_layer(LOGITS_NAME).output, name="teacher")
 
     def _data_gradients(
         self, inputs: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             logits = self._logits(inputs, training=True)
-            loss = weight * tf.reduce_sum(self._cross_entropy(targets, logits))
+            loss = weight * tf.reduce_sum(self._loss(inputs, targets, logits))
         return loss, tape.gradient(loss, [variable.value for variable in self._variables])
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> tf.Tensor:
@@ -258,7 +273,22 @@ def _binary(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(losses, axis=1)
 
 
+def _soft_categorical(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of a teacher's softmax, image by image."""
+    return tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(answers), logits)
+
+
+def _soft_binary(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy of a teacher's sigmoid, the mean over the outputs."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(answers), logits)
+    return tf.reduce_mean(losses, axis=1)
+
+
 _LOSSES = {HeadActivation.SOFTMAX: _categorical, HeadActivation.SIGMOID: _binary}
+_SOFT_LOSSES = {
+    HeadActivation.SOFTMAX: _soft_categorical,
+    HeadActivation.SIGMOID: _soft_binary,
+}
 
 
 def _reader(

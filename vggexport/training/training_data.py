@@ -26,6 +26,7 @@ from vggexport.training.features import Features, Frozen
 from vggexport.training.image_views import CENTRE, Views
 from vggexport.training.initial_weights import InitialWeights
 from vggexport.training.job import Read, Sample, TrainingJob
+from vggexport.weights import Weights
 
 CONVOLUTIONS, NOTHING = "conv", "none"
 """What may be frozen, beside all up to a block."""
@@ -81,6 +82,7 @@ class TrainingData:
         after: The last frozen layer, or None.
         training: Images to learn from.
         validation: Images to judge by.
+        teacher: Weights whose answers are learnt in place of classes, or None.
     """
 
     start: InitialWeights
@@ -88,6 +90,7 @@ class TrainingData:
     after: str | None
     training: ImageSet
     validation: ImageSet
+    teacher: Weights | None = None
 
     @property
     def _pictures(self) -> dict[str, Any]:
@@ -107,6 +110,7 @@ class TrainingData:
             **self._pictures,
             "training images": self.training.identity,
             "validation images": self.validation.identity,
+            **({"teacher": self.teacher.sha256} if self.teacher else {}),
         }
 
 
@@ -216,7 +220,7 @@ def training_job(
         for part, read in zip(parts, reads, strict=True)
     )
     spec, views = data.start.spec, recipe.views if data.after else 0
-    return TrainingJob(spec, data.after, data.start, views, training, validation)
+    return TrainingJob(spec, data.after, data.start, views, training, validation, data.teacher)
 
 
 def _computed(

@@ -117,6 +117,28 @@ def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
     assert resumed.best == whole.best
 
 
+def test_a_teachers_answers_are_learnt_in_place_of_the_classes(trained, begin):
+    """One that answers as the network itself leaves nothing to learn, whatever the classes say."""
+    trained()
+    still = dataclasses.replace(RECIPE, epochs=1, weight_decay=0.0, dropout=0.0)
+    own = dataclasses.replace(begin, weights="w.safetensors", init_missing=False)
+    options = {"network": own, "recipe": still, "freeze": "none"}
+    trained(**options, output=Path("taught.safetensors"), teacher="w.safetensors")
+    trained(**options, output=Path("told.safetensors"))
+    before, taught, told = (
+        safetensors.numpy.load_file(f"{name}.safetensors") for name in ("w", "taught", "told")
+    )
+    for name, array in before.items():
+        np.testing.assert_allclose(taught[name], array, atol=1e-6)
+    assert max(np.abs(told[name] - array).max() for name, array in before.items()) > 1e-4
+    metadata = read_metadata(Path("taught.safetensors"))
+    assert json.loads(metadata[METADATA_KEY])["training"]["teacher"] == "w.safetensors"
+    with pytest.raises(InputError, match="answers to images, not to layers"):
+        trained(teacher="w.safetensors")
+    with pytest.raises(InputError, match="is not trained"):
+        trained(freeze="none", teacher="random:0", output=Path("other.safetensors"))
+
+
 def test_a_checkpoint_of_another_training_is_refused(trained, begin):
     with pytest.raises(KeyboardInterrupt):
         trained(Interrupting(1))

@@ -21,7 +21,8 @@ def pruning(report: PruningReport) -> RenderableType:
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if made:
         lines["next"] = f"vggexport onnx --quantize --weights {path}"
-    return Group(_curve(report), *(["", _layers(made), ""] if made else []), grid(lines))
+    layers: list[RenderableType] = ["", _layers(made), ""] if made else []
+    return Group(_curve(report), *layers, grid(lines))
 
 
 def _curve(report: PruningReport) -> Table:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import Advice, OutputError
+from vggexport.errors import Advice, InputError, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
@@ -26,9 +26,11 @@ from vggexport.system.progress import Progress, Steps
 from vggexport.training import TRAINERS
 from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
 from vggexport.training.initial_weights import open_initial_weights
+from vggexport.training.teacher import ALL, open_teacher
 from vggexport.training.training_data import (
     CONVOLUTIONS,
     Choice,
+    NOTHING,
     TrainingData,
     last_frozen,
     open_images,
@@ -62,6 +64,7 @@ class TrainOptions:
         resume: Go on from the checkpoint beside the output.
         cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
         log_dir: Where to write logs for TensorBoard.
+        teacher: Weights whose answers are learnt in place of the classes, or None.
         force: Replace an existing output, and begin anew where there is a checkpoint.
     """
 
@@ -77,7 +80,12 @@ class TrainOptions:
     resume: bool = False
     cache_dir: Path | None = None
     log_dir: Path | None = None
+    teacher: str | None = None
     force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.teacher and self.freeze != NOTHING:
+            raise InputError(f"the teacher {self.teacher} answers to images, not to layers", ALL)
 
     @property
     def place(self) -> Path:
@@ -156,7 +164,7 @@ def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
         options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
     )
     after = last_frozen(options.freeze, start.spec)
-    return open_training_data(
+    data = open_training_data(
         start,
         labels,
         images,
@@ -165,6 +173,9 @@ def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
         after=after,
         choice=Choice(options.split, recipe.seed, options.max_unreadable),
     )
+    if options.teacher is None:
+        return data
+    return replace(data, teacher=open_teacher(options.teacher, start, tuple(labels)))
 
 
 def _checkpoint_folder(place: Path) -> Path:
@@ -241,10 +252,13 @@ def _write(path: Path, data: TrainingData, course: Course, checkpoint: Checkpoin
     training = {
         **course.to_json(),
         "began_with": data.start.source,
+        **({"teacher": data.teacher.source} if data.teacher else {}),
         "identity": data.identity,
         "versions": package_versions(),
     }
-    metadata = Description(spec, data.labels, training, pictures=data.start.pictures).embedded()
+    start = data.start
+    described = Description(spec, data.labels, training, start.pruning, pictures=start.pictures)
+    metadata = described.embedded()
     shapes = {name: tensor.shape for name, tensor in spec.tensors.items()}
     write_safetensors(path, shapes, tensors(), metadata)
 
