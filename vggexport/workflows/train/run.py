@@ -29,8 +29,8 @@ from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.teacher import ALL, open_teacher
 from vggexport.training.training_data import (
     CONVOLUTIONS,
-    Choice,
     NOTHING,
+    Choice,
     TrainingData,
     last_frozen,
     open_images,
