@@ -5,6 +5,7 @@ RGB, and :func:`make_observer` gives an observer for each activation. NumPy and 
 is needed.
 """
 
+from calibration.array_notes import array_notes
 from calibration.decoding import decode
 from calibration.errors import CalibrationDataError, SplitFolderError, UnreadableImageError
 from calibration.fingerprint import array_digest, fingerprint
@@ -15,13 +16,21 @@ from calibration.pictures import PictureOptions, Size, height_and_width
 from calibration.preprocessing import prepare
 from calibration.reading import read_ahead
 from calibration.sampling import CalibrationImages, UnreadableImage
-from calibration.sources import SYNTHETIC, FolderImages, ImageSource, SourceImage, open_source
+from calibration.sources import (
+    SYNTHETIC,
+    ArrayImages,
+    FolderImages,
+    ImageSource,
+    SourceImage,
+    open_source,
+)
 from calibration.synthetic import synthetic_image
 
 __all__ = [
     "DEFAULT_METHOD",
     "OBSERVERS",
     "SYNTHETIC",
+    "ArrayImages",
     "CalibrationDataError",
     "CalibrationImages",
     "FolderContents",
@@ -36,6 +45,7 @@ __all__ = [
     "UnreadableImage",
     "UnreadableImageError",
     "array_digest",
+    "array_notes",
     "decode",
     "fingerprint",
     "height_and_width",

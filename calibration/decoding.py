@@ -20,6 +20,9 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from calibration.errors import UnreadableImageError, one_line
 from calibration.pictures import Colour, PictureOptions
 
+OPEN_DEPTH = "state the bit depth"
+"""In reasons: what has to be said before a picture can be read."""
+
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are tried; others, such as EPS, may start programs."""
 
@@ -51,7 +54,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 """Tags of TIFF 6.0, and a value of the second."""
 
 _BAND_PIXELS = 1 << 22
-_FRAMES = "more than one frame: the first is taken"
+_FRAMES = "more than one frame, of which the first is taken"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +217,7 @@ def _check_upper_bits(image: Image.Image, bit_depth: int | None) -> None:
     if used < _FULL_BITS:
         raise ValueError(
             f"it has 16 bits a channel and uses at most {used} of them: convert it to 8 bits a "
-            "channel, or state the bit depth, 16, if it is that dark"
+            f"channel, or {OPEN_DEPTH}, 16, if it is that dark"
         )
 
 
@@ -267,7 +270,7 @@ def _full_scale(mode: str, low: float, high: float, bits: int | None) -> float:
     white = 255.0 if mode in ("I", "F") and high <= 255 else _FULL_SCALE
     if 0 < high < (white + 1) * _DARKEST and (mode, white) != ("I", 255.0):
         raise ValueError(
-            f"its values go up to {high:g}, {math.ceil(high).bit_length()} of 16 bits: state the "
-            "bit depth, or 16 if it is that dark"
+            f"its values go up to {high:g}, {math.ceil(high).bit_length()} of 16 bits: "
+            f"{OPEN_DEPTH}, or 16 if it is that dark"
         )
     return white

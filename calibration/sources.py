@@ -1,9 +1,9 @@
-"""Where calibration images come from: a folder, an .npz file, or a random generator."""
+"""Where calibration images come from: a folder, an .npz or .npy file, or a random generator."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from calibration.decoding import decode_bytes, read_bytes
 from calibration.errors import CalibrationDataError, one_line
 from calibration.fingerprint import array_digest
 from calibration.folders import EXTENSIONS, FolderContents, list_pictures, printable_path
-from calibration.npz import open_npz
+from calibration.npz import NPY_EXTENSION, open_array
 from calibration.pictures import PictureOptions, Size, height_and_width
 from calibration.preprocessing import prepare
 from calibration.seeding import generator
@@ -24,8 +24,9 @@ from calibration.synthetic import synthetic_image
 SYNTHETIC = "synthetic"
 NPZ_EXTENSION = ".npz"
 
-_ACCEPTED = f"pass a folder of images, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
-_ANOTHER = f"pass another folder, an {NPZ_EXTENSION} file, or the word {SYNTHETIC}"
+_ARRAYS = f"{NPZ_EXTENSION} or {NPY_EXTENSION}"
+_ACCEPTED = f"pass a folder of images, an {_ARRAYS} file, or the word {SYNTHETIC}"
+_ANOTHER = f"pass another folder, an {_ARRAYS} file, or the word {SYNTHETIC}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,11 @@ class SourceImage:
         label: Path relative to the folder, with slashes, or "#12" for the image of that index.
         digest: Hex sha256 of the file's bytes; of shape and bytes where there is no file.
         pixels: Shape (height, width, 3), uint8 RGB.
-        remark: What was left out of the file, a clause; empty where nothing was.
     """
 
     label: str
     digest: str
     pixels: NDArray[np.uint8]
-    remark: str = ""
 
 
 class ImageSource(Protocol):
@@ -69,8 +68,8 @@ def open_source(
     """The source that ``data`` names.
 
     Args:
-        data: A folder, an .npz file, or the word "synthetic"; a folder that is itself called
-            synthetic is meant by "./synthetic".
+        data: A folder, an .npz or .npy file, or the word "synthetic"; a folder that is itself
+            called synthetic is meant by "./synthetic".
         size: Of the images.
         seed: Of synthetic images, 0 or more.
         samples: Number of synthetic images.
@@ -86,14 +85,14 @@ def open_source(
     try:
         if data and path.is_dir():
             return replace(open_folder(path, size), pictures=pictures)
-        if path.is_file() and path.suffix.lower() == NPZ_EXTENSION:
-            return NpzImages(path.name, size, open_npz(path), pictures)
+        if path.is_file() and path.suffix.lower() in (NPZ_EXTENSION, NPY_EXTENSION):
+            return ArrayImages(path.name, size, open_array(path), pictures)
         missing = not data or not path.exists()
     except OSError as error:
         raise CalibrationDataError(
             f"calibration data {data!r} is not accessible: {one_line(error)}; {_ACCEPTED}"
         ) from error
-    problem = "does not exist" if missing else f"is neither a folder nor an {NPZ_EXTENSION} file"
+    problem = "does not exist" if missing else f"is neither a folder nor an {_ARRAYS} file"
     raise CalibrationDataError(f"calibration data {data!r} {problem}: {_ACCEPTED}")
 
 
@@ -131,6 +130,7 @@ class FolderImages:
         paths: The files relative to ``root``, with slashes.
         pictures: How they become pixels; None for the defaults.
         contents: What else is there; None where it was not looked at.
+        remarks: What was left out of files that were read, a clause, by label.
     """
 
     name: str
@@ -139,6 +139,7 @@ class FolderImages:
     paths: tuple[str, ...]
     pictures: PictureOptions | None = None
     contents: FolderContents | None = None
+    remarks: dict[str, str] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -153,12 +154,14 @@ class FolderImages:
         data = read_bytes(self.root / self.paths[index], label=label)
         decoded = decode_bytes(data, label=label, pictures=self.pictures)
         pixels = prepare(decoded.image, self.size, self.pictures)
-        return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels, decoded.remark)
+        if decoded.remark:
+            self.remarks[label] = decoded.remark
+        return SourceImage(label, hashlib.sha256(data).hexdigest(), pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NpzImages:
-    """The images of an .npz file, resized and cropped where their size is another.
+class ArrayImages:
+    """The images of an .npz or .npy file, resized and cropped where their size is another.
 
     Attributes:
         name: The file's name.

@@ -7,7 +7,7 @@ import pytest
 from numpy.lib import format as npy
 
 from calibration.errors import CalibrationDataError
-from calibration.npz import open_npz
+from calibration.npz import open_array, open_npz
 
 
 @pytest.fixture
@@ -195,3 +195,59 @@ def test_an_encrypted_member_is_refused(path, images):
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(bytes(data))
     assert "encrypted" in refused(path)
+
+
+LEVELS = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
+UNIT = LEVELS / np.float32(255)
+
+
+@pytest.mark.parametrize(
+    ("array", "said", "line"),
+    [
+        (LEVELS.transpose(0, 3, 1, 2), "channels first", "images.transpose(0, 2, 3, 1)"),
+        (UNIT, "with values 0...1", "np.rint(255 * images).astype(np.uint8)"),
+        (
+            UNIT.transpose(0, 3, 1, 2),
+            "with values 0...1, channels first",
+            "np.rint(255 * images.transpose(0, 2, 3, 1)).astype(np.uint8)",
+        ),
+        (
+            UNIT * 2 - 1,
+            "with values -1...1",
+            "np.rint(127.5 * (images + 1)).astype(np.uint8)",
+        ),
+        (LEVELS.astype(np.float64), "0...255", "np.rint(images).astype(np.uint8)"),
+        (LEVELS.astype(np.int64), "0...255", "np.rint(images).astype(np.uint8)"),
+        (LEVELS - np.float32(118), "-118...137", "images as it was before a mean was subtracted"),
+        (LEVELS[..., 0], "gray", "np.repeat(images[..., None], 3, axis=-1)"),
+        (LEVELS[..., :1], "gray", "np.repeat(images, 3, axis=-1)"),
+        (np.concatenate([LEVELS, LEVELS[..., :1]], -1), "with alpha", "images[..., :3]"),
+        (LEVELS[0], "one image", "images[None]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value.shape),
+)
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed, np.save])
+def test_what_shape_type_and_range_tell_is_said_with_the_line_that_helps(
+    tmp_path, array, said, line, save
+):
+    if save is np.save:
+        np.save(path := tmp_path / "images.npy", array)
+    else:
+        save(path := tmp_path / "images.npz", images=array)
+    with pytest.raises(CalibrationDataError) as caught:
+        open_array(path)
+    assert f"{said}: save {line}" in str(caught.value)
+    if not line.startswith("images as"):
+        made = eval(line, {"np": np, "images": array})
+        (save if save is np.save else np.savez)(path, made)
+        assert open_array(path).shape[-1] == 3
+
+
+def test_an_npy_file_is_mapped_and_one_of_objects_refused(tmp_path):
+    np.save(tmp_path / "images.npy", LEVELS)
+    images = open_array(tmp_path / "images.npy")
+    assert isinstance(images, np.memmap)
+    np.testing.assert_array_equal(images, LEVELS)
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(CalibrationDataError, match="cannot be used"):
+        open_array(tmp_path / "objects.npy")

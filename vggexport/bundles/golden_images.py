@@ -13,7 +13,7 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.network.pictures import Pictures, check_same_pixels
-from vggexport.opening.calibration_images import translated
+from vggexport.opening.calibration_images import note_remarks, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import NARROWED, check_same
 from vggexport.system.progress import Steps
@@ -69,6 +69,7 @@ def choose_images(
         images = tuple(calibration.CalibrationImages(source, chosen, seed=seed))
         pixels = np.stack([image.pixels for image in images])
     labels = tuple(image.label for image in images)
+    note_remarks(source, steps)
     return ChosenImages(source.name, labels, pixels, contents=note_contents(source, steps))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
+from calibration.decoding import OPEN_DEPTH
 from vggexport.artifact import CalibrationRecord
 from vggexport.errors import Advice, CalibrationError
 from vggexport.quantization.ranges import ActivationRanges
@@ -134,7 +135,20 @@ def translated(*advice: Advice) -> Iterator[None]:
     except calibration.CalibrationDataError as error:
         fewer = [Advice(f"pass {{}} {error.available}", "samples")] if error.available else []
         fix = [error.fix] if error.fix else []
-        raise CalibrationError(error.fact, *fewer, *fix, *advice) from error
+        raise CalibrationError(
+            error.fact, *fewer, *depth_advice(error.fact), *fix, *advice
+        ) from error
+
+
+def depth_advice(reason: str) -> list[Advice]:
+    """How to state the depth of pictures, where that is why one cannot be read."""
+    return [Advice("say {} 12, or what it is", "bit_depth")] if OPEN_DEPTH in reason else []
+
+
+def note_skipped(unreadable: Iterable[str], steps: Steps) -> None:
+    """Names images that were skipped, with what is wrong with each."""
+    for image in unreadable:
+        steps.progress.note(f"skipped unreadable image {image}", *depth_advice(image))
 
 
 def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:
@@ -146,6 +160,14 @@ def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:
         yield Advice(f"did you mean {{}} {split}", "data", "csv")  # evaluate's own: it judges
 
 
+def note_remarks(source: calibration.ImageSource, steps: Steps) -> None:
+    """Says, when they have been read, what was left out of files."""
+    remarks = source.remarks if isinstance(source, calibration.FolderImages) else {}
+    for remark, count in Counter(remarks.values()).items():
+        first = next(label for label, other in remarks.items() if other == remark)
+        steps.progress.note(f"{source.name}: {count} with {remark}, such as {first}")
+
+
 def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
     """Says so where ranges come from images that the tool made."""
     if ranges and ranges.calibration.source == calibration.SYNTHETIC:
@@ -154,5 +176,6 @@ def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
 
 def note_unreadable(plan: ImagePlan | None, steps: Steps) -> None:
     """Names the images that were skipped."""
-    for image in plan.unreadable if plan else ():
-        steps.progress.note(f"skipped unreadable image {image}")
+    if plan:
+        note_skipped(plan.unreadable, steps)
+        note_remarks(plan.source, steps)

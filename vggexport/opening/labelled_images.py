@@ -9,13 +9,14 @@ import numpy as np
 import calibration
 from calibration.folders import HEIC_EXTENSIONS
 from vggexport.errors import CalibrationError
+from vggexport.opening.calibration_images import depth_advice, note_remarks, note_skipped
 from vggexport.system.progress import Steps
 
 
 def note_contents(
     source: calibration.ImageSource, steps: Steps
 ) -> calibration.FolderContents | None:
-    """Says what was found in a folder; gives it for the report.
+    """Says what was found in a folder, or looks wrong in an array; gives it for the report.
 
     Returns:
         None for images that come from elsewhere.
@@ -25,6 +26,9 @@ def note_contents(
         heic = contents.skipped.keys() & set(HEIC_EXTENSIONS)
         way = [f"pip install 'vggexport[heic]' to read {min(heic)}"] if heic else []
         steps.progress.note(f"{source.name}: {contents}", *way)
+    if isinstance(source, calibration.ArrayImages):
+        for note in calibration.array_notes(source.images):
+            steps.progress.note(f"{source.name}: {note}")
     return contents
 
 
@@ -50,10 +54,12 @@ def check_readable(
     if len(unreadable) > allowed:
         raise CalibrationError(
             f"{images.source.name!r} has {len(unreadable)} unreadable images of {len(images)} "
-            f"where {allowed} are tolerated: {unreadable[0]}; replace or remove them"
+            f"where {allowed} are tolerated: {unreadable[0]}",
+            *depth_advice(unreadable[0]),
+            "replace or remove them",
         )
-    for image in unreadable:
-        steps.progress.note(f"skipped unreadable image {image}")
+    note_skipped(unreadable, steps)
+    note_remarks(images.source, steps)
 
 
 def readable(

@@ -13,7 +13,7 @@ from vggexport.errors import CalibrationError
 from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
-from vggexport.opening.calibration_images import translated
+from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.system.progress import Steps
 from vggexport.workflows.prune.options import MOST_IMAGES, PruneOptions
 
@@ -68,8 +68,8 @@ def read_images(
         pixels = np.stack([image.pixels for image in tracked])
     digests = images.digests[:count]
     _check_unlike(source.name, pixels, digests, least)
-    for unreadable in images.unreadable:
-        steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
+    note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
+    note_remarks(source, steps)
     record = CalibrationRecord(
         source.name, count, "pruning", calibration.fingerprint(digests), digests
     )

@@ -17,7 +17,7 @@ from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, Golde
 from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
-from vggexport.opening.calibration_images import translated
+from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
     OpenedModel,
@@ -75,8 +75,8 @@ def verify(
         with steps.step("verify"), translated(), record as write:
             for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
                 write(chunk, compared.add(chunk)[OUTPUT_NAME])
-        for unreadable in images.unreadable:
-            steps.progress.note(f"skipped unreadable image {unreadable.label}: {unreadable.reason}")
+        note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
+        note_remarks(images.source, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
     report = VerifyReport(
         compared.record(reference),
