@@ -165,3 +165,31 @@ def test_what_is_not_possible_is_refused(run, weights, options, says):
     outcome = run("onnx", *weights, *options, "-o", "a.onnx")
     assert outcome.code == 2
     assert says in outcome.error
+
+
+def test_depth_is_asked_for_by_the_option_and_frames_left_out_are_said(run, stretched, wide):
+    """12 bits in files of 16, and an animation."""
+    ramp = (np.arange(800).reshape(20, 40) * 5).astype(np.uint16)
+    for name in "ab":
+        Image.fromarray(ramp).save(f"{wide}/{name}/deep.png")
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    first.save(f"{wide}/c/moving.gif", save_all=True, append_images=[second])
+    refused = run("evaluate", stretched, "--data", wide)
+    assert refused.code == 2
+    assert "its values go up to 3995, 12 of 16 bits" in refused.error
+    assert "say --bit-depth 12" in refused.error
+    read = run("evaluate", stretched, "--data", wide, "--bit-depth", "12")
+    assert read.code == 0
+    assert "1 with more than one frame, of which the first is taken, such as c/moving.gif" in (
+        read.stderr
+    )
+
+
+def test_an_array_that_looks_wrong_is_noted(run, stretched):
+    images = np.stack([calibration.synthetic_image(3, index, 16) for index in range(8)])
+    np.save("right.npy", images)
+    np.save("wrong.npy", images.transpose(0, 3, 1, 2).copy().reshape(images.shape))
+    for name, is_noted in (("right.npy", False), ("wrong.npy", True)):
+        outcome = run("verify", stretched, "w.npz", "--data", name, "--images", 8)
+        assert outcome.code == 0
+        assert ("memory in another order" in outcome.stderr) is is_noted
