@@ -138,6 +138,7 @@ class Artifact(JsonValue):
         input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator: int8 for NPUs.
+        symmetric: Activations have zero point 0 too, as TensorRT demands.
         pictures: How pictures become its input; the defaults, not known, in files of 0.1.0.
         labels: A name a class, or nothing.
         tools: Versions of the packages that made it.
@@ -147,7 +148,7 @@ class Artifact(JsonValue):
 
     json_keys = """
         path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
-        input_dtype batch full_integer labels tools
+        input_dtype batch full_integer symmetric? labels tools
     """
 
     path: str
@@ -161,6 +162,7 @@ class Artifact(JsonValue):
     input_dtype: str = "float32"
     batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False
+    symmetric: bool = False
     labels: Labels = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None

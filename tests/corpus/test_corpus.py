@@ -57,6 +57,7 @@ MEASURED = {"seconds", "peak_rss_bytes"}
 ADDED = frozenset(
     {
         ".preprocessing",
+        ".symmetric",
         *(f".preprocessing.{key}" for key in ("mean_rgb", "std_rgb", "channel_order")),
         *(".preprocessing.name", ".preprocessing.known"),
         ".pictures",

@@ -29,6 +29,14 @@ def test_a_range_is_mapped_onto_256_integers(low, high, scale, zero_point):
     assert parameters == ActivationQuantization(float(np.float32(scale)), zero_point)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "scale"),
+    [(0.0, 254.0, 2.0), (-254.0, 2.0, 2.0), (-1.0, 127.0, 1.0), (0, 0, 1.0)],
+)
+def test_a_magnitude_is_mapped_onto_127_with_zero_point_0(low, high, scale):
+    assert ActivationQuantization.from_magnitude(low, high) == ActivationQuantization(scale, 0)
+
+
 @pytest.mark.parametrize(("low", "high"), [(2.0, 51.0), (0.0, 51.0)])
 def test_a_range_above_zero_is_widened_to_it(low, high):
     assert ActivationQuantization.from_range(low, high).zero_point == -128

@@ -16,6 +16,12 @@ from vggexport.cli import building
     type=int,
     help="Write this version of the ONNX operator set, 13 to 18.  [default: 17]",
 )
+@click.option(
+    "--symmetric",
+    is_flag=True,
+    help="Quantize activations with zero point 0, as TensorRT demands; CPUs compute such a file in "
+    "float, and outputs of ReLU have 7 bits.",
+)
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write an ONNX file, and check it.
@@ -23,4 +29,6 @@ def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FB
     Float files are checked against the Keras network, int8 against the float32 file. A file that
     fails is not kept, and the exit code is 1.
     """
-    building.build(ctx, "onnx", options, as_json=json, opset=options["opset"])
+    building.build(
+        ctx, "onnx", options, as_json=json, opset=options["opset"], symmetric=options["symmetric"]
+    )

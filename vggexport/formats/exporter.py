@@ -58,7 +58,7 @@ class ExportRequest:
         if self.ranges is None:
             name = self.artifact.precision.value
             raise InputError(f"{name} needs activation ranges: calibrate")
-        return self.ranges.quantization()
+        return self.ranges.quantization(symmetric=self.artifact.symmetric)
 
 
 class BindingError(VggExportError):

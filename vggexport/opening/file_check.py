@@ -51,7 +51,8 @@ def _promised(pruning: PruningRecord, rounding: Tolerance) -> Tolerance:
 def same_integers(reference: Artifact, candidate: Artifact) -> bool:
     """Whether two files carry the same integers: those of one precision and one calibration."""
     same = reference.precision is candidate.precision and reference.profile.same_integers
-    return bool(same) and reference.calibration == candidate.calibration
+    alike = [(a.calibration, a.symmetric) for a in (reference, candidate)]
+    return bool(same) and alike[0] == alike[1]
 
 
 def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:
@@ -100,8 +101,11 @@ def check_file(
 
 
 def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
-    """What computes in float and should not, in files that are to compute in integers."""
-    if not artifact.profile.needs_ranges:
+    """What computes in float and should not, in files that are to compute in integers here.
+
+    Symmetric ones are for TensorRT: ONNX Runtime's CPU fuses no ReLU without a zero point for it.
+    """
+    if not artifact.profile.needs_ranges or artifact.symmetric:
         return ()
     operators = load_inspector(artifact.format)(path).operators
     return float_operators(operators) if artifact.full_integer else float_islands(operators)

@@ -1,9 +1,9 @@
 """Affine int8 quantization: real value = scale * (integer - zero point).
 
-Activations are asymmetric, one scale a tensor; kernels are symmetric, one scale an output channel;
-biases are int32 at the product of both scales, so that a layer accumulates in one scale. The
-scheme is the one of Jacob et al., arXiv 1712.05877, with signed integers as in the LiteRT
-quantization specification; ONNX and TFLite files carry the same numbers.
+Activations are asymmetric, or symmetric for TensorRT, one scale a tensor; kernels are symmetric,
+one scale an output channel; biases are int32 at the product of both scales, so that a layer
+accumulates in one scale. The scheme is the one of Jacob et al., arXiv 1712.05877, with signed
+integers as in the LiteRT quantization specification; ONNX and TFLite files carry the same numbers.
 """
 
 from __future__ import annotations
@@ -52,6 +52,22 @@ class ActivationQuantization:
         scale = float(max(step, np.finfo(np.float32).tiny))
         zero_point = round(ACTIVATION_MIN - low / scale)
         return cls(scale, min(max(zero_point, ACTIVATION_MIN), ACTIVATION_MAX))
+
+    @classmethod
+    def from_magnitude(cls, low: float, high: float) -> ActivationQuantization:
+        """The parameters with zero point 0 that map the larger magnitude of both ends onto 127.
+
+        Args:
+            low: Smallest value.
+            high: Largest value.
+
+        Returns:
+            For an empty range (all values zero) a scale of 1.
+        """
+        magnitude = max(abs(low), abs(high))
+        if magnitude == 0:
+            return cls(1.0, 0)
+        return cls(float(max(np.float32(magnitude / KERNEL_MAX), np.finfo(np.float32).tiny)), 0)
 
 
 @dataclass(frozen=True, slots=True)

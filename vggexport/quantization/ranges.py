@@ -62,13 +62,16 @@ class ActivationRanges(JsonValue):
     ranges: Mapping[str, tuple[float, float]]
     pictures: Pictures = UNSTATED
 
-    def quantization(self) -> dict[str, ActivationQuantization]:
-        """int8 parameters of the mean subtraction and of every observed layer, by layer name."""
+    def quantization(self, *, symmetric: bool = False) -> dict[str, ActivationQuantization]:
+        """int8 parameters of the mean subtraction and of every observed layer, by layer name.
+
+        Args:
+            symmetric: With zero point 0: outputs of ReLU then use half of the integers.
+        """
         ranges = {MEAN_SUBTRACTION_NAME: input_range(self.spec), **self.ranges}
-        return {
-            name: ActivationQuantization.from_range(low, high)
-            for name, (low, high) in ranges.items()
-        }
+        kind = ActivationQuantization
+        made = kind.from_magnitude if symmetric else kind.from_range
+        return {name: made(low, high) for name, (low, high) in ranges.items()}
 
     def check_belongs(self, spec: VGGSpec, weights: WeightsRecord) -> None:
         """Refuses to serve another network.

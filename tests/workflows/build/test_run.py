@@ -14,6 +14,7 @@ from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.file_check import same_integers
 from vggexport.precision import Precision
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions, FileOptions
@@ -77,6 +78,31 @@ def test_every_variant_is_built_and_checked(network, file_format, precision, inp
     assert (inspection.not_integer() == ()) is precision.profile.needs_ranges
 
 
+def test_symmetric_activations_have_zero_point_0_and_other_integers(network):
+    """TensorRT takes no other (its developer guide, "Explicit quantization")."""
+    import onnx
+    from onnx import numpy_helper
+
+    def zero_points(path):
+        constants = onnx.load(path).graph.initializer
+        named = {t.name: numpy_helper.to_array(t) for t in constants}
+        return [v for n, v in named.items() if n.endswith(("/zero_point", "/zero_points"))]
+
+    symmetric = FileOptions("onnx", Path("s.onnx"), precision=Precision.INT8, symmetric=True)
+    report = vggexport.build(network, FEW, symmetric)
+    usual = vggexport.build(
+        network, FEW, dataclasses.replace(symmetric, output=Path("u.onnx"), symmetric=False)
+    )
+    assert report.failures == usual.failures == ()
+    assert [v for v in zero_points("s.onnx") if v.any()] == []
+    assert any(v.any() for v in zero_points("u.onnx"))
+    assert (report.artifact.symmetric, usual.artifact.symmetric) == (True, False)
+    # ONNX Runtime's CPU fuses a ReLU where zero is the least integer, and computes these in float.
+    assert "computed in float" in vggexport.inspect(Path("s.onnx")).not_integer()[0]
+    assert not same_integers(report.artifact, usual.artifact)
+    assert same_integers(report.artifact, report.artifact)
+
+
 def test_a_full_integer_file_is_built_and_checked(network):
     report = vggexport.build(network, FEW, FULL_INTEGER)
     assert report.failures == ()
@@ -112,6 +138,11 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
         (
             FileOptions("onnx", precision=Precision.INT8, full_integer=True),
             "full integer is TFLite, not onnx",
+        ),
+        (FileOptions("onnx", symmetric=True), "for int8 ONNX, not onnx in float32"),
+        (
+            FileOptions("tflite", precision=Precision.INT8, symmetric=True),
+            "for int8 ONNX, not tflite in int8",
         ),
         (
             FileOptions("tflite", precision=Precision.INT8, full_integer=True),

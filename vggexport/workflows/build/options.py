@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import Precision, Profile, profile_of
@@ -26,6 +26,7 @@ class FileOptions:
         input_dtype: "float32" or "uint8".
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator; int8 TFLite only.
+        symmetric: Activations with zero point 0, as TensorRT demands; int8 ONNX only.
         opset: ONNX operator set version, or None for the default.
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
@@ -36,6 +37,7 @@ class FileOptions:
     input_dtype: str = "float32"
     batch: int | None = None
     full_integer: bool = False
+    symmetric: bool = False
     opset: int | None = None
     serving: bool = False
 
@@ -94,4 +96,10 @@ def check_supported(file: FileOptions) -> None:
         )
     if file.profile.full_integer and file.format != "tflite":
         raise InputError(f"full integer is TFLite, not {file.format}")
+    if file.symmetric and (file.format, file.precision) != ("onnx", Precision.INT8):
+        raise InputError(
+            f"symmetric activations are for int8 ONNX, not {file.format} in {file.precision.value}",
+            Advice("give {}", "quantize"),
+            Advice("leave out {}", "symmetric"),
+        )
     file.profile.check_takes(file.input_dtype)

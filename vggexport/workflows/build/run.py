@@ -73,6 +73,7 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         input_dtype=file.input_dtype,
         batch=file.batch,
         full_integer=file.full_integer,
+        symmetric=file.symmetric,
     )
     with steps.step("export"):
         request = ExportRequest(artifact, inputs.network.weights, ranges, opset=file.opset)
