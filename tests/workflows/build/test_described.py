@@ -1,5 +1,6 @@
 """Files of networks that a Keras file describes, held to that network itself."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,11 +54,18 @@ def owned(front=(layers.Rescaling,)) -> keras.Model:
     return model
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> tuple[keras.Model, Path]:
+    made, path = owned(), tmp_path_factory.mktemp("owned") / "mine.keras"
+    made.save(path)
+    return made, path
+
+
 @pytest.fixture(autouse=True)
-def model(tmp_path, monkeypatch, any_int8_will_do) -> keras.Model:
+def model(saved, tmp_path, monkeypatch, any_int8_will_do) -> keras.Model:
+    made, path = saved
     monkeypatch.chdir(tmp_path)
-    made = owned()
-    made.save("mine.keras")
+    shutil.copy(path, tmp_path)
     return made
 
 
