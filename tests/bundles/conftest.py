@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import vggexport
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.registry import load_exporter
 from vggexport.workflows.bundle.options import BundleOptions
 
 
@@ -96,3 +99,29 @@ def unpacked(bundled, tmp_path) -> Path:
 def members(bundled) -> list[zipfile.ZipInfo]:
     with zipfile.ZipFile(bundled) as archive:
         return archive.infolist()
+
+
+@pytest.fixture
+def pack(models, tmp_path):
+    """Packs the tiny files, or others, and gives the report."""
+
+    def pack(*artifacts, output="out.zip", **options):
+        paths = tuple(artifacts or models.values())
+        return vggexport.bundle(BundleOptions(paths, tmp_path / output, **{"images": 3} | options))
+
+    return pack
+
+
+@pytest.fixture
+def exported(make_request, tmp_path):
+    """Exports the tiny network with some of its artifact's fields changed."""
+
+    def write(name="other.onnx", record=None, **changes):
+        request = make_request("float32")
+        changes |= {"weights": record} if record else {}
+        artifact = replace(request.artifact, **changes)
+        path = tmp_path / name
+        load_exporter("onnx").export(ExportRequest(artifact, request.weights), path)
+        return path
+
+    return write

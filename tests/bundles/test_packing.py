@@ -4,11 +4,9 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,43 +17,16 @@ from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.files import open_bundle, read_object
 from vggexport.bundles.model_card import guide, model_card
-from vggexport.errors import ArtifactError, InputError, OutputError, Unfinished
+from vggexport.errors import ArtifactError, InputError, OutputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import Precision
 from vggexport.results.bundle_manifest import Manifest
-from vggexport.workflows.bundle import packing as bundling
 from vggexport.workflows.bundle.options import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions
 from vggexport.workflows.verify.options import VerifyOptions
-
-
-@pytest.fixture
-def pack(models, tmp_path):
-    """Packs the tiny files, or others, and gives the report."""
-
-    def pack(*artifacts, output="out.zip", **options):
-        paths = tuple(artifacts or models.values())
-        return vggexport.bundle(BundleOptions(paths, tmp_path / output, **{"images": 3} | options))
-
-    return pack
-
-
-@pytest.fixture
-def exported(make_request, tmp_path):
-    """Exports the tiny network with some of its artifact's fields changed."""
-
-    def write(name="other.onnx", record=None, **changes):
-        request = make_request("float32")
-        changes |= {"weights": record} if record else {}
-        artifact = replace(request.artifact, **changes)
-        path = tmp_path / name
-        load_exporter("onnx").export(ExportRequest(artifact, request.weights), path)
-        return path
-
-    return write
 
 
 def read(folder: Path, name: str):
@@ -330,82 +301,6 @@ def test_an_interrupted_bundle_leaves_nothing(pack, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_triton(pack, models, tmp_path):
-    pack(models["tiny_int8.onnx"], output="out", layout="triton")
-    config = (tmp_path / "out/triton/tiny_int8/config.pbtxt").read_text()
-    assert (tmp_path / "out/triton/tiny_int8/1/model.onnx").is_file()
-    assert (tmp_path / "out/triton/tiny_int8/labels.txt").read_text().startswith("ant\n")
-    for line in ('name: "tiny_int8"', "max_batch_size: 8", "dims: [16, 16, 3]", "dims: [5]"):
-        assert line in config
-    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
-
-
-def test_triton_with_a_fixed_batch(pack, export, tmp_path):
-    pack(export("float32", input_dtype="uint8", batch=2), output="out", layout="triton")
-    (config,) = (tmp_path / "out/triton").rglob("config.pbtxt")
-    text = config.read_text()
-    for line in ("max_batch_size: 0", "dims: [2, 16, 16, 3]", "dims: [2, 5]", "TYPE_UINT8"):
-        assert line in text
-    assert "dynamic_batching" not in text
-    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
-
-
-def test_ort_mobile(pack, models, tmp_path):
-    pack(models["tiny_int8.onnx"], output="out", layout="ort-mobile")
-    (bundled,) = read(tmp_path / "out", "MANIFEST.json")["artifacts"]
-    assert bundled["artifact"]["format"] == "ort"
-    assert [step["step"] for step in bundled["lineage"]][-1] == "convert"
-    operators = tmp_path / "out/ort-mobile/tiny_int8.required_operators.config"
-    assert "QLinearConv" in operators.read_text()
-    assert "#" not in operators.read_text()
-    report = vggexport.check_bundle(BundleCheckOptions(tmp_path / "out"))
-    assert report.failures == ()
-    assert report.answers[0].path == "ort-mobile/tiny_int8.ort"
-
-
-def test_ort_files_have_the_same_bytes_in_every_process(models, tmp_path):
-    """ONNX Runtime seeds the order of a table in every process, so there are two."""
-    for name in ("one", "other"):
-        command = [sys.executable, "-m", "vggexport", "bundle", str(models["tiny_int8.onnx"])]
-        command += ["-o", str(tmp_path / name), "--layout", "ort-mobile", "--images", "1"]
-        subprocess.run([*command, "--allow-untrained"], check=True, capture_output=True)
-    first, second = (
-        (tmp_path / name / "ort-mobile/tiny_int8.ort").read_bytes() for name in ("one", "other")
-    )
-    assert first == second
-
-
-def test_sessions_of_an_unknown_kind_are_not_put_in_order(tmp_path):
-    from vggexport.bundles.layouts.ort_order import order_kernel_types
-
-    builder = flatbuffers.Builder()
-    builder.StartObject(5)
-    builder.PrependBoolSlot(4, True, False)
-    builder.Finish(builder.EndObject(), file_identifier=b"ORTM")
-    path = tmp_path / "later.ort"
-    path.write_bytes(builder.Output())
-    with pytest.raises(ArtifactError, match="version of ONNX Runtime"):
-        order_kernel_types(path)
-    assert path.read_bytes() == builder.Output()
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("batch", [None, 1])
-def test_tf_serving(pack, export, tmp_path, batch):
-    path = export("float32", batch=batch, format="savedmodel")
-    pack(path, output="out", layout="tf-serving")
-    root = tmp_path / "out/tf-serving"
-    assert (root / path.name / "1/saved_model.pb").is_file()
-    assert f'base_path: "/models/{path.name}"' in (root / f"{path.name}.config").read_text()
-    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
-
-
-@pytest.mark.parametrize("layout", ["triton", "tf-serving", "ort-mobile"])
-def test_layouts_refuse_other_formats(pack, models, layout):
-    with pytest.raises(InputError, match=f"layout {layout} takes"):
-        pack(models["tiny_int8.tflite"], layout=layout)
-
-
 def test_a_full_integer_file_is_described_with_its_quantization(pack, export, tmp_path):
     path = export("int8", "uint8", 1, format="tflite", full_integer=True)
     report = pack(path, output="out")
@@ -428,101 +323,6 @@ def test_names_that_would_break_a_page_mean_themselves(bundled):
 def test_an_output_may_have_any_name(pack, tmp_path, output):
     assert pack(output=output).failures == ()
     assert vggexport.check_bundle(BundleCheckOptions(tmp_path / output)).failures == ()
-
-
-def test_a_model_that_changes_meanwhile_is_refused(pack, exported, tmp_path, monkeypatch):
-    path = exported()
-    real = bundling.answer
-
-    def answer_and_change(*arguments, **options):
-        given = real(*arguments, **options)
-        path.write_bytes(path.read_bytes() + b"\0\0")
-        return given
-
-    monkeypatch.setattr(bundling, "answer", answer_and_change)
-    with pytest.raises(Unfinished, match=r"other\.onnx was changed while it was packed"):
-        pack(path)
-    assert not (tmp_path / "out.zip").exists()
-
-
-@pytest.mark.parametrize("output", ["out", "out.zip"])
-def test_a_model_whose_name_no_receiver_could_use_is_refused_before_it_is_run(
-    pack, models, tmp_path, never_run, output
-):
-    odd = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "a:b.onnx"))
-    with pytest.raises(ArtifactError, match=r"models/a:b\.onnx.* everywhere: rename"):
-        pack(odd, output=output)
-    (tmp_path / "deeper").mkdir()
-    other = Path(shutil.copyfile(models["tiny.onnx"], tmp_path / "deeper/TINY.onnx"))
-    with pytest.raises(ArtifactError, match="one file on some systems: rename"):
-        pack(models["tiny.onnx"], other, output=output)
-
-
-@pytest.fixture
-def never_run(monkeypatch):
-    """Work that would be lost."""
-
-    def refuse(*_arguments, **_options):
-        raise AssertionError("was run")
-
-    monkeypatch.setattr(bundling, "answer", refuse)
-
-
-@pytest.mark.usefixtures("never_run")
-def test_a_key_or_a_date_that_cannot_be_used_costs_no_work(pack, make_key, monkeypatch):
-    with pytest.raises(InputError, match="is not a private key in PEM"):
-        pack(sign=make_key("ours")[1])
-    for date, said in (("0", "is not a date that a zip"), ("9" * 5000, "is not a number")):
-        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
-        with pytest.raises(InputError, match=said):
-            pack()
-
-
-def test_a_folder_may_have_any_date(pack, tmp_path, monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
-    assert pack(output="out").failures == ()
-    assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
-
-
-def test_the_report_that_was_read_is_the_one_that_is_packed(
-    pack, verification, tmp_path, monkeypatch
-):
-    mine = Path(shutil.copyfile(verification, tmp_path / "verify.json"))
-    before = mine.read_bytes()
-    real = bundling.answer
-
-    def answer_and_change(*arguments, **options):
-        mine.write_text('{"passed": false}')
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(bundling, "answer", answer_and_change)
-    assert pack(output="out", reports=(mine,)).failures == ()
-    assert (tmp_path / "out/reports/verify.json").read_bytes() == before
-
-
-def test_a_saved_model_that_changes_meanwhile_is_refused(pack, export, tmp_path, monkeypatch):
-    path = tmp_path / "net_saved_model"
-    shutil.copytree(export("float32", format="savedmodel"), path)
-    real = bundling.answer
-
-    def answer_and_change(*arguments, **options):
-        given = real(*arguments, **options)
-        (path / "assets.extra/added").touch()
-        return given
-
-    monkeypatch.setattr(bundling, "answer", answer_and_change)
-    with pytest.raises(Unfinished, match="net_saved_model was changed while it was packed"):
-        pack(path)
-
-
-def test_a_saved_model_where_one_stands(pack, export, tmp_path, monkeypatch):
-    path = tmp_path / "net_saved_model"
-    shutil.copytree(export("float32", format="savedmodel"), path)
-    monkeypatch.chdir(path)
-    assert pack(Path(), output="out").failures == ()
-    (found,) = read(tmp_path / "out", "MANIFEST.json")["artifacts"]
-    assert found["artifact"]["path"] == "models/net_saved_model"
-    assert "numpy pillow tensorflow" in (tmp_path / "out/README.md").read_text()
 
 
 def test_a_card_says_exact_of_equal_logits_only(bundled):
