@@ -93,8 +93,7 @@ class _Variant:
         kept = elimination.kept(width)
         spec = narrowed(survey.network.spec, {layer.name: width})
         behind = spec.layer(follower.name)
-        outputs = np.arange(follower.kernel.shape[-1])
-        affine = survey.without(follower, kept, channels, outputs)
+        affine = survey.refitted(follower, kept, channels)
         own = {
             behind.kernel.name: affine[:-1].reshape(behind.kernel.shape),
             behind.bias.name: affine[-1],

@@ -19,6 +19,7 @@ from vggexport.pruning.elimination import Elimination, eliminate, refitted, regu
 from vggexport.pruning.forward import Array, NumpyNetwork
 from vggexport.pruning.keeping import kept
 from vggexport.pruning.need import needs
+from vggexport.pruning.refit import dual_ridge
 from vggexport.pruning.sampling import Sampler
 
 RIDGE = 1e-3
@@ -77,6 +78,11 @@ class Survey:
         found: Array = np.load(self.folder / f"{layer.name}.targets.npy", mmap_mode="r")
         return found
 
+    def inputs(self, layer: Layer) -> Array:
+        """What a fully connected layer takes, with a 1 behind it: (images, inputs + 1)."""
+        found: Array = np.load(self.folder / f"{layer.name}.inputs.npy", mmap_mode="r")
+        return found
+
     @cached_property
     def needs(self) -> dict[str, NDArray[np.float64]]:
         """As :func:`vggexport.pruning.need.needs`."""
@@ -94,21 +100,27 @@ class Survey:
             for one in self.network.layers
         }
         targets = {one.name: self._targets_file(one) for one in self.network.layers}
+        matrices = {
+            one.name: self._file(f"{one.name}.inputs", self.images, one.kernel.shape[0] + 1)
+            for one in self.network.layers
+            if one.is_matrix
+        }
         found: dict[str, NDArray[np.float64]] = {}
-        random, first = np.random.default_rng(self.seed), 0
+        random, first, looked = np.random.default_rng(self.seed), 0, 0
         for images in batches:
-            self._look(images, first, moments, targets)
+            self._look(images, first, moments, targets, matrices)
             if first < NEED_IMAGES:
                 shape = (len(images), self.network.spec.classes)
                 signs = random.choice([-1, 1], shape).astype(np.float32)
                 for name, squares in needs(self.network, images, signs).items():
                     found[name] = found.get(name, 0.0) + squares * len(images)
+                looked = first + len(images)
             first += len(images)
             yield first
         for name, sums in moments.items():
             np.save(self.folder / f"{name}.moments.npy", sums / np.float32(sums[-1, -1]))
-            targets[name].flush()
-        looked = min(first, -(-NEED_IMAGES // len(images)) * len(images))
+        for file in (*targets.values(), *matrices.values()):
+            file.flush()
         averages = {name: squares / looked for name, squares in found.items()}
         kept(self.folder / "needs.npz", lambda: averages)
 
@@ -118,12 +130,10 @@ class Survey:
 
     def _targets_file(self, layer: Layer) -> np.memmap:
         rows = self.sampler(layer).rows * self.images
-        return np.lib.format.open_memmap(
-            self.folder / f"{layer.name}.targets.npy",
-            "w+",
-            np.float32,
-            (rows, layer.kernel.shape[-1]),
-        )
+        return self._file(f"{layer.name}.targets", rows, layer.kernel.shape[-1])
+
+    def _file(self, name: str, *shape: int) -> np.memmap:
+        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", np.float32, shape)
 
     def _look(
         self,
@@ -131,6 +141,7 @@ class Survey:
         first: int,
         moments: dict[str, Array],
         targets: dict[str, np.memmap],
+        matrices: dict[str, np.memmap],
     ) -> None:
         inputs = self.network.enter(images)
         for layer in self.network.layers:
@@ -142,6 +153,8 @@ class Survey:
             begin = first * sampler.rows
             seen = sampler.outputs(outputs, first)
             targets[layer.name][begin : begin + len(seen)] = seen
+            if layer.is_matrix:
+                matrices[layer.name][first : first + len(inputs)] = sampler.inputs(inputs, first)
             inputs = self.network.leave(layer, outputs)
 
     def eliminate(self, layer: Layer, follower: Layer) -> Elimination:
@@ -188,3 +201,12 @@ class Survey:
         bias = bias + shift.reshape(positions, -1).sum(axis=0)
         by_position = found.reshape(len(rows), positions, -1).swapaxes(0, 1)
         return np.concatenate([by_position.reshape(-1, len(outputs)), bias[None]])
+
+    def refitted(self, layer: Layer, left: NDArray[np.intp], channels: int) -> Array:
+        """The same with all outputs, a fully connected layer fitted to the images besides."""
+        start = self.without(layer, left, channels, np.arange(layer.kernel.shape[-1]))
+        if not layer.is_matrix:
+            return start
+        rows = rows_of(left, channels, layer.kernel.shape[0])
+        inputs = self.inputs(layer)[:, [*rows, -1]]
+        return dual_ridge(inputs, self.targets(layer), start).kernel

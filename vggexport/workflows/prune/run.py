@@ -90,7 +90,12 @@ def _opened(options: PruneOptions, steps: Steps) -> Network:
 
 def _folder(options: PruneOptions, network: Network, images: PruningImages) -> Path:
     """Where what these images say of this network is kept."""
-    told = (network.record.sha256, repr(network.spec), images.record.fingerprint)
+    told = (
+        network.record.sha256,
+        repr(network.spec),
+        repr(network.pictures),
+        images.record.fingerprint,
+    )
     name = hashlib.sha256("\n".join(told).encode()).hexdigest()
     folder = options.folder / name[:32]
     folder.mkdir(parents=True, exist_ok=True)
