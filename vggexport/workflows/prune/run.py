@@ -37,7 +37,9 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
     """
     steps = Steps(progress or Progress())
     if options.plan:
-        return _run(options, None, steps)
+        report = _run(options, None, steps)
+        steps.progress.note(f"{options.folder} keeps what the images say, for one of these budgets")
+        return report
     with output_folder(options.place, force=options.force) as folder:
         report = _run(options, folder / options.place.name, steps)
         publish(folder, options.place)
