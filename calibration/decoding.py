@@ -119,7 +119,7 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
 
     Pillow's warnings are turned off for the whole process, because ``warnings.catch_warnings``
     is not safe in the thread that reads ahead. Pillow refuses more than twice
-    ``Image.MAX_IMAGE_PIXELS``, which is 179 million: 1.4 GB at the most while it is decoded.
+    ``Image.MAX_IMAGE_PIXELS``, which is 179 million: up to 1.5 GB while it is decoded.
 
     Args:
         data: Content of the file.
