@@ -14,12 +14,21 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from vggexport.errors import ArtifactError
+from vggexport.network.ends import Ends
+from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import column_of, parse_blocks
 from vggexport.precision import Precision, Profile, profile_of
-from vggexport.system.json_values import WRONG_KINDS, Form, JsonValue, Labels, read_fields
+from vggexport.system.json_values import (
+    NULL,
+    WRONG_KINDS,
+    Form,
+    JsonValue,
+    Labels,
+    read_fields,
+)
 
 METADATA_KEY = "vggexport.artifact"
 """Name under which formats with key-value metadata keep the artifact's JSON."""
@@ -119,6 +128,12 @@ def _batch(value: Any) -> int | None:
     return batch
 
 
+_UNKNOWN = Form(lambda value: value, instead=NULL)
+"""Null in what is said of a file of another converter, which does not tell."""
+
+FOREIGN_WEIGHTS = WeightsRecord("another converter", "", trained=True, layout="native")
+"""Stands where such a file has no record; nothing of it is told."""
+
 _DYNAMIC = Form(lambda batch: batch or "dynamic", _batch, {"const": "dynamic"})
 
 
@@ -130,10 +145,12 @@ class Artifact(JsonValue):
         path: Where it is.
         format: Its name, as in ``vggexport.formats.registry``.
         precision: How weights are stored and computed with.
-        spec: The network.
+        spec: The network. Of a file of another converter what its graph shows: without blocks
+            where that is no VGG.
         weights: Where its weights came from.
         preprocessing: What happens to RGB 0...255 before the network that its weights were stored
-            as: folded into the mean and the first kernel. None in files of 0.1.0.
+            as: folded into the mean and the first kernel. None in files of 0.1.0. Of a file of
+            another converter what it wants done in front of it; None where that is not known.
         calibration: What its activation ranges came from, or None for float files.
         input_dtype: "float32" or "uint8"; NHWC RGB 0...255 either way.
         batch: Images at a time, or None for any number.
@@ -144,18 +161,19 @@ class Artifact(JsonValue):
         tools: Versions of the packages that made it.
         size_bytes: Size of the file, or of all files of a directory; None inside the file itself.
         sha256: Digest of the file or directory (:func:`sha256`); None inside the file itself.
+        ends: What a file of another converter takes and gives; None for ours.
     """
 
     json_keys = """
         path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
-        input_dtype batch full_integer symmetric? labels tools
+        input_dtype batch full_integer symmetric? labels tools foreign? ends?
     """
 
     path: str
     format: str
     precision: Precision
-    spec: VGGSpec
-    weights: WeightsRecord
+    spec: Annotated[VGGSpec, _UNKNOWN]
+    weights: Annotated[WeightsRecord, _UNKNOWN]
     calibration: CalibrationRecord | None = None
     preprocessing: Preprocessing | None = None
     pictures: Pictures = UNSTATED
@@ -167,6 +185,28 @@ class Artifact(JsonValue):
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
     sha256: str | None = None
+    ends: Ends | None = None
+
+    @property
+    def foreign(self) -> bool | None:
+        """True for a file that another converter wrote; None for ours."""
+        return True if self.ends else None
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates of one image; None where the graph is no VGG."""
+        return self.spec.macs if self.spec.blocks else None
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The layers that have the same values in every file of the network, in order.
+
+        What is in front of the first convolution differs by what a file wants done to pixels.
+        """
+        if not self.foreign:
+            return tuple(layer.name for layer in self.spec.layers)
+        layers = self.spec.layers if self.spec.blocks else ()
+        return tuple(layer.name for layer in layers if layer.kind is not LayerKind.MEAN_SUBTRACTION)
 
     @property
     def profile(self) -> Profile:
@@ -190,6 +230,10 @@ class Artifact(JsonValue):
     @property
     def identity(self) -> dict[str, Any]:
         """What tells its network from others: its spec, its weights, its classes."""
+        if self.ends:
+            known = self.spec.to_json()
+            shared = ("input_size", "classes", "head_activation")
+            return {name: known[name] for name in shared} | {"labels": self.labels}
         return {
             **self.spec.to_json(),
             "weights": self.weights.identity,
@@ -204,9 +248,18 @@ class Artifact(JsonValue):
             ArtifactError: A key is missing or a value is of the wrong kind.
         """
         try:
+            if data.get("foreign"):
+                ends = Ends.from_json(data["ends"])
+                told = {"spec": outside(ends).to_json(), "weights": FOREIGN_WEIGHTS.to_json()}
+                data = {**data, **told}
             return cls(**read_fields(cls, data))
         except WRONG_KINDS as error:
             raise ArtifactError(f"artifact description is not readable: {error!r}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """What is told of it: neither a spec nor weights of a file of another converter."""
+        data = JsonValue.to_json(self)
+        return data | {"spec": None, "weights": None} if self.ends else data
 
     @classmethod
     def from_embedded(cls, text: str | bytes, path: Path) -> Self:
@@ -249,6 +302,23 @@ class Artifact(JsonValue):
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
+
+
+def outside(ends: Ends) -> VGGSpec:
+    """A network of which no more is known than what it takes and gives.
+
+    Raises:
+        InputError: A softmax has one output.
+    """
+    return VGGSpec(
+        "foreign",
+        (),
+        ends.classes,
+        (),
+        ends.input_size,
+        (0.0, 0.0, 0.0),
+        head_activation=ends.head_activation,
+    )
 
 
 def files_of(path: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from vggexport.cli.options import (
     strict_option,
 )
 from vggexport.cli.picture_options import picture_options
+from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
 
 CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
@@ -51,6 +52,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 @combined(*picture_options)
 @max_unreadable_option
 @run_options
+@preprocessing_of_option
 @click.option(
     "--min-top1",
     type=Share(),

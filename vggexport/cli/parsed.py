@@ -65,5 +65,6 @@ def building(options: Mapping[str, Any]) -> BuildOptions:
 
 
 def running(options: Mapping[str, Any]) -> RunOptions:
-    """What ``run_options`` say."""
-    return RunOptions(options["threads"] or 0, options["provider"], options["runtime"])
+    """What ``run_options`` and ``preprocessing_of_option`` say."""
+    stated = dict(options.get("preprocessing_of", ()))
+    return RunOptions(options["threads"] or 0, options["provider"], options["runtime"], stated)

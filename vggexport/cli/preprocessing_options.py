@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -38,6 +39,67 @@ preprocessing_options = (
         type=click.Choice(CHANNEL_ORDERS),
         help="State the order in which the network takes the channels.  [default: rgb]",
     ),
+)
+
+
+class PreprocessingOf(click.ParamType[tuple[str, Preprocessing]]):
+    """A file and what it wants done to pixels: "old.onnx=torch" and the like."""
+
+    name = "FILE=CONVENTION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Preprocessing]:
+        """Parses one value: a convention's name, or parts; both may end in the channels' order."""
+        if isinstance(value, tuple):
+            return value
+        path, equals, text = str(value).rpartition("=")
+        if not (path and equals):
+            self.fail(f"{value!r} is not of the form old.onnx=torch", param, ctx)
+        named: dict[str, str] = {}
+        for part in text.split(";"):
+            key, colon, numbers = part.strip().partition(":")
+            kind = key if colon else "order" if key in CHANNEL_ORDERS else "name"
+            if kind in named or (colon and key not in {"mean", "std"}):
+                self.fail(f"{part!r} in {value!r} is not {_FORM}", param, ctx)
+            named[kind] = numbers if colon else key
+        return path, self._stated(named, str(value), param, ctx)
+
+    def _stated(
+        self,
+        named: Mapping[str, str],
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Preprocessing:
+        plain = CONVENTIONS.get(named.get("name", "raw"))
+        own = {key: Channels().convert(named[key], param, ctx) for key in named if key in _PARTS}
+        if plain is None or (own and "name" in named):
+            self.fail(f"{value!r} is not {_FORM}", param, ctx)
+        order = named.get("order", plain.channel_order)
+        if not own:
+            return replace(plain, channel_order=order)
+        mean, std = own.get("mean", plain.mean_rgb), own.get("std", plain.std_rgb)
+        try:
+            return Preprocessing("custom", mean, std, order)
+        except InputError as error:
+            return self.fail(str(error), param, ctx)
+
+
+_PARTS = ("mean", "std")
+_FORM = (
+    f"one of {', '.join(CONVENTIONS)}, or mean:R,G,B;std:R,G,B (one of them or both), with ;bgr or "
+    ";rgb behind it for another order of the channels"
+)
+
+preprocessing_of_option = click.option(
+    "--preprocessing-of",
+    type=PreprocessingOf(),
+    multiple=True,
+    metavar="FILE=CONVENTION",
+    help="What a file that another converter wrote wants done to RGB 0...255 in front of it: "
+    "caffe, torch, tf, unit, raw, vgg, or mean:R,G,B;std:R,G,B, each with ;bgr or ;rgb behind it "
+    "for another order of the channels. Once a file.",
 )
 
 

@@ -18,6 +18,7 @@ from vggexport.cli.options import (
     strict_option,
 )
 from vggexport.cli.picture_options import picture_options
+from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import Share, file_path, finite
 
 
@@ -37,6 +38,7 @@ from vggexport.cli.value_types import Share, file_path, finite
 @combined(*picture_options)
 @max_unreadable_option
 @run_options
+@preprocessing_of_option
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
 @strict_option("Refuse images that an artifact was calibrated on.")
 @click.option(
@@ -95,7 +97,9 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Compare files, weights and runtimes with each other.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
-    random:SEED), which stand for the Keras network. All run on the same images. Limits that are not
+    random:SEED), which stand for the Keras network. All run on the same images. What a file of
+    another converter wants done to pixels is found out, where --preprocessing-of does not say it,
+    by trying the conventions against a network that is known. Limits that are not
     given are those of the artifacts' precisions; exit code 1 if one is not met.
     """
     import vggexport

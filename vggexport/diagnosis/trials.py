@@ -29,7 +29,7 @@ from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.tolerance import LayerSqnr, Tolerance
 from vggexport.opening.file_check import read, same_integers
-from vggexport.opening.models import OpenedModel
+from vggexport.opening.models import OpenedModel, shared_layers
 from vggexport.precision import Profile, coarser
 from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Trial
 from vggexport.system.progress import Steps
@@ -82,7 +82,9 @@ def point_out(
     if not layers:
         return None
     curve = [layer.sqnr_db for layer in layers]
-    found = first_suspicious(reference.spec.layers, curve, _own_noise(reference, candidate))
+    names = {layer.name for layer in layers}
+    walked = [layer for layer in reference.spec.layers if layer.name in names]
+    found = first_suspicious(walked, curve, _own_noise(reference, candidate))
     if found is None:
         return None
     index, least = found
@@ -155,7 +157,7 @@ def _as_fed(images: NDArray[np.uint8], fault: ImageFault) -> NDArray[Any]:
 
 def _layer_curve(case: Case) -> tuple[LayerParity, ...]:
     """SQNR of every layer on the few images, one of them at a time."""
-    names = [layer.name for layer in case.reference.artifact.spec.layers]
+    names = shared_layers(case.reference, case.candidate)
     sums = {name: LayerSums() for name in names}
     for image in case.images:
         expected, actual = (

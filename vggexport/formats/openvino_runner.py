@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.formats.foreign import feed, scores
+from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
+from vggexport.network.ends import Ends
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.system.process import limited_threads
 
@@ -64,10 +66,13 @@ class OpenVinoRunner(Runner):
         self._request: Any = None
         self._layers: Mapping[str, ReadableLayer] = {}
         self._read: frozenset[str] = frozenset()
-        self._dtype: Any = np.float32
+        self._ends: Ends
+        self._source = INPUT_NAME
+        self._output = OUTPUT_NAME
 
     def __enter__(self) -> Self:
         self.artifact, self._layers = self.describe(self._path)
+        self._ends = ends_of(self.artifact)
         self._open(frozenset())
         return self
 
@@ -76,7 +81,7 @@ class OpenVinoRunner(Runner):
         self._request = None
 
     @abstractmethod
-    def describe(self, path: Path) -> tuple[Artifact | None, Mapping[str, ReadableLayer]]:
+    def describe(self, path: Path) -> tuple[Artifact, Mapping[str, ReadableLayer]]:
         """What the file says of itself, and its layers that can be read, by name.
 
         Raises:
@@ -138,26 +143,41 @@ class OpenVinoRunner(Runner):
         core = openvino.Core()
         try:
             model = core.read_model(self._path)
-            own = [port.get_any_name() for port in (*model.inputs, *model.outputs)]
-            check_ends(self._path, own)
+            self._check(model)
             if tensors:
                 model.add_outputs(sorted(tensors))
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise ArtifactError(f"OpenVINO cannot run {self._path}: {one_line(error)}") from error
-        self._dtype = compiled.input(INPUT_NAME).element_type.to_dtype()
         self._request, self._read = compiled.create_infer_request(), frozenset(tensors)
+
+    def _check(self, model: Any) -> None:
+        """Finds its input and output, which are ours or those of another converter.
+
+        Raises:
+            ArtifactError: They are others.
+        """
+        names = [port.get_any_name() for port in (*model.inputs, *model.outputs)]
+        if not (self.artifact and self.artifact.foreign):
+            check_ends(self._path, names)
+        elif self._ends.quantization or not model.outputs[0].element_type.is_real():
+            raise ArtifactError(
+                f"{self._path} takes or gives integers that stand for other numbers, which is not "
+                "run in OpenVINO here: leave the runtime to its format"
+            )
+        self._source, self._output = names[0], names[-1]
 
     def _fill(self, images: Images) -> None:
         """Puts the images into the input tensor, which gets their number."""
-        port = self._request.get_compiled_model().input(INPUT_NAME)
-        if not port.partial_shape.compatible(openvino.PartialShape(list(images.shape))):
+        port = self._request.get_compiled_model().input(self._source)
+        pixels = feed(images, self._ends)
+        if not port.partial_shape.compatible(openvino.PartialShape(list(pixels.shape))):
             raise does_not_run(self._path, images, f"it takes {port.partial_shape}")
-        self._request.set_tensor(INPUT_NAME, openvino.Tensor(as_input(images, self._dtype)))
+        self._request.set_tensor(self._source, openvino.Tensor(pixels))
 
     def _value(self, tensor: str) -> NDArray[Any]:
         values: NDArray[Any] = self._request.get_tensor(tensor).data
         return values
 
     def _probabilities(self) -> NDArray[np.float32]:
-        return np.array(self._value(OUTPUT_NAME), np.float32)
+        return scores(self._value(self._output), self._ends)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.metrics.placement import PlacedNode
+from vggexport.network.ends import Ends
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -24,8 +25,9 @@ def as_input(images: Images, dtype: Any) -> NDArray[Any]:
 
     Pixels as float32 are whole numbers, or nearly so: they are rounded, not cut off.
     """
-    if np.dtype(dtype) == np.uint8 and images.dtype != np.uint8:
-        images = np.rint(images)
+    if np.issubdtype(dtype, np.integer) and images.dtype != dtype:
+        limits = np.iinfo(dtype)
+        images = np.clip(np.rint(images), limits.min, limits.max)
     return images.astype(dtype)
 
 
@@ -39,6 +41,19 @@ def check_ends(path: Path, names: Iterable[str]) -> None:
         raise ArtifactError(
             f"{path} does not map {INPUT_NAME} to {OUTPUT_NAME}: not made by vggexport"
         )
+
+
+def ends_of(artifact: Artifact) -> Ends:
+    """What a file takes and gives: this project's contract, or that of another converter."""
+    spec = artifact.spec
+    return artifact.ends or Ends(
+        INPUT_NAME,
+        OUTPUT_NAME,
+        spec.input_size,
+        spec.classes,
+        artifact.input_dtype,
+        head_activation=spec.head_activation,
+    )
 
 
 def does_not_run(path: Path, images: Images, reason: str) -> ArtifactError:

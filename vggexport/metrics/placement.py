@@ -106,7 +106,7 @@ def place(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> Placemen
 
 def _mac_share(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> float | None:
     layers = {layer.name: _provider_of(layer.name, nodes) for layer in spec.weighted_layers}
-    if None in layers.values():
+    if None in layers.values() or not spec.blocks:  # no more may be known than the ends
         # Nodes that a provider compiled bear no layer's name. If no other took part, all is there.
         return 1.0 if nodes and all(node.provider == provider for node in nodes) else None
     macs = sum(layer.macs for layer in spec.weighted_layers if layers[layer.name] == provider)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,13 +113,13 @@ def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
 
 
 def read(
-    runner: Runner, images: NDArray[np.uint8], names: Sequence[str], batch: int
+    runner: Runner, images: NDArray[Any], names: Sequence[str], batch: int
 ) -> dict[str, NDArray[np.float32]]:
     """Layers' outputs for any number of images.
 
     Args:
         runner: Entered.
-        images: uint8 (images, size, size, 3), at least one.
+        images: uint8 or float32 (images, height, width, 3), at least one.
         names: Layers.
         batch: Images at a time.
     """
@@ -126,7 +127,7 @@ def read(
     return {name: np.concatenate([p[name] for p in parts])[: len(images)] for name in names}
 
 
-def _batches(images: NDArray[np.uint8], batch: int) -> list[NDArray[np.uint8]]:
+def _batches(images: NDArray[Any], batch: int) -> list[NDArray[Any]]:
     """The images in batches that the file takes; the last is filled up by repeating images."""
     count = -(-len(images) // batch) * batch
     filled = images[np.arange(count) % len(images)]

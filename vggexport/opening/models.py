@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,12 @@ from vggexport.formats.registry import (
     load_weight_reader,
 )
 from vggexport.formats.runner import Runner
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.opening.preprocessed import PreprocessedRunner
 from vggexport.opening.reference import reference_runner
 from vggexport.precision import Precision
-from vggexport.results.verify import RunnerRecord
+from vggexport.results.verify import FoundPreprocessing, RunnerRecord
 from vggexport.system.progress import Steps
 from vggexport.weights.files import described, file_sha256
 
@@ -40,11 +42,14 @@ class RunOptions:
         threads: Threads of each runtime; 0 where the runtime chooses.
         provider: ONNX Runtime's execution provider, or None for its CPU's.
         runtime: What runs the files that several can run; None for the first of each format.
+        preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
+            path.
     """
 
     threads: int = 0
     provider: str | None = None
     runtime: str | None = None
+    preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +61,14 @@ class OpenedModel:
         runner: What runs it, entered.
         artifact: What it is.
         network: Its weights, where it is not a file.
+        found: How its preprocessing was found out, where it was.
     """
 
     path: str
     runner: Runner
     artifact: Artifact
     network: Network | None = None
+    found: FoundPreprocessing | None = None
 
     @property
     def computes(self) -> bool:
@@ -80,10 +87,36 @@ class OpenedModel:
 
     def record(self, seconds: float) -> RunnerRecord:
         """What a report says of it, and of the seconds that it took."""
-        runner = self.runner
+        runner, artifact = self.runner, self.artifact
         return RunnerRecord(
-            self.path, runner.runtime, runner.provider, self.artifact.precision, seconds
+            self.path,
+            runner.runtime,
+            runner.provider,
+            artifact.precision,
+            seconds,
+            bool(artifact.foreign),
+            artifact.preprocessing if artifact.foreign else None,
+            self.found,
         )
+
+
+def shared_layers(reference: OpenedModel, *candidates: OpenedModel) -> tuple[str, ...]:
+    """The layers that all of them have, in order; candidates that tell of none are left out."""
+    named = [model.artifact.layer_names for model in candidates if model.artifact.layer_names]
+    names = reference.artifact.layer_names
+    return tuple(name for name in names if all(name in others for others in named))
+
+
+def with_preprocessing(
+    model: OpenedModel, preprocessing: Preprocessing, found: FoundPreprocessing | None = None
+) -> OpenedModel:
+    """A model of another converter, run under what it wants done to pixels."""
+    return replace(
+        model,
+        runner=PreprocessedRunner(model.runner, preprocessing),
+        artifact=replace(model.artifact, preprocessing=preprocessing),
+        found=found,
+    )
 
 
 def open_golden(entered: ExitStack, file: GoldenFile) -> OpenedModel:
@@ -109,9 +142,11 @@ def open_models(
         Unavailable: A runtime or execution provider is not to be had.
     """
     check_runtimes([options.runtime] if options.runtime else [], sources)
+    check_named(options, sources)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
-    known = next((file.artifact for file in files.values()), None)
+    told = (file.artifact for file in files.values() if not file.artifact.foreign)
+    known = next(told, None)
     return [files.get(s) or open_model(entered, s, known, options, steps) for s in sources]
 
 
@@ -145,7 +180,29 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
     runner = entered.enter_context(loaded)
     if runner.artifact is None:
         raise ArtifactError(f"{source} does not say which network it is: not made by vggexport")
-    return OpenedModel(source, runner, runner.artifact)
+    model = OpenedModel(source, runner, runner.artifact)
+    preprocessing = options.preprocessing_of.get(source)
+    if preprocessing is None:
+        return model
+    if not model.artifact.foreign:
+        raise InputError(
+            f"{source} was made by vggexport and has its preprocessing inside",
+            Advice("leave out {} for it", "preprocessing_of"),
+        )
+    return with_preprocessing(model, preprocessing)
+
+
+def check_named(options: RunOptions, sources: Sequence[str]) -> None:
+    """Refuses preprocessing of what is not there.
+
+    Raises:
+        InputError: It is stated of another file.
+    """
+    if unused := [path for path in options.preprocessing_of if path not in sources]:
+        raise InputError(
+            f"the preprocessing of {unused[0]} is stated, which is not one of "
+            f"{', '.join(sources)}: name it as it is named there"
+        )
 
 
 def _open_weights(

@@ -26,6 +26,8 @@ def check_same(
 ) -> None:
     """Refuses two that differ; where one names no classes, the other may name any.
 
+    Of a file of another converter only what is outside is compared: that is all that it tells.
+
     Args:
         first: One.
         second: The other.
@@ -37,7 +39,10 @@ def check_same(
     """
     unnamed = () if first.labels and second.labels else ("labels",)
     ignored = {*ignoring, *unnamed}
-    for found in differences(first.identity, second.identity):
+    mine, theirs = first.identity, second.identity
+    if first.foreign or second.foreign:
+        ignored |= mine.keys() ^ theirs.keys()
+    for found in differences(mine, theirs):
         if found.name.partition(" ")[0] not in ignored:
             said = f"{first.path} and {second.path} {_said(found)}"
             raise ArtifactError(said, *([fix] if fix else []))

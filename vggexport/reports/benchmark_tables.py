@@ -58,7 +58,7 @@ _HOW: Columns[BenchmarkResult] = {
 
 _SPEED: Columns[BenchmarkResult] = {
     "images/s": lambda r: f"{r.throughput_per_s:.1f}",
-    "GFLOP/s": lambda r: f"{r.gflop_per_s:.1f}",
+    "GFLOP/s": lambda r: NOTHING if r.gflop_per_s is None else f"{r.gflop_per_s:.1f}",
     "of ceiling": lambda r: _percent(r.ceiling_share),
 }
 

@@ -94,7 +94,7 @@ class BenchmarkResult(JsonValue):
         provider_requested provider threads batch scenario=measurement.scenario
         runs=measurement.runs latency_ms=latency early_stopping_ms=measurement.early_stopping_ms
         unsupported=measurement.unsupported throughput_per_s load_ms first_ms peak_rss_bytes
-        gpu_memory_bytes transfer_ms size_bytes=artifact.size_bytes macs=artifact.spec.macs
+        gpu_memory_bytes transfer_ms size_bytes=artifact.size_bytes foreign macs=artifact.macs
         gflop_per_s ceiling_gflop_per_s ceiling_share placement provider_options fallback
         sustained{minutes ratio_last_first=last_to_first_minute} measured_at
         rounds=measurement.rounds samples_ms=measurement.samples_ms
@@ -146,10 +146,20 @@ class BenchmarkResult(JsonValue):
         return self.batch / self.measurement.mean_ms * _MS_PER_S
 
     @property
-    def gflop_per_s(self) -> float:
-        """By the multiply-accumulates of the network's layers, two operations each."""
-        macs = self.artifact.spec.macs * self.batch
-        return 2 * macs / (self.typical_ms / _MS_PER_S) / _GIGA
+    def foreign(self) -> bool:
+        """Whether another converter wrote the file."""
+        return bool(self.artifact.foreign)
+
+    @property
+    def gflop_per_s(self) -> float | None:
+        """By the multiply-accumulates of the network's layers, two operations each.
+
+        None where the graph is no VGG.
+        """
+        macs = self.artifact.macs
+        if macs is None:
+            return None
+        return 2 * macs * self.batch / (self.typical_ms / _MS_PER_S) / _GIGA
 
     @property
     def ceiling_gflop_per_s(self) -> float | None:
@@ -159,8 +169,8 @@ class BenchmarkResult(JsonValue):
     @property
     def ceiling_share(self) -> float | None:
         """Fraction of that; above 1 where convolutions multiply less than their definition says."""
-        ceiling = self.ceiling_gflop_per_s
-        return None if ceiling is None else self.gflop_per_s / ceiling
+        ceiling, reached = self.ceiling_gflop_per_s, self.gflop_per_s
+        return None if ceiling is None or reached is None else reached / ceiling
 
     @property
     def sustained(self) -> BenchmarkResult | None:

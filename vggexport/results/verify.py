@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.precision import Precision
 from vggexport.results.document import Document, Judged, StepSeconds
 from vggexport.system.json_values import Finite, JsonValue, Seconds
@@ -91,6 +92,27 @@ class Diagnosis(JsonValue):
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPreprocessing(JsonValue):
+    """What a file wants done to pixels, as trying the conventions told.
+
+    Attributes:
+        name: The convention that comes nearest to the reference.
+        channel_order: "rgb" or "bgr".
+        fits: Whether that is within the tolerance.
+        sqnr_db: SQNR of the logits under it; of the probabilities where the tolerance is on those.
+        next: The next best, in words.
+        next_sqnr_db: The same under that.
+    """
+
+    name: str
+    channel_order: str
+    fits: bool
+    sqnr_db: Finite
+    next: str
+    next_sqnr_db: Finite
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerRecord(JsonValue):
     """What ran: a file or the Keras network, and on what.
 
@@ -100,15 +122,24 @@ class RunnerRecord(JsonValue):
         provider: What that computed on.
         precision: How weights are stored and computed with.
         seconds: Wall-clock seconds that it took for all images.
+        foreign: Whether another converter wrote the file.
+        preprocessing: Of such a file: what was done to RGB 0...255 in front of it.
+        found: How that was found out, where it was not stated.
     """
 
-    json_keys = "path runtime provider precision inference_seconds=seconds"
+    json_keys = """
+        path runtime provider precision inference_seconds=seconds foreign preprocessing?
+        preprocessing_found?=found
+    """
 
     path: str
     runtime: str
     provider: str
     precision: Precision
     seconds: Seconds = 0.0
+    foreign: bool = False
+    preprocessing: Preprocessing | None = None
+    found: FoundPreprocessing | None = None
 
 
 @dataclass(frozen=True, slots=True)

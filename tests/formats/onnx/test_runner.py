@@ -24,6 +24,7 @@ from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.formats.onnx.sessions import bound_to
 from vggexport.formats.onnx.tapped_copy import READINGS
 from vggexport.formats.registry import load_exporter
+from vggexport.formats.runner import ends_of
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.network.head import fully_connected
@@ -222,7 +223,9 @@ def test_a_device_has_input_and_output_bound(export, images):
     """On the CPU's own memory: the calls are those for CUDA."""
     with OnnxRunner(export("int8")) as runner:
         expected = runner.predict(images)
-        prepared = bound_to(runner._session, "cpu", images.astype(np.float32))
+        prepared = bound_to(
+            runner._session, "cpu", images.astype(np.float32), ends_of(runner.artifact)
+        )
         prepared.run()
         np.testing.assert_array_equal(prepared.probabilities(), expected)
         prepared.transfer()
@@ -281,25 +284,17 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
             open_it(path)
 
 
-@pytest.mark.parametrize(
-    ("inputs", "output"),
-    [
-        (("pixels",), "probabilities"),
-        (("images",), "scores"),
-        (("images", "mask"), "probabilities"),
-    ],
-)
-def test_a_foreign_model_is_refused(tmp_path, inputs, output):
+def test_a_model_that_takes_no_image_is_refused(tmp_path):
     graph = helper.make_graph(
-        [helper.make_node("Sum", list(inputs), [output])],
+        [helper.make_node("Relu", ["images"], ["probabilities"])],
         "foreign",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in inputs],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
     path = tmp_path / "foreign.onnx"
     onnx.save(model, path)
-    with pytest.raises(InputError, match=r"foreign\.onnx does not map images to probabilities"):
+    with pytest.raises(InputError, match=r"foreign\.onnx was not made by vggexport, and its input"):
         open_it(path)
 
 
@@ -520,15 +515,16 @@ def test_a_flattening_of_one_position_and_odd_maps(
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=limit, err_msg=name)
 
 
-def test_a_file_without_metadata_gives_its_own_outputs_as_they_are(export, edited, images):
-    path = edited(export(taps=TAPS), lambda model: model.ClearField("metadata_props"))
-    with OnnxRunner(path) as runner:
-        found = runner.activations(images, [*TAPS, "probabilities"])
-        with pytest.raises(ArtifactError, match="has no layer fc2 that can be read: it has"):
-            runner.activations(images, ["fc2"])
-    with OnnxRunner(export(taps=TAPS)) as runner:
-        ours = runner.activations(images, ["block1_pool"])["block1_pool"]
-    np.testing.assert_array_equal(found["block1_pool"], ours.transpose(0, 3, 1, 2))
+def test_a_file_without_metadata_is_read_as_another_converters(export, edited, images, tiny):
+    path = edited(export(), lambda model: model.ClearField("metadata_props"))
+    names = [layer.name for layer in tiny.layers[1:]]
+    with OnnxRunner(path) as runner, OnnxRunner(export()) as ours:
+        assert runner.artifact.foreign
+        found, expected = (one.activations(images, names) for one in (runner, ours))
+        with pytest.raises(ArtifactError, match="has no layer mean_subtraction that can be read"):
+            runner.activations(images, ["mean_subtraction"])
+    for name in names:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
 def described(edit: Callable[[str], str]) -> Callable[[onnx.ModelProto], None]:

@@ -272,15 +272,17 @@ def test_what_is_no_directory_of_a_model_is_refused(tmp_path, capfd):
 
 @pytest.fixture
 def foreign(tmp_path):
-    """(function of images, **names) -> the directory of a module that is not ours."""
+    """(function of colours, **names) -> the directory of a module that is not ours."""
 
     def save(function, *, source="images", result="probabilities", name="serving_default"):
         module = tf.Module()
-        module.scale = tf.Variable([0.5, 2.0])
-        taken = tf.TensorSpec((None, 2), tf.float32, name=source)
-        traced = tf.function(
-            lambda values: {result: function(values - module.scale)}, autograph=False
-        )
+        module.mean = tf.Variable([0.5, 2.0, 1.0])
+        taken = tf.TensorSpec((None, 4, 4, 3), tf.float32, name=source)
+
+        def colours(values):
+            return {result: function(tf.reduce_mean(values, axis=(1, 2)) - module.mean)}
+
+        traced = tf.function(colours, autograph=False)
         path = tmp_path / "foreign"
         tf.saved_model.save(module, path, {name: traced.get_concrete_function(taken)})
         return path
@@ -298,9 +300,26 @@ def changed(path, change):
 @pytest.mark.parametrize(
     "names", [{"source": "pixels"}, {"result": "scores"}, {"name": "predict"}], ids=str
 )
-def test_a_foreign_model_is_refused(foreign, names, capfd):
-    path = foreign(tf.nn.relu, **names)
-    refused(path, "does not map images to probabilities: not made by vggexport", capfd)
+def test_a_model_of_another_converter_runs_by_its_own_names(foreign, names):
+    images = np.zeros((2, 4, 4, 3), np.float32)
+    images[:, :, :, 0] = [[[3.5]], [[0.5]]]
+    with SavedModelRunner(foreign(tf.nn.softmax, **names)) as runner:
+        found = runner.predict(images)
+        assert runner.artifact.foreign
+        assert runner.artifact.macs is None
+        np.testing.assert_array_equal(runner.prepare(images).probabilities(), found)
+        with pytest.raises(ArtifactError, match="has no layer fc1"):
+            runner.activations(images, ["fc1"])
+    expected = np.exp([[3.0, -2, -1], [0, -2, -1]])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_of_logits_the_softmax_is_taken(foreign):
+    with SavedModelRunner(foreign(tf.nn.relu)) as runner:
+        assert runner.artifact.ends.gives_logits
+        found = runner.predict(np.zeros((1, 4, 4, 3), np.uint8))
+    np.testing.assert_allclose(found, np.full((1, 3), 1 / 3), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["serving_default", "layers"])
@@ -318,14 +337,6 @@ def test_a_graph_for_training_is_refused(copied, capfd):
     refused(copied, "no graph is tagged serve", capfd)
 
 
-def test_a_model_without_the_layers_gives_its_probabilities_only(foreign):
-    values = np.array([[3.0, 1.0]], np.float32)
-    with SavedModelRunner(foreign(tf.nn.relu)) as runner:
-        np.testing.assert_array_equal(runner.predict(values), [[2.5, 0.0]])
-        with pytest.raises(ArtifactError, match=r"has no signature 'layers' and gives probab"):
-            runner.activations(values, ["fc1"])
-
-
 def test_a_model_that_writes_files_is_refused_and_writes_none(foreign, tmp_path, capfd):
     victim = tmp_path / "victim"
 
@@ -336,7 +347,7 @@ def test_a_model_that_writes_files_is_refused_and_writes_none(foreign, tmp_path,
     path = foreign(function)
     refused(path, r"an operator WriteFile .*which is not run here", capfd)
     assert not victim.exists()
-    tf.saved_model.load(path).signatures["serving_default"](images=tf.zeros((1, 2)))
+    tf.saved_model.load(path).signatures["serving_default"](images=tf.zeros((1, 4, 4, 3)))
     assert victim.exists()  # else the graph was harmless
 
 

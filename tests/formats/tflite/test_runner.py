@@ -393,7 +393,7 @@ def test_a_model_with_a_second_input_is_refused(tflite, edited):
         open_it(edited(tflite(), add))
 
 
-def test_a_file_without_our_metadata_gives_probabilities_and_no_layers(
+def test_a_file_without_our_metadata_is_read_as_another_converters(
     tflite, edited, images, expected
 ):
     def without(model):
@@ -403,8 +403,14 @@ def test_a_file_without_our_metadata_gives_probabilities_and_no_layers(
         np.testing.assert_allclose(
             runner.predict(images), expected["probabilities"], rtol=0, atol=1e-6
         )
-        with pytest.raises(ArtifactError, match="has no layer fc1: it has none that can be read"):
-            runner.activations(images, ["fc1"])
+        assert runner.artifact.foreign
+        names = [name for name in expected if name != "mean_subtraction"]
+        found = runner.activations(images, names)
+        with pytest.raises(ArtifactError, match="has no layer mean_subtraction: it has"):
+            runner.activations(images, ["mean_subtraction"])
+    for name in names:
+        limit = 1e-5 * np.abs(expected[name]).max()
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=limit, err_msg=name)
 
 
 def test_an_operator_that_litert_does_not_know_is_refused_in_one_line(tflite, edited, capfd):

@@ -95,6 +95,16 @@ class OnnxFile:
         return name in self._initializers
 
     @property
+    def initializers(self) -> tuple[Any, ...]:
+        """Every initializer, without its bytes."""
+        return tuple(entry.tensor for entry in self._initializers.values())
+
+    def initializer(self, name: str) -> Any | None:
+        """One of them; None where there is none of that name."""
+        found = self._initializers.get(name)
+        return found and found.tensor
+
+    @property
     def constants(self) -> int:
         """Number of values in all initializers."""
         return sum(prod(entry.tensor.dims) for entry in self._initializers.values())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vggexport.artifact import Artifact
+from vggexport.formats.onnx.foreign import read_foreign
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.tapped_copy import readable
 from vggexport.formats.openvino_runner import OpenVinoRunner, ReadableLayer
@@ -18,8 +19,11 @@ class OnnxOpenVinoRunner(OpenVinoRunner):
     other numbers would be read than OpenVINO computes without being watched.
     """
 
-    def describe(self, path: Path) -> tuple[Artifact | None, Mapping[str, ReadableLayer]]:
+    def describe(self, path: Path) -> tuple[Artifact, Mapping[str, ReadableLayer]]:
         """Its metadata, and its tensors by the names of layers."""
         artifact = OnnxFile(path).artifact()
-        is_float = artifact is not None and artifact.profile.is_float
-        return artifact, readable(artifact, ())[1] if is_float else {}
+        if artifact is None:
+            artifact, layers = read_foreign(path)
+        else:
+            layers = readable(artifact)[1]
+        return artifact, layers if artifact.profile.is_float else {}

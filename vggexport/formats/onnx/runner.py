@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
+from vggexport.formats.foreign import feed, not_taken, scores
 from vggexport.formats.onnx import sessions
+from vggexport.formats.onnx.foreign import read_foreign
+from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.tapped_copy import LayerOutput, Reading, readable
-from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
 from vggexport.metrics.placement import CPU_PROVIDER, PlacedNode, nodes_of_profile
-from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.ends import Ends
+from vggexport.network.layers import OUTPUT_NAME
 
 
 class OnnxRunner(Runner):
@@ -49,25 +53,40 @@ class OnnxRunner(Runner):
         self.artifact: Artifact | None = None
         self._path = path
         self._session: Any = None
-        self._input_dtype: type[np.generic] = np.float32
+        self._ends: Ends
         self._own: frozenset[str] = frozenset()
         self._reading = Reading()
         self._layers: Mapping[str, LayerOutput] = {}
 
     def __enter__(self) -> Self:
+        foreign = self._read_foreign()  # before ONNX Runtime sees it
         session = self._open()
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        check_ends(self._path, [value.name for value in (*inputs, *outputs[:1])])
-        self._input_dtype = np.uint8 if "uint8" in inputs[0].type else np.float32
+        if foreign:
+            self.artifact, self._layers = foreign
+        else:
+            check_ends(self._path, [value.name for value in (*inputs, *outputs[:1])])
+            metadata = session.get_modelmeta().custom_metadata_map
+            self.artifact = Artifact.found_in(metadata, self._path)
+            if self.artifact is None:
+                raise not_taken(self._path, "its graph cannot be read")
+            self._reading, self._layers = readable(self.artifact)
+        self._ends = ends_of(self.artifact)
         self._own = frozenset(output.name for output in outputs)
-        self.artifact = Artifact.found_in(session.get_modelmeta().custom_metadata_map, self._path)
-        self._reading, self._layers = readable(self.artifact, self._own)
         self._session = session
         return self
 
     def close(self) -> None:
         """Lets go of the network and its memory."""
         self._session = None
+
+    def _read_foreign(self) -> tuple[Artifact, dict[str, LayerOutput]] | None:
+        """What a file of another converter is; None for ours, and for what is no ONNX file."""
+        try:
+            described = OnnxFile(self._path).artifact()
+        except ArtifactError:
+            return None  # ONNX Runtime says what is wrong, or reads its own format
+        return None if described else read_foreign(self._path)
 
     def _open(self) -> Any:
         return sessions.open_session(
@@ -76,8 +95,6 @@ class OnnxRunner(Runner):
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers by the names of the spec, in the order asked for.
-
-        A file without our metadata has its own outputs only, which are given as they are.
 
         Raises:
             ArtifactError: There is no such layer, its precision or graph is one that no layers are
@@ -96,19 +113,22 @@ class OnnxRunner(Runner):
         outputs = list(dict.fromkeys(layer.output for layer in layers.values()))
         self._add_outputs(outputs)
         values = self._run(images, outputs)
-        return {name: layer.value(values[layer.output]) for name, layer in layers.items()}
+        found = {name: layer.value(values[layer.output]) for name, layer in layers.items()}
+        if OUTPUT_NAME in found:
+            found[OUTPUT_NAME] = scores(found[OUTPUT_NAME], self._ends)
+        return found
 
     def prepare(self, images: Images) -> Prepared:
         """``session.run``; on a device the same with input and output bound there."""
-        pixels = as_input(images, self._input_dtype)
+        pixels = feed(images, self._ends)
         shape = self._session.get_inputs()[0].shape  # a free dimension is a name
         pairs = zip(shape, pixels.shape, strict=False)
         if len(shape) != pixels.ndim or any(w != g for w, g in pairs if isinstance(w, int)):
             raise does_not_run(self._path, images, f"it takes ({', '.join(map(str, shape))})")
         if device := sessions.DEVICES.get(self._session.get_providers()[0]):
-            return sessions.bound_to(self._session, device, pixels)
-        run = partial(self._session.run, [OUTPUT_NAME], {INPUT_NAME: pixels})
-        return Prepared(run, lambda: np.array(run()[0], np.float32))
+            return sessions.bound_to(self._session, device, pixels, self._ends)
+        run = partial(self._session.run, [self._ends.output], {self._ends.input: pixels})
+        return Prepared(run, lambda: scores(run()[0], self._ends))
 
     def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...]:
         """Every node with its execution provider, from the profile of a session of its own."""
@@ -117,7 +137,7 @@ class OnnxRunner(Runner):
         with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = sessions.open_session(self._path, options, self.provider)
-            session.run([OUTPUT_NAME], {INPUT_NAME: as_input(images, self._input_dtype)})
+            session.run([self._ends.output], {self._ends.input: feed(images, self._ends)})
             profile = Path(session.end_profiling())
             return nodes_of_profile(json.loads(profile.read_text(encoding="utf-8")))
 
@@ -152,9 +172,9 @@ class OnnxRunner(Runner):
 
     def _run(self, images: Images, outputs: list[str]) -> dict[str, NDArray[Any]]:
         """Values of the session's outputs by their names."""
-        pixels = as_input(images, self._input_dtype)
+        pixels = feed(images, self._ends)
         try:
-            values = self._session.run(outputs, {INPUT_NAME: pixels})
+            values = self._session.run(outputs, {self._ends.input: pixels})
         except sessions.RUNTIME_ERRORS as error:
             raise does_not_run(self._path, images, one_line(error)) from error
         return dict(zip(outputs, values, strict=True))

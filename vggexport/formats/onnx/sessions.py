@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.errors import ArtifactError, Unavailable, one_line
+from vggexport.formats.foreign import scores
 from vggexport.formats.runner import Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, reason_not_started
-from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.network.ends import Ends
 from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import captured_stderr
 
@@ -136,18 +137,19 @@ def write_optimized(path: Path, written: Path, *, exact_int8: bool = True) -> No
     open_session(path, options)
 
 
-def bound_to(session: Any, device: str, pixels: NDArray[Any]) -> Prepared:
+def bound_to(session: Any, device: str, pixels: NDArray[Any], ends: Ends) -> Prepared:
     """Runs with input and output in a device's memory, and the copies to and from it apart.
 
     Args:
         session: On that device.
         device: ONNX Runtime's name of its memory.
         pixels: The input as the session takes it.
+        ends: Names of its input and output, and what the output means.
     """
     binding = session.io_binding()
     there = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, device, 0)
-    binding.bind_ortvalue_input(INPUT_NAME, there)
-    binding.bind_output(OUTPUT_NAME, device, 0)
+    binding.bind_ortvalue_input(ends.input, there)
+    binding.bind_output(ends.output, device, 0)
 
     def run() -> None:
         session.run_with_iobinding(binding)
@@ -160,6 +162,6 @@ def bound_to(session: Any, device: str, pixels: NDArray[Any]) -> Prepared:
 
     def probabilities() -> NDArray[np.float32]:
         run()
-        return np.array(binding.copy_outputs_to_cpu()[0], np.float32)
+        return scores(binding.copy_outputs_to_cpu()[0], ends)
 
     return Prepared(run, probabilities, transfer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,20 +160,18 @@ class LayerOutput:
     Attributes:
         tensor: The layer whose tensor it is: itself, or the pooling that it flattens.
         output: The session's name for it.
-        shape: Of one image's, as the spec has it: HWC or (units,). None for whatever the output of
-            a file that is not ours is.
+        shape: Of one image's, as the spec has it: HWC or (units,).
+        channels_last: Whether a tensor with four axes is NHWC.
     """
 
     tensor: str
     output: str
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...]
+    channels_last: bool = False
 
     def value(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """What the session gave, as the caller's own array in the spec's layout."""
-        if self.shape is None:
-            return np.array(values, np.float32)
-        # Of tensors with four axes only the mean subtraction's own is NHWC.
-        if values.ndim == len(_NHWC_AXES) and self.output != MEAN_SUBTRACTION_NAME:
+        if values.ndim == len(_NHWC_AXES) and not self.channels_last:
             values = values.transpose(_NHWC_AXES)
         return np.array(values.reshape(len(values), *self.shape), np.float32, order="C")
 
@@ -187,17 +185,18 @@ def _layer_outputs(spec: VGGSpec, reading: Reading) -> dict[str, LayerOutput]:
     outputs, tensor = {}, INPUT_NAME
     for layer in spec.layers:
         tensor = tensor if layer.kind is LayerKind.FLATTEN else layer.name
-        outputs[layer.name] = LayerOutput(tensor, reading.output(tensor), layer.output_shape)
+        output = reading.output(tensor)
+        is_nhwc = output == MEAN_SUBTRACTION_NAME  # as it is, alone of all with four axes
+        outputs[layer.name] = LayerOutput(tensor, output, layer.output_shape, is_nhwc)
     return outputs
 
 
-def readable(
-    artifact: Artifact | None, own: Iterable[str]
-) -> tuple[Reading, dict[str, LayerOutput]]:
-    """How a file with these outputs is read, and what there is to be read by name."""
-    if artifact is not None and artifact.profile.is_float:
+def readable(artifact: Artifact) -> tuple[Reading, dict[str, LayerOutput]]:
+    """How a file of ours is read, and what there is to be read by name."""
+    if artifact.profile.is_float:
         return Reading(), _layer_outputs(artifact.spec, Reading())
-    if artifact is None or artifact.precision not in READINGS:
-        return Reading(), {name: LayerOutput(name, name) for name in own}
+    if artifact.precision not in READINGS:
+        shape = (artifact.spec.classes,)
+        return Reading(), {OUTPUT_NAME: LayerOutput(OUTPUT_NAME, OUTPUT_NAME, shape)}
     reading = READINGS[artifact.precision](artifact.spec)
     return reading, _layer_outputs(artifact.spec, reading)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,9 @@ from tensorflow.core.framework import graph_pb2
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.formats.foreign import feed, scores
+from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
+from vggexport.formats.saved_model.foreign import ForeignModel, read_foreign
 from vggexport.formats.saved_model.graph import (
     LAYERS_SIGNATURE,
     SERVING_SIGNATURE,
@@ -27,6 +29,7 @@ from vggexport.formats.saved_model.graph import (
     read_graph,
     saved_model_folder,
 )
+from vggexport.network.ends import Ends
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import silenced_stderr
@@ -34,9 +37,12 @@ from vggexport.system.stderr_capture import silenced_stderr
 OPERATORS = frozenset(
     {
         # what a network computes
-        "AddV2", "BiasAdd", "Cast", "Conv2D", "Max", "MatMul", "MaxPool", "Mean", "Relu", "Sigmoid",
-        "Softmax", "Sub",
-        "Pack", "Reshape", "Shape", "Squeeze", "StridedSlice", "Transpose",
+        "Add", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Conv2D", "DepthwiseConv2dNative",
+        "Elu", "Erf", "Exp", "FusedBatchNormV3", "LeakyRelu", "LogSoftmax", "Max", "MatMul",
+        "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Neg", "Pad", "PadV2", "RealDiv", "Relu",
+        "Relu6", "Rsqrt", "Selu", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square",
+        "SquaredDifference", "Sub", "Sum", "Tanh",
+        "ExpandDims", "Pack", "Reshape", "Shape", "Squeeze", "StridedSlice", "Transpose",
         # what holds it together
         "Const", "Identity", "IdentityN", "NoOp", "PartitionedCall", "Placeholder",
         "StatefulPartitionedCall",
@@ -70,19 +76,28 @@ class SavedModelRunner(Runner):
         self.provider = "CPU"
         self.threads = threads
         self.artifact: Artifact | None = None
+        self._ends: Ends
         self._path = path
         self._session: Any = None
         self._signatures: Mapping[str, Any] = {}
+        self._foreign: ForeignModel | None = None
 
     def __enter__(self) -> Self:
         folder = saved_model_folder(self._path)
-        graph = read_graph(folder)
-        self._signatures = graph.signature_def
-        self._check_signatures()
+        model = read_graph(folder)
         self.artifact = read_artifact(folder)
-        self._session = self._open(
-            self._runnable(graph), graph.saver_def, folder / VARIABLES_PREFIX
-        )
+        if self.artifact is None:
+            self._foreign = read_foreign(self._path, folder, model)
+            self.artifact = self._foreign.artifact
+            graph, outputs = self._foreign.graph, list(self._foreign.layers.values())
+        else:
+            self._signatures = model.signature_def
+            self._check_signatures()
+            graph, outputs = model.graph_def, list(self._outputs())
+        self._ends = ends_of(self.artifact)
+        saver = model.saver_def
+        runnable = self._runnable(graph, [saver.restore_op_name, *outputs])
+        self._session = self._open(runnable, saver, folder / VARIABLES_PREFIX)
         return self
 
     def close(self) -> None:
@@ -96,15 +111,14 @@ class SavedModelRunner(Runner):
         wanted = list(names)
         if not wanted:
             return {}
-        signature = self._signature(wanted)
-        source = signature.inputs[INPUT_NAME]
+        source, fetches = self._route(wanted)
         pixels = self._pixels(images, source)
-        fetches = [signature.outputs[name].name for name in wanted]
         try:
-            values = self._session.run(fetches, {source.name: pixels})
+            values = self._session.run(fetches, {source: pixels})
         except _ERRORS as error:
             raise does_not_run(self._path, images, one_line(error)) from error
-        return dict(zip(wanted, values, strict=True))
+        found = dict(zip(wanted, values, strict=True))
+        return {name: self._told(name, value) for name, value in found.items()}
 
     def provider_options(self) -> dict[str, str]:
         """Whether TensorFlow has oneDNN's kernels, which is read when it starts."""
@@ -112,13 +126,32 @@ class SavedModelRunner(Runner):
 
     def prepare(self, images: Images) -> Prepared:
         """The session's callable from images to probabilities."""
-        signature = self._signature([OUTPUT_NAME])
-        source = signature.inputs[INPUT_NAME]
-        call = self._session.make_callable(signature.outputs[OUTPUT_NAME].name, [source.name])
+        source, (output,) = self._route([OUTPUT_NAME])
+        call = self._session.make_callable(output, [source])
         run = partial(call, self._pixels(images, source))
-        return Prepared(run, lambda: np.array(run()))
+        return Prepared(run, lambda: scores(run(), self._ends))
 
-    def _signature(self, wanted: list[str]) -> Any:
+    def _told(self, name: str, value: NDArray[Any]) -> NDArray[np.float32]:
+        """A layer's value in the spec's shape, in an array of the caller's own."""
+        if name == OUTPUT_NAME:
+            return scores(value, self._ends)
+        if self._foreign and self.artifact:
+            shape = self.artifact.spec.layer(name).output_shape
+            value = value.reshape(len(value), *shape).astype(np.float32)
+        return value
+
+    def _route(self, wanted: Sequence[str]) -> tuple[str, list[str]]:
+        """The tensor that takes images, and those of some layers."""
+        if self._foreign:
+            places = self._foreign.layers
+            if unknown := [name for name in wanted if name not in places]:
+                raise ArtifactError(f"{self._path} has no layer {', '.join(unknown)}")
+            return self._foreign.source, [places[name] for name in wanted]
+        signature = self._signature(wanted)
+        source: str = signature.inputs[INPUT_NAME].name
+        return source, [signature.outputs[name].name for name in wanted]
+
+    def _signature(self, wanted: Sequence[str]) -> Any:
         """The signature that has the outputs."""
         if set(wanted) == {OUTPUT_NAME}:
             return self._signatures[SERVING_SIGNATURE]
@@ -132,12 +165,19 @@ class SavedModelRunner(Runner):
             raise ArtifactError(f"{self._path} has no layer {', '.join(unknown)}")
         return signature
 
-    def _pixels(self, images: Images, source: Any) -> Images:
-        """The images in the type that the signature takes, of a shape that it takes."""
-        shape = tf.TensorShape(source.tensor_shape)
-        if not shape.is_compatible_with(images.shape):
+    def _pixels(self, images: Images, source: str) -> NDArray[Any]:
+        """The images as the input takes them, of a shape that it takes."""
+        pixels = feed(images, self._ends)
+        shape = self._session.graph.get_tensor_by_name(source).shape
+        if not shape.is_compatible_with(pixels.shape):
             raise does_not_run(self._path, images, f"it takes {shape}")
-        return as_input(images, tf.as_dtype(source.dtype).as_numpy_dtype)
+        return pixels
+
+    def _outputs(self) -> Iterator[str]:
+        """Names of the tensors that the signatures give."""
+        for name in (SERVING_SIGNATURE, LAYERS_SIGNATURE):
+            if name in self._signatures:
+                yield from (tensor.name for tensor in self._signatures[name].outputs.values())
 
     def _check_signatures(self) -> None:
         serving = self._signatures[SERVING_SIGNATURE]  # a missing one is read as an empty one
@@ -145,24 +185,20 @@ class SavedModelRunner(Runner):
         check_ends(self._path, [*serving.inputs, *serving.outputs])
         check_ends(self._path, [*layers.inputs, OUTPUT_NAME])
 
-    def _runnable(self, graph: Any) -> Any:
+    def _runnable(self, whole: Any, outputs: Sequence[str]) -> Any:
         """The part of the graph that restores variables and computes, and no node beside it.
 
         Raises:
             ArtifactError: It has an operator that is not in :data:`OPERATORS`.
         """
-        outputs = [graph.saver_def.restore_op_name]
-        for name in (SERVING_SIGNATURE, LAYERS_SIGNATURE):
-            if name in self._signatures:
-                outputs += [tensor.name for tensor in self._signatures[name].outputs.values()]
-        whole, part = graph.graph_def, graph_pb2.GraphDef(versions=graph.graph_def.versions)
-        part.node.extend(reached(whole.node, outputs))
+        part = graph_pb2.GraphDef(versions=whole.versions)
+        part.node.extend(whole.node if self._foreign else reached(whole.node, outputs))
         part.library.function.extend(functions_called(part.node, whole.library.function))
         for node in chain(part.node, *(f.node_def for f in part.library.function)):
             if node.op not in OPERATORS:
                 raise ArtifactError(
                     f"{self._path} holds an operator {node.op} ({node.name}), which is not run "
-                    "here: not made by vggexport"
+                    "here: not made by vggexport, or a layer of one's own"
                 )
         return part
 
@@ -171,8 +207,8 @@ class SavedModelRunner(Runner):
         failure = None
         with silenced_stderr():
             try:
-                threads = self.threads or limited_threads()
-                return _open_session(graph, saver, variables, threads)
+                session = _new_session(graph, self.threads or limited_threads())
+                return _restored(session, saver, variables, self._foreign)
             except _ERRORS as error:  # caught in here: what leaves this block is not silent
                 failure = error
         raise ArtifactError(
@@ -180,11 +216,7 @@ class SavedModelRunner(Runner):
         ) from failure
 
 
-def _open_session(graph: Any, saver: Any, variables: Path, threads: int) -> Any:
-    """A session with the variables restored.
-
-    ``tf.compat.v1.saved_model.load`` does the same, and runs what the file calls its initializer.
-    """
+def _new_session(graph: Any, threads: int) -> Any:
     options = tf.compat.v1.ConfigProto(
         device_count={"GPU": 0},
         use_per_session_threads=True,
@@ -193,10 +225,36 @@ def _open_session(graph: Any, saver: Any, variables: Path, threads: int) -> Any:
     )
     with tf.Graph().as_default() as imported:
         tf.graph_util.import_graph_def(graph, name="")
-    session = tf.compat.v1.Session(graph=imported, config=options)
+    return tf.compat.v1.Session(graph=imported, config=options)
+
+
+def _restored(session: Any, saver: Any, variables: Path, foreign: ForeignModel | None) -> Any:
+    """A session with its variables restored; it is closed where they cannot be.
+
+    ``tf.compat.v1.saved_model.load`` does the same, and runs what the file calls its initializer.
+    """
     try:
-        session.run(saver.restore_op_name, {saver.filename_tensor_name: str(variables)})
+        if foreign and foreign.variables:
+            session.run(_assigned(session.graph, variables, foreign.variables))
+        elif saver.restore_op_name:
+            session.run(saver.restore_op_name, {saver.filename_tensor_name: str(variables)})
     except BaseException:
         session.close()
         raise
     return session
+
+
+def _assigned(graph: Any, variables: Path, keys: Mapping[str, str]) -> list[Any]:
+    """Operators that give each variable its tensor of the checkpoint."""
+    with graph.as_default():
+        handles = [graph.get_operation_by_name(name) for name in keys]
+        values = tf.raw_ops.RestoreV2(
+            prefix=str(variables),
+            tensor_names=list(keys.values()),
+            shape_and_slices=[""] * len(keys),
+            dtypes=[handle.get_attr("dtype") for handle in handles],
+        )
+        return [
+            tf.raw_ops.AssignVariableOp(resource=handle.outputs[0], value=value)
+            for handle, value in zip(handles, values, strict=True)
+        ]

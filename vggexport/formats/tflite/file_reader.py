@@ -72,12 +72,16 @@ class TfliteTensor:
 
 @dataclass(frozen=True, slots=True)
 class TfliteOperator:
-    """One operator: its type in TFLite's words, its version, and numbers of tensors."""
+    """One operator: its type in TFLite's words, its version, and numbers of tensors.
+
+    A custom one has a name, too.
+    """
 
     type: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    name: str = ""
 
 
 class TfliteFile:
@@ -179,6 +183,15 @@ class TfliteFile:
             file.seek(field)
             file.write(struct.pack("<I", vector - field))
 
+    def options(self, number: int, table: Any) -> Any:
+        """The options of an operator, as the generated class of them; None where it has none."""
+        found = self._graph.Operators(number).BuiltinOptions()
+        if found is None:
+            return None
+        options = table()
+        options.Init(found.Bytes, found.Pos)
+        return options
+
     def _check_quantization(self, tensor: TfliteTensor) -> None:
         """Refuses parameters on which LiteRT's kernels end the process."""
         if not (np.isfinite(tensor.scales).all() and (tensor.scales >= 0).all()):
@@ -231,6 +244,7 @@ class TfliteFile:
                 code.Version(),
                 _numbers(operator.InputsAsNumpy()),
                 _numbers(operator.OutputsAsNumpy()),
+                (code.CustomCode() or b"").decode(),
             )
 
 

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.runner import Images, Prepared, Runner, as_input, check_ends, does_not_run
+from vggexport.formats.foreign import feed, scores
+from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteTensor
+from vggexport.formats.tflite.foreign import read_foreign
+from vggexport.network.ends import Ends
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME, OUTPUT_NAME
 from vggexport.system.process import usable_cores
 from vggexport.system.stderr_capture import silenced_stderr
@@ -41,17 +44,26 @@ class TfliteRunner(Runner):
         self.artifact: Artifact | None = None
         self._path = path
         self._interpreter: Any = None
+        self._ends: Ends
         self._layers: dict[str, TfliteTensor] = {}
         self._readable: dict[str, TfliteTensor] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def __enter__(self) -> Self:
         file = TfliteFile(self._path)
-        ends = file.signature
-        check_ends(self._path, ends)
-        self._interpreter = self._open(self._path)
         self.artifact = file.artifact()
-        self._layers = _layers(file, self.artifact)
-        self._readable = {OUTPUT_NAME: ends[OUTPUT_NAME]}
+        if self.artifact is None:
+            self.artifact, self._layers = read_foreign(file)
+            output = self._layers[OUTPUT_NAME]
+        else:
+            check_ends(self._path, file.signature)
+            self._layers = _layers(file, self.artifact)
+            output = file.signature[OUTPUT_NAME]
+        self._ends = ends_of(self.artifact)
+        layers = self.artifact.spec.layers
+        self._shapes = {layer.name: layer.output_shape for layer in layers}
+        self._interpreter = self._open(self._path)
+        self._readable = {OUTPUT_NAME: output}
         return self
 
     def close(self) -> None:
@@ -71,7 +83,11 @@ class TfliteRunner(Runner):
         if not wanted:
             return {}
         self._run(images)
-        return {name: self._value(self._readable[name]) for name in wanted}
+        found = {name: self._value(self._readable[name]) for name in wanted}
+        shaped = {n: v.reshape(len(v), *self._shapes[n]) for n, v in found.items()}
+        if OUTPUT_NAME in shaped:
+            shaped[OUTPUT_NAME] = scores(shaped[OUTPUT_NAME], self._ends)
+        return shaped
 
     def _open(self, path: Path) -> Any:
         threads = self.threads or usable_cores()
@@ -105,7 +121,7 @@ class TfliteRunner(Runner):
 
         def probabilities() -> NDArray[np.float32]:
             self._interpreter.invoke()
-            return self._value(output)
+            return scores(self._value(output), self._ends)
 
         return Prepared(self._interpreter.invoke, probabilities)
 
@@ -119,11 +135,11 @@ class TfliteRunner(Runner):
     def _fill(self, images: Images) -> None:
         """Puts the images into the input tensor, which gets their number."""
         source = self._interpreter.get_input_details()[0]
-        self._check_shape(images.shape, tuple(map(int, source["shape_signature"])))
-        pixels = as_input(images, source["dtype"])
+        pixels = feed(images, self._ends)
+        self._check_shape(pixels.shape, tuple(map(int, source["shape_signature"])))
         try:
             if source["shape"][0] != len(images):
-                self._interpreter.resize_tensor_input(source["index"], images.shape)
+                self._interpreter.resize_tensor_input(source["index"], pixels.shape)
                 self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(source["index"], pixels)
         except (ValueError, RuntimeError) as error:
@@ -153,13 +169,11 @@ class TfliteRunner(Runner):
         return real
 
 
-def _layers(file: TfliteFile, artifact: Artifact | None) -> dict[str, TfliteTensor]:
+def _layers(file: TfliteFile, artifact: Artifact) -> dict[str, TfliteTensor]:
     """The tensors that the layers of one of our files compute, by the layers' names.
 
     Of the mean subtraction that is the int8 one where there is one: the next layer reads it.
     """
-    if artifact is None:
-        return {}
     tensors = {tensor.name: tensor for tensor in file.tensors}
     names = [layer.name for layer in artifact.spec.layers]
     found = {name: tensors[name] for name in names if name in tensors}

@@ -142,10 +142,10 @@ def _roofline(entries: Sequence[_Entry], ceiling: Ceiling) -> charts.Chart:
     """What was reached beneath what the machine can do, by operations a byte of weights."""
     bandwidth = ceiling.gbyte_per_s or 0.0
     reached = [
-        (entry.style, intensity(result), result.gflop_per_s)
+        (entry.style, intensity(result), reached)
         for entry in entries
         for result in entry.results
-        if result.ceiling == ceiling
+        if result.ceiling == ceiling and (reached := result.gflop_per_s) is not None
     ]
 
     def plot(axes: Axes, theme: Theme) -> None:
@@ -180,8 +180,11 @@ def _roofline(entries: Sequence[_Entry], ceiling: Ceiling) -> charts.Chart:
 
 
 def intensity(result: BenchmarkResult) -> float:
-    """Operations for each byte of weights that a run reads at least once: of the whole file."""
-    operations = 2 * result.artifact.spec.macs * result.batch
+    """Operations for each byte of weights that a run reads at least once: of the whole file.
+
+    0 where the operations are not known.
+    """
+    operations = 2 * (result.artifact.macs or 0) * result.batch
     return operations / max(1, result.artifact.size_bytes or 1)
 
 

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ class RayEngine:
         with _cluster(self.options.address):
             for model, answers in zip(models, answered.answers, strict=True):
                 source = _found_anywhere(model.path)
-                task = Task(source, model.artifact, self.options.run, images)
+                task = Task(source, model.artifact, self._run(model, source), images)
                 times = np.zeros(total, np.int64)
                 for batch in self._batches(task, total):
                     _take_in(batch, model, answers, errors, strict=self.options.strict)
@@ -166,6 +166,11 @@ class RayEngine:
         answered.readable[list(errors)] = False
         answered.unreadable.extend(errors[index] for index in sorted(errors))
         return answered
+
+    def _run(self, model: OpenedModel, source: str) -> RunOptions:
+        """How a worker runs a network: under the preprocessing that is known here by now."""
+        known = model.artifact.preprocessing if model.artifact.foreign else None
+        return replace(self.options.run, preprocessing_of={source: known} if known else {})
 
     def _batches(self, task: Task, total: int) -> Iterator[Batch]:
         workers = self.options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))

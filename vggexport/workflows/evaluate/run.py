@@ -6,18 +6,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import Advice, InputError
+from vggexport.errors import Advice, CalibrationError, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
 from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
+from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
 from vggexport.opening.labelled_images import check_readable, note_contents
 from vggexport.opening.models import OpenedModel, RunOptions, open_models
 from vggexport.opening.pictures import agreed_pictures
@@ -131,6 +135,7 @@ def evaluate(
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _open_images(options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
+        models = find_preprocessing(models, partial(_first, images), steps)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
@@ -192,6 +197,15 @@ def _open_images(
         return images
     chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]
     return images.chosen(np.sort(chosen))
+
+
+def _first(images: calibration.LabelledImages) -> NDArray[np.uint8]:
+    """A few of them, for what files of other converters want done to pixels."""
+    readings = calibration.read_ahead(images.source, range(len(images)))
+    read = (image for _, image in readings if isinstance(image, calibration.SourceImage))
+    if not (found := [image.pixels for image in islice(read, TRIED_IMAGES)]):
+        raise CalibrationError(f"{images.source.name!r} has no image that can be read")
+    return np.stack(found)
 
 
 def _results(

@@ -14,7 +14,7 @@ from vggexport.diagnosis.trials import diagnose, point_out
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, tolerance_between
-from vggexport.opening.models import OpenedModel
+from vggexport.opening.models import OpenedModel, shared_layers
 from vggexport.opening.same_network import pruning_between
 from vggexport.opening.seen_images import count_seen
 from vggexport.results.verify import CandidateReport, RunnerRecord
@@ -46,11 +46,13 @@ class Comparison:
         self._options = options
         self._clock = clock
         spec, labels = reference.artifact.spec, reference.artifact.labels
-        layers = [layer.name for layer in spec.layers] if options.layers else []
-        self._names = layers or [OUTPUT_NAME]
+        layers = shared_layers(reference, *candidates) if options.layers else ()
+        self._names = layers or (OUTPUT_NAME,)
         self._parities = [
             RunningParity(
-                [name for name in layers if _is_as_wide(reference, candidate, name)],
+                [name for name in layers if _is_as_wide(reference, candidate, name)]
+                if candidate.artifact.layer_names
+                else (),
                 labels or candidate.artifact.labels,
                 spec.head_activation,
             )
@@ -108,7 +110,8 @@ class Comparison:
 
     def _run(self, model: OpenedModel, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()
-        outputs = read(model.runner, pixels, self._names, model.artifact.batch or 1)
+        names = self._names if model.artifact.layer_names else (OUTPUT_NAME,)
+        outputs = read(model.runner, pixels, names, model.artifact.batch or 1)
         self._seconds[model] += self._clock() - begin
         return outputs
 

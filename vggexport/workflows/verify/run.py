@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -18,6 +19,7 @@ from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
+from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
     OpenedModel,
@@ -62,14 +64,16 @@ def verify(
         recorded = _recorded(options, models[0].artifact)
         if recorded:
             models.insert(0, open_golden(entered, recorded))
-        reference, *candidates = models
-        for other in candidates:
-            narrowed = pruning_between(reference.artifact, other.artifact)
+        first = models[0].artifact
+        for other in models[1:]:
+            narrowed = pruning_between(first, other.artifact)
             ignored = NARROWED if narrowed else ("weights",)
-            check_same(reference.artifact, other.artifact, ignoring=ignored)
+            check_same(first, other.artifact, ignoring=ignored)
         pictures = _pictures(options, models)
-        images = _open_images(options, recorded, reference.artifact.spec.input_size, pictures)
+        images = _open_images(options, recorded, first.spec.input_size, pictures)
         contents = note_contents(images.source, steps)
+        with translated():
+            reference, *candidates = find_preprocessing(models, partial(_first, images), steps)
         compared = Comparison(reference, candidates, options, clock)
         record = _recording(options, reference, pictures, len(images))
         with steps.step("verify"), translated(), record as write:
@@ -147,6 +151,10 @@ def _recording(
         ) as writer:
             yield writer.add
         publish(folder, place)
+
+
+def _first(images: calibration.CalibrationImages) -> NDArray[np.uint8]:
+    return np.stack([image.pixels for image in islice(images, TRIED_IMAGES)])
 
 
 def _chunks(

@@ -1,0 +1,350 @@
+"""ONNX files of other converters: what they take and give, and the way in between.
+
+Nothing is allocated that the file only declares: shapes are inferred on its graph without weights,
+and looked through before ONNX Runtime sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, shape_inference
+
+from vggexport.artifact import Artifact
+from vggexport.errors import one_line
+from vggexport.formats.foreign import (
+    ForeignGraph,
+    activation_for,
+    check_dtype,
+    check_sizes,
+    class_count,
+    foreign_artifact,
+    image_shape,
+    not_taken,
+    only,
+)
+from vggexport.formats.onnx.mapped_file import OnnxFile
+from vggexport.formats.onnx.tapped_copy import LayerOutput
+from vggexport.formats.recognition import Step, StepKind, last_activation
+from vggexport.formats.runner import ends_of
+from vggexport.network.ends import Ends, Quantization
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.precision import Precision
+
+DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+"""Of operators: ONNX's own and those of ONNX Runtime."""
+
+_CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_ASKED_FOR_SHAPE = frozenset({"Shape", "Size"})
+_SMALL = 1024
+"""Values of constants that shapes may be made of."""
+
+_ELEMENTWISE = dict.fromkeys(("Add", "Sub", "Mul", "Div", "BatchNormalization"), StepKind.SCALE)
+_MOVES = dict.fromkeys(
+    (
+        *("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast", "Dropout"),
+        *("QuantizeLinear", "DequantizeLinear"),
+    ),
+    StepKind.MOVE,
+)
+_KINDS: Mapping[str, StepKind] = {
+    **_ELEMENTWISE,
+    **_MOVES,
+    "Relu": StepKind.RELU,
+    "GlobalAveragePool": StepKind.AVERAGE,
+    "GlobalMaxPool": StepKind.MAX,
+    "Softmax": StepKind.SOFTMAX,
+    "Sigmoid": StepKind.SIGMOID,
+}
+_REDUCTIONS = {"ReduceMean": StepKind.AVERAGE, "ReduceMax": StepKind.MAX}
+_SPATIAL = ({1, 2}, {2, 3})
+_LAST, _FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+_LINEAR = frozenset({StepKind.CONVOLUTION, StepKind.MATRIX, StepKind.SCALE})
+_QUANTIZED_TYPES = ("QuantizeLinear", "QLinearConv")
+_DYNAMIC_TYPES = ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DequantizeLinear")
+
+
+def read_foreign(path: Path) -> tuple[Artifact, dict[str, LayerOutput]]:
+    """What an ONNX file of another converter is, and where its layers are.
+
+    Raises:
+        ArtifactError: It is not one that runs here.
+    """
+    artifact, places = foreign_artifact(path, "onnx", ForeignOnnx(path).graph())
+    layers = {layer.name: layer for layer in artifact.spec.layers}
+    found = {
+        name: LayerOutput(step.output, step.output, layers[name].output_shape, step.channels_last)
+        for name, step in places.items()
+    }
+    output = ends_of(artifact).output
+    found[OUTPUT_NAME] = LayerOutput(output, output, (artifact.spec.classes,))
+    return artifact, found
+
+
+def check_harmless(file: OnnxFile) -> None:
+    """Refuses what reads other files, is not ONNX's or ONNX Runtime's, or is out of all size.
+
+    Raises:
+        ArtifactError: It does.
+    """
+    model = file.model
+    bodies = [model.graph.node, *(function.node for function in model.functions)]
+    nodes = [node for body in bodies for node in body]
+    functions = {function.domain for function in model.functions}
+    tensors = [*file.initializers, *_attribute_tensors(nodes)]
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+        raise not_taken(
+            file.path, "its weights are in another file (external data): save it as one file"
+        )
+    for node in nodes:
+        if node.domain not in DOMAINS | functions:
+            raise not_taken(file.path, f"it has the custom operator {node.domain}.{node.op_type}")
+        if node.op_type in _CONTROL:
+            raise not_taken(file.path, f"it has an operator {node.op_type}: expected no branches")
+    sparse = [(t.values.name, t.dims, _width(t.values)) for t in model.graph.sparse_initializer]
+    check_sizes(file.path, [*((t.name, t.dims, _width(t)) for t in tensors), *sparse])
+
+
+def _attribute_tensors(nodes: Sequence[Any]) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+
+
+def _width(tensor: Any) -> int:
+    """Bytes of a value; strings and unknown types count as the longest number."""
+    try:
+        return max(1, int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize))
+    except KeyError:
+        return np.dtype(np.complex128).itemsize
+
+
+class ForeignOnnx:
+    """A file looked through.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ArtifactError: It cannot be read, or holds what is not run here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = OnnxFile(path)
+        check_harmless(self._file)
+        self._model = self._inferred()
+        graph = self._model.graph
+        values = (*graph.input, *graph.value_info, *graph.output)
+        self._types = {value.name: value.type.tensor_type for value in values}
+        check_sizes(path, ((name, self._sizes(name), 1) for name in self._types))
+        self._sources = {output: node for node in graph.node for output in node.output}
+
+    def graph(self) -> ForeignGraph:
+        """What it takes and gives.
+
+        Raises:
+            ArtifactError: That is not an image, or not scores.
+        """
+        inputs = [v.name for v in self._file.model.graph.input if v.name not in self._file]
+        source = only(self.path, "input", inputs)
+        output = only(self.path, "output", [v.name for v in self._file.model.graph.output])
+        dtype = self._dtype(source)
+        check_dtype(self.path, source, dtype)
+        batch, size, layout = image_shape(self.path, source, self._shape(source))
+        quantization = self._input_quantization(source)
+        if dtype == "int8" and quantization is None:
+            raise not_taken(self.path, f"its input {source} is int8 without a scale")
+        if self._dtype(output) not in {"float32", "float16"}:
+            raise not_taken(self.path, f"its output {output} is {self._dtype(output)}: not floats")
+        classes = class_count(self.path, output, self._shape(output))
+        path = self._data_path(source, output)
+        steps = path and list(self._steps(path))
+        last = last_activation(steps) if steps else self._last_type(output)
+        ends = Ends(
+            source,
+            output,
+            size,
+            classes,
+            dtype,
+            layout,
+            quantization,
+            activation_for(classes, last),
+            last is None,
+        )
+        return ForeignGraph(ends, batch, self._precision, steps, self._quantizes(output))
+
+    def _inferred(self) -> Any:
+        """The graph with the shapes of all tensors, weights being inputs without values."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._file.model)
+        known = {value.name for value in model.graph.input}
+        for tensor in self._file.initializers:
+            if prod(tensor.dims) <= _SMALL:
+                model.graph.initializer.append(self._small(tensor.name))
+            elif tensor.name not in known:
+                value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+                model.graph.input.append(value)
+        try:
+            return shape_inference.infer_shapes(model, data_prop=True)
+        except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
+            raise not_taken(self.path, f"its shapes do not fit: {one_line(error)}") from error
+
+    def _small(self, name: str) -> Any:
+        try:
+            return onnx.numpy_helper.from_array(np.array(self._file.array(name)), name)
+        except (ValueError, TypeError) as error:
+            raise not_taken(self.path, f"{name} is damaged: {one_line(error)}") from error
+
+    def _shape(self, name: str) -> tuple[int | None, ...]:
+        dims = self._types[name].shape.dim if name in self._types else ()
+        return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
+
+    def _sizes(self, name: str) -> list[int]:
+        return [side for side in self._shape(name) if side is not None]
+
+    def _kernel_shape(self, name: str) -> tuple[int | None, ...]:
+        tensor = self._file.initializer(name)
+        return tuple(tensor.dims) if tensor else self._shape(name)
+
+    def _dtype(self, name: str) -> str:
+        number = self._types[name].elem_type if name in self._types else 0
+        return str(helper.tensor_dtype_to_np_dtype(number)) if number else ""
+
+    def _input_quantization(self, source: str) -> Quantization | None:
+        """Of an integer input that a DequantizeLinear reads: its scale and zero point."""
+        for node in self._model.graph.node:
+            if node.op_type == "DequantizeLinear" and node.input[0] == source:
+                scale, *zero_point = (self._file.array(name) for name in node.input[1:])
+                offset = int(zero_point[0].reshape(-1)[0]) if zero_point else 0
+                return Quantization(float(scale.reshape(-1)[0]), offset)
+        return None
+
+    @cached_property
+    def _precision(self) -> Precision:
+        types = {node.op_type for node in self._model.graph.node}
+        if "MatMulNBits" in types:
+            return Precision.INT8_W4
+        if types.intersection(_QUANTIZED_TYPES):
+            return Precision.INT8
+        if types.intersection(_DYNAMIC_TYPES):
+            return Precision.DYNAMIC_INT8
+        float16 = onnx.TensorProto.FLOAT16
+        weights = [t for t in self._file.initializers if prod(t.dims) > 1]
+        is_half = any(tensor.data_type == float16 for tensor in weights)
+        return Precision.FLOAT16 if is_half else Precision.FLOAT32
+
+    def _quantizes(self, output: str) -> bool:
+        """Whether scores are rounded to 8 bits on their way out."""
+        for node in self._behind(output):
+            if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
+                return True
+        return False
+
+    def _last_type(self, output: str) -> Any:
+        """What a graph that is no chain ends in."""
+        *_, last = (None, *self._behind(output))
+        source = last.input[0] if last is not None else output
+        if source not in self._sources:
+            return None
+        return last_activation(list(self._steps([self._sources[source]])))
+
+    def _behind(self, output: str) -> Iterator[Any]:
+        """Operators that only move the scores, the last first."""
+        node = self._sources.get(output)
+        while node is not None and node.op_type in _MOVES:
+            yield node
+            node = self._sources.get(node.input[0])
+
+    def _data_path(self, source: str, output: str) -> list[Any] | None:
+        """The operators from the image to the scores; None where they are no chain."""
+        data = {source}
+        for node in self._model.graph.node:
+            if data.intersection(node.input) and node.op_type not in _ASKED_FOR_SHAPE:
+                data.update(node.output)
+        path: list[Any] = []
+        while output != source:
+            node = self._sources.get(output)
+            read = [name for name in node.input if name in data] if node is not None else []
+            if len(read) != 1 or len(path) > len(self._sources):
+                return None
+            path.append(node)
+            output = read[0]
+        return path[::-1]
+
+    def _steps(self, path: Sequence[Any]) -> Iterator[Step]:
+        channels_last, before = False, StepKind.MOVE
+        for node in path:
+            kind, shape = self._kind(node)
+            if before in _LINEAR and self._clips_at_0(node):
+                kind = StepKind.RELU
+            before = before if kind is StepKind.MOVE else kind
+            if node.op_type == "Transpose":
+                moved = list(_attributes(node).get("perm", ()))
+                channels_last = moved == _LAST or (channels_last and moved != _FIRST)
+            elif kind in {StepKind.CONVOLUTION, StepKind.POOL}:
+                channels_last = False
+            yield Step(kind, node.output[0], shape, channels_last=channels_last)
+
+    def _kind(self, node: Any) -> tuple[StepKind, tuple[int, ...]]:
+        """What an operator does, and the shape of its kernel, HWIO or (inputs, outputs)."""
+        given, kind = _attributes(node), node.op_type
+        if kind == "Conv":
+            shape = self._kernel_shape(node.input[1])
+            if None in shape or not _is_plain_convolution(given, shape):
+                return StepKind.OTHER, ()
+            outputs, inputs, height, width = (int(side or 0) for side in shape)
+            return StepKind.CONVOLUTION, (height, width, inputs, outputs)
+        if kind in {"Gemm", "MatMul"}:
+            shape = self._kernel_shape(node.input[1])
+            if None in shape or len(shape) != len(("inputs", "outputs")) or given.get("transA"):
+                return StepKind.OTHER, ()
+            inputs, outputs = (int(side or 0) for side in shape)
+            return StepKind.MATRIX, (outputs, inputs) if given.get("transB") else (inputs, outputs)
+        if kind == "MaxPool":
+            return (StepKind.POOL if _is_plain_pooling(given) else StepKind.OTHER), ()
+        if kind in _REDUCTIONS:
+            axes = set(given.get("axes") or self._axes(node))
+            return (_REDUCTIONS[kind] if axes in _SPATIAL else StepKind.OTHER), ()
+        return _KINDS.get(kind, StepKind.OTHER), ()
+
+    def _clips_at_0(self, node: Any) -> bool:
+        """Whether integers cannot stand for numbers below 0: quantizers leave a ReLU out then."""
+        if node.op_type != "DequantizeLinear" or node.input[-1] not in self._file:
+            return False
+        zero_point = self._file.array(node.input[-1])
+        is_integer = len(node.input) == 3 and np.issubdtype(zero_point.dtype, np.integer)
+        return bool(is_integer and (zero_point == np.iinfo(zero_point.dtype).min).all())
+
+    def _axes(self, node: Any) -> list[int]:
+        if len(node.input) < len(("data", "axes")) or node.input[1] not in self._file:
+            return []
+        return [int(axis) for axis in self._file.array(node.input[1])]
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+
+
+def _is_plain_convolution(given: Mapping[str, Any], shape: Sequence[int | None]) -> bool:
+    """Stride 1, same padding, every channel of every other."""
+    if len(shape) != len("OIHW") or given.get("group", 1) != 1:
+        return False
+    if {*given.get("strides", [1]), *given.get("dilations", [1])} != {1}:
+        return False
+    if given.get("auto_pad", b"NOTSET") not in {b"NOTSET", b""}:
+        return bool(given["auto_pad"] in {b"SAME_UPPER", b"SAME_LOWER"})
+    margins = [int(side or 0) // 2 for side in shape[2:]] * 2
+    return list(given.get("pads", [0, 0, 0, 0])) == margins
+
+
+def _is_plain_pooling(given: Mapping[str, Any]) -> bool:
+    """The largest of 2x2, without any overlap."""
+    windows = [*given.get("kernel_shape", ()), *given.get("strides", ())]
+    return windows == [2, 2, 2, 2] and not any(given.get("pads", ()))

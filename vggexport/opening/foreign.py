@@ -1,0 +1,151 @@
+"""What files of other converters want done to pixels, found out against a network that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggexport.artifact import Artifact
+from vggexport.errors import Advice, InputError
+from vggexport.formats.runner import Images
+from vggexport.metrics.parity import ParityMetrics, compare
+from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.network.preprocessing import BGR, CONVENTIONS, Preprocessing
+from vggexport.opening.file_check import read, tolerance_between
+from vggexport.opening.models import OpenedModel, with_preprocessing
+from vggexport.opening.preprocessed import preprocessed
+from vggexport.results.verify import FoundPreprocessing
+from vggexport.system.progress import Steps
+
+TRIED_IMAGES = 4
+"""On which conventions are tried: ten runs of a file on each."""
+
+TRIED: tuple[Preprocessing, ...] = (
+    *CONVENTIONS.values(),
+    *(
+        replace(convention, channel_order=BGR)
+        for convention in CONVENTIONS.values()
+        if convention.name not in {"vgg", "caffe"}  # each is the other in BGR
+    ),
+)
+"""Every convention in both orders of the channels."""
+
+
+def is_unknown(model: OpenedModel) -> bool:
+    """Whether nothing says what a model wants done to pixels."""
+    return bool(model.artifact.foreign) and model.artifact.preprocessing is None
+
+
+def check_stated(models: Sequence[OpenedModel]) -> None:
+    """Refuses files of which that is not said.
+
+    Raises:
+        InputError: There is one.
+    """
+    if unknown := [model.path for model in models if is_unknown(model)]:
+        raise _unstated(unknown[0], "nothing else here tells")
+
+
+def find_preprocessing(
+    models: Sequence[OpenedModel], images: Callable[[], NDArray[np.uint8]], steps: Steps
+) -> list[OpenedModel]:
+    """The models, those of other converters under the convention that fits best.
+
+    Args:
+        models: They are to give the same answers.
+        images: Gives a few, uint8 (images, height, width, 3).
+        steps: Who says what was found.
+
+    Raises:
+        InputError: There is nothing to hold them to.
+    """
+    if not any(map(is_unknown, models)):
+        return list(models)
+    known = next((m for m in models if not (is_unknown(m) and m.computes)), None)
+    if known is None:
+        raise _unstated(models[0].path, "no other network here is known to hold it to")
+    pixels = images()
+    with steps.step("preprocessing"):
+        expected = _answers(known, pixels)
+        return [
+            _under_best(model, known.artifact, pixels, expected, steps)
+            if is_unknown(model) and model is not known
+            else model
+            for model in models
+        ]
+
+
+def _under_best(
+    model: OpenedModel,
+    reference: Artifact,
+    pixels: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    steps: Steps,
+) -> OpenedModel:
+    """Tries them all, and says how far the best is from the next."""
+    tolerance = tolerance_between(reference, model.artifact)
+    metrics = [
+        compare(
+            expected,
+            _answers(model, preprocessed(pixels, convention)),
+            reference.spec.head_activation,
+        )
+        for convention in TRIED
+    ]
+    figures = [_figure(found, tolerance) for found in metrics]
+    best, second = np.argsort(-np.nan_to_num(figures, nan=-np.inf), kind="stable")[:2]
+    found = FoundPreprocessing(
+        TRIED[best].name,
+        TRIED[best].channel_order,
+        not tolerance.violations(metrics[best]),
+        figures[best],
+        words(TRIED[second]),
+        figures[second],
+    )
+    steps.progress.note(
+        f"{model.path}: {_said(found, words(TRIED[best]))}",
+        Advice(f"state it, as with {{}} {model.path}={stated_as(TRIED[best])}", "preprocessing_of"),
+    )
+    return with_preprocessing(model, TRIED[best], found)
+
+
+def words(preprocessing: Preprocessing) -> str:
+    """Its name, and the order of the channels."""
+    return f"{preprocessing.name}, {preprocessing.channel_order.upper()}"
+
+
+def stated_as(preprocessing: Preprocessing) -> str:
+    """As the option takes it."""
+    usual = CONVENTIONS[preprocessing.name].channel_order
+    order = preprocessing.channel_order
+    return preprocessing.name if order == usual else f"{preprocessing.name};{order}"
+
+
+def _said(found: FoundPreprocessing, best: str) -> str:
+    figures = f"{found.sqnr_db:.1f} dB, next {found.next} with {found.next_sqnr_db:.1f} dB"
+    if found.fits:
+        return f"preprocessing found: {best} fits with {figures}"
+    return f"no preprocessing fits; {best} comes nearest with {figures}"
+
+
+def _answers(model: OpenedModel, images: Images) -> NDArray[np.float32]:
+    batch = model.artifact.batch or 1
+    return read(model.runner, images, [OUTPUT_NAME], batch)[OUTPUT_NAME]
+
+
+def _figure(metrics: ParityMetrics, tolerance: Tolerance) -> float:
+    """What the tolerance is about, in dB."""
+    by_logits = tolerance.min_logit_sqnr_db is not None
+    return metrics.logit_sqnr_db if by_logits else metrics.sqnr_db
+
+
+def _unstated(path: str, reason: str) -> InputError:
+    return InputError(
+        f"{path} was not made by vggexport and does not say what happens to pixels in front of it, "
+        f"and {reason}",
+        Advice(f"state it, as with {{}} {path}=torch", "preprocessing_of"),
+    )
