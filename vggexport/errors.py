@@ -6,6 +6,7 @@
     │   ├── WeightsError          a weights file, or one tensor in it
     │   ├── CalibrationError      calibration images or a ranges file
     │   ├── ArtifactError         a model file handed in
+    │   │   └── ForeignError          one that another converter wrote
     │   └── OutputError           the place that the result is to go to
     ├── Unavailable            3  a dependency, runtime or execution provider is missing
     └── Unfinished             4  the work could not be finished
@@ -104,6 +105,10 @@ class CalibrationError(InputError):
 
 class ArtifactError(InputError):
     """A model file is missing, damaged or not one of ours."""
+
+
+class ForeignError(ArtifactError):
+    """A model file of another converter where one of ours is needed."""
 
 
 class OutputError(InputError):

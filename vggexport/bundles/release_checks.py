@@ -9,8 +9,8 @@ from pathlib import Path
 import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import Evidence
-from vggexport.errors import Advice, ArtifactError, InputError
-from vggexport.formats.registry import format_of, load_weight_reader
+from vggexport.errors import Advice, ArtifactError, ForeignError, InputError
+from vggexport.formats.registry import format_of, load_inspector, load_weight_reader
 from vggexport.opening.labels import read_labels
 from vggexport.opening.same_network import check_same
 from vggexport.results.build import TensorDescription
@@ -34,16 +34,28 @@ class Model:
 
 
 def read_model(path: Path) -> Model:
-    """What a model file says of itself.
+    """What a model file says of itself, or of one of another converter what its graph shows.
 
     Raises:
-        ArtifactError: It cannot be read, or is not one of ours.
+        ArtifactError: It cannot be read, or is not one that runs here.
         Unavailable: A package that reads its format is not installed.
     """
     if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
         path = path.resolve()
-    weights = load_weight_reader(format_of(path))(path)
+    name = format_of(path)
+    try:
+        weights = load_weight_reader(name)(path)
+    except ForeignError:
+        return _read_foreign(path, name)
     return Model(weights.artifact.located(path), path, weights.input, weights.output)
+
+
+def _read_foreign(path: Path, name: str) -> Model:
+    inspection = load_inspector(name)(path)
+    if inspection.recognized is None:
+        raise ArtifactError(inspection.refusal)
+    (source,), (output,) = inspection.inputs, inspection.outputs
+    return Model(inspection.recognized.located(path), path, source, output)
 
 
 def read_evidence(paths: Sequence[Path]) -> list[Evidence]:

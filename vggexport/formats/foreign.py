@@ -6,7 +6,7 @@ graph; here they become an artifact, an input and an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -192,6 +192,14 @@ def check_sizes(path: Path, tensors: Iterable[tuple[str, Sequence[int], int]]) -
 def not_taken(path: Path, reason: str) -> ArtifactError:
     """The refusal of a file of another converter."""
     return ArtifactError(f"{path} was not made by vggexport, and {reason}")
+
+
+def told(read: Callable[[], Artifact]) -> tuple[Artifact | None, str]:
+    """What a reader says of a file of another converter, or why the file is not taken."""
+    try:
+        return read(), ""
+    except ArtifactError as error:
+        return None, str(error)
 
 
 def activation_for(classes: int, last: HeadActivation | None) -> HeadActivation:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.errors import ArtifactError, one_line
+from vggexport.errors import ArtifactError, ForeignError, one_line
 from vggexport.network.layers import CHANNELS, INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
 from vggexport.results.build import TensorDescription
 
@@ -38,7 +38,7 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
 
     def __init__(self, path: Path, artifact: Artifact | None) -> None:
         if artifact is None:
-            raise ArtifactError(
+            raise ForeignError(
                 f"{path} does not say which network it is: not made by vggexport, or its metadata "
                 "was lost; export it again"
             )

@@ -123,7 +123,7 @@ def _spec(layers: Sequence[Step], ends: Ends) -> VGGSpec:
     for step in features:
         if step.kind is StepKind.POOL:
             blocks.append(())
-        elif step.kind is StepKind.CONVOLUTION and step.relu and step.shape[0] == step.shape[1]:
+        elif step.kind is StepKind.CONVOLUTION and step.relu and _is_odd_square(step.shape):
             blocks[-1] += (Convolution(step.shape[0], step.shape[-1]),)
         else:
             raise _OtherNetwork
@@ -143,6 +143,10 @@ def _spec(layers: Sequence[Step], ends: Ends) -> VGGSpec:
         pooling,
         ends.head_activation,
     )
+
+
+def _is_odd_square(shape: Sequence[int]) -> bool:
+    return len(shape) == len("HWIO") and shape[0] == shape[1] and shape[0] % 2 == 1
 
 
 def _places(spec: VGGSpec, layers: Sequence[Step]) -> dict[str, Step]:

@@ -16,7 +16,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.preprocessing import BGR, CONVENTIONS, Preprocessing
 from vggexport.opening.file_check import read, tolerance_between
-from vggexport.opening.models import OpenedModel, with_preprocessing
+from vggexport.opening.models import OpenedModel, can_be_done, with_preprocessing
 from vggexport.opening.preprocessed import preprocessed
 from vggexport.results.verify import FoundPreprocessing
 from vggexport.system.progress import Steps
@@ -88,29 +88,30 @@ def _under_best(
 ) -> OpenedModel:
     """Tries them all, and says how far the best is from the next."""
     tolerance = tolerance_between(reference, model.artifact)
+    tried = [convention for convention in TRIED if can_be_done(convention, model.artifact)]
     metrics = [
         compare(
             expected,
             _answers(model, preprocessed(pixels, convention)),
             reference.spec.head_activation,
         )
-        for convention in TRIED
+        for convention in tried
     ]
     figures = [_figure(found, tolerance) for found in metrics]
     best, second = np.argsort(-np.nan_to_num(figures, nan=-np.inf), kind="stable")[:2]
     found = FoundPreprocessing(
-        TRIED[best].name,
-        TRIED[best].channel_order,
+        tried[best].name,
+        tried[best].channel_order,
         not tolerance.violations(metrics[best]),
         figures[best],
-        words(TRIED[second]),
+        words(tried[second]),
         figures[second],
     )
     steps.progress.note(
-        f"{model.path}: {_said(found, words(TRIED[best]))}",
-        Advice(f"state it, as with {{}} {model.path}={stated_as(TRIED[best])}", "preprocessing_of"),
+        f"{model.path}: {_said(found, words(tried[best]))}",
+        Advice(f"state it, as with {{}} {model.path}={stated_as(tried[best])}", "preprocessing_of"),
     )
-    return with_preprocessing(model, TRIED[best], found)
+    return with_preprocessing(model, tried[best], found)
 
 
 def words(preprocessing: Preprocessing) -> str:

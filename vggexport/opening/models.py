@@ -24,7 +24,7 @@ from vggexport.formats.registry import (
     load_weight_reader,
 )
 from vggexport.formats.runner import Runner
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.opening.preprocessed import PreprocessedRunner
 from vggexport.opening.reference import reference_runner
@@ -189,7 +189,20 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
             f"{source} was made by vggexport and has its preprocessing inside",
             Advice("leave out {} for it", "preprocessing_of"),
         )
+    if not can_be_done(preprocessing, model.artifact):
+        raise InputError(
+            f"{source} takes whole pixels ({model.artifact.input_dtype}), so that what happens to "
+            "them is inside",
+            Advice(f"state {{}} {source}=raw, or raw;bgr", "preprocessing_of"),
+        )
     return with_preprocessing(model, preprocessing)
+
+
+def can_be_done(preprocessing: Preprocessing, artifact: Artifact) -> bool:
+    """Whether a file takes what a preprocessing gives: some take nothing but whole pixels."""
+    ends = artifact.ends
+    whole = ends is not None and ends.input_dtype == "uint8" and ends.quantization is None
+    return not whole or preprocessing.affine[:2] == CONVENTIONS["raw"].affine[:2]
 
 
 def check_named(options: RunOptions, sources: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from vggexport.network.training_recipe import Recipe
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.results.calibration_curve import CurvePoint, sufficient_images
 from vggexport.results.document import Document, Judged, StepSeconds
-from vggexport.system.json_values import JsonValue
+from vggexport.system.json_values import JsonValue, Note
 
 MAX_SOFTMAX_ERROR = 1.5 / 256
 """Of an integer softmax: its steps are 1/256 and its largest value is 255/256, so that 1/256 is
@@ -222,11 +222,14 @@ class Inspection(Document):
         parameters: Number of trained values.
         size_bytes: Size of the file.
         opset: ONNX operator set version, or None for other formats.
+        recognized: Of a file of another converter: what is known of it; None for ours, and for one
+            that other commands refuse.
+        refusal: Why they do.
     """
 
     json_keys = """
         schema artifact inputs outputs operators float_islands=islands.name parameters size_bytes
-        opset
+        opset foreign recognized=recognized{precision ends macs layers=layer_names} refusal
     """
 
     artifact: Artifact | None
@@ -236,17 +239,35 @@ class Inspection(Document):
     parameters: int
     size_bytes: int
     opset: int | None = None
+    recognized: Artifact | None = None
+    refusal: Note = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another converter wrote the file."""
+        return self.artifact is None
 
     @property
     def islands(self) -> tuple[Operator, ...]:
-        """Operators that compute in float where an int8 file should not."""
+        """Operators that compute in float where an int8 file should not.
+
+        A file of another converter that has no integers is none that should.
+        """
+        if self.foreign and not any(map(_has_integers, self.operators)):
+            return ()
         return float_islands(self.operators)
 
     def not_integer(self) -> tuple[str, ...]:
         """What speaks against calling it int8, a clause each; empty if nothing does."""
         found = [
-            f"{operator.name} ({operator.type}) computes in float" for operator in self.islands
+            f"{operator.name} ({operator.type}) computes in float"
+            for operator in float_islands(self.operators)
         ]
         if not any(operator.weights_dtype in INTEGER_DTYPES for operator in self.operators):
             found.append("no operator has int8 weights")
         return tuple(found)
+
+
+def _has_integers(operator: Operator) -> bool:
+    """Whether data or weights of an operator are integers of 8 bits or less."""
+    return bool(INTEGER_DTYPES.intersection((*operator.outputs, operator.weights_dtype)))

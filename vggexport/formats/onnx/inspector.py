@@ -9,6 +9,9 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from vggexport.artifact import Artifact
+from vggexport.formats.foreign import foreign_artifact, told
+from vggexport.formats.onnx.foreign import ForeignOnnx
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.sessions import write_optimized
 from vggexport.quantization.audit import Operator
@@ -53,6 +56,7 @@ def inspect_onnx(path: Path) -> Inspection:
     file = OnnxFile(path)
     model, described = file.model, file.artifact()
     artifact = described and described.located(path)
+    foreign, refusal = (None, "") if described else _foreign(path)
     optimized = _optimized(path)
     dtypes = _dtypes(optimized)
     return Inspection(
@@ -63,7 +67,19 @@ def inspect_onnx(path: Path) -> Inspection:
         parameters=artifact.spec.parameters if artifact else file.constants,
         size_bytes=path.stat().st_size,
         opset=next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), None),
+        recognized=foreign,
+        refusal=refusal,
     )
+
+
+def _foreign(path: Path) -> tuple[Artifact | None, str]:
+    """What a file of another converter is.
+
+    Raises:
+        ArtifactError: ONNX Runtime is not to see it.
+    """
+    graph = ForeignOnnx(path)
+    return told(lambda: foreign_artifact(path, "onnx", graph.graph())[0])
 
 
 def _optimized(path: Path) -> Any:

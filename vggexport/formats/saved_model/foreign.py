@@ -88,7 +88,10 @@ def read_foreign(path: Path, folder: Path, model: Any) -> ForeignModel:
     Raises:
         ArtifactError: It is not one that runs here.
     """
-    signature = _signature(path, model.signature_def)
+    signature = serving(model.signature_def)
+    if signature is None:
+        has = ", ".join(sorted(model.signature_def)) or "none"
+        raise not_taken(path, f"it has no signature {SERVING_SIGNATURE!r}, but {has}")
     source = signature.inputs[only(path, "input", sorted(signature.inputs))]
     output = signature.outputs[only(path, "output", sorted(signature.outputs))]
     whole = model.graph_def
@@ -128,11 +131,12 @@ def _stored(folder: Path, nodes: Sequence[Any]) -> dict[str, str]:
     return found if len(found) == len(named) else {}
 
 
-def _signature(path: Path, signatures: Mapping[str, Any]) -> Any:
+def serving(signatures: Mapping[str, Any]) -> Any | None:
+    """The signature that answers: the one for serving, or the only one; None for neither."""
     names = [name for name in sorted(signatures) if name != _INITIALIZER]
     if SERVING_SIGNATURE in names:
         return signatures[SERVING_SIGNATURE]
-    return signatures[only(path, "signature", names)]
+    return signatures[names[0]] if len(names) == 1 else None
 
 
 def _declared(nodes: Sequence[Any]) -> Iterator[tuple[str, Sequence[int], int]]:

@@ -12,6 +12,8 @@ from tensorflow.core.framework import op_def_pb2, types_pb2
 
 from vggexport.artifact import Artifact, files_of
 from vggexport.errors import ArtifactError
+from vggexport.formats.foreign import told
+from vggexport.formats.saved_model.foreign import read_foreign, serving
 from vggexport.formats.saved_model.graph import (
     SERVING_SIGNATURE,
     called_functions,
@@ -52,14 +54,17 @@ def inspect_saved_model(path: Path) -> Inspection:
     """
     folder = saved_model_folder(path)
     graph = read_graph(folder)
-    if SERVING_SIGNATURE not in graph.signature_def:
+    signature = serving(graph.signature_def)
+    if signature is None:
         raise ArtifactError(f"{path} has no signature {SERVING_SIGNATURE!r}: it is not for serving")
-    signature = graph.signature_def[SERVING_SIGNATURE]
     outputs = [tensor.name for tensor in signature.outputs.values()]
     nodes = list(reached(graph.graph_def.node, outputs))
     described = read_artifact(folder)
     artifact = described and described.located(folder)
-    if artifact is not None:
+    foreign, refusal = None, ""
+    if artifact is None:
+        foreign, refusal = told(lambda: read_foreign(path, folder, graph).artifact)
+    else:
         _check_variables(folder, artifact)
     return Inspection(
         artifact=artifact,
@@ -68,6 +73,8 @@ def inspect_saved_model(path: Path) -> Inspection:
         operators=tuple(_operators(nodes, graph)),
         parameters=_parameters(nodes) if artifact is None else artifact.spec.parameters,
         size_bytes=sum(file.stat().st_size for file in files_of(folder)),
+        recognized=foreign,
+        refusal=refusal,
     )
 
 

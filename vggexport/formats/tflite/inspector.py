@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from vggexport.formats.foreign import told
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteOperator, TfliteTensor
+from vggexport.formats.tflite.foreign import read_foreign
 from vggexport.quantization.audit import Operator
 from vggexport.results.build import Inspection, TensorDescription
 
@@ -24,6 +26,7 @@ def inspect_tflite(path: Path) -> Inspection:
     file = TfliteFile(path)
     described = file.artifact()
     artifact = described and described.located(path)
+    foreign, refusal = (None, "") if described else told(lambda: read_foreign(file)[0])
     names = {tensor.index: name for name, tensor in file.signature.items()}
     return Inspection(
         artifact=artifact,
@@ -32,6 +35,8 @@ def inspect_tflite(path: Path) -> Inspection:
         operators=tuple(_operator(file, operator) for operator in file.operators),
         parameters=artifact.spec.parameters if artifact else _parameters(file),
         size_bytes=path.stat().st_size,
+        recognized=foreign,
+        refusal=refusal,
     )
 
 

@@ -46,7 +46,7 @@ def _layer_cells(layer: Layer) -> tuple[str, ...]:
 
 def inspection(report: Inspection) -> RenderableType:
     """Metadata, inputs, outputs and operators."""
-    table = table_of("operator", "type", "reads", "weights", "writes")
+    table = table_of("operator", "type", "reads", "weights", "writes", folded={"operator"})
     islands = set(report.islands)
     for operator in report.operators:
         table.add_row(
@@ -59,6 +59,7 @@ def inspection(report: Inspection) -> RenderableType:
         )
     lines = {f"input {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.inputs}
     lines |= {f"output {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.outputs}
+    lines |= _foreign(report)
     lines["parameters"] = f"{report.parameters:,}"
     lines["size"] = f"{report.size_bytes / MEGA:.1f} MB"
     lines["float islands"] = ", ".join(o.name for o in report.islands) or "none"
@@ -77,6 +78,20 @@ def inspection(report: Inspection) -> RenderableType:
             )
         lines["made with"] = ", ".join(f"{k} {v}" for k, v in artifact.tools.items())
     return Group(table, grid(lines))
+
+
+def _foreign(report: Inspection) -> dict[str, str]:
+    """What is said of a file of another converter: it does not say more itself."""
+    if not report.foreign:
+        return {}
+    lines = {"made by": "another converter: it says nothing of its weights"}
+    if report.refusal:
+        return lines | {"not taken": report.refusal}
+    if (artifact := report.recognized) and artifact.macs:
+        configuration, classes = artifact.spec.configuration, artifact.spec.classes
+        lines["network"] = f"VGG-{configuration} by its graph, {classes} classes"
+        lines["MACs"] = f"{artifact.macs:,} an image"
+    return lines
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from vggexport.artifact import Artifact
 from vggexport.diagnosis.weights import tensor_sqnr_db
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import FORMATS, load_weight_reader
+from vggexport.formats.registry import FORMATS, load_inspector, load_weight_reader
+from vggexport.network.ends import Ends
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.results.diff import (
     Change,
@@ -100,6 +101,12 @@ def _compare(old: ComparedModel, new: ComparedModel, former: Side, latter: Side)
     figures = tuple(measured_figures(old, new, former, latter))
     if old.artifact.sha256 == new.artifact.sha256:
         return ModelDifference(old.artifact, new.artifact, facts, figures=figures)
+    if foreign := [model for model in (old, new) if model.artifact.foreign]:
+        note = f"weights of {foreign[0].name} are not read: another converter wrote it"
+        operators = tuple(_operator_changes(*map(_inspected_operators, (old, new))))
+        return ModelDifference(
+            old.artifact, new.artifact, facts, operators=operators, figures=figures, note=note
+        )
     formats = {old.artifact.format, new.artifact.format}
     unread = {name for name in formats if not FORMATS[name].weight_reader}
     if unread:
@@ -124,8 +131,35 @@ def _shapes(artifact: Artifact) -> list[tuple[str, tuple[int, ...]]]:
     return [(tensor.name, tensor.shape) for tensor in artifact.spec.tensors.values()]
 
 
+def _inspected_operators(model: ComparedModel) -> list[tuple[str, str]]:
+    """As the runtime lists them, whoever wrote the file."""
+    operators = load_inspector(model.artifact.format)(model.path).operators
+    return [(operator.name, operator.type) for operator in operators]
+
+
+def _foreign_facts(artifact: Artifact, ends: Ends) -> dict[str, Any]:
+    """What is known of a file of another converter."""
+    spec = artifact.spec.to_json() if artifact.macs else {}
+    known = {"classes": ends.classes, "head_activation": ends.head_activation.value}
+    network = {key: value for key, value in spec.items() if key != "mean_rgb"} | known
+    return {
+        "format": artifact.format,
+        "precision": artifact.precision.value,
+        "input dtype": artifact.input_dtype,
+        "batch": artifact.batch or "dynamic",
+        "full integer": artifact.full_integer,
+        **{f"network {key.replace('_', ' ')}": value for key, value in network.items()},
+        "made by another converter": True,
+        "input layout": ends.layout,
+        "gives logits": ends.gives_logits,
+        "size in bytes": artifact.size_bytes,
+    }
+
+
 def _facts(artifact: Artifact) -> dict[str, Any]:
     """What an artifact says of itself, in words and numbers that a reader can compare."""
+    if artifact.ends:
+        return _foreign_facts(artifact, artifact.ends)
     spec, record = artifact.spec.to_json(), artifact.calibration
     before = artifact.preprocessing
     pruning = artifact.weights.pruning
