@@ -13,6 +13,7 @@ from vggexport.bundles.tolerances import device_tolerances
 from vggexport.formats.registry import load_runner
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
+from vggexport.opening.preprocessed import PreprocessedRunner
 
 REPEATABLE_THREADS = 1
 """Sums over several threads are added up in the order of the number of threads."""
@@ -33,7 +34,10 @@ def answer(
         ArtifactError: It cannot be run.
         Unavailable: Its runtime is not installed.
     """
-    with load_runner(artifact.format)(path, threads=threads) as runner:
+    with load_runner(artifact.format)(path, threads=threads) as opened:
+        runner = opened
+        if artifact.foreign and artifact.preprocessing:
+            runner = PreprocessedRunner(opened, artifact.preprocessing)
         found = read(runner, images, [OUTPUT_NAME], artifact.batch or 1)[OUTPUT_NAME]
         return GivenAnswers(
             artifact.path,

@@ -9,7 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calibration import PictureOptions
 from vggexport import __version__
+from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
+from vggexport.bundles.foreign import foreign_names
 from vggexport.formats.registry import FORMATS
 from vggexport.results.bundle import AnswerCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
@@ -106,11 +108,18 @@ def guide(manifest: Manifest, pictures: PictureOptions, *, is_signed: bool) -> s
     return _TEMPLATES.get_template("README.md.j2").render(
         manifest=manifest,
         spec=manifest.artifacts[0].artifact.spec,
+        foreign=foreign_names(bundled.artifact for bundled in manifest.artifacts),
         is_signed=is_signed,
         pictures=pictures,
         packages=packages,
         files=table_of(_FILES, manifest.artifacts, names=4),
     )
+
+
+def _best_known(manifest: Manifest) -> Artifact:
+    """The first file of ours, which says most; else the first."""
+    artifacts = [bundled.artifact for bundled in manifest.artifacts]
+    return next((artifact for artifact in artifacts if not artifact.foreign), artifacts[0])
 
 
 def model_card(
@@ -125,7 +134,8 @@ def model_card(
     """
     return _TEMPLATES.get_template("MODEL_CARD.md.j2").render(
         manifest=manifest,
-        artifact=manifest.artifacts[0].artifact,
+        artifact=_best_known(manifest),
+        foreign=foreign_names(bundled.artifact for bundled in manifest.artifacts),
         calibrations=[b.artifact.calibration for b in manifest.artifacts if b.artifact.calibration],
         files=table_of(_FILES, manifest.artifacts, names=4),
         accuracy=_quoted(_ACCURACY, manifest, evidence, EVALUATE),

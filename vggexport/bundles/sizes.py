@@ -18,6 +18,8 @@ _SCALE_BYTES, _BLOCK_SCALE_BYTES = 4, 2
 
 def file_size(artifact: Artifact, offered: Iterable[Precision]) -> FileSize:
     """The size of a file, and of its weights in the precisions offered."""
+    if artifact.macs is None:  # of another converter's network the layers are not known
+        return FileSize(artifact.path, artifact.size_bytes or 0, (), {})
     sizes = layer_bytes(artifact.spec, artifact.precision)
     layers = tuple(LayerSize(name, size) for name, size in sizes.items())
     precisions = {p: sum(layer_bytes(artifact.spec, p).values()) for p in offered}

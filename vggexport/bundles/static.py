@@ -20,7 +20,15 @@ STATIC: Mapping[str, str] = {
 """By name in the bundle: the file among the templates that is copied as it is."""
 
 
-def static_files() -> dict[str, bytes]:
-    """Their bytes, by name in the bundle."""
+def static_files(*, with_examples: bool = True) -> dict[str, bytes]:
+    """Their bytes, by name in the bundle.
+
+    Args:
+        with_examples: The code for phones, too: it runs models that take RGB 0...255.
+    """
     folder = resources.files("vggexport.bundles").joinpath("templates")
-    return {name: folder.joinpath(source).read_bytes() for name, source in STATIC.items()}
+    return {
+        name: folder.joinpath(source).read_bytes()
+        for name, source in STATIC.items()
+        if with_examples or not name.startswith("examples/")
+    }

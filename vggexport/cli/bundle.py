@@ -8,6 +8,7 @@ import click
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import common_options, image_options, labels_option, output_options
+from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import Size, file_path
 
 LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
@@ -53,6 +54,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     help="Confirm the preprocessing that the artifacts record, such as caffe; another one is "
     "refused.",
 )
+@preprocessing_of_option
 @click.option("--licence", metavar="TEXT", help="State the licence of the weights.")
 @click.option(
     "--weights-source",
@@ -83,6 +85,7 @@ def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     from vggexport.reports import text
 
     options["max_bytes"] = options.pop("max_size")
+    options["preprocessing_of"] = dict(options["preprocessing_of"])
     report = vggexport.bundle(vggexport.BundleOptions(**options), terminal.make_progress())
     terminal.show(text.bundle(report), report, as_json=json)
     fail_check(report.failures, "nothing was packed")

@@ -17,6 +17,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": ("vggexport inspect vgg_d_int8.onnx --require int8",),
     "verify": (
         "vggexport verify vgg_d.onnx vgg_d_int8.onnx vgg_d_int8.tflite --data photos/ --layers",
+        "vggexport verify vgg_d.onnx old.onnx --preprocessing-of old.onnx=torch",
     ),
     "benchmark": (
         "vggexport benchmark vgg_d_int8.onnx --threads 1,2 --baseline last.onnx",

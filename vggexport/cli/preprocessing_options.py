@@ -97,9 +97,9 @@ preprocessing_of_option = click.option(
     type=PreprocessingOf(),
     multiple=True,
     metavar="FILE=CONVENTION",
-    help="What a file that another converter wrote wants done to RGB 0...255 in front of it: "
-    "caffe, torch, tf, unit, raw, vgg, or mean:R,G,B;std:R,G,B, each with ;bgr or ;rgb behind it "
-    "for another order of the channels. Once a file.",
+    help="State what a file of another converter wants done to RGB 0...255: caffe, torch, tf, "
+    "unit, raw, vgg, or mean:R,G,B;std:R,G,B, with ;bgr or ;rgb for another order of the channels. "
+    "Give it once per file.",
 )
 
 

@@ -40,16 +40,6 @@ def is_unknown(model: OpenedModel) -> bool:
     return bool(model.artifact.foreign) and model.artifact.preprocessing is None
 
 
-def check_stated(models: Sequence[OpenedModel]) -> None:
-    """Refuses files of which that is not said.
-
-    Raises:
-        InputError: There is one.
-    """
-    if unknown := [model.path for model in models if is_unknown(model)]:
-        raise _unstated(unknown[0], "nothing else here tells")
-
-
 def find_preprocessing(
     models: Sequence[OpenedModel], images: Callable[[], NDArray[np.uint8]], steps: Steps
 ) -> list[OpenedModel]:
@@ -67,7 +57,7 @@ def find_preprocessing(
         return list(models)
     known = next((m for m in models if not (is_unknown(m) and m.computes)), None)
     if known is None:
-        raise _unstated(models[0].path, "no other network here is known to hold it to")
+        raise unstated(models[0].path, "no other network here is known to hold it to")
     pixels = images()
     with steps.step("preprocessing"):
         expected = _answers(known, pixels)
@@ -144,7 +134,8 @@ def _figure(metrics: ParityMetrics, tolerance: Tolerance) -> float:
     return metrics.logit_sqnr_db if by_logits else metrics.sqnr_db
 
 
-def _unstated(path: str, reason: str) -> InputError:
+def unstated(path: str, reason: str) -> InputError:
+    """The refusal of a file of which nothing says what it wants done to pixels."""
     return InputError(
         f"{path} was not made by vggexport and does not say what happens to pixels in front of it, "
         f"and {reason}",

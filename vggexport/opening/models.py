@@ -142,7 +142,7 @@ def open_models(
         Unavailable: A runtime or execution provider is not to be had.
     """
     check_runtimes([options.runtime] if options.runtime else [], sources)
-    check_named(options, sources)
+    check_named(options.preprocessing_of, sources)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     told = (file.artifact for file in files.values() if not file.artifact.foreign)
@@ -184,18 +184,27 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
     preprocessing = options.preprocessing_of.get(source)
     if preprocessing is None:
         return model
-    if not model.artifact.foreign:
+    check_stated(preprocessing, source, runner.artifact)
+    return with_preprocessing(model, preprocessing)
+
+
+def check_stated(preprocessing: Preprocessing, source: str, artifact: Artifact) -> None:
+    """Refuses a preprocessing that is stated of a file of ours, or that a file cannot take.
+
+    Raises:
+        InputError: It is.
+    """
+    if not artifact.foreign:
         raise InputError(
             f"{source} was made by vggexport and has its preprocessing inside",
             Advice("leave out {} for it", "preprocessing_of"),
         )
-    if not can_be_done(preprocessing, model.artifact):
+    if not can_be_done(preprocessing, artifact):
         raise InputError(
-            f"{source} takes whole pixels ({model.artifact.input_dtype}), so that what happens to "
-            "them is inside",
+            f"{source} takes whole pixels ({artifact.input_dtype}), so that what happens to them "
+            "is inside",
             Advice(f"state {{}} {source}=raw, or raw;bgr", "preprocessing_of"),
         )
-    return with_preprocessing(model, preprocessing)
 
 
 def can_be_done(preprocessing: Preprocessing, artifact: Artifact) -> bool:
@@ -205,13 +214,13 @@ def can_be_done(preprocessing: Preprocessing, artifact: Artifact) -> bool:
     return not whole or preprocessing.affine[:2] == CONVENTIONS["raw"].affine[:2]
 
 
-def check_named(options: RunOptions, sources: Sequence[str]) -> None:
+def check_named(preprocessing: Mapping[str, Preprocessing], sources: Sequence[str]) -> None:
     """Refuses preprocessing of what is not there.
 
     Raises:
         InputError: It is stated of another file.
     """
-    if unused := [path for path in options.preprocessing_of if path not in sources]:
+    if unused := [path for path in preprocessing if path not in sources]:
         raise InputError(
             f"the preprocessing of {unused[0]} is stated, which is not one of "
             f"{', '.join(sources)}: name it as it is named there"

@@ -30,8 +30,13 @@ class BundledArtifact(JsonValue):
     converted_from: str | None = None
 
     @property
-    def lineage(self) -> list[dict[str, Any]]:
-        """From the weights to the file, a step each, by digests."""
+    def lineage(self) -> list[dict[str, Any]] | None:
+        """From the weights to the file, a step each, by digests.
+
+        None for a file that another converter wrote: nothing is known of it.
+        """
+        if self.artifact.foreign:
+            return None
         artifact, weights = self.artifact, self.artifact.weights
         steps: list[dict[str, Any]] = [
             {"step": "weights", "source": weights.source, "sha256": weights.sha256}

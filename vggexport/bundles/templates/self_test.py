@@ -43,9 +43,11 @@ def main() -> int:
             continue
         answers = next(a for a in golden["artifacts"] if a["name"] == name)
         try:
-            run = RUNNERS[kind](FOLDER / name, description["models"][name])
-            actual = np.stack([run(image) for image in pixels])
-            activation = entry["artifact"]["spec"].get("head_activation", "softmax")
+            model = description["models"][name]
+            run = RUNNERS[kind](FOLDER / name, model)
+            actual = np.stack([behind(run(in_front(image, model)), model) for image in pixels])
+            told = entry["artifact"]["spec"] or entry["artifact"]["ends"]
+            activation = told.get("head_activation", "softmax")
             found = check_answers(actual, answers, LOGITS[activation])
         except ImportError as error:
             print(f"skipped  {name}: {error}")
@@ -160,6 +162,28 @@ def check_preprocessing(golden: Any, description: Any) -> list[str]:
         if levels > description["tolerance_levels"]:
             problems.append(f"preprocessing of {pair['file']}: {levels} levels off")
     return problems
+
+
+def in_front(pixels: Any, model: Any) -> Any:
+    """What a model of another converter wants done to RGB 0...255; nothing for others."""
+    done = model.get("preprocessing")
+    if done is None:
+        return pixels
+    values = (pixels - np.float32(done["mean_rgb"])) / np.float32(done["std_rgb"])
+    if done["channel_order"] == "bgr":
+        values = values[..., ::-1]
+    if model["input"]["layout"] == "NCHW":
+        values = values.transpose(2, 0, 1)
+    return np.ascontiguousarray(values)
+
+
+def behind(values: Any, model: Any) -> Any:
+    """Probabilities of one image, where a model of another converter gives logits."""
+    kind = model.get("behind")
+    if kind is None:
+        return values
+    powers = np.exp(values - values.max()) if kind == "softmax" else 1 / (1 + np.exp(-values))
+    return powers / powers.sum() if kind == "softmax" else powers
 
 
 def quantized(pixels: Any, tensor: Any) -> Any:

@@ -42,7 +42,11 @@ def inspect_tflite(path: Path) -> Inspection:
 
 def _describe(tensor: TfliteTensor, names: dict[int, str]) -> TensorDescription:
     shape = tuple(size if size >= 0 else _FREE for size in tensor.shape)
-    return TensorDescription(names.get(tensor.index, tensor.name), tensor.dtype, shape)
+    name = names.get(tensor.index, tensor.name)
+    if not tensor.scales.size:
+        return TensorDescription(name, tensor.dtype, shape)
+    scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
+    return TensorDescription(name, tensor.dtype, shape, scale, zero_point)
 
 
 def _operator(file: TfliteFile, operator: TfliteOperator) -> Operator:

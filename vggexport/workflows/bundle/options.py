@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import calibration
@@ -12,6 +12,7 @@ from vggexport.bundles import SIGNING
 from vggexport.bundles.archive import FIRST_MOMENT, check_moment
 from vggexport.bundles.layouts import PLAIN
 from vggexport.errors import Advice, InputError
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.system import lazy_imports
 
 _MAX_DATE_DIGITS = 18  # 64 bits hold them
@@ -37,6 +38,8 @@ class BundleOptions:
         seed: Of the choice of images.
         labels: A file of class names, or None for those that the artifacts carry.
         preprocessing: Name of the one that the artifacts must record, to be sure; None for any.
+        preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
+            path.
         licence: Of the weights, in words.
         weights_source: Where the weights came from, in words; None for what the artifacts say.
         sign: A private key.
@@ -55,6 +58,7 @@ class BundleOptions:
     seed: int = 0
     labels: Path | None = None
     preprocessing: str | None = None
+    preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
     licence: str | None = None
     weights_source: str | None = None
     sign: Path | None = None

@@ -14,6 +14,7 @@ from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, READM
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.bundles.checksums import Digest, listing_digest
 from vggexport.bundles.evidence import Evidence
+from vggexport.bundles.foreign import ends_described, foreign_names, layout_of
 from vggexport.bundles.golden_files import write_golden
 from vggexport.bundles.golden_images import choose_images, recorded_images
 from vggexport.bundles.golden_run import REPEATABLE_THREADS, answer
@@ -117,7 +118,7 @@ def run_models(
             answer(p.artifact, p.path, golden.pixels, threads=REPEATABLE_THREADS)
             for p in steps.track(inputs.placed, len(inputs.placed))
         ]
-    finest = min(range(len(given)), key=lambda i: inputs.placed[i].artifact.profile.coarseness)
+    finest = min(range(len(given)), key=lambda i: _rank(inputs.placed[i].artifact))
     reference = golden.answers or replace(given[finest], tolerances=())
     artifact = golden.artifact or inputs.placed[finest].artifact
     write_golden(
@@ -134,6 +135,11 @@ def run_models(
         for p, mine in zip(inputs.placed, given, strict=True)
     )
     return checks, golden.contents
+
+
+def _rank(artifact: Artifact) -> tuple[bool, int]:
+    """Which models the others are held to: ours, and of those the least coarse."""
+    return bool(artifact.foreign), artifact.profile.coarseness
 
 
 def pack(
@@ -195,16 +201,23 @@ def _manifest(inputs: BundleInputs, moment: int) -> Manifest:
         tuple(placed.bundled for placed in inputs.placed),
         inputs.labels,
         options.licence,
-        options.weights_source or inputs.models[0].artifact.weights.source,
+        options.weights_source or _weights_source(inputs.models),
         moment,
         package_versions() | {"pillow": metadata.version("pillow")},
         tuple(map(_report_place, inputs.evidence)),
     )
 
 
+def _weights_source(models: Sequence[Model]) -> str:
+    """What the models say; those of other converters say nothing."""
+    ours = (m.artifact.weights.source for m in models if not m.artifact.foreign)
+    return next(ours, models[0].artifact.weights.source)
+
+
 def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
     spec, add = inputs.models[0].artifact.spec, inputs.staging.add
-    for name, data in static_files().items():
+    has_foreign = bool(foreign_names(m.artifact for m in inputs.models))
+    for name, data in static_files(with_examples=not has_foreign).items():
         add(name, data)
     names = inputs.labels or tuple(map(str, range(spec.label_count)))
     add(LABELS, "".join(f"{name}\n" for name in names).encode())
@@ -222,8 +235,13 @@ def _ends(inputs: BundleInputs) -> dict[str, object]:
     """What each model takes and gives, by its place."""
     return {
         placed.artifact.path: {
-            "input": {**model.input.to_json(), "layout": "NHWC", "colour_order": "RGB"},
+            "input": {
+                **model.input.to_json(),
+                "layout": layout_of(placed.artifact),
+                "colour_order": "RGB",
+            },
             "output": model.output.to_json(),
+            **ends_described(placed.artifact),
         }
         for placed, model in zip(inputs.placed, inputs.models, strict=True)
     }

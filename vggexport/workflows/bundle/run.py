@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vggexport.bundles import MANIFEST
+from vggexport.bundles.foreign import with_stated
 from vggexport.bundles.release_checks import (
     Model,
     check_evidence,
@@ -48,7 +49,13 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
     with output_folder(options.output, force=options.force, directory_marker=marker) as folder:
         with steps.step("read"):
             evidence = read_evidence(options.reports)
-            models = [read_model(path) for path in options.artifacts]
+            models = with_stated(
+                [read_model(path) for path in options.artifacts],
+                options.preprocessing_of,
+                options.labels,
+                has_golden=options.golden is not None,
+                layout=options.layout,
+            )
             check_releasable(
                 models,
                 allow_untrained=options.allow_untrained,
