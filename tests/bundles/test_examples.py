@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ import tree_sitter_swift
 from tree_sitter import Language, Parser
 
 import calibration
+import vggexport
 from vggexport.bundles.checksums import measure_path, render_checksums
 from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.static import STATIC, static_files
+from vggexport.formats.registry import load_exporter
+from vggexport.network.pictures import Pictures
 
 GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
 PHONES = [name for name in STATIC if name.startswith("examples/")]
@@ -123,6 +127,23 @@ def test_the_self_test_makes_the_pixels_that_are_described(pictures, size):
         pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
         actual = prepare(pixels, described.to_json({}))
         np.testing.assert_array_equal(actual, described.apply(pixels))
+
+
+def test_a_bundle_of_padded_pictures_describes_and_tests_them(make_request, tmp_path):
+    request = make_request()
+    padded = Pictures("pad", interpolation="area", background=(9, 8, 7))
+    model, output = tmp_path / "tiny.onnx", tmp_path / "bundle"
+    artifact = replace(request.artifact, pictures=padded)
+    load_exporter("onnx").export(replace(request, artifact=artifact), model)
+    assert vggexport.bundle((model,), output, images=2).failures == ()
+    _, resize = json.loads((output / "preprocessing.json").read_text())["steps"]
+    assert (resize["mode"], resize["background"]) == ("pad", [9, 8, 7])
+    assert "scale until it fits, area **with antialiasing**" in (output / "README.md").read_text()
+    ran = self_test(output)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    checked = vggexport.check_bundle(output)
+    assert checked.failures == ()
+    assert checked.preprocessing.levels == 0
 
 
 def test_the_self_test_sees_what_is_wrong(unpacked):
