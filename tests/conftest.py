@@ -51,6 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> Iterator[None]:
+    """Nothing is read from the user's cache, or left there; child processes know it too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VGGEXPORT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """What a shell runs in the background ignores Ctrl-C, and so would all processes of tests."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -335,7 +335,10 @@ def test_imagenet_takes_no_argument():
         open_weights("imagenet:1", SpecRequest())
 
 
-def test_the_cache_is_the_users():
+def test_the_cache_is_the_users_or_the_one_that_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("VGGEXPORT_CACHE_DIR", str(tmp_path))
+    assert imagenet.cache_dir() == tmp_path
+    monkeypatch.delenv("VGGEXPORT_CACHE_DIR")
     assert imagenet.cache_dir().name == "vggexport"
 
 

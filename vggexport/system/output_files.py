@@ -97,6 +97,18 @@ def publish(folder: Path, *targets: Path) -> None:
             (folder / target.name).replace(target)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file under another name, and renames it when it is whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".vggexport-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.replace(file.name, path)  # noqa: PTH105  one call that replaces
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a small JSON file."""
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 import calibration
@@ -22,6 +21,7 @@ from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import readable
 from vggexport.system.output_files import is_full
 from vggexport.system.progress import Steps
+from vggexport.system.user_cache import user_cache
 from vggexport.training.features import Features, Frozen
 from vggexport.training.image_views import CENTRE, Views
 from vggexport.training.initial_weights import InitialWeights
@@ -227,7 +227,7 @@ def _computed(
     data: TrainingData, layer: str, recipe: Recipe, cache: Path | None, steps: Steps
 ) -> list[Read]:
     """What gives the outputs of a frozen layer, for images to learn from and to judge by."""
-    cache = cache or platformdirs.user_cache_path("vggexport") / "features"
+    cache = cache or user_cache("features")
     frozen = Frozen(data.start.spec, layer, data.start.up_to(layer))
     parts, reads = (data.training, data.validation), list[Read]()
     wanted = [range(recipe.views), (CENTRE,)]

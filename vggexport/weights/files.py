@@ -13,11 +13,10 @@ from vggexport.artifact import PruningRecord
 from vggexport.errors import Advice, WeightsError
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
-from vggexport.network.spec import DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
+from vggexport.network.spec import DEFAULT_CLASSES, DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.lazy_imports import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
-from vggexport.weights.imagenet_labels import CLASSES, cached_labels
 from vggexport.weights.keras.fit import described_fit
 from vggexport.weights.keras.network import read_network
 from vggexport.weights.layouts import Layout, choose_layout
@@ -146,8 +145,8 @@ def _named(
         archive, request, layout, preprocessing, str(path), init_missing=options.init_missing
     )
     labels = told.labels if told and told.spec.classes == fit.spec.classes else ()
-    if fit.spec.classes == CLASSES and _is_known_by_digest(options, layout, preprocessing):
-        labels = cached_labels()
+    if fit.spec.classes == DEFAULT_CLASSES and _is_known_by_digest(options, layout, preprocessing):
+        labels = resolve("vggexport.weights.imagenet_labels:cached_labels")()
     pruning = told.pruning if told and told.spec.blocks == fit.spec.blocks else None
     pictures = told.pictures if told and told.pictures else UNSTATED
     return _Opened(fit, layout, preprocessing, labels, pictures, pruning=pruning)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import platformdirs
-
+from vggexport.system.user_cache import user_cache
 from vggexport.weights.download import fetch_small, is_whole
 
 CLASS_INDEX_URL = (
@@ -23,7 +22,7 @@ CLASSES = 1000
 
 def cache_dir() -> Path:
     """Where downloads are kept."""
-    return Path(platformdirs.user_cache_dir("vggexport"))
+    return user_cache()
 
 
 def fetch_labels() -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 
 from vggexport.formats.onnx import architecture
 from vggexport.formats.onnx.architecture import UnexpectedGraphError, trace
+from vggexport.formats.onnx.converter import convert
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -16,7 +17,7 @@ from vggexport.network.table import parse_blocks
 
 @pytest.fixture(scope="module")
 def converted(tiny) -> onnx.ModelProto:
-    return architecture._convert(tiny, 17)
+    return convert(tiny, 17)
 
 
 @pytest.fixture
@@ -154,8 +155,8 @@ def test_the_graph_of_another_network_is_refused(graph, other):
 def test_trace_refuses_what_does_not_match(tiny, monkeypatch):
     """The check is not beside the way but on it."""
     other = replace(tiny, mean_rgb=(1.0, 2.0, 3.0))
-    foreign = architecture._convert(other, 17)
-    monkeypatch.setattr(architecture, "_convert", lambda *_: foreign)
+    foreign = convert(other, 17)
+    monkeypatch.setattr(architecture, "converted", lambda *_: foreign)
     with pytest.raises(UnexpectedGraphError, match="mean"):
         trace(tiny)
 

@@ -8,20 +8,15 @@ Transpose, Conv, Relu, MaxPool, Flatten, Gemm and Softmax, named by their layers
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from functools import cache
 from itertools import islice
 
-import keras
 import numpy as np
 import onnx
-import tensorflow as tf
 from onnx import helper, numpy_helper
-from tf2onnx import optimizer, tfonnx
 
 from vggexport.errors import VggExportError
-from vggexport.formats.keras.model import build_architecture
+from vggexport.formats.onnx.converted_graphs import converted, symbol
 from vggexport.formats.onnx.layer_kinds import MEAN_NAME, TracedLayer, layer_nodes, traced_operators
 from vggexport.network.layers import (
     INPUT_NAME,
@@ -64,57 +59,21 @@ def trace(
     Raises:
         UnexpectedGraphError: The converter's graph does not match the spec.
     """
-    converted = _convert(spec, opset)
-    layers = list(_match(spec, converted.graph))
+    found = converted(spec, opset)
+    layers = list(_match(spec, found.graph))
     graph = helper.make_graph(
         list(_clean_nodes(layers)),
         f"vgg_{spec.configuration.lower()}",
         [_images(spec, batch), *_weight_inputs(spec)],
         [_value(OUTPUT_NAME, (batch or DYNAMIC_BATCH, spec.classes))],
-        [numpy_helper.from_array(_traced_mean(layers[0], converted.graph, spec), MEAN_NAME)],
+        [numpy_helper.from_array(_traced_mean(layers[0], found.graph, spec), MEAN_NAME)],
     )
     return helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", opset)],
-        ir_version=converted.ir_version,
+        ir_version=found.ir_version,
         producer_name="vggexport",
     )
-
-
-@cache
-def _convert(spec: VGGSpec, opset: int) -> onnx.ModelProto:
-    """tf2onnx on the traced function, without TensorFlow's grappler; once for files of all kinds.
-
-    Grappler allocates a tensor for every input (553 MB for VGG-D), and there is nothing for it
-    to fold.
-    """
-    architecture = build_architecture(spec)
-    seeds = [tf.zeros(v.shape, v.dtype) for v in architecture.non_trainable_variables]  # dropout's
-
-    def network(images: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
-        with keras.StatelessScope(initialize_variables=False):
-            outputs, _ = architecture.stateless_call(list(weights), seeds, images, training=False)
-        return outputs
-
-    shape = (None, *spec.image_shape)  # a fixed batch is set afterwards
-    function = tf.function(network, autograph=False).get_concrete_function(
-        tf.TensorSpec(shape, tf.float32, name=INPUT_NAME),
-        *(tf.TensorSpec(t.shape, tf.float32, name=_symbol(t.name)) for t in spec.tensors.values()),
-    )
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    graph = tfonnx.process_tf_graph(
-        function.graph,
-        opset=opset,
-        input_names=[tensor.name for tensor in function.inputs],
-        output_names=[tensor.name for tensor in function.outputs],
-        continue_on_error=False,
-    )
-    return optimizer.optimize_graph(graph).make_model("vgg")
-
-
-def _symbol(tensor_name: str) -> str:
-    """A weight's name while it is traced: TensorFlow takes "/" for a scope."""
-    return tensor_name.replace("/", "__")
 
 
 def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
@@ -164,7 +123,7 @@ def _check_weights(
         while origin in sources and sources[origin].op_type in _PASSIVE:
             origin = sources[origin].input[0]
         symbols.add(origin.removesuffix(":0"))
-    expected = {_symbol(tensor.name) for tensor in layer.tensors}
+    expected = {symbol(tensor.name) for tensor in layer.tensors}
     if symbols != expected:
         raise UnexpectedGraphError(f"layer {layer.name}: weights {expected}, got {symbols}")
 
