@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from calibration import FolderContents
 from vggexport.artifact import PruningRecord
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.network.spec import VGGSpec
@@ -104,9 +105,13 @@ class PruningReport(Document):
         narrowed: What was made of it; None for a plan.
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
+        contents: What was found in the images' folder; None where they come from elsewhere.
     """
 
-    json_keys = "schema source spec images curve chosen narrowed seconds peak_rss_bytes"
+    json_keys = """
+        schema source spec images image_files=contents{files pictures skipped junk} curve chosen
+        narrowed seconds peak_rss_bytes
+    """
 
     source: str
     spec: VGGSpec
@@ -116,6 +121,7 @@ class PruningReport(Document):
     narrowed: Narrowed | None
     seconds: StepSeconds
     peak_rss_bytes: int
+    contents: FolderContents | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:

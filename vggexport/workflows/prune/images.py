@@ -14,6 +14,7 @@ from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import Pictures
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
+from vggexport.opening.labelled_images import note_contents
 from vggexport.system.progress import Steps
 from vggexport.workflows.prune.options import MOST_IMAGES, PruneOptions
 
@@ -31,11 +32,13 @@ class PruningImages:
         chosen_by: Channels are chosen by these.
         checked: The result is measured on these.
         record: What the weights record of the former.
+        contents: What was found in their folder; None where they come from elsewhere.
     """
 
     chosen_by: NDArray[np.uint8]
     checked: NDArray[np.uint8]
     record: CalibrationRecord
+    contents: calibration.FolderContents | None
 
 
 def read_images(
@@ -50,6 +53,7 @@ def read_images(
         source = calibration.open_source(
             options.calibration_data, size=spec.input_size, seed=0, samples=0, pictures=pictures
         )
+        contents = note_contents(source, steps)
         checked = min(len(source) // CHECKED_SHARE, MOST_CHECKED)
         count = options.calibration_samples or min(len(source) - checked, MOST_IMAGES)
         checked = min(max(checked, 1), len(source) - count)
@@ -73,7 +77,7 @@ def read_images(
     record = CalibrationRecord(
         source.name, count, "pruning", calibration.fingerprint(digests), digests
     )
-    return PruningImages(pixels[:count], pixels[count:], record)
+    return PruningImages(pixels[:count], pixels[count:], record, contents)
 
 
 def images_needed(spec: VGGSpec) -> tuple[int, str]:

@@ -72,6 +72,7 @@ def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningRepor
         narrowed,
         steps.seconds,
         peak_rss_bytes(),
+        images.contents,
     )
 
 
