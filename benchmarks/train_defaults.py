@@ -41,6 +41,7 @@ from vggexport.precision import Precision
 from vggexport.system.progress import Progress, Steps
 from vggexport.training.checkpoint import Checkpoint, Course, Tensors
 from vggexport.training.features import Features, Frozen
+from vggexport.training.head_rate import head_rate
 from vggexport.training.image_views import Views
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.job import Sample, TrainingJob
@@ -65,7 +66,7 @@ class InMemory(Checkpoint):
         """Keeps an epoch."""
         del velocities
         if course.best is course.history[-1]:
-            self.best_weights.update({name: np.array(one) for name, one in weights.items()})
+            self.best_weights.update({name: np.asarray(one) for name, one in weights.items()})
 
 
 def main() -> None:
@@ -97,8 +98,9 @@ def compare(
     """The defaults on every seed; each rate on the first seed, and the best of them on all."""
 
     def tried(name: str, rate: float | None, seed: int) -> float:
-        chosen = replace(recipe, seed=seed, **({} if rate is None else {"learning_rate": rate}))
-        share, course, failed = trained(images, inputs, size, chosen)
+        by_hand = {} if rate is None else {"learning_rate": rate, "restarts": 0}
+        chosen = replace(recipe, seed=seed, **by_hand)
+        share, course, failed = trained(images, inputs, size, chosen, suited=rate is None)
         line = {"photographs": size, "rate": name, "seed": seed, "share": share, "failed": failed}
         line |= {"epochs": len(course.history), "last_rate": course.learning_rate}
         print(json.dumps(line), flush=True)
@@ -185,7 +187,12 @@ def rotated(inputs: Inputs) -> Inputs:
 
 
 def trained(
-    images: calibration.LabelledImages, inputs: Inputs, size: int, recipe: Recipe
+    images: calibration.LabelledImages,
+    inputs: Inputs,
+    size: int,
+    recipe: Recipe,
+    *,
+    suited: bool = False,
 ) -> tuple[float, Course, str]:
     """Share of the photographs not used that the best epoch gets right; and how it went."""
     used, others = chosen(images, size, recipe.seed)
@@ -208,6 +215,8 @@ def trained(
     job = TrainingJob(spec, spec.head_input, weights, len(VIEWS), *samples)
     course, checkpoint = Course.begin(recipe), InMemory(Path())
     failed = ""
+    if suited:
+        course = replace(course, learning_rate=head_rate(job, recipe.learning_rate))
     try:
         for after in train(job, course, checkpoint):
             course = after

@@ -13,7 +13,7 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.network.training_recipe import PAPER
 from vggexport.training import trained_layers, trainer
-from vggexport.training.checkpoint import VELOCITY, Checkpoint, Course
+from vggexport.training.checkpoint import RESTART_DIVISOR, VELOCITY, Checkpoint, Course
 from vggexport.training.image_views import Views
 from vggexport.training.job import Sample, TrainingJob
 
@@ -25,7 +25,7 @@ SPEC = VGGSpec(
     input_size=(16, 16),
 )
 IDENTITY = {"network": SPEC.to_json()}
-CALM = dataclasses.replace(PAPER, learning_rate=1e-3, batch=6, epochs=4, patience=100)
+CALM = dataclasses.replace(PAPER, learning_rate=1e-3, batch=6, epochs=4, patience=100, restarts=0)
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +199,47 @@ def test_a_loss_that_is_not_finite_stops_at_once(make_head, tmp_path, monkeypatc
     with pytest.raises(Unfinished, match="the loss is nan in epoch 1"):
         run(make_head(), CALM, tmp_path)
     assert len(steps) == 1  # of three
+
+
+def test_a_training_that_diverges_begins_anew_as_if_never_begun(make_head, tmp_path):
+    """At a third of the rate until it holds: the same weights as of that rate from the first."""
+    recipe = dataclasses.replace(CALM, learning_rate=30.0, restarts=8)
+    course, found = run(make_head(), recipe, tmp_path / "anew")
+    assert 1 <= course.restarts <= recipe.restarts
+    rate = course.history[0].learning_rate
+    assert rate == pytest.approx(recipe.learning_rate / RESTART_DIVISOR**course.restarts)
+    assert [epoch.number for epoch in course.history] == [1, 2, 3, 4]
+    assert {epoch.learning_rate for epoch in course.history} == {rate}
+    calm = dataclasses.replace(recipe, learning_rate=rate, restarts=0)
+    _, other = run(make_head(), calm, tmp_path / "calm")
+    assert found.keys() == other.keys()
+    for name in found:
+        np.testing.assert_array_equal(found[name], other[name])
+
+
+def test_a_training_that_has_begun_anew_is_resumed(make_head, tmp_path):
+    recipe = dataclasses.replace(CALM, learning_rate=30.0, restarts=8)
+    whole, found = run(make_head(), recipe, tmp_path / "whole")
+    checkpoint = Checkpoint(tmp_path / "part", IDENTITY)
+    for part in trainer.train(make_head(), Course.begin(recipe), checkpoint):
+        if (part.restarts, len(part.history)) == (whole.restarts, 2):
+            break
+    course, tensors = checkpoint.load(recipe)
+    assert (course.restarts, course.history) == (whole.restarts, part.history)
+    *_, course = trainer.train(make_head(), course, checkpoint, restored=tensors)
+    assert [e.loss for e in course.history] == [e.loss for e in whole.history]
+    for name, array in checkpoint.load(recipe)[1].items():
+        np.testing.assert_array_equal(array, found[name])
+
+
+def test_a_loss_far_above_that_of_the_beginning_has_diverged(make_head, tmp_path, monkeypatch):
+    """Finite, and of no use: twice the loss of guessing above what the weights began with."""
+    losses, layers = iter([1.0, 4.1, 4.2]), trained_layers.TrainedLayers  # 2 + 2 ln(3) is 4.197
+    monkeypatch.setattr(layers, "starting_loss", lambda _layers: 2.0)
+    monkeypatch.setattr(layers, "learn", lambda *_arguments: next(losses))
+    course = Course.begin(dataclasses.replace(CALM, restarts=1))
+    *_, course = itertools.islice(trainer.train(make_head(), course, Checkpoint(tmp_path)), 3)
+    assert (course.restarts, course.history) == (1, ())
 
 
 @pytest.mark.parametrize("index", [3, 17])

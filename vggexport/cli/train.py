@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vggexport.cli.options import (
     Decorator,
@@ -20,7 +21,10 @@ from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
 
 _NUMBERS = {
     "batch": (int, "Take so many images per step."),
-    "learning_rate": (float, "Begin with this learning rate."),
+    "learning_rate": (
+        float,
+        "Begin with this learning rate; if not stated, with less for a head of large inputs.",
+    ),
     "learning_rate_divisor": (
         float,
         "Divide the learning rate by this when validation accuracy stops improving.",
@@ -33,6 +37,7 @@ _NUMBERS = {
     "dropout": (float, "Drop this share of the outputs of each hidden layer."),
     "min_scale": (int, "Scale an image's short side to at least this, for a crop of 224."),
     "max_scale": (int, "Scale an image's short side to at most this, for a crop of 224."),
+    "restarts": (int, "Begin anew so many times, at a third of the rate, where it diverged."),
     "views": (int, "Compute so many views of each image where layers are frozen."),
 }
 """Of the recipe: type and help, by name."""
@@ -54,6 +59,12 @@ recipe_options = combined(
         help="Draw layers without weights by this initializer.",
     ),
 )
+
+
+def _is_stated(option: str) -> bool:
+    """Whether the user said it, in whatever way."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not ParameterSource.DEFAULT
 
 
 @click.command()
@@ -116,6 +127,7 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
             options,
             network=parsed.network(options),
             recipe=parsed.taken(Recipe, options),
+            keep_rate=_is_stated("learning_rate"),
         ),
         terminal.make_progress(),
     )

@@ -17,7 +17,7 @@ INITIALIZERS = ("paper", "he")
 
 _RANGES: Mapping[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "1 or more": (("batch", "patience", "epochs", "views"), lambda value: value >= 1),
-    "0 or more": (("decreases", "seed"), lambda value: value >= 0),
+    "0 or more": (("decreases", "restarts", "seed"), lambda value: value >= 0),
     "0 or more, but not infinite": (("weight_decay",), lambda value: 0 <= value < inf),
     "more than 0, but not infinite": (("learning_rate",), lambda value: 0 < value < inf),
     "more than 1, but not infinite": (("learning_rate_divisor",), lambda value: 1 < value < inf),
@@ -55,6 +55,11 @@ class Recipe(JsonValue):
             squared, or "he" (arXiv 1502.01852). The paper's text says "10^-2 variance"; Krizhevsky
             et al. (2012), whose procedure it follows, have 1e-2 for the standard deviation, and
             with ten times that the logits of VGG-D start in the thousands.
+        restarts: How often training may begin anew from the same weights, each time at a third of
+            the learning rate, because it diverged. The paper's rate of 1e-2 is for 1.2 million
+            images and all layers; of a head alone on few photographs it is beyond what gradient
+            descent is stable at (2 over the largest curvature: LeCun, Bottou, Orr and Mueller,
+            "Efficient BackProp", 1998, section 5.1).
         views: Training views of an image that are computed where layers are frozen; the first is
             the centre crop, the others are random crops. Not the paper's, which freezes nothing.
         seed: Of everything random.
@@ -73,6 +78,7 @@ class Recipe(JsonValue):
     max_scale: int = 512
     flip: bool = True
     initializer: str = "paper"
+    restarts: int = 8
     views: int = 2
     seed: int = 0
 

@@ -26,6 +26,9 @@ BEGIN_ANEW = Advice("begin anew with {}", "force")
 VELOCITY = "velocity:"
 """Stands before the name of a tensor whose momentum is kept."""
 
+RESTART_DIVISOR = 10**0.5
+"""What the learning rate is divided by each time: steps of 3, as rates are tried by hand."""
+
 Tensors = Mapping[str, Any]
 """By name what has a shape and can be made an array, such as a variable."""
 
@@ -41,7 +44,10 @@ class Course(JsonValue):
         best: The one whose weights are kept.
         waited: Epochs since validation accuracy last rose, or since the rate was last divided.
         decreases: How often the rate was divided.
+        restarts: How often it diverged and was begun anew at a lower rate.
     """
+
+    json_keys = "recipe learning_rate history best waited decreases restarts?"
 
     recipe: Recipe
     learning_rate: float
@@ -49,11 +55,17 @@ class Course(JsonValue):
     best: Epoch | None = None
     waited: int = 0
     decreases: int = 0
+    restarts: int = 0
 
     @classmethod
     def begin(cls, recipe: Recipe) -> Self:
         """Before the first epoch."""
         return cls(recipe, recipe.learning_rate)
+
+    def begun_anew(self) -> Course:
+        """Before the first epoch once more, at a lower rate."""
+        first = self.history[0].learning_rate if self.history else self.learning_rate
+        return Course(self.recipe, first / RESTART_DIVISOR, restarts=self.restarts + 1)
 
     @property
     def is_over(self) -> bool:

@@ -134,7 +134,10 @@ def open_initial_weights(
         InputError: They are of other classes than the images.
         Unavailable: A package or the download is not to be had.
     """
-    weights = opened_weights(options, steps)
+    request = options.request
+    if LOGITS_NAME in reinit and isinstance(request, SpecRequest):
+        request = replace(request, classes=None)  # of what is drawn, not of what the file holds
+    weights = opened_weights(replace(options, request=request), steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     fresh = _fresh(weights, reinit)
     keeps_head = not any(name.startswith(f"{LOGITS_NAME}/") for name in fresh)

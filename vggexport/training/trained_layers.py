@@ -16,12 +16,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from calibration.seeding import generator
-from vggexport.errors import Advice, Unfinished
 from vggexport.formats.keras.model import build_model
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
 from vggexport.training.checkpoint import VELOCITY, Tensors
+from vggexport.training.divergence import check_loss
 from vggexport.training.image_views import CENTRE
 from vggexport.training.job import Read, Sample, TrainingJob
 
@@ -71,6 +71,13 @@ class TrainedLayers:
         for name, variable in self.velocities.items():
             variable.assign(tensors[VELOCITY + name])
 
+    def begin_anew(self) -> None:
+        """Back to the weights that training began with, at rest."""
+        for name, variable in self.weights.items():
+            variable.assign(self._job.weights[name])
+        for velocity in self.velocities.values():
+            velocity.assign(tf.zeros_like(velocity))
+
     def rescale(self, ratio: float) -> None:
         """Scales the momenta with the learning rate.
 
@@ -88,16 +95,23 @@ class TrainedLayers:
             The mean loss of the steps.
 
         Raises:
-            Unfinished: The loss is not finite.
+            DivergedError: The loss is not finite.
         """
         self._optimizer.learning_rate.assign(learning_rate)
         self._seed_dropout(epoch)
         losses = []
         for batch in self._batches(epoch):
             loss = self._step(batch)
-            check_finite(loss, "loss", epoch, learning_rate)  # now: an epoch may take hours
+            check_loss(loss, "loss", epoch, learning_rate)  # now: an epoch may take hours
             losses.append(loss)
         return float(np.mean(losses))
+
+    def starting_loss(self) -> float:
+        """Loss of the first step's images by the weights as they are, without dropout."""
+        chunks = next(self._batches(1))
+        images = sum(len(targets) for _, targets in chunks)
+        data_loss = sum(float(self._forward(*chunk)[0]) for chunk in chunks) / images
+        return data_loss + sum(map(float, self._logits.losses))
 
     def validate(self) -> tuple[float, float]:
         """Mean cross-entropy and share of right answers on the validation images."""
@@ -243,21 +257,6 @@ def _chunk_lengths(images: int, batch: int, room: int) -> Iterator[int]:
             length = min(room, left)
             yield length
             left -= length
-
-
-def check_finite(loss: float, name: str, epoch: int, learning_rate: float) -> None:
-    """Stops a training that has diverged.
-
-    Raises:
-        Unfinished: The loss is not finite.
-    """
-    if not math.isfinite(loss):
-        raise Unfinished(
-            f"the {name} is {loss} in epoch {epoch}: the training diverged",
-            Advice(f"try {{}} {learning_rate / 10:g}", "learning_rate"),
-            Advice("{} paper for new layers", "initializer"),
-            "weights that are trained already",
-        )
 
 
 def _categorical(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,8 +15,9 @@ from vggexport.errors import Advice, OutputError, one_line
 from vggexport.formats.keras.model import start_tensorflow
 from vggexport.results.train import Epoch
 from vggexport.training.checkpoint import Checkpoint, Course, Tensors
+from vggexport.training.divergence import DIVERGED, DivergedError, check_loss
 from vggexport.training.job import TrainingJob
-from vggexport.training.trained_layers import TrainedLayers, check_finite
+from vggexport.training.trained_layers import TrainedLayers
 
 
 def train(
@@ -38,35 +40,56 @@ def train(
         clock: Gives seconds; injected by tests.
 
     Yields:
-        The course after each epoch, which the checkpoint has by then.
+        The course after each epoch, which the checkpoint has by then; or without an epoch, where
+        training diverged and begins anew.
 
     Raises:
-        Unfinished: The loss is not finite, or features are gone.
+        Unfinished: It diverged as often as the recipe allows, or features are gone.
         UnreadableImageError: An image cannot be read.
         OutputError: Logs cannot be written.
     """
     start_tensorflow()
     layers = TrainedLayers(job, course.recipe)
+    highest = layers.starting_loss() + DIVERGED * math.log(job.spec.label_count)
     if restored is not None:
         layers.restore(restored)
     with ExitStack() as entered:
         log = _logger(log_dir, entered)
         while not course.is_over:
-            begin = clock()
-            number = len(course.history) + 1
-            if course.history:
-                layers.rescale(course.learning_rate / course.history[-1].learning_rate)
-            loss = layers.learn(number, course.learning_rate)
-            validation_loss, accuracy = layers.validate()
-            # What the last step of an epoch blew up has given no loss yet.
-            check_finite(validation_loss, "validation loss", number, course.learning_rate)
-            epoch = Epoch(
-                number, course.learning_rate, loss, validation_loss, accuracy, clock() - begin
-            )
+            is_last = course.restarts >= course.recipe.restarts
+            try:
+                epoch = _epoch(layers, course, math.inf if is_last else highest, clock)
+            except DivergedError:
+                if is_last:
+                    raise
+                layers.begin_anew()
+                course = course.begun_anew()
+                yield course
+                continue
             course = course.after(epoch)
             checkpoint.save(course, layers.weights, layers.velocities)
             log(epoch)
             yield course
+
+
+def _epoch(
+    layers: TrainedLayers, course: Course, highest: float, clock: Callable[[], float]
+) -> Epoch:
+    """Trains one epoch.
+
+    Raises:
+        DivergedError: A loss is not finite, or that of training above the highest.
+    """
+    begin, rate = clock(), course.learning_rate
+    number = len(course.history) + 1
+    if course.history:
+        layers.rescale(rate / course.history[-1].learning_rate)
+    loss = layers.learn(number, rate)
+    check_loss(loss, "loss", number, rate, highest)
+    validation_loss, accuracy = layers.validate()
+    # What the last step of an epoch blew up has given no loss yet.
+    check_loss(validation_loss, "validation loss", number, rate)
+    return Epoch(number, rate, loss, validation_loss, accuracy, clock() - begin)
 
 
 def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]:

@@ -223,6 +223,49 @@ def test_other_classes_need_another_last_layer(trained, network, make_weights):
         trained(network=options, reinit=("fc3",), force=True)
 
 
+def test_classes_are_of_the_layer_that_is_drawn(trained, network, make_weights):
+    """Of the 6 of the file none is kept."""
+    six = dataclasses.replace(network.request, classes=6)
+    described = Description(six, tuple("abcdef")).embedded()
+    weights = make_weights(six)
+    shapes = {name: array.shape for name, array in weights.items()}
+    write_safetensors(Path("six.safetensors"), shapes, iter(weights.values()), described)
+    options = NetworkOptions(weights="six.safetensors", request=SpecRequest(classes=5))
+    report = trained(network=options, reinit=("predictions",))
+    assert (report.spec.classes, len(report.labels)) == (5, 5)
+
+
+def test_what_learns_nothing_is_told(trained, network, make_weights):
+    """A last layer of zeros gives every class the same, and at this rate goes on to."""
+    weights = dict(make_weights(network.request))
+    weights["predictions/kernel"] = np.zeros_like(weights["predictions/kernel"])
+    weights["predictions/bias"] = np.zeros_like(weights["predictions/bias"])
+    np.savez("zeros.npz", **weights)
+    progress = Telling()
+    options = dataclasses.replace(network, weights="zeros.npz")
+    trained(progress, network=options, recipe=dataclasses.replace(RECIPE, learning_rate=1e-12))
+    assert progress.notes[-1].startswith(
+        "the validation loss ends at 1.609, and ln(5) = 1.609 is what guessing gives: nothing was "
+    )
+    other = Telling()
+    trained(other, force=True)
+    assert not any("guessing" in note for note in other.notes)
+
+
+def test_a_rate_that_large_inputs_do_not_bear_is_lowered_and_told(trained):
+    recipe, progress = dataclasses.replace(RECIPE, learning_rate=1e3), Telling()
+    report = trained(progress, recipe=recipe)
+    assert report.recipe.learning_rate == 1e3
+    assert report.epochs[0].learning_rate < 1e3
+    told = [note for note in progress.notes if "inputs of the head are large" in note]
+    assert len(told) == 1
+    assert told[0].endswith("state another with learning_rate")
+    anew = [note for note in progress.notes if "begins anew at learning rate" in note]
+    kept = Telling()
+    trained(kept, recipe=recipe, keep_rate=True, force=True)
+    assert sum("begins anew" in note for note in kept.notes) > len(anew)
+
+
 def test_random_layers_are_not_frozen(trained, begin):
     with pytest.raises(InputError, match=r"block1_conv1/kernel is random and would be frozen"):
         trained(network=dataclasses.replace(begin, weights="random:0", init_missing=False))
@@ -253,7 +296,7 @@ def test_unreadable_images_are_left_out_and_too_many_refused(trained, labelled):
 
 def test_a_training_that_diverges_leaves_no_weights(trained):
     with pytest.raises(Unfinished, match="the training diverged"):
-        trained(recipe=dataclasses.replace(RECIPE, learning_rate=1e30))
+        trained(recipe=dataclasses.replace(RECIPE, learning_rate=1e30, restarts=0), keep_rate=True)
     assert not OUTPUT.exists()
 
 

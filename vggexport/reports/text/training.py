@@ -68,6 +68,7 @@ def described(found: Recipe) -> dict[str, str]:
         "learning rate": f"{found.learning_rate:g}, divided by {found.learning_rate_divisor:g} "
         f"when validation accuracy has not risen for {found.patience} epochs, {found.decreases} "
         "times",
+        "divergence": f"begins anew at a third of the rate, {found.restarts} times at most",
         "length": f"at most {found.epochs} epochs",
         "augmentation": f"short side {found.min_scale}...{found.max_scale} for a crop of 224 in a "
         f"random place{', half of them mirrored' if found.flip else ''}",

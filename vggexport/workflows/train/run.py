@@ -25,7 +25,9 @@ from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.training import TRAINERS
 from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
+from vggexport.training.head_rate import head_rate
 from vggexport.training.initial_weights import open_initial_weights
+from vggexport.training.job import TrainingJob
 from vggexport.training.teacher import ALL, open_teacher
 from vggexport.training.training_data import (
     CONVOLUTIONS,
@@ -40,6 +42,7 @@ from vggexport.training.training_data import (
 from vggexport.weights.description import Description
 from vggexport.weights.files import file_sha256
 from vggexport.weights.safetensors_file import write_safetensors
+from vggexport.workflows.train.notes import note_epoch, note_plateau
 
 GO_ON = Advice("go on with {}", "resume")
 
@@ -56,6 +59,7 @@ class TrainOptions:
         data: A folder of folders, one a class.
         output: Where the weights go: a ``.safetensors`` file, or None for ``vgg_d.safetensors``.
         recipe: How it is trained.
+        keep_rate: Take the recipe's learning rate as it is, however large the inputs of a head are.
         freeze: "conv" for all convolutions, "none", or the last block that is not trained.
         reinit: Layers whose weights are drawn anew.
         validation_data: A folder like ``data`` to judge by, or None to split some of it off.
@@ -72,6 +76,7 @@ class TrainOptions:
     data: Path
     output: Path | None = None
     recipe: Recipe = field(default_factory=Recipe)
+    keep_rate: bool = False
     freeze: str = CONVOLUTIONS
     reinit: tuple[str, ...] = ()
     validation_data: Path | None = None
@@ -137,13 +142,15 @@ def train(
         course, restored = _begin(options, checkpoint)
         with translated():
             job = training_job(data, options.recipe, options.cache_dir, steps)
+            course = _suited(course, job, options, steps)
         run = lazy_imports.load(TRAINERS, "keras")
         with steps.step("train"), translated():
             epochs = run(
                 job, course, checkpoint, restored=restored, log_dir=options.log_dir, clock=clock
             )
             for course in epochs:
-                _note_epoch(course, steps)
+                note_epoch(course, steps)
+            note_plateau(course, data, steps)
         with steps.step("write"):
             _write(folder / options.place.name, data, course, checkpoint)
             if options.table:
@@ -228,17 +235,17 @@ def _begin(
     return Course.begin(options.recipe), None
 
 
-def _note_epoch(course: Course, steps: Steps) -> None:
-    """One line an epoch, and how much time the others take at most."""
-    epoch, recipe = course.history[-1], course.recipe
-    left = (recipe.epochs - epoch.number) * epoch.seconds
-    ends = "the last" if course.is_over else f"at most {left / 60:.0f} min left"
-    steps.progress.advance(epoch.number, recipe.epochs)
+def _suited(course: Course, job: TrainingJob, options: TrainOptions, steps: Steps) -> Course:
+    """A course that has not begun, with a learning rate that suits the head's inputs."""
+    rate = head_rate(job, course.learning_rate)
+    if course.history or options.keep_rate or rate == course.learning_rate:
+        return course
     steps.progress.note(
-        f"epoch {epoch.number} of {recipe.epochs}: loss {epoch.loss:.3f}, validation "
-        f"{epoch.validation_accuracy:.1%} (loss {epoch.validation_loss:.3f}), learning rate "
-        f"{epoch.learning_rate:g}, {epoch.seconds:.1f} s, {ends}"
+        f"learning rate {rate:.2g} instead of {course.learning_rate:g}: the inputs of the head are "
+        "large",
+        Advice("state another with {}", "learning_rate"),
     )
+    return replace(course, learning_rate=rate)
 
 
 def _write(path: Path, data: TrainingData, course: Course, checkpoint: Checkpoint) -> None:
