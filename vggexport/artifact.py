@@ -250,7 +250,7 @@ class Artifact(JsonValue):
         try:
             if data.get("foreign"):
                 ends = Ends.from_json(data["ends"])
-                told = {"spec": outside(ends).to_json(), "weights": FOREIGN_WEIGHTS.to_json()}
+                told = {"spec": ends.spec.to_json(), "weights": FOREIGN_WEIGHTS.to_json()}
                 data = {**data, **told}
             return cls(**read_fields(cls, data))
         except WRONG_KINDS as error:
@@ -302,23 +302,6 @@ class Artifact(JsonValue):
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
-
-
-def outside(ends: Ends) -> VGGSpec:
-    """A network of which no more is known than what it takes and gives.
-
-    Raises:
-        InputError: A softmax has one output.
-    """
-    return VGGSpec(
-        "foreign",
-        (),
-        ends.classes,
-        (),
-        ends.input_size,
-        (0.0, 0.0, 0.0),
-        head_activation=ends.head_activation,
-    )
 
 
 def files_of(path: Path) -> list[Path]:

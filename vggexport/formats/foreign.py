@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import FOREIGN_WEIGHTS, Artifact, outside
+from vggexport.artifact import FOREIGN_WEIGHTS, Artifact
 from vggexport.errors import ArtifactError, InputError
 from vggexport.formats.recognition import Step, recognize
 from vggexport.formats.runner import Images, as_input
@@ -65,7 +65,7 @@ def foreign_artifact(
         ArtifactError: It has no classes.
     """
     try:
-        spec = outside(graph.ends)
+        spec = graph.ends.spec
     except InputError as error:
         raise ArtifactError(f"{path}: {error}") from error
     layers: dict[str, Step] = {}

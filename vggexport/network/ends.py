@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vggexport.network.head import HeadActivation
+from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import JsonValue
 
 NHWC, NCHW = "NHWC", "NCHW"
@@ -44,3 +45,20 @@ class Ends(JsonValue):
     quantization: Quantization | None = None
     head_activation: HeadActivation = HeadActivation.SOFTMAX
     gives_logits: bool = False
+
+    @property
+    def spec(self) -> VGGSpec:
+        """A network of which no more is known: it has no blocks.
+
+        Raises:
+            InputError: One output is no softmax's.
+        """
+        return VGGSpec(
+            "foreign",
+            (),
+            self.classes,
+            (),
+            self.input_size,
+            (0.0, 0.0, 0.0),
+            head_activation=self.head_activation,
+        )

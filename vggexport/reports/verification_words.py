@@ -48,7 +48,21 @@ def verdict(candidate: CandidateReport) -> str:
 
 def described(runner: RunnerRecord) -> str:
     """A network and what ran it: "vgg_d.onnx, float32, onnxruntime 1.32.0"."""
-    return f"{printable(runner.path)}, {runner.precision.value}, {runner.runtime}"
+    told = f"{printable(runner.path)}, {runner.precision.value}, {runner.runtime}"
+    return f"{told}, of another converter ({pixels(runner)})" if runner.foreign else told
+
+
+def pixels(runner: RunnerRecord) -> str:
+    """What was done to pixels in front of a file of another converter, and who says so."""
+    done = runner.preprocessing
+    if done is None:
+        return "nothing done to pixels"
+    told = f"pixels {done.name}, {done.channel_order.upper()}"
+    if (found := runner.found) is None:
+        return f"{told}, as stated"
+    how = "found" if found.fits else "the nearest, which does not fit"
+    figures = f"{decibels(found.sqnr_db)}, next {found.next} with {decibels(found.next_sqnr_db)}"
+    return f"{told}, {how}: {figures}"
 
 
 def guess(best: Guess) -> str:
@@ -82,6 +96,8 @@ def findings(candidate: CandidateReport) -> dict[str, str]:
     the layer that stands out, and the images that it was calibrated on.
     """
     found: dict[str, str] = {}
+    if candidate.runner.foreign:
+        found["another converter's"] = pixels(candidate.runner)
     if candidate.failures:
         found["out of tolerance"] = ", ".join(candidate.failures)
         if candidate.diagnosis:

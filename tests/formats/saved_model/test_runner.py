@@ -315,6 +315,38 @@ def test_a_model_of_another_converter_runs_by_its_own_names(foreign, names):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
+def test_what_a_constant_only_declares_is_not_allocated(foreign, capfd):
+    path = foreign(lambda values: values * tf.constant([1.0, 2.0, 3.0]))
+
+    def declare(graph):
+        nodes = [n for f in graph.graph_def.library.function for n in f.node_def if n.op == "Const"]
+        for node in nodes:
+            tensor = node.attr["value"].tensor
+            if tensor.dtype == tf.float32.as_datatype_enum and tensor.tensor_shape.dim:
+                tensor.tensor_shape.dim[0].size = 1 << 40
+
+    changed(path, declare)
+    refused(path, r"has 4,398,046,511,104 bytes, above", capfd)
+
+
+def test_a_second_input_of_another_converters_model_is_refused(foreign, capfd):
+    path = foreign(tf.nn.softmax)
+
+    def add(graph):
+        inputs = graph.signature_def["serving_default"].inputs
+        inputs["mask"].CopyFrom(inputs["images"])
+
+    changed(path, add)
+    refused(path, r"it has 2 inputs \(images, mask\): expected one", capfd)
+
+
+def test_a_call_to_python_is_refused(foreign, capfd):
+    def called(values):
+        return tf.ensure_shape(tf.py_function(lambda x: x, [values], tf.float32), (None, 3))
+
+    refused(foreign(called), r"an operator (EagerPyFunc|EnsureShape) ", capfd)
+
+
 def test_of_logits_the_softmax_is_taken(foreign):
     with SavedModelRunner(foreign(tf.nn.relu)) as runner:
         assert runner.artifact.ends.gives_logits

@@ -413,6 +413,39 @@ def test_a_file_without_our_metadata_is_read_as_another_converters(
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=limit, err_msg=name)
 
 
+def custom(model):
+    code = model.operatorCodes[0]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+    code.customCode = b"Lambda"
+
+
+def enormous(model):
+    model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]].shape = [1 << 20, 1 << 20]
+    model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]].shapeSignature = None
+
+
+def second_input(model):
+    model.subgraphs[0].inputs = [*model.subgraphs[0].inputs, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (custom, "it has the custom operator Lambda"),
+        (enormous, "probabilities has 8,796,093,022,208 bytes, above"),
+        (second_input, "it has 2 inputs"),
+    ],
+)
+def test_a_file_of_another_converter_that_is_not_run_is_refused(tflite, edited, change, reason):
+    def foreign(model):
+        model.metadata = None
+        change(model)
+
+    with pytest.raises(ArtifactError, match=reason) as raised:
+        open_it(edited(tflite(), foreign))
+    assert "\n" not in str(raised.value)
+
+
 def test_an_operator_that_litert_does_not_know_is_refused_in_one_line(tflite, edited, capfd):
     def raise_version(model):
         model.operatorCodes[0].version = 99

@@ -1,8 +1,4 @@
-"""ONNX files of other converters: what they take and give, and the way in between.
-
-Nothing is allocated that the file only declares: shapes are inferred on its graph without weights,
-and looked through before ONNX Runtime sees them.
-"""
+"""ONNX files of other converters: what they take and give, and the way in between."""
 
 from __future__ import annotations
 
@@ -14,22 +10,20 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
 
 from vggexport.artifact import Artifact
-from vggexport.errors import one_line
 from vggexport.formats.foreign import (
     ForeignGraph,
     activation_for,
     check_dtype,
-    check_sizes,
     class_count,
     foreign_artifact,
     image_shape,
     not_taken,
     only,
 )
-from vggexport.formats.onnx.mapped_file import OnnxFile
+from vggexport.formats.onnx.inferred_graph import InferredGraph
 from vggexport.formats.onnx.tapped_copy import LayerOutput
 from vggexport.formats.recognition import Step, StepKind, last_activation
 from vggexport.formats.runner import ends_of
@@ -37,13 +31,7 @@ from vggexport.network.ends import Ends, Quantization
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.precision import Precision
 
-DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
-"""Of operators: ONNX's own and those of ONNX Runtime."""
-
-_CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _ASKED_FOR_SHAPE = frozenset({"Shape", "Size"})
-_SMALL = 1024
-"""Values of constants that shapes may be made of."""
 
 _ELEMENTWISE = dict.fromkeys(("Add", "Sub", "Mul", "Div", "BatchNormalization"), StepKind.SCALE)
 _MOVES = dict.fromkeys(
@@ -87,44 +75,6 @@ def read_foreign(path: Path) -> tuple[Artifact, dict[str, LayerOutput]]:
     return artifact, found
 
 
-def check_harmless(file: OnnxFile) -> None:
-    """Refuses what reads other files, is not ONNX's or ONNX Runtime's, or is out of all size.
-
-    Raises:
-        ArtifactError: It does.
-    """
-    model = file.model
-    bodies = [model.graph.node, *(function.node for function in model.functions)]
-    nodes = [node for body in bodies for node in body]
-    functions = {function.domain for function in model.functions}
-    tensors = [*file.initializers, *_attribute_tensors(nodes)]
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-        raise not_taken(
-            file.path, "its weights are in another file (external data): save it as one file"
-        )
-    for node in nodes:
-        if node.domain not in DOMAINS | functions:
-            raise not_taken(file.path, f"it has the custom operator {node.domain}.{node.op_type}")
-        if node.op_type in _CONTROL:
-            raise not_taken(file.path, f"it has an operator {node.op_type}: expected no branches")
-    sparse = [(t.values.name, t.dims, _width(t.values)) for t in model.graph.sparse_initializer]
-    check_sizes(file.path, [*((t.name, t.dims, _width(t)) for t in tensors), *sparse])
-
-
-def _attribute_tensors(nodes: Sequence[Any]) -> Iterator[Any]:
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-
-
-def _width(tensor: Any) -> int:
-    """Bytes of a value; strings and unknown types count as the longest number."""
-    try:
-        return max(1, int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize))
-    except KeyError:
-        return np.dtype(np.complex128).itemsize
-
-
 class ForeignOnnx:
     """A file looked through.
 
@@ -137,14 +87,10 @@ class ForeignOnnx:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = OnnxFile(path)
-        check_harmless(self._file)
-        self._model = self._inferred()
-        graph = self._model.graph
-        values = (*graph.input, *graph.value_info, *graph.output)
-        self._types = {value.name: value.type.tensor_type for value in values}
-        check_sizes(path, ((name, self._sizes(name), 1) for name in self._types))
-        self._sources = {output: node for node in graph.node for output in node.output}
+        self._graph = InferredGraph(path)
+        self._file = self._graph.file
+        self._nodes = self._graph.nodes
+        self._sources = {output: node for node in self._nodes for output in node.output}
 
     def graph(self) -> ForeignGraph:
         """What it takes and gives.
@@ -155,15 +101,17 @@ class ForeignOnnx:
         inputs = [v.name for v in self._file.model.graph.input if v.name not in self._file]
         source = only(self.path, "input", inputs)
         output = only(self.path, "output", [v.name for v in self._file.model.graph.output])
-        dtype = self._dtype(source)
+        dtype = self._graph.dtype(source)
         check_dtype(self.path, source, dtype)
-        batch, size, layout = image_shape(self.path, source, self._shape(source))
+        batch, size, layout = image_shape(self.path, source, self._graph.shape(source))
         quantization = self._input_quantization(source)
         if dtype == "int8" and quantization is None:
             raise not_taken(self.path, f"its input {source} is int8 without a scale")
-        if self._dtype(output) not in {"float32", "float16"}:
-            raise not_taken(self.path, f"its output {output} is {self._dtype(output)}: not floats")
-        classes = class_count(self.path, output, self._shape(output))
+        if self._graph.dtype(output) not in {"float32", "float16"}:
+            raise not_taken(
+                self.path, f"its output {output} is {self._graph.dtype(output)}: not floats"
+            )
+        classes = class_count(self.path, output, self._graph.shape(output))
         path = self._data_path(source, output)
         steps = path and list(self._steps(path))
         last = last_activation(steps) if steps else self._last_type(output)
@@ -180,46 +128,9 @@ class ForeignOnnx:
         )
         return ForeignGraph(ends, batch, self._precision, steps, self._quantizes(output))
 
-    def _inferred(self) -> Any:
-        """The graph with the shapes of all tensors, weights being inputs without values."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._file.model)
-        known = {value.name for value in model.graph.input}
-        for tensor in self._file.initializers:
-            if prod(tensor.dims) <= _SMALL:
-                model.graph.initializer.append(self._small(tensor.name))
-            elif tensor.name not in known:
-                value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-                model.graph.input.append(value)
-        try:
-            return shape_inference.infer_shapes(model, data_prop=True)
-        except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
-            raise not_taken(self.path, f"its shapes do not fit: {one_line(error)}") from error
-
-    def _small(self, name: str) -> Any:
-        try:
-            return onnx.numpy_helper.from_array(np.array(self._file.array(name)), name)
-        except (ValueError, TypeError) as error:
-            raise not_taken(self.path, f"{name} is damaged: {one_line(error)}") from error
-
-    def _shape(self, name: str) -> tuple[int | None, ...]:
-        dims = self._types[name].shape.dim if name in self._types else ()
-        return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
-
-    def _sizes(self, name: str) -> list[int]:
-        return [side for side in self._shape(name) if side is not None]
-
-    def _kernel_shape(self, name: str) -> tuple[int | None, ...]:
-        tensor = self._file.initializer(name)
-        return tuple(tensor.dims) if tensor else self._shape(name)
-
-    def _dtype(self, name: str) -> str:
-        number = self._types[name].elem_type if name in self._types else 0
-        return str(helper.tensor_dtype_to_np_dtype(number)) if number else ""
-
     def _input_quantization(self, source: str) -> Quantization | None:
         """Of an integer input that a DequantizeLinear reads: its scale and zero point."""
-        for node in self._model.graph.node:
+        for node in self._nodes:
             if node.op_type == "DequantizeLinear" and node.input[0] == source:
                 scale, *zero_point = (self._file.array(name) for name in node.input[1:])
                 offset = int(zero_point[0].reshape(-1)[0]) if zero_point else 0
@@ -228,7 +139,7 @@ class ForeignOnnx:
 
     @cached_property
     def _precision(self) -> Precision:
-        types = {node.op_type for node in self._model.graph.node}
+        types = {node.op_type for node in self._nodes}
         if "MatMulNBits" in types:
             return Precision.INT8_W4
         if types.intersection(_QUANTIZED_TYPES):
@@ -265,7 +176,7 @@ class ForeignOnnx:
     def _data_path(self, source: str, output: str) -> list[Any] | None:
         """The operators from the image to the scores; None where they are no chain."""
         data = {source}
-        for node in self._model.graph.node:
+        for node in self._nodes:
             if data.intersection(node.input) and node.op_type not in _ASKED_FOR_SHAPE:
                 data.update(node.output)
         path: list[Any] = []
@@ -296,13 +207,13 @@ class ForeignOnnx:
         """What an operator does, and the shape of its kernel, HWIO or (inputs, outputs)."""
         given, kind = _attributes(node), node.op_type
         if kind == "Conv":
-            shape = self._kernel_shape(node.input[1])
+            shape = self._graph.shape(node.input[1])
             if None in shape or not _is_plain_convolution(given, shape):
                 return StepKind.OTHER, ()
             outputs, inputs, height, width = (int(side or 0) for side in shape)
             return StepKind.CONVOLUTION, (height, width, inputs, outputs)
         if kind in {"Gemm", "MatMul"}:
-            shape = self._kernel_shape(node.input[1])
+            shape = self._graph.shape(node.input[1])
             if None in shape or len(shape) != len(("inputs", "outputs")) or given.get("transA"):
                 return StepKind.OTHER, ()
             inputs, outputs = (int(side or 0) for side in shape)
