@@ -132,7 +132,9 @@ def test_another_preprocessing_fails(unpacked):
     (GOLDEN, lambda d: d["reference"]["probabilities"][0].__setitem__(0, 10**400),
      "golden answers are not readable"),
     (PREPROCESSING, lambda d: d["steps"][1].update(short_side=0), "preprocessing is not readable"),
-    (PREPROCESSING, lambda d: d["steps"][1].update(short_side=10**400), "crop of 16 pixels out of"),
+    (PREPROCESSING, lambda d: d["steps"][1].update(short_side=10**400),
+     "preprocessing is not readable"),
+    (PREPROCESSING, lambda d: d["steps"][1].update(short_side=10), "side of 10 pixels is less"),
     (PREPROCESSING, lambda d: d["steps"][2].update(width=INFINITY),
      "preprocessing is not readable"),
 ])  # fmt: skip
