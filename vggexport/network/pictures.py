@@ -20,6 +20,16 @@ _WORDS = {
 
 _COLOURS = {(255, 255, 255): "white", (0, 0, 0): "black"}
 
+_LEAVE_OUT = {
+    "resize": Advice("leave out {}", "resize"),
+    "resize_to": Advice("leave out {}", "resize_to"),
+    "interpolation": Advice("leave out {}", "interpolation"),
+    "ignore_exif": Advice("leave out {}", "ignore_exif"),
+    "background": Advice("leave out {}", "background"),
+    "bit_depth": Advice("leave out {}", "bit_depth"),
+}
+"""By what was asked for and is recorded otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures(calibration.PictureOptions, JsonValue):
@@ -141,7 +151,7 @@ def check_same_pixels(
         if value != theirs[name] and not (name == "bit_depth" and None in (value, theirs[name])):
             raise InputError(
                 f"{which} with {_said(name, value)}, and {_said(name, theirs[name])} is {other}",
-                *(ways or (Advice("leave out {}", name),)),
+                *(ways or (_LEAVE_OUT[name],)),
             )
 
 

@@ -154,8 +154,9 @@ def note_skipped(unreadable: Iterable[str], steps: Steps) -> None:
 def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:
     """The splits in the options of a command: one that trains takes two, others take one."""
     if error.learn and error.judge:
-        both = f"did you mean {{}} {error.learn} {{}} {error.judge}"
-        yield Advice(both, "data", "validation_data")
+        yield Advice(
+            f"did you mean {{}} {error.learn} {{}} {error.judge}", "data", "validation_data"
+        )
     if split := error.judge or error.learn:
         yield Advice(f"did you mean {{}} {split}", "data", "csv")  # evaluate's own: it judges
 
