@@ -24,7 +24,8 @@ from calibration.sources import (
     SourceImage,
     open_source,
 )
-from calibration.synthetic import synthetic_image
+from calibration.spread import Spread
+from calibration.synthetic import synthetic_image, varied_image
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -42,6 +43,7 @@ __all__ = [
     "Size",
     "SourceImage",
     "SplitFolderError",
+    "Spread",
     "UnreadableImage",
     "UnreadableImageError",
     "array_digest",
@@ -55,5 +57,6 @@ __all__ = [
     "prepare",
     "read_ahead",
     "synthetic_image",
+    "varied_image",
     "write_table",
 ]

@@ -25,6 +25,9 @@ DISK_COUNTS = (5, 30)
 DISK_RADII = (1 / 32, 1 / 2)
 """Smallest and largest radius as a share of the image's shorter side."""
 
+CAST_GAINS = (0.2, 1.5)
+"""Of the channels of an image with a cast of colour."""
+
 DISK_CONTRAST = 1.5
 """Standard deviation of a disk's level, where that of the texture is 1."""
 
@@ -56,6 +59,18 @@ def synthetic_image(seed: int, index: int, size: Size) -> NDArray[np.uint8]:
     deviation = float(scene[..., 0].std()) or 1.0  # a single pixel has none
     colours = (scene * OPPONENT_DEVIATIONS) @ OPPONENT_TO_RGB
     return np.rint(np.clip(mean + colours * (contrast / deviation), 0, 255)).astype(np.uint8)
+
+
+def varied_image(seed: int, index: int, size: Size) -> NDArray[np.uint8]:
+    """The same, every second one with a cast of colour: for checks, not for calibration.
+
+    Classes that colours tell apart, and ranges that hold for dull pictures alone, show on no other.
+    """
+    image = synthetic_image(seed, index, size)
+    if index % 2 == 0:
+        return image
+    gains = generator(seed, index).uniform(*CAST_GAINS, 3)
+    return np.rint(np.clip(image * gains, 0, 255)).astype(np.uint8)
 
 
 def _texture(random: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

@@ -87,9 +87,14 @@ class Profile:
         """Images that a file just written is checked on.
 
         Without ranges the Keras network is the reference, and holds the activations of all of them
-        at once.
+        at once. With ranges there are those of :attr:`synthetic_check_images` besides.
         """
         return 8 if self.needs_ranges else 4
+
+    @property
+    def synthetic_check_images(self) -> int:
+        """Synthetic images, beside the others: a source says nothing of what it has not."""
+        return 8 if self.needs_ranges else 0
 
     def check_takes(self, input_dtype: str) -> None:
         """Refuses a data type of images that its files cannot take.
@@ -114,6 +119,7 @@ _WHOLE_256THS = Tolerance(
     "probabilities in whole 256ths, from which no logit can be told: the worst of 1,000 sets of 8 "
     "unseen photographs measured 8.9 dB, swapped channels 1 dB",
     min_sqnr_db=6.0,
+    min_sure_agreement=0.93,
 )
 
 _FLOAT32 = Profile(
@@ -128,6 +134,8 @@ _FLOAT32 = Profile(
         "in one piece), and 96 dB at least",
         max_abs=1e-4,
         min_logit_sqnr_db=80.0,
+        min_sure_agreement=0.99,
+        negligible_logit_error=2e-6,
     ),
     on_cpu=Tolerance(
         "sums in another order: two runtimes measured 96 dB and 1.7e-5 on 200 photographs",
@@ -149,6 +157,8 @@ _FLOAT16 = Profile(
     tolerance=Tolerance(
         "11-bit significands through 16 layers: measured 58 dB and more",
         min_logit_sqnr_db=45.0,
+        min_sure_agreement=0.98,
+        negligible_logit_error=1e-3,
     ),
     on_cpu=Tolerance(
         "processors with 16-bit arithmetic round after each sum, others do not: float16 against "
@@ -167,6 +177,8 @@ _DYNAMIC_INT8 = Profile(
         "8-bit weights, and activations rounded to 8 bits image by image: the worst of 1,000 sets "
         "of 8 unseen photographs measured 22 dB, swapped channels 4 dB",
         min_logit_sqnr_db=15.0,
+        min_sure_agreement=0.96,
+        negligible_logit_error=0.01,
     ),
     on_cpu=Tolerance(
         "activations are quantized image by image, as those of int8-w4's fully connected layers, "
@@ -186,6 +198,8 @@ _INT8 = Profile(
         "8-bit weights and activations: the worst of 2,000 sets of 8 unseen photographs measured "
         "16 dB over all calibration methods; files with quantized logits measured -2 dB",
         min_logit_sqnr_db=12.0,
+        min_sure_agreement=0.95,
+        negligible_logit_error=0.01,
     ),
     same_integers=Tolerance(
         "the same integers, rounded after each layer in the way of the runtime: 200 photographs "
@@ -211,6 +225,8 @@ _INT8_W4 = Profile(
         "4-bit weights in the fully connected layers: the worst of 1,000 sets of 8 unseen "
         "photographs measured 11.3 dB, random networks 10.5 dB, swapped channels 4 dB",
         min_logit_sqnr_db=8.0,
+        min_sure_agreement=0.93,
+        negligible_logit_error=0.01,
     ),
     same_integers=Tolerance(
         "the same integers, with activations of the fully connected layers quantized by image in "
@@ -236,6 +252,8 @@ _INT8_FULL_INTEGER = replace(
         "as int8, with logits in 8 bits: the worst of 500 sets of 8 unseen photographs measured "
         "20 dB; with logits far beyond those of the calibration, which are clipped, 7.6 dB",
         min_logit_sqnr_db=12.0,
+        min_sure_agreement=0.95,
+        negligible_logit_error=0.01,
     ),
     against_others=_WHOLE_256THS,
     same_integers=_WHOLE_256THS,

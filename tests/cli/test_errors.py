@@ -248,11 +248,13 @@ class TestCalibrationData:
         error = self.refused(run, tiny, command, "texts")
         assert "'texts' has no image (1 file: 0 pictures, 1 skipped (1 .txt))" in error
 
-    def test_fewer_images_than_asked_for(self, run, tiny, command, workplace, make_images):
-        make_images(workplace / "photos", 3)
+    def test_one_image_again_and_again(self, run, tiny, command, workplace, make_images):
+        first, *others = sorted(make_images(workplace / "photos", 3).rglob("*.png"))
+        for path in others:
+            path.write_bytes(first.read_bytes())
         error = self.refused(run, tiny, command, "photos")
-        assert "'photos' has 3 images where 4 were asked for" in error
-        assert "--calibration-samples 3" in error
+        assert "'photos' has one image only" in error
+        assert "pass photographs" in error
 
     def test_corrupt_images_only(self, run, tiny, command, workplace, make_images):
         for path in make_images(workplace / "photos", 20).rglob("*.png"):

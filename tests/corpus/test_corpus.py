@@ -54,6 +54,9 @@ STABLE = (
 )  # fmt: skip
 """Documents with nothing measured in them but what is in MEASURED."""
 MEASURED = {"seconds", "peak_rss_bytes"}
+INT4_VERSION = 14
+"""Of FULLY_CONNECTED, in TFLite files with int4 weights."""
+
 ADDED = frozenset(
     {
         ".preprocessing",
@@ -209,6 +212,9 @@ def apart(path: str, data: bytes) -> tuple[Any, bytes]:
             model = tflite.ModelT.InitFromPackedBuf(data, 0)
             (entry,) = (e for e in model.metadata if e.name == DESCRIPTION.encode())
             told, model.buffers[entry.buffer].data = model.buffers[entry.buffer].data, None
+            for used in model.operatorCodes:  # 0.1.0 claimed less than int4 weights need
+                is_matrix = used.builtinCode == tflite.BuiltinOperator.FULLY_CONNECTED
+                used.version = 1 if is_matrix and used.version == INT4_VERSION else used.version
             builder = flatbuffers.Builder()
             builder.Finish(model.Pack(builder))
             return json.loads(bytes(told)), bytes(builder.Output())

@@ -1,10 +1,13 @@
 """Verdicts on metrics, and what they say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from vggexport.metrics.parity import compare
+from vggexport.metrics.parity import compare, softmax
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.precision import PROFILES, Precision
 
 REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 CANDIDATE = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]])
@@ -66,3 +69,14 @@ def test_a_tolerance_is_told_with_its_reason():
         "min_top1_agreement": None,
         "reason": "because",
     }
+
+
+def test_logits_that_are_nearly_equal_have_no_signal_to_be_held_to():
+    """A healthy file has 77 dB where 80 are demanded, and no probability is off by 1e-7."""
+    logits = np.random.default_rng(0).normal(0, 1e-3, (4, 5))
+    expected = softmax(logits).astype(np.float64)
+    metrics = compare(expected, expected * (1 + np.array([2e-7, 0, -2e-7, 0, 1e-7])))
+    assert metrics.logit_sqnr_db < 80
+    float32 = PROFILES[Precision.FLOAT32, False].tolerance
+    assert float32.violations(metrics) == ()
+    assert dataclasses.replace(float32, negligible_logit_error=None).violations(metrics)

@@ -9,9 +9,9 @@ from vggexport.errors import CalibrationError
 from vggexport.opening.calibration_images import CalibrationOptions, ImagePlan
 
 
-def plan(data, *, calibrated, checked, seed=0):
+def plan(data, *, calibrated, checked, seed=0, **more):
     options = CalibrationOptions(data=data, samples=calibrated, method="minmax", seed=seed)
-    return ImagePlan(options, 16, calibrated=calibrated, checked=checked)
+    return ImagePlan(options, 16, calibrated=calibrated, checked=checked, **more)
 
 
 def keys(images):
@@ -26,22 +26,59 @@ def test_check_images_are_unseen_when_there_are_enough(make_npz):
 
 
 def test_as_many_unseen_as_there_are(make_npz):
-    """Nine images: one unseen, and the last two that were calibrated on."""
-    images = plan(make_npz(9), calibrated=8, checked=3)
+    """Nine images: one unseen, and two synthetic ones."""
+    images = plan(make_npz(9), calibrated=8, checked=3, synthetic=2)
     seen, checks = keys(images.calibration_images()), keys(images.check_images())
-    assert checks[:2] == seen[-2:]
-    assert checks[2] not in seen
+    assert (len(seen), len(checks), images.is_short) == (8, 3, False)
+    assert not set(checks) & set(seen)
+    assert checks[1:] == keys([calibration.varied_image(1, index, 16) for index in (0, 1)])
 
 
-def test_the_last_images_check_when_all_are_needed(make_npz):
-    images = plan(make_npz(10), calibrated=10, checked=3)
-    seen = keys(images.calibration_images())
-    assert keys(images.check_images()) == seen[-3:]
+@pytest.mark.parametrize(("asked_for", "held_out"), [(10, 1), (12, 1), (9, 0)])
+def test_one_in_eight_is_held_out_where_all_were_to_calibrate(make_npz, asked_for, held_out):
+    images = plan(make_npz(10), calibrated=asked_for, checked=3, synthetic=1)
+    seen, checks = keys(images.calibration_images()), keys(images.check_images())
+    assert (len(seen), images.held_out, images.is_short) == (9, held_out, bool(held_out))
+    assert len(checks) == 2
+    assert not set(checks) & set(seen)
 
 
-def test_fewer_images_than_checks(make_npz):
-    images = plan(make_npz(2), calibrated=2, checked=8)
-    assert keys(images.calibration_images()) == keys(images.check_images())
+def test_too_few_images_to_hold_one_out(make_npz):
+    images = plan(make_npz(7), calibrated=8, checked=8, synthetic=2)
+    assert len(keys(images.calibration_images())) == images.calibrated == 7
+    assert len(images.check_images()) == 2
+
+
+def test_images_that_ranges_were_taken_from_do_not_check(make_npz):
+    data = make_npz(10)
+    calibrating = plan(data, calibrated=6, checked=0)
+    seen = keys(calibrating.calibration_images())
+    checking = plan(data, calibrated=0, checked=8, seen=calibrating.record().image_digests)
+    checks = keys(checking.check_images())
+    assert len(checks) == 4
+    assert not set(checks) & set(seen)
+
+
+FLAT = np.repeat(np.arange(0, 250, 50, dtype=np.uint8), 16 * 16 * 3).reshape(5, 16, 16, 3)
+NOISE = np.random.default_rng(3).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (0 * NOISE, r"has pixels 0\.\.\.0 only"),
+        (NOISE // 255, r"has pixels 0\.\.\.1 only"),
+        (NOISE // 17 + 100, r"has pixels 100\.\.\.115 only"),
+        (FLAT, "has images of one colour each"),
+        (NOISE[[0, 0, 0, 0, 0]], "has one image only"),
+        (NOISE[:1], "has one image only"),
+    ],
+)
+def test_images_that_no_range_can_be_taken_from_are_refused(tmp_path, images, said):
+    np.savez(tmp_path / "useless.npz", images=images)
+    calibrating = plan(str(tmp_path / "useless.npz"), calibrated=5, checked=0)
+    with pytest.raises(CalibrationError, match=f"useless.npz' {said}.*pass photographs"):
+        list(calibrating.calibration_images())
 
 
 def test_checks_alone(make_npz, pixels):
@@ -54,8 +91,8 @@ def test_checks_alone(make_npz, pixels):
 
 
 def test_calibration_alone(make_npz, pixels):
-    images = plan(make_npz(10), calibrated=10, checked=0)
-    assert sorted(keys(images.calibration_images())) == sorted(keys(pixels))
+    images = plan(make_npz(10), calibrated=9, checked=0)
+    assert len(set(keys(images.calibration_images())) & set(keys(pixels))) == 9
 
 
 def test_check_images_can_be_asked_for_twice(make_npz):
@@ -99,11 +136,6 @@ def test_the_seed_picks(make_npz):
     assert set(first(0)) != set(first(1))
 
 
-def test_too_few_images(make_npz):
-    with pytest.raises(CalibrationError, match="has 5 images where 6 were asked for"):
-        plan(make_npz(5), calibrated=6, checked=3)
-
-
 @pytest.mark.parametrize("data", ["none", "none.npz", ""])
 def test_no_images(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -128,13 +160,13 @@ def folder(tmp_path, pixels):
 
 @pytest.mark.parametrize("calibrated", [0, 6, 8, 9])
 def test_a_corrupt_image_beyond_the_calibration_is_no_error(folder, calibrated):
-    images = plan(folder, calibrated=calibrated, checked=10 - calibrated)
+    images = plan(folder, calibrated=calibrated, checked=10 - calibrated, synthetic=1)
     assert len(list(images.calibration_images())) == calibrated
-    assert len(images.check_images()) == min(9, 10 - calibrated)
+    assert len(images.check_images()) == 9 - calibrated + 1
     assert len(images.unreadable) == 1
 
 
-def test_a_corrupt_image_that_is_needed_is_an_error(folder):
-    images = plan(folder, calibrated=10, checked=3)
-    with pytest.raises(CalibrationError, match="9 readable images where 10 were asked for"):
-        list(images.calibration_images())
+def test_a_corrupt_image_that_was_to_be_held_out_is_no_error(folder):
+    images = plan(folder, calibrated=10, checked=3, synthetic=1)
+    assert len(list(images.calibration_images())) == 9
+    assert len(images.check_images()) == 1

@@ -42,6 +42,20 @@ def test_two_runs_do_not_share_a_folder(target):
         assert first != second
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_what_another_run_wrote_meanwhile_is_replaced_on_request_alone(target, force):
+    with output_folder(target, force=force) as folder:
+        (folder / "model.onnx").write_bytes(b"second")
+        target.write_bytes(b"first")
+        if force:
+            publish(folder, target)
+        else:
+            with pytest.raises(OutputError, match="written by another run"):
+                publish(folder, target)
+    assert target.read_bytes() == (b"second" if force else b"first")
+    assert names(target.parent) == ["model.onnx"]
+
+
 def test_what_is_not_published_goes(target):
     with output_folder(target) as folder:
         (folder / "deeper").mkdir()

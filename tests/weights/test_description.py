@@ -35,6 +35,15 @@ def write(tiny, tiny_weights, tmp_path):
     return make
 
 
+@pytest.mark.parametrize("failures", [[], ["the loss grew from 2 to 2e+03"]])
+def test_weights_of_a_training_that_failed_are_not_trained(write, tiny, failures):
+    weights = open_weights(str(write(Description(tiny, LABELS, {"failures": failures}))), tiny)
+    assert weights.trained is not bool(failures)
+    assert [note for note in weights.notes if note.startswith("not trained: the loss grew")] == [
+        f"not trained: {failure}" for failure in failures
+    ]
+
+
 def test_the_library_reads_what_is_written(write, tiny, tiny_weights):
     path = write(Description(tiny, LABELS, {"epochs": 3}))
     for name, array in safetensors.numpy.load_file(path).items():

@@ -64,6 +64,7 @@ _FILES: Columns[BundledArtifact] = {
     "precision": lambda b: b.artifact.precision.value,
     "SHA-256": lambda b: code(b.artifact.sha256 or ""),
     "size": lambda b: f"{(b.artifact.size_bytes or 0) / MEGA:.1f} MB",
+    "needs at least": lambda b: b.requires.words,
 }
 
 _ANSWERS: Columns[AnswerCheck] = {
@@ -113,6 +114,11 @@ def guide(manifest: Manifest, pictures: PictureOptions, *, is_signed: bool) -> s
         pictures=pictures,
         packages=packages,
         files=table_of(_FILES, manifest.artifacts, names=4),
+        notes=dict.fromkeys(
+            f"{code(b.artifact.path)}: {note}"
+            for b in manifest.artifacts
+            for note in b.requires.notes
+        ),
     )
 
 

@@ -294,6 +294,12 @@ def report_file_options(*names: str) -> Decorator:
     return combined(*files, force_option("existing reports"))
 
 
+def is_verbose() -> bool:
+    """Whether ``-v`` was given to the command that runs."""
+    group: Any = click.get_current_context().find_root().command
+    return bool(getattr(group, "verbose", False))
+
+
 common_options = combined(
     click.option("--json", is_flag=True, help="Print one JSON document."), verbose_option
 )

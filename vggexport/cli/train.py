@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     Decorator,
     combined,
@@ -132,3 +133,4 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
         terminal.make_progress(),
     )
     terminal.show(text.training(report), report, as_json=json)
+    fail_check(report.failures, "the weights are written, and not called trained")

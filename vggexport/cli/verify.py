@@ -12,6 +12,7 @@ from vggexport.cli.options import (
     combined,
     common_options,
     image_options,
+    is_verbose,
     max_unreadable_option,
     report_file_options,
     run_options,
@@ -126,6 +127,7 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
             ),
             terminal.make_progress(),
         )
-        terminal.show(text.verification(report), report, as_json=json)
+        rendered = text.verification(report, verbose=is_verbose())
+        terminal.show(rendered, report, as_json=json)
         write(report)
     fail_check(report.failures, "outside the tolerances")

@@ -19,7 +19,9 @@ from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.results.verify import Guess, ImageParity, LayerParity
 
-WORST_IMAGES = 6
+WORST_IMAGES = 8
+"""Those that a report shows, and that the known mistakes are tried on."""
+
 SCATTERED_IMAGES = 250
 SCATTERED_CLASSES = 8
 """Points of the scatter: 2,000, of the best classes and of others spread over all."""

@@ -1,22 +1,24 @@
 """Why a file is off: the known mistakes, tried one after the other on a few images.
 
-Each trial makes up for one mistake and measures again. Kinds are tried from the outside inwards,
-the output, the images, the layers and their weights; those of the first kind that explains the
-difference are the last.
+Each trial makes up for one mistake and measures again, and is held to the file as it is. Kinds are
+tried from the outside inwards, the output, the images, the layers and their weights; those of the
+first kind that explains the difference are the last. Of the trials of a kind the best alone
+explains it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.diagnosis.case import Case, answers
+from vggexport.diagnosis.case import CLEAR_GAIN_DB, Case, answers
 from vggexport.diagnosis.images import ImageFault, image_fault_pairs, image_faults
 from vggexport.diagnosis.layers import (
     SAME_INTEGERS_OWN_NOISE,
@@ -35,8 +37,8 @@ from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Tr
 from vggexport.system.progress import Steps
 
 SCREENED_IMAGES = 2
-SCREENED_GAIN_DB = 3.0
-"""A mistake that explains a difference gains ten times that."""
+SCREENED_GAIN_DB = 1.0
+"""Less than what a mistake that explains a difference gains on all images."""
 
 
 def diagnose(
@@ -51,14 +53,14 @@ def diagnose(
     Args:
         reference: What the file is held to.
         candidate: The file that failed.
-        images: uint8 (images, size, size, 3): a few.
-        tolerance: What the file had to reach.
+        images: uint8 (images, size, size, 3): a few, the file's worst.
+        tolerance: What healthy files of its precision reach, whatever the file had to.
         steps: Who shows how far it is.
     """
     expected, actual = (answers(model, images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
-    for kind in (_output_trials, _image_trials, _image_pair_trials):
+    for kind in (_output_trials, _image_trials, _imitated_trials):
         trials.extend(kind(case, steps))
         if any(trial.explains for trial in trials):
             return Diagnosis(tuple(trials), len(images))
@@ -73,6 +75,21 @@ def diagnose(
         if suspicious:
             trials.append(_layer_trial(case, suspicious, curve))
     return Diagnosis(tuple(trials), len(images), suspicious)
+
+
+def _best_alone(trials: Iterable[Trial], margin_db: float = 0.0) -> Iterator[Trial]:
+    """The trials, of which only the one that brings the file nearest may explain it.
+
+    Args:
+        trials: Of one kind.
+        margin_db: By how much nearer than the second.
+    """
+    tried = list(trials)
+    explaining = sorted((t for t in tried if t.explains), key=lambda trial: -trial.with_db)
+    second = explaining[1].with_db if len(explaining) > 1 else -math.inf
+    for trial in tried:
+        is_best = trial in explaining[:1] and trial.with_db >= second + margin_db
+        yield replace(trial, explains=is_best)
 
 
 def point_out(
@@ -103,6 +120,10 @@ def _coarser(reference: Artifact, candidate: Artifact) -> Profile:
 
 
 def _output_trials(case: Case, steps: Steps) -> Iterator[Trial]:
+    return _best_alone(_tried_outputs(case))
+
+
+def _tried_outputs(case: Case) -> Iterator[Trial]:
     for fault in output_faults(case.activation):
         if case.candidate.artifact.full_integer and fault.name == f"{case.activation}-quantized":
             continue
@@ -111,16 +132,29 @@ def _output_trials(case: Case, steps: Steps) -> Iterator[Trial]:
 
 
 def _image_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    faults = image_faults(case.reference.artifact.spec.mean_rgb)
-    yield from _try_images(case, faults, steps)
+    return _best_alone(_try_images(case, _image_faults(case), steps))
 
 
-def _image_pair_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    faults = tuple(image_fault_pairs(case.reference.artifact.spec.mean_rgb))
-    yield from _try_images(case, faults, steps)
+def _imitated_trials(case: Case, steps: Steps) -> Iterator[Trial]:
+    """What an integer file gives, held to the reference with mistaken images.
+
+    A file whose ranges were taken with the mistake rounds away what it is given without. Images of
+    few values look alike to the network, so that one mistake must stand out from the others.
+    """
+    if not case.candidate.artifact.profile.needs_ranges:
+        return iter(())
+    faults = [fault for fault in _image_faults(case) if fault.undo]
+    return _best_alone(_try_images(case, faults, steps, imitates=True), CLEAR_GAIN_DB)
 
 
-def _try_images(case: Case, faults: Sequence[ImageFault], steps: Steps) -> Iterator[Trial]:
+def _image_faults(case: Case) -> tuple[ImageFault, ...]:
+    mean = case.reference.artifact.spec.mean_rgb
+    return (*image_faults(mean), *image_fault_pairs(mean))
+
+
+def _try_images(
+    case: Case, faults: Sequence[ImageFault], steps: Steps, *, imitates: bool = False
+) -> Iterator[Trial]:
     """Tries each on two images, and those that gain something there on all of them.
 
     What turns rectangles into others cannot have happened: the network would not have run.
@@ -129,16 +163,16 @@ def _try_images(case: Case, faults: Sequence[ImageFault], steps: Steps) -> Itera
     shape = screen.images.shape
     faults = [fault for fault in faults if fault.imitate(screen.images).shape == shape]
     for fault in steps.track(faults, len(faults)):
-        trial = _try_image_fault(screen, fault)
-        if trial and trial.with_db - trial.without_db >= SCREENED_GAIN_DB:
-            trial = _try_image_fault(case, fault)
+        trial = _try_image_fault(screen, fault, imitates=imitates)
+        if trial and trial.gain_db >= SCREENED_GAIN_DB:
+            trial = _try_image_fault(case, fault, imitates=imitates)
         if trial:
             yield trial
 
 
-def _try_image_fault(case: Case, fault: ImageFault) -> Trial | None:
+def _try_image_fault(case: Case, fault: ImageFault, *, imitates: bool) -> Trial | None:
     """The trial of one mistake; None where neither of the two can be given such images."""
-    if fault.undo and _takes(case.candidate, fault):
+    if fault.undo and _takes(case.candidate, fault) and not imitates:
         actual = answers(case.candidate, fault.undo(_as_fed(case.images, fault)))
         return case.output_trial(fault, case.expected, actual)
     if case.reference.computes and _takes(case.reference, fault):
@@ -207,7 +241,7 @@ def _clipping_trial(case: Case, suspicious: SuspiciousLayer) -> Trial:
         f"SQNR of {suspicious.name}",
         before,
         after,
-        after >= suspicious.expected_db,
+        after >= suspicious.expected_db and after >= before + CLEAR_GAIN_DB,
         "calibrate on images like these, with the method minmax",
         suspicious.name,
     )

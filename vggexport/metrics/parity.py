@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.metrics.choices import Choices, RunningChoices
 from vggexport.network.head import HeadActivation
 from vggexport.system.json_values import Finite, JsonValue
 
@@ -42,6 +43,8 @@ class ParityMetrics(JsonValue):
             same side of 0.5.
         top5_agreement: Share of the reference's five best classes found among the candidate's.
         finite: False if one of the two holds a NaN or an infinity.
+        logit_rms_error: Root of the mean square of the logits' differences.
+        choices: Which classes both choose.
     """
 
     json_keys = "max_abs rel_l2 sqnr_db logit_sqnr_db cosine top1_agreement top5_agreement"
@@ -54,6 +57,8 @@ class ParityMetrics(JsonValue):
     top1_agreement: Finite
     top5_agreement: Finite
     finite: bool
+    logit_rms_error: float = math.inf
+    choices: Choices | None = None
 
 
 def compare(
@@ -92,6 +97,8 @@ class Comparison:
         self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0.0)
         self._max_abs = 0.0
         self._finite = True
+        self._outputs = 0
+        self._choices = RunningChoices(activation)
 
     def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> NDArray[np.float64]:
         """Takes in one more batch.
@@ -131,6 +138,8 @@ class Comparison:
             top1_agreement=sums["top1"] / self.images,
             top5_agreement=sums["top5"] / self.images,
             finite=self._finite,
+            logit_rms_error=math.sqrt(sums["logit_noise"] / self._outputs),
+            choices=self._choices.choices(),
         )
 
     def _add(
@@ -156,6 +165,8 @@ class Comparison:
         self._max_abs = float(np.maximum(self._max_abs, largest))  # keeps a NaN
         self._finite &= bool(np.isfinite(error).all())
         self.images += len(expected)
+        self._outputs += expected.size
+        self._choices.add(expected, actual)
         return _row_sqnr_db(logits, logit_error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from vggexport.network.layers import OUTPUT_NAME, Layer
 from vggexport.system.json_values import JsonValue
 
 if TYPE_CHECKING:  # it needs numpy, and every precision has tolerances
+    from vggexport.metrics.choices import Choices
     from vggexport.metrics.parity import ParityMetrics
+
+NAMED_CLASSES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +27,31 @@ class Tolerance(JsonValue):
         min_sqnr_db: Smallest SQNR of the probabilities allowed.
         min_top1_agreement: Smallest share of images with the same best class allowed, 0...1.
         reason: Where the values come from.
+        min_sure_agreement: Smallest share of images with the same best class: it is missed where
+            it lies above Wilson's 95 % interval of the share that was found. Images on which the
+            reference has both classes nearly equal count as agreeing.
+        negligible_logit_error: Root mean square difference of the logits up to which their SQNR
+            does not matter: where all classes are nearly equal there is no signal to hold it to.
     """
 
-    json_keys = "max_abs min_logit_sqnr_db min_sqnr_db min_top1_agreement reason"
+    json_keys = """
+        max_abs min_logit_sqnr_db min_sqnr_db min_top1_agreement reason min_sure_agreement?
+        negligible_logit_error?
+    """
 
     reason: str
     max_abs: float | None = None
     min_logit_sqnr_db: float | None = None
     min_sqnr_db: float | None = None
     min_top1_agreement: float | None = None
+    min_sure_agreement: float | None = None
+    negligible_logit_error: float | None = None
+
+    @property
+    def demands_nothing(self) -> bool:
+        """Whether there is no limit at all."""
+        limits = self.max_abs, self.min_logit_sqnr_db, self.min_sqnr_db, self.min_top1_agreement
+        return all(limit is None for limit in (*limits, self.min_sure_agreement))
 
     def violations(self, metrics: ParityMetrics) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
@@ -39,7 +59,7 @@ class Tolerance(JsonValue):
         if self.max_abs is not None and not metrics.max_abs <= self.max_abs:
             found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")
         for name, actual, smallest in (
-            ("SQNR of the logits", metrics.logit_sqnr_db, self.min_logit_sqnr_db),
+            ("SQNR of the logits", metrics.logit_sqnr_db, self._least_logit_sqnr_db(metrics)),
             ("SQNR of the probabilities", metrics.sqnr_db, self.min_sqnr_db),
         ):
             if smallest is not None and not actual >= smallest:
@@ -47,7 +67,26 @@ class Tolerance(JsonValue):
         share = self.min_top1_agreement
         if share is not None and not metrics.top1_agreement >= share:
             found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
-        return tuple(found)
+        return (*found, *self._choices(metrics.choices))
+
+    def _least_logit_sqnr_db(self, metrics: ParityMetrics) -> float | None:
+        """None where the logits' differences are negligible."""
+        negligible = metrics.logit_rms_error <= (self.negligible_logit_error or 0.0)
+        return None if negligible else self.min_logit_sqnr_db
+
+    def _choices(self, choices: Choices | None) -> Iterator[str]:
+        """What is wrong with the classes that a file chooses."""
+        if choices is None or self.demands_nothing:
+            return
+        if choices.is_constant:
+            yield "its answers do not depend on the image"
+        if choices.lost_classes:
+            named = ", ".join(map(str, choices.lost_classes[:NAMED_CLASSES]))
+            yield f"it never gives class {named}, which the reference does"
+        least = self.min_sure_agreement
+        if least is not None and choices.most_agreement < least:
+            found = f"{choices.hits} of {choices.images} images"
+            yield f"best class the same on {found}, surely below {least:.0%}"
 
 
 @dataclass(frozen=True, slots=True)

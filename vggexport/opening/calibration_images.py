@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +19,9 @@ from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.progress import Steps
 
 DEFAULT_SAMPLES = 128
+
+HELD_OUT = 8
+"""One image in as many checks, where a source has none beyond those that calibrate."""
 
 SPARE_SYNTHETIC = 8
 """Synthetic images beyond the calibration's, for checks. Always as many: the choice of images must
@@ -45,20 +48,29 @@ class CalibrationOptions:
 
 
 class ImagePlan:
-    """The images of one job: the first for calibration, the last for checks.
+    """The images of one job: those for calibration, and others for checks.
 
-    Where the source has more images than the calibration takes, the checks get ones that it has
-    not seen; otherwise the last that it has.
+    Checks get images that the calibration has not seen. Where the source has no more images than
+    the calibration is to take, one in eight is held out of it. Beside them there are synthetic
+    images: what a source has not, its own images do not show.
 
     Args:
         options: Which images.
         size: Of the network's input.
         calibrated: Images to take ranges from; 0 for none.
-        checked: Images to check on, at most.
+        checked: Images of the source to check on, at most.
         pictures: How they become pixels; None for the defaults.
+        synthetic: Synthetic images to check on.
+        seen: Digests of images that ranges were taken from already.
+
+    Attributes:
+        source: Where the images are.
+        calibrated: Images that ranges are taken from.
+        is_short: Whether the source has no more images than that was to be.
+        held_out: Images held out of them then.
 
     Raises:
-        CalibrationError: The source cannot be used, or has fewer than ``calibrated`` images.
+        CalibrationError: The source cannot be used.
     """
 
     def __init__(
@@ -69,8 +81,9 @@ class ImagePlan:
         calibrated: int,
         checked: int,
         pictures: calibration.PictureOptions | None = None,
+        synthetic: int = 0,
+        seen: Collection[str] = (),
     ) -> None:
-        self.calibrated = calibrated
         self.checked = checked
         self.method = options.method
         with translated():
@@ -81,26 +94,41 @@ class ImagePlan:
                 samples=calibrated + SPARE_SYNTHETIC,
                 pictures=pictures,
             )
+            self.is_short = len(source) <= calibrated
+            self.held_out = len(source) // HELD_OUT if self.is_short else 0
+            self.calibrated = len(source) - self.held_out if self.is_short else calibrated
+            count = self.calibrated or min(checked, 1)
             self._images = calibration.CalibrationImages(
                 source,
-                calibrated or min(checked, 1),
-                spare=checked,
+                count,
+                spare=checked + len(seen),
                 seed=options.seed,
                 max_unreadable_fraction=options.max_unreadable,
             )
         self.source = source
-        self._checks: deque[NDArray[np.uint8]] = deque(maxlen=checked)
+        self._seen = frozenset(seen)
+        self._spread = calibration.Spread(source.name)
+        self._checks: list[NDArray[np.uint8]] = []
+        self._synthetic = [
+            calibration.varied_image(options.seed + 1, index, size) for index in range(synthetic)
+        ]
         self._stream = self._deliver()
 
     def calibration_images(self) -> Iterator[NDArray[np.uint8]]:
-        """The images for calibration, uint8 (height, width, 3), once."""
-        return islice(self._stream, self.calibrated)
+        """The images for calibration, uint8 (height, width, 3), once.
+
+        Raises:
+            CalibrationError: Images cannot be read, or no range can be taken from such images.
+        """
+        yield from islice(self._stream, self.calibrated)
+        with translated():
+            self._spread.check()
 
     def check_images(self) -> NDArray[np.uint8]:
         """The images for checks, uint8 (images, height, width, 3), after those for calibration."""
         for _ in self._stream:
             pass
-        return np.stack(self._checks)
+        return np.stack([*self._checks, *self._synthetic])
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -116,9 +144,14 @@ class ImagePlan:
 
     def _deliver(self) -> Iterator[NDArray[np.uint8]]:
         with translated():
-            for image in self._images:
-                self._checks.append(image.pixels)
+            for number, image in enumerate(self._images):
+                if number < self.calibrated:
+                    self._spread.add(image.pixels)
+                elif image.digest not in self._seen:
+                    self._checks.append(image.pixels)
                 yield image.pixels
+                if number + 1 >= self.calibrated and len(self._checks) == self.checked:
+                    return
 
 
 @contextmanager
@@ -173,6 +206,15 @@ def note_synthetic(ranges: ActivationRanges | None, steps: Steps) -> None:
     """Says so where ranges come from images that the tool made."""
     if ranges and ranges.calibration.source == calibration.SYNTHETIC:
         steps.progress.note("calibrated on synthetic images: for pipelines and latency only")
+
+
+def note_held_out(plan: ImagePlan | None, steps: Steps) -> None:
+    """Says so where a source had no images to spare for the check."""
+    if plan and plan.is_short:
+        steps.progress.note(
+            f"{plan.source.name} has {plan.calibrated + plan.held_out} images, no more than were "
+            f"asked for: {plan.calibrated} calibrate, {plan.held_out} are held out for the check"
+        )
 
 
 def note_unreadable(plan: ImagePlan | None, steps: Steps) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,13 @@ def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolera
     tolerance = artifact.profile.tolerance
     if min_logit_sqnr_db is None:
         return tolerance
-    return replace(tolerance, min_logit_sqnr_db=min_logit_sqnr_db, reason="as asked for")
+    return Tolerance(
+        "as asked for",
+        tolerance.max_abs,
+        min_logit_sqnr_db,
+        tolerance.min_sqnr_db,
+        tolerance.min_top1_agreement,
+    )
 
 
 def check_file(

@@ -119,6 +119,24 @@ def with_preprocessing(
     )
 
 
+def check_provider_used(sources: Sequence[str], provider: str | None) -> None:
+    """Refuses an execution provider that nothing is run by.
+
+    Args:
+        sources: Paths of files, and sources of weights, which Keras runs.
+        provider: What was asked for, or None.
+
+    Raises:
+        InputError: None of them is run by a runtime that has providers.
+    """
+    runs = (FORMATS[format_of(Path(source))].runtime() for source in sources if is_model(source))
+    if provider and not any(runtime.has_providers for runtime in runs):
+        raise InputError(
+            f"{provider} is ONNX Runtime's, which runs none of {', '.join(sources)}",
+            Advice("leave out {}, or name an ONNX file", "provider"),
+        )
+
+
 def open_golden(entered: ExitStack, file: GoldenFile) -> OpenedModel:
     """The recorded answers of a golden file."""
     runner = entered.enter_context(GoldenRunner(file))
@@ -143,6 +161,7 @@ def open_models(
     """
     check_runtimes([options.runtime] if options.runtime else [], sources)
     check_named(options.preprocessing_of, sources)
+    check_provider_used(sources, options.provider)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     told = (file.artifact for file in files.values() if not file.artifact.foreign)

@@ -78,6 +78,7 @@ def limits(tolerance: Tolerance) -> tuple[str, ...]:
         "SQNR of the logits at least": (decibels, tolerance.min_logit_sqnr_db),
         "SQNR of the probabilities at least": (decibels, tolerance.min_sqnr_db),
         "top-1 agreement at least": (share, tolerance.min_top1_agreement),
+        "top-1 agreement not surely below": (share, tolerance.min_sure_agreement),
     }
     return tuple(
         f"{name} {text(value)}" for name, (text, value) in given.items() if value is not None
@@ -133,8 +134,14 @@ def _diagnosed(diagnosis: Diagnosis) -> dict[str, str]:
             "figure": figure(trial),
             "fix": trial.fix,
         }
-    tried = ", ".join(f"{trial.fault} ({decibels(trial.with_db)})" for trial in diagnosis.trials)
     nothing = "no known mistake explains it"
-    return {
-        "fault": f"{nothing}; tried on {diagnosis.images} images: {tried}" if tried else nothing
-    }
+    if nearest := diagnosis.nearest:
+        with_it, without = decibels(nearest.with_db), decibels(nearest.without_db)
+        nothing += f"; nearest is {nearest.fault} ({with_it}, {without} as the file is)"
+    return {"fault": nothing}
+
+
+def tried(diagnosis: Diagnosis) -> str:
+    """Every mistake that was tried, and how near each brings the file."""
+    listed = ", ".join(f"{trial.fault} ({decibels(trial.with_db)})" for trial in diagnosis.trials)
+    return f"on the worst {diagnosis.images} images: {listed or 'nothing'}"

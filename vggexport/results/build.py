@@ -14,6 +14,7 @@ from vggexport.network.training_recipe import Recipe
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.results.calibration_curve import CurvePoint, sufficient_images
 from vggexport.results.document import Document, Judged, StepSeconds
+from vggexport.results.requirements import Requirements
 from vggexport.system.json_values import JsonValue, Note
 
 MAX_SOFTMAX_ERROR = 1.5 / 256
@@ -230,6 +231,7 @@ class Inspection(Document):
     json_keys = """
         schema artifact inputs outputs operators float_islands=islands.name parameters size_bytes
         opset foreign recognized=recognized{precision ends macs layers=layer_names} refusal
+        requires
     """
 
     artifact: Artifact | None
@@ -246,6 +248,11 @@ class Inspection(Document):
     def foreign(self) -> bool:
         """Whether another converter wrote the file."""
         return self.artifact is None
+
+    @property
+    def requires(self) -> Requirements | None:
+        """What it needs of where it runs; None for a file that is not ours."""
+        return Requirements.of(self.artifact) if self.artifact else None
 
     @property
     def islands(self) -> tuple[Operator, ...]:

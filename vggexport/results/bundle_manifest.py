@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from vggexport.artifact import Artifact, CalibrationRecord
 from vggexport.errors import ArtifactError, one_line
+from vggexport.results.requirements import Requirements
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels, read_fields
 
 
@@ -22,12 +23,17 @@ class BundledArtifact(JsonValue):
         converted_from: Digest of the file that it was made of, where it is not as it was exported.
     """
 
-    json_keys = "artifact files source_name converted_from lineage"
+    json_keys = "artifact files source_name converted_from lineage requires"
 
     artifact: Artifact
     files: tuple[str, ...]
     source_name: str
     converted_from: str | None = None
+
+    @property
+    def requires(self) -> Requirements:
+        """What it needs of where it runs."""
+        return Requirements.of(self.artifact)
 
     @property
     def lineage(self) -> list[dict[str, Any]] | None:

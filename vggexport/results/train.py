@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calibration import FolderContents
@@ -10,6 +11,9 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.json_values import JsonValue
+
+DIVERGED = 1000.0
+"""Last loss over that of the first epoch from which on a training has diverged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,26 @@ class Epoch(JsonValue):
         return mine > theirs
 
 
+def training_failures(epochs: Sequence[Epoch], accuracy: float, guessed: float) -> tuple[str, ...]:
+    """Why weights are not trained, a clause each.
+
+    Args:
+        epochs: What each gave.
+        accuracy: Share of the validation images that the best is right on.
+        guessed: Share of the class that most of them are of: who always says it is as right.
+    """
+    found = []
+    if accuracy <= guessed:
+        found.append(
+            f"the best epoch gets {accuracy:.1%} of the validation images right, no more than "
+            f"guessing their most frequent class does ({guessed:.1%})"
+        )
+    first, last = epochs[0].loss, epochs[-1].loss
+    if last > DIVERGED * first:
+        found.append(f"the loss grew from {first:.3g} to {last:.3g}")
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingReport(Document):
     """One training.
@@ -62,6 +86,7 @@ class TrainingReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         contents: What was found in the images' folder.
         validation_contents: The same of a folder of others to judge by, if there is one.
+        guessed: Share of the validation images that the most frequent class has.
     """
 
     json_keys = """
@@ -70,7 +95,7 @@ class TrainingReport(Document):
         validation_accuracy_ci95=interval.ends best_epoch=best epochs
         image_files=contents{files pictures skipped junk}
         validation_image_files=validation_contents{files pictures skipped junk}
-        seconds peak_rss_bytes
+        seconds peak_rss_bytes failures passed
     """
 
     path: str
@@ -88,6 +113,12 @@ class TrainingReport(Document):
     peak_rss_bytes: int
     contents: FolderContents | None = None
     validation_contents: FolderContents | None = None
+    guessed: float = 0.0
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the weights are not called trained, a clause each; empty where they are."""
+        return training_failures(self.epochs, self.accuracy, self.guessed)
 
     @property
     def accuracy(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -52,7 +53,8 @@ class Trial(JsonValue):
         figure: What was measured, such as "SQNR of the logits".
         without_db: That figure with the file as it is.
         with_db: The same once the mistake is made up for.
-        explains: Whether that is as near as a healthy file is.
+        explains: Whether that is as near as a healthy file is, clearly nearer than the file as it
+            is, and nearer than with any other mistake made up for.
         fix: What to do about it.
         layer: The layer at fault, where it is one.
     """
@@ -67,6 +69,11 @@ class Trial(JsonValue):
     explains: bool
     fix: str
     layer: str | None = None
+
+    @property
+    def gain_db(self) -> float:
+        """How much nearer the file comes; where it gives NaN, anything is nearer."""
+        return self.with_db - (-math.inf if math.isnan(self.without_db) else self.without_db)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,12 @@ class Diagnosis(JsonValue):
     def named(self) -> Trial | None:
         """The mistake that explains the difference, or None: the first of those that do."""
         return next((trial for trial in self.trials if trial.explains), None)
+
+    @property
+    def nearest(self) -> Trial | None:
+        """The mistake that gains most, or loses least, made up for; None where none can be."""
+        measured = [trial for trial in self.trials if not math.isnan(trial.gain_db)]
+        return max(measured, key=lambda trial: trial.gain_db, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +234,11 @@ class CandidateReport(Judged):
     @property
     def failures(self) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass."""
-        return self.tolerance.violations(self.metrics)
+        found = self.tolerance.violations(self.metrics)
+        broken = next((la for la in self.layers if not math.isfinite(la.max_abs)), None)
+        if broken and self.metrics.finite:
+            found += (f"NaN or infinity in {broken.name}",)
+        return found
 
     @property
     def verdict(self) -> str:

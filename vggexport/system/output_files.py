@@ -20,6 +20,9 @@ from vggexport.errors import Advice, OutputError, Unfinished
 
 NAME_A_DIRECTORY = Advice("name a directory with {}", "output")
 
+_NEW: set[Path] = set()
+"""Temporary folders of outputs that must not be there yet when they are published."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -49,6 +52,8 @@ def output_folder(
     for path in companions if directory_marker is not None else (target, *companions):
         _check_file(path, force=force)
     folder = _make_folder(target)
+    if not force:
+        _NEW.add(folder)
     try:
         yield folder
     except OSError as error:
@@ -56,6 +61,7 @@ def output_folder(
             raise Unfinished(_full_message(target, error)) from error
         raise
     finally:
+        _NEW.discard(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -87,7 +93,17 @@ def publish(folder: Path, *targets: Path) -> None:
     Args:
         folder: Where they are, under the names of their targets.
         targets: Where they go, the most important first.
+
+    Raises:
+        OutputError: Another run wrote one since, which nobody asked to replace.
     """
+    for target in targets if folder in _NEW else ():
+        if target.exists():
+            raise OutputError(
+                f"output {target} was written by another run while this one worked",
+                Advice("pass {} to replace it", "force"),
+                "name another",
+            )
     for target in targets:
         _sync(folder / target.name)
     for target in targets:

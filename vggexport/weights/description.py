@@ -39,6 +39,11 @@ class Description(JsonValue):
     pruning: PruningRecord | None = None
     pictures: Pictures | None = None
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the weights are not called trained, a clause each; empty where they are."""
+        return tuple((self.training or {}).get("failures", ()))
+
     def embedded(self) -> dict[str, str]:
         """The metadata of a file."""
         return {METADATA_KEY: json.dumps(self.to_json(), sort_keys=True)}

@@ -112,8 +112,10 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
         labels=opened.labels,
     )
     weights.pictures = opened.pictures
-    weights.notes = (*_notes(path, file_format), *fit.notes)
     weights.pruning = opened.pruning
+    weights.failures = opened.failures
+    failed = (f"not trained: {failure}" for failure in opened.failures)
+    weights.notes = (*_notes(path, file_format), *fit.notes, *failed)
     weights.described = path if opened.by_description and not fit.missing else None
     return weights
 
@@ -129,6 +131,7 @@ class _Opened:
     pictures: Pictures = UNSTATED
     by_description: bool = False
     pruning: PruningRecord | None = None
+    failures: tuple[str, ...] = ()
 
 
 def _named(
@@ -149,7 +152,8 @@ def _named(
         labels = resolve("vggexport.weights.imagenet_labels:cached_labels")()
     pruning = told.pruning if told and told.spec.blocks == fit.spec.blocks else None
     pictures = told.pictures if told and told.pictures else UNSTATED
-    return _Opened(fit, layout, preprocessing, labels, pictures, pruning=pruning)
+    failures = told.failures if told else ()
+    return _Opened(fit, layout, preprocessing, labels, pictures, pruning=pruning, failures=failures)
 
 
 def _described(

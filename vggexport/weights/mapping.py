@@ -40,6 +40,7 @@ class Weights(Mapping[str, Float32Array]):
         labels: A name a class where the file carries them.
         pruning: What they were made narrower from, where the file says that they were.
         pictures: How pictures became the pixels that they were trained with, where the file says.
+        failures: Why the training that gave them failed, a clause each.
         notes: What a user should know of how the source was read, a line each.
         described: The file, where it describes the network that its weights are of; None where that
             was told from names and shapes.
@@ -60,6 +61,7 @@ class Weights(Mapping[str, Float32Array]):
         self.spec = spec
         self.notes: tuple[str, ...] = ()
         self.pictures = UNSTATED
+        self.failures: tuple[str, ...] = ()
         self.described: Path | None = None
         self.pruning: PruningRecord | None = None
         self.labels = labels
@@ -88,8 +90,8 @@ class Weights(Mapping[str, Float32Array]):
 
     @property
     def trained(self) -> bool:
-        """Whether every tensor comes from a file, none of them random."""
-        return not (self.initialized or self.source.startswith("random:"))
+        """Whether every tensor comes from a file of a training that did not fail."""
+        return not (self.initialized or self.failures or self.source.startswith("random:"))
 
     @property
     def mean_rgb(self) -> tuple[float, float, float]:

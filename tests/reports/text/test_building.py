@@ -166,7 +166,11 @@ INSPECTION = Inspection(
 
 
 def test_inspection():
-    assert rendered(text.inspection(INSPECTION)) == [
+    lines = rendered(text.inspection(INSPECTION))
+    needed = next(n for n, line in enumerate(lines) if line.startswith("needs at least")) + 1
+    notes = " ".join(line[22:] for line in lines[needed:-1])
+    assert notes == " ".join(INSPECTION.requires.notes)
+    assert [*lines[:needed], lines[-1]] == [
         "operator         type    reads  weights   writes",
         "conv             Conv  float32  float32  float32",
         "qconv     QLinearConv    uint8     int8    uint8",
@@ -178,7 +182,11 @@ def test_inspection():
         "network               VGG-tiny, 5 classes",
         "precision             int8",
         f"weights               random:0, SHA-256 {'ab' * 32}",
+        "pictures".ljust(22)
+        + "scaled to a short side of 9, the centre 8x8 cut out, bilinear, turned as EXIF says, on",
+        "                      white: the defaults, nobody said",
         "calibration           128 images of photos, mse",
+        "needs at least        onnxruntime 1.17.3",
         "made with             vggexport 0.1.0, onnx 1.19.0",
     ]
 

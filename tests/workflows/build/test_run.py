@@ -68,7 +68,7 @@ def test_every_variant_is_built_and_checked(network, file_format, precision, inp
     file = FileOptions(file_format, precision=precision, input_dtype=input_dtype, batch=batch)
     report = vggexport.build(network, FEW, file)
     assert report.failures == ()
-    assert report.check.images == (8 if precision in {Precision.INT8, Precision.INT8_W4} else 4)
+    assert report.check.images == (16 if precision in {Precision.INT8, Precision.INT8_W4} else 4)
     artifact = report.artifact
     assert (artifact.format, artifact.precision) == (file_format, precision)
     assert (artifact.input_dtype, artifact.batch) == (input_dtype, batch)
@@ -223,11 +223,11 @@ def test_ranges_hold_what_the_images_reach(network, make_npz, pixels):
     from vggexport.formats.keras.runner import KerasRunner
     from vggexport.weights import open_weights
 
-    options = CalibrationOptions(data=make_npz(10), samples=10, method="minmax")
+    options = CalibrationOptions(data=make_npz(7), samples=7, method="minmax")
     report = vggexport.calibrate(network, options)
     weights = open_weights("random:0", network.request)
     with KerasRunner(network.request, weights) as runner:
-        activations = runner.activations(pixels, report.ranges)
+        activations = runner.activations(pixels[:7], report.ranges)
     for name, (low, high) in report.ranges.items():
         smallest = min(0.0, float(activations[name].min()))  # a range has zero in it
         assert low == pytest.approx(smallest, rel=1e-5)
@@ -320,6 +320,38 @@ def test_an_activation_that_is_not_finite(network, workplace):
     with pytest.raises(CalibrationError, match="finite"):
         vggexport.build(huge, FEW, INT8)
     assert [path.name for path in workplace.iterdir()] == ["weights.npz"]
+
+
+def huge_weights(network, make_weights, reach):
+    """Weights whose fc1 gives up to ``reach``, which the layer behind it makes up for."""
+    arrays = {name: array.copy() for name, array in make_weights(network.request).items()}
+    np.savez("weights.npz", **arrays)
+    huge = dataclasses.replace(network, weights="weights.npz")
+    report = vggexport.calibrate(huge, FEW, Path("ranges.json"), force=True)
+    factor = np.float32(reach / report.ranges["fc1"][1])
+    for part in ("kernel", "bias"):
+        arrays[f"fc1/{part}"] *= factor
+    arrays["fc2/kernel"] /= factor
+    np.savez("weights.npz", **arrays)
+    return huge
+
+
+def test_what_overflows_float16_is_refused_with_its_remedy(network, make_weights):
+    """LiteRT's CPU computes in float32: the file is right here, and NaN on other processors."""
+    file = FileOptions("tflite", precision=Precision.FLOAT16, batch=1)
+    report = vggexport.build(huge_weights(network, make_weights, 150_000), FEW, file)
+    assert report.check.metrics.finite
+    assert report.failures[0].startswith("fc1 reaches ")
+    assert "multiply the kernel of fc2 by it, which changes no answer" in report.failures[0]
+    assert not Path("vgg_tiny_float16.tflite").exists()
+
+
+def test_what_photographs_may_overflow_is_said(network, make_weights):
+    file, progress = FileOptions("onnx", precision=Precision.FLOAT16), Recorded()
+    near = huge_weights(network, make_weights, 30_000)
+    assert vggexport.build(near, FEW, file, progress=progress).failures == ()
+    notes = [event[1] for event in progress.events if event[0] == "note"]
+    assert any("4 times what synthetic images do: then fc1 reaches" in n for n in notes)
 
 
 def test_summarize():

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.metrics.parity import compare
+from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -96,9 +96,11 @@ def test_the_metrics_are_those_of_all_images_together(pixels):
         with OnnxRunner(Path(path)) as runner:
             outputs.append(np.concatenate([runner.predict(image[None]) for image in pixels]))
     expected = compare(*outputs)
-    for name, value in dataclasses.asdict(report.candidates[0].metrics).items():
+    metrics = report.candidates[0].metrics
+    for name in (*ParityMetrics.json_keys.split(), "finite", "logit_rms_error"):
         # The order of the images differs, and with it that of the sums.
-        assert value == pytest.approx(getattr(expected, name), rel=1e-9), name
+        assert getattr(metrics, name) == pytest.approx(getattr(expected, name), rel=1e-9), name
+    assert metrics.choices == expected.choices
     errors = [compare(a[None], b[None]).logit_sqnr_db for a, b in zip(*outputs, strict=True)]
     assert report.candidates[0].worst_image == f"#{int(np.argmin(errors))}"
 
@@ -239,9 +241,11 @@ def test_a_golden_file_stands_for_reference_and_images(precision):
     assert recorded.reference.runtime == f"recorded from {live.reference.runtime}"
     assert (recorded.images, recorded.source) == (10, "golden.npz")
     assert recorded.candidates[0].tolerance == live.candidates[0].tolerance
-    for name, value in dataclasses.asdict(live.candidates[0].metrics).items():
-        again = getattr(recorded.candidates[0].metrics, name)
-        assert again == pytest.approx(value, rel=1e-9), name  # another order of the images
+    before, again = (report.candidates[0].metrics for report in (live, recorded))
+    for name in (*ParityMetrics.json_keys.split(), "finite", "logit_rms_error"):
+        # In another order of the images.
+        assert getattr(again, name) == pytest.approx(getattr(before, name), rel=1e-9), name
+    assert again.choices == before.choices
 
 
 @pytest.mark.usefixtures("files")

@@ -37,7 +37,7 @@ INTEGER = Scheme("int8", "int8", "int32", 3, 4)
 WIDE = Scheme("int16", "int8", "int64", 0, 7)
 """The last layer of int8 files. TFLite has no integer layer with a float output; int16 logits are
 as good as float ones, and an int8 activation goes into int16 exactly."""
-BLOCKWISE = Scheme("float32", "int4", "float32", 0, 1)
+BLOCKWISE = Scheme("float32", "int4", "float32", 0, 14)
 
 
 _SCHEMES: Mapping[Precision, Scheme] = {

@@ -76,6 +76,9 @@ def inspection(report: Inspection) -> RenderableType:
                 f"{artifact.calibration.samples} images of {artifact.calibration.source}, "
                 f"{artifact.calibration.method}"
             )
+        if requires := report.requires:
+            lines["needs at least"] = requires.words
+            lines |= {"note": "\n".join(requires.notes)} if requires.notes else {}
         lines["made with"] = ", ".join(f"{k} {v}" for k, v in artifact.tools.items())
     return Group(table, grid(lines))
 

@@ -17,6 +17,7 @@ from vggexport.reports.verification_words import (
     findings,
     guess,
     stands_out,
+    tried,
     verdict,
 )
 from vggexport.results.verify import CandidateReport, VerifyReport
@@ -27,8 +28,13 @@ FIGURE_WIDTH = len("-100.0 <")
 BAR_WIDTH = 10
 
 
-def verification(report: VerifyReport) -> RenderableType:
-    """The figures of every file, what was found out about each, and its layers where compared."""
+def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableType:
+    """The figures of every file, what was found out about each, and its layers where compared.
+
+    Args:
+        report: What was found.
+        verbose: List every mistake that was tried too.
+    """
     lines = {
         "reference": described(report.reference),
         "images": f"{report.images} of {printable(report.source)}",
@@ -39,6 +45,8 @@ def verification(report: VerifyReport) -> RenderableType:
         parts += ["", _worst(seen)]
     for candidate in report.candidates:
         if found := findings(candidate):
+            if verbose and candidate.diagnosis:
+                found |= {"tried": tried(candidate.diagnosis)}
             parts += ["", grid({verdict(candidate): printable(candidate.runner.path)} | found)]
     if compared := [candidate for candidate in report.candidates if candidate.layers]:
         parts += ["", _layers(compared)]

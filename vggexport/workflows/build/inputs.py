@@ -15,14 +15,17 @@ import calibration
 from vggexport.artifact import sidecar_path
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
+from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare
 from vggexport.opening.activation_ranges import float32_runner, take_ranges
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
+    note_held_out,
     note_synthetic,
     note_unreadable,
 )
+from vggexport.opening.float16_range import factor_for, overflows, peaks
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.opening.reference import reference_name, reference_runner
@@ -32,6 +35,9 @@ from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.output_files import made_folder, output_folder
 from vggexport.system.progress import Steps
 from vggexport.workflows.build.options import BuildOptions, FileOptions, check_supported
+
+RANGE_IMAGES = 16
+"""Images that the range of float16 is looked at on, at most."""
 
 FLOAT32_FILE = "float32 ONNX file"
 """What files that compute in integers are held to."""
@@ -51,6 +57,8 @@ class BuildInputs:
         float32_answers: What the float32 ONNX file gives for the check images, where a file that
             computes in integers is held to it.
         contents: What was found in the images' folder, where they come from one.
+        float16_overflows: Layers that do not fit into float16, a clause each, where a file of that
+            precision is checked.
     """
 
     network: Network
@@ -61,6 +69,7 @@ class BuildInputs:
     ranges: ActivationRanges | None
     float32_answers: NDArray[np.float32] | None
     contents: calibration.FolderContents | None
+    float16_overflows: tuple[str, ...] = ()
 
     @cached_property
     def owner_answers(self) -> NDArray[np.float32]:
@@ -119,25 +128,49 @@ def build_inputs(
             network = replace(network, pictures=ranges.agreed_pictures(network.pictures))
         plan = _plan_images(network, calibration_options, options, files.values(), ranges)
         contents = note_contents(plan.source, steps) if plan else None
+        note_held_out(plan, steps)
         quantized = [file for file in files.values() if file.profile.needs_ranges]
+        halves = [f for f in files.values() if options.check and f.precision is Precision.FLOAT16]
         answers = None
-        if quantized and plan:
+        overflowing: tuple[str, ...] = ()
+        if (quantized or halves) and plan:
             folder = next(iter(folders.values()))
             opset = next((file.opset for file in quantized if file.opset is not None), None)
             with float32_runner(network, folder, steps, opset=opset) as runner:
-                ranges = ranges or take_ranges(network, runner, plan, steps)
-                if options.check:
+                if quantized:
+                    ranges = ranges or take_ranges(network, runner, plan, steps)
+                if halves:
+                    overflowing = _overflows(network, runner, plan, steps)
+                if quantized and options.check:
                     with steps.step("reference"):
                         answers = runner.predict(check_images(plan, Precision.INT8.profile))
             note_synthetic(ranges, steps)
-        yield BuildInputs(network, options, steps, folders, plan, ranges, answers, contents)
+        yield BuildInputs(
+            network, options, steps, folders, plan, ranges, answers, contents, overflowing
+        )
         note_unreadable(plan, steps)
+
+
+def _overflows(network: Network, runner: Runner, plan: ImagePlan, steps: Steps) -> tuple[str, ...]:
+    """What does not fit into float16 on the check images; says what may not on others."""
+    with steps.step("float16 range"):
+        reached = peaks(runner, network.spec, plan.check_images()[:RANGE_IMAGES])
+    found = tuple(overflows(network.spec, reached))
+    factor = factor_for(plan.source.name)
+    feared = () if found or factor == 1 else tuple(overflows(network.spec, reached, factor))
+    if feared:
+        steps.progress.note(
+            f"photographs may reach {factor:g} times what synthetic images do: then {feared[0]}",
+            Advice("pass photographs with {} to know", "calibration_data"),
+        )
+    return found
 
 
 def check_images(plan: ImagePlan | None, profile: Profile) -> NDArray[np.uint8]:
     """The images that a file of a precision is checked on: uint8 (images, size, size, 3)."""
     assert plan is not None  # noqa: S101  there is one whenever files are checked
-    return plan.check_images()[: profile.check_images]
+    images = plan.check_images()
+    return images if profile.needs_ranges else images[: profile.check_images]
 
 
 @contextmanager
@@ -174,6 +207,12 @@ def _load_ranges(
     return ranges
 
 
+def _checked(profile: Profile, files: Collection[FileOptions]) -> int:
+    """Images of the source to check on: float16's range is looked at on more than its answers."""
+    has_halves = any(file.precision is Precision.FLOAT16 for file in files)
+    return max(profile.check_images, RANGE_IMAGES if has_halves else 0)
+
+
 def _plan_images(
     network: Network,
     calibration_options: CalibrationOptions,
@@ -185,11 +224,13 @@ def _plan_images(
     calibrates = ranges is None and any(file.profile.needs_ranges for file in files)
     if not (calibrates or options.check):
         return None
-    checked = max(file.profile.check_images for file in files)
+    profile = max((file.profile for file in files), key=lambda row: row.check_images)
     return ImagePlan(
         calibration_options,
         network.spec.input_size,
         calibrated=calibration_options.samples if calibrates else 0,
-        checked=checked if options.check else 0,
         pictures=network.pictures,
+        checked=_checked(profile, files) if options.check else 0,
+        synthetic=profile.synthetic_check_images if options.check else 0,
+        seen=ranges.calibration.image_digests if ranges else (),
     )

@@ -12,6 +12,7 @@ from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import check_file, tolerance_for
 from vggexport.opening.network import NetworkOptions
 from vggexport.opening.reference import reference_name
+from vggexport.precision import Precision
 from vggexport.results.build import BuildReport, CheckReport
 from vggexport.system.output_files import publish, write_json
 from vggexport.system.process import peak_rss_bytes
@@ -97,6 +98,8 @@ def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckRepor
     name, reference, failures = FLOAT32_FILE, inputs.float32_answers, inputs.float32_failures
     if not artifact.profile.needs_ranges or reference is None:
         name, reference, failures = reference_name(inputs.network), inputs.owner_answers, ()
+    if artifact.precision is Precision.FLOAT16:
+        failures = inputs.float16_overflows
     tolerance = tolerance_for(artifact, inputs.options.min_logit_sqnr_db)
     check = check_file(written, artifact, images, reference, tolerance, reference_name=name)
     return replace(check, reference_failures=failures)

@@ -23,7 +23,8 @@ from vggexport.system.progress import Steps
 
 FIRST_COUNT = 8
 CHECK_IMAGES = 32
-"""Images that every point of the curve is measured on, not calibrated on where there are more."""
+"""Images that every point of the curve is measured on: not calibrated on; where there are fewer of
+them, synthetic ones too."""
 
 Bounds = Mapping[str, tuple[float, float]]
 

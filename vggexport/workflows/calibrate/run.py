@@ -8,6 +8,7 @@ from vggexport.opening.activation_ranges import float32_runner, take_snapshots
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
+    note_held_out,
     note_synthetic,
     note_unreadable,
 )
@@ -54,16 +55,18 @@ def calibrate(
             calibrated=options.samples,
             checked=checked,
             pictures=network.pictures,
+            synthetic=checked,
         )
         contents = note_contents(plan.source, steps)
+        note_held_out(plan, steps)
         points: tuple[CurvePoint, ...] = ()
         with float32_runner(network, folder, steps) as runner:
-            counts = counts_up_to(options.samples) if curve else (options.samples,)
+            counts = counts_up_to(plan.calibrated) if curve else (plan.calibrated,)
             snapshots = take_snapshots(network, runner, plan, steps, counts)
             if curve:
-                images = plan.check_images()
+                images = plan.check_images()[:CHECK_IMAGES]
                 points = measure_curve(network, runner, snapshots, images, folder, steps)
-        ranges = snapshots[options.samples]
+        ranges = snapshots[plan.calibrated]
         note_synthetic(ranges, steps)
         note_unreadable(plan, steps)
         ranges.save(folder / output.name)

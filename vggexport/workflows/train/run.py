@@ -17,7 +17,7 @@ from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions, configuration_of
-from vggexport.results.train import TrainingReport
+from vggexport.results.train import TrainingReport, training_failures
 from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
@@ -258,6 +258,7 @@ def _write(path: Path, data: TrainingData, course: Course, checkpoint: Checkpoin
 
     training = {
         **course.to_json(),
+        "failures": list(_failures(data, course)),
         "began_with": data.start.source,
         **({"teacher": data.teacher.source} if data.teacher else {}),
         "identity": data.identity,
@@ -290,4 +291,16 @@ def _report(
         peak_rss_bytes(),
         data.training.images.source.contents,
         data.validation.images.source.contents if options.validation_data else None,
+        _guessed(data),
     )
+
+
+def _guessed(data: TrainingData) -> float:
+    """Share of the validation images that are of their most frequent class."""
+    counts = data.validation.images.counts
+    return float(counts.max() / counts.sum())
+
+
+def _failures(data: TrainingData, course: Course) -> tuple[str, ...]:
+    assert course.best is not None  # noqa: S101  there is one after every epoch
+    return training_failures(course.history, course.best.validation_accuracy, _guessed(data))

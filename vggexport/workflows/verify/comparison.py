@@ -58,7 +58,6 @@ class Comparison:
             )
             for candidate in candidates
         ]
-        self._sample: list[NDArray[np.uint8]] = []
         self.chunk = 1 if layers else CHUNK
         self.images = self.reference_seen = 0
         self._seconds = dict.fromkeys((reference, *candidates), 0.0)
@@ -76,7 +75,6 @@ class Comparison:
         expected = self._run(self._reference, pixels)
         for candidate, parity in zip(self._candidates, self._parities, strict=True):
             parity.add(chunk, expected, self._run(candidate, pixels))
-        self._sample.extend(pixels[: CHUNK - len(self._sample)])
         self.images += len(chunk)
         return expected
 
@@ -103,8 +101,8 @@ class Comparison:
         if narrowed or not (report.failures and self._options.diagnose):
             return report
         with steps.step("diagnose"):
-            sample = np.stack(self._sample)
-            found = diagnose(self._reference, candidate, sample, report.tolerance, steps)
+            worst = np.stack([image.pixels for image in report.worst])
+            found = diagnose(self._reference, candidate, worst, tolerance, steps)
         suspicious = report.suspicious or found.suspicious
         return replace(report, diagnosis=found, suspicious=suspicious)
 
@@ -131,4 +129,8 @@ def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
         return tolerance
     names = ("max_abs", "min_logit_sqnr_db", "min_sqnr_db", "min_top1_agreement")
     given = {name: value for name in names if (value := getattr(limits, name)) is not None}
-    return replace(tolerance, reason=limits.reason, **given) if given else tolerance
+    if not given:
+        return tolerance
+    finer = ("min_sure_agreement", "min_top1_agreement"), ("negligible_logit_error", names[1])
+    overruled = dict.fromkeys(own for own, by in finer if by in given)
+    return replace(tolerance, reason=limits.reason, **given, **overruled)

@@ -1,0 +1,30 @@
+"""What files say that they need."""
+
+import pytest
+
+from vggexport.results.requirements import Requirements
+
+
+@pytest.mark.parametrize(
+    ("precision", "format_", "words"),
+    [
+        ("float32", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"),
+        ("int8", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"),
+        ("dynamic-int8", "tflite", "ai-edge-litert 1.0.1"),
+        ("int8-w4", "tflite", "ai-edge-litert 2.1.2"),
+        ("int8-w4", "onnx", "onnxruntime 1.17.3"),
+    ],
+)
+def test_the_oldest_runtime_is_named(make_request, precision, format_, words):
+    artifact = make_request(precision, format=format_, batch=1).artifact
+    assert Requirements.of(artifact).words == words
+
+
+def test_what_will_not_take_a_file_is_said(make_request):
+    said = " ".join(Requirements.of(make_request("int8").artifact).notes)
+    assert "TensorRT takes symmetric int8 alone" in said
+    assert "without VNNI" in said
+    assert "full-integer" in said
+    assert Requirements.of(make_request("float32").artifact).notes == ()
+    dynamic = make_request("float32", format="tflite", batch=None).artifact
+    assert Requirements.of(dynamic).notes == ("MediaPipe's ImageClassifier takes batch 1 alone",)

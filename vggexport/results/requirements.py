@@ -1,0 +1,67 @@
+"""What a model file needs of where it runs, as far as that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vggexport.artifact import Artifact
+from vggexport.precision import Precision
+from vggexport.system.json_values import JsonValue
+
+_ONNX = {"onnxruntime": "1.17.3"}
+_TFLITE = {"tflite-runtime": "2.14.0", "ai-edge-litert": "1.0.1"}
+_OLDEST: Mapping[str, Mapping[Precision, Mapping[str, str]]] = {
+    "onnx": dict.fromkeys(Precision, _ONNX),
+    "tflite": {
+        **dict.fromkeys(Precision, _TFLITE),
+        Precision.DYNAMIC_INT8: {"ai-edge-litert": "1.0.1"},
+        Precision.INT8_W4: {"ai-edge-litert": "2.1.2"},
+    },
+}
+"""By format and precision; docs/runtimes.md has what was tried, and when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements(JsonValue):
+    """What a model file needs.
+
+    Attributes:
+        oldest_runtimes: The oldest version that ran such a file rightly when it was tried, by the
+            name of the package; nothing where none was tried.
+        notes: What will not take it, or answers otherwise, a sentence each.
+    """
+
+    oldest_runtimes: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Requirements:
+        """Those of a file."""
+        ours = {} if artifact.foreign else _OLDEST.get(artifact.format, {})
+        oldest = ours.get(artifact.precision, {})
+        return cls(dict(oldest), tuple(_notes(artifact)))
+
+    @property
+    def words(self) -> str:
+        """The runtimes: "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"."""
+        listed = ", ".join(f"{name} {version}" for name, version in self.oldest_runtimes.items())
+        return listed or "not tried in older runtimes"
+
+
+def _notes(artifact: Artifact) -> Iterator[str]:
+    profile, is_tflite = artifact.profile, artifact.format == "tflite"
+    if profile.needs_ranges:
+        yield (
+            "on processors without VNNI its probabilities differ by up to 0.11 from those with it, "
+            "measured with the same best class"
+        )
+        if artifact.format in {"onnx", "ort"} and not artifact.symmetric:
+            yield (
+                "TensorRT takes symmetric int8 alone, and activations that have a zero point "
+                "other than 0 are asymmetric"
+            )
+        if not artifact.full_integer:
+            yield "NPUs that compute in integers alone take full-integer TFLite files, not this one"
+    if is_tflite and artifact.batch != 1:
+        yield "MediaPipe's ImageClassifier takes batch 1 alone"
