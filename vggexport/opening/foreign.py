@@ -17,7 +17,7 @@ from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.preprocessing import BGR, CONVENTIONS, Preprocessing
 from vggexport.opening.file_check import read, tolerance_between
 from vggexport.opening.models import OpenedModel, can_be_done, with_preprocessing
-from vggexport.opening.preprocessed import preprocessed
+from vggexport.opening.preprocessed import PreprocessedRunner, preprocessed
 from vggexport.results.verify import FoundPreprocessing
 from vggexport.system.progress import Steps
 
@@ -69,6 +69,26 @@ def find_preprocessing(
         ]
 
 
+def note_misstated(
+    reference: OpenedModel, model: OpenedModel, pixels: NDArray[np.uint8], steps: Steps
+) -> None:
+    """Says so where a file fits under another convention than the one that was stated of it.
+
+    Args:
+        reference: What the file was held to.
+        model: A file that failed.
+        pixels: As for :func:`find_preprocessing`.
+        steps: Who says it.
+    """
+    if not isinstance(model.runner, PreprocessedRunner) or model.found:
+        return
+    plain = replace(model, runner=model.runner.inner)
+    best, found = _tried(plain, reference.artifact, pixels, _answers(reference, pixels))
+    if found.fits:
+        told = f"its preprocessing was misstated: {_said(found, words(best))}"
+        steps.progress.note(f"{model.path}: {told}", _stating(model.path, best))
+
+
 def _under_best(
     model: OpenedModel,
     reference: Artifact,
@@ -77,6 +97,18 @@ def _under_best(
     steps: Steps,
 ) -> OpenedModel:
     """Tries them all, and says how far the best is from the next."""
+    best, found = _tried(model, reference, pixels, expected)
+    steps.progress.note(f"{model.path}: {_said(found, words(best))}", _stating(model.path, best))
+    return with_preprocessing(model, best, found)
+
+
+def _tried(
+    model: OpenedModel,
+    reference: Artifact,
+    pixels: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+) -> tuple[Preprocessing, FoundPreprocessing]:
+    """The convention that comes nearest, and how near it and the next come."""
     tolerance = tolerance_between(reference, model.artifact)
     tried = [convention for convention in TRIED if can_be_done(convention, model.artifact)]
     metrics = [
@@ -97,11 +129,11 @@ def _under_best(
         words(tried[second]),
         figures[second],
     )
-    steps.progress.note(
-        f"{model.path}: {_said(found, words(tried[best]))}",
-        Advice(f"state it, as with {{}} {model.path}={stated_as(tried[best])}", "preprocessing_of"),
-    )
-    return with_preprocessing(model, tried[best], found)
+    return tried[best], found
+
+
+def _stating(path: str, best: Preprocessing) -> Advice:
+    return Advice(f"state it, as with {{}} {path}={stated_as(best)}", "preprocessing_of")
 
 
 def words(preprocessing: Preprocessing) -> str:

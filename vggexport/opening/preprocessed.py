@@ -19,13 +19,16 @@ class PreprocessedRunner(Runner):
     Args:
         runner: Entered.
         preprocessing: What it wants.
+
+    Attributes:
+        inner: The file's own runner.
     """
 
     def __init__(self, runner: Runner, preprocessing: Preprocessing) -> None:
         self.runtime, self.provider = runner.runtime, runner.provider
         self.threads = runner.threads
         self.artifact = runner.artifact
-        self._runner = runner
+        self.inner = runner
         self._preprocessing = preprocessing
 
     def __enter__(self) -> Self:
@@ -33,23 +36,23 @@ class PreprocessedRunner(Runner):
 
     def close(self) -> None:
         """Lets go of the network and its memory."""
-        self._runner.close()
+        self.inner.close()
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Outputs of layers, as the file's own runner gives them."""
-        return self._runner.activations(preprocessed(images, self._preprocessing), names)
+        return self.inner.activations(preprocessed(images, self._preprocessing), names)
 
     def prepare(self, images: Images) -> Prepared:
         """The runtime's own call: pixels are prepared in front of it."""
-        return self._runner.prepare(preprocessed(images, self._preprocessing))
+        return self.inner.prepare(preprocessed(images, self._preprocessing))
 
     def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...] | None:
         """Every node with what ran it."""
-        return self._runner.placed_nodes(preprocessed(images, self._preprocessing))
+        return self.inner.placed_nodes(preprocessed(images, self._preprocessing))
 
     def provider_options(self) -> dict[str, str]:
         """What the runtime's provider was set to."""
-        return self._runner.provider_options()
+        return self.inner.provider_options()
 
 
 def preprocessed(images: Images, preprocessing: Preprocessing) -> Images:

@@ -11,6 +11,7 @@ from benchmarks.foreign_onnx import Style, torch_like
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.opening.models import RunOptions
+from vggexport.system.progress import Progress
 from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
 from vggexport.workflows.evaluate.run import EvaluateOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -85,6 +86,19 @@ def test_a_mistake_of_a_converter_is_named_once_its_convention_is_stated(
     assert report.passed is (fault is None and not changes)
     named = candidate.diagnosis and candidate.diagnosis.named
     assert (named.fault if named else None) == fault
+
+
+def test_a_convention_that_was_misstated_is_told(theirs):
+    class Notes(Progress):
+        def note(self, fact, *_advice):
+            told.append(fact)
+
+    told = []
+    run = RunOptions(preprocessing_of={theirs(): CONVENTIONS["tf"]})
+    report = vggexport.verify(VerifyOptions(("ours.onnx", "old.onnx"), run=run, images=8), Notes())
+    assert not report.passed
+    (note,) = (fact for fact in told if fact.startswith("old.onnx"))
+    assert "its preprocessing was misstated: preprocessing found: vgg, RGB fits with" in note
 
 
 def test_the_layers_of_both_are_compared_by_ours_names(theirs, tiny):

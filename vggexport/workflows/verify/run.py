@@ -19,7 +19,7 @@ from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
-from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
+from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
     OpenedModel,
@@ -82,6 +82,9 @@ def verify(
         note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
         note_remarks(images.source, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
+        for candidate, told in zip(candidates, reports, strict=True):
+            if options.diagnose and told.is_unexplained:
+                note_misstated(reference, candidate, _first(images), steps)
     report = VerifyReport(
         compared.record(reference),
         compared.images,
