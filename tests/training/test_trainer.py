@@ -201,6 +201,16 @@ def test_a_loss_that_is_not_finite_stops_at_once(make_head, tmp_path, monkeypatc
     assert len(steps) == 1  # of three
 
 
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(6, [5, 5, 4]), (13, [7, 7]), (14, [14]), (256, [14]), (1, [1] * 14)]
+)
+def test_batches_of_an_epoch_are_as_equal_as_can_be(make_head, batch, sizes):
+    """Two of 7, where 13 and 1 would make one image as heavy as all others."""
+    layers = trained_layers.TrainedLayers(make_head(), dataclasses.replace(CALM, batch=batch))
+    found = [[len(targets) for _, targets in chunks] for chunks in layers._batches(1)]
+    assert [sum(chunks) for chunks in found] == sizes
+
+
 def test_a_training_that_diverges_begins_anew_as_if_never_begun(make_head, tmp_path):
     """At a third of the rate until it holds: the same weights as of that rate from the first."""
     recipe = dataclasses.replace(CALM, learning_rate=30.0, restarts=8)
