@@ -28,7 +28,7 @@ WORST_IMAGES_DB = 3.0
 healthy file has twice the error's power."""
 
 LOSSY_GAIN_DB = 10.0
-"""What making up for a mistake that loses something must gain."""
+"""What it must gain where the mistake loses something, or was fitted to the answers."""
 
 CLEAR_SQNR_DB = 15.0
 """And what it must reach: runtimes round differently when they resize, so that it gets no nearer
@@ -85,6 +85,8 @@ class Case:
         fault: ImageFault | OutputFault,
         expected: NDArray[np.float32],
         actual: NDArray[np.float32],
+        *,
+        least_gain_db: float = CLEAR_GAIN_DB,
     ) -> Trial:
         """The trial of a fault, from what reference and file give once it is made up for."""
         before = self.value_db(compare(self.expected, self.actual, self.activation))
@@ -98,11 +100,11 @@ class Case:
             explains=False,
             fix=fault.fix,
         )
-        return replace(trial, explains=self._explains(trial, is_lossy=fault.lossy))
+        return replace(trial, explains=self._explains(trial, least_gain_db, is_lossy=fault.lossy))
 
-    def _explains(self, trial: Trial, *, is_lossy: bool) -> bool:
+    def _explains(self, trial: Trial, least_gain_db: float, *, is_lossy: bool) -> bool:
         least = self.tolerance.min_logit_sqnr_db or self.tolerance.min_sqnr_db or 0.0
-        if trial.gain_db >= CLEAR_GAIN_DB and trial.with_db >= least - WORST_IMAGES_DB:
+        if trial.gain_db >= least_gain_db and trial.with_db >= least - WORST_IMAGES_DB:
             return True
         return is_lossy and trial.gain_db >= LOSSY_GAIN_DB and trial.with_db >= CLEAR_SQNR_DB
 

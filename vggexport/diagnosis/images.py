@@ -20,6 +20,9 @@ from PIL import Image
 Pixels = NDArray[Any]
 """(images, size, size, 3), RGB 0...255, uint8 or float32."""
 
+PAIRED = "+"
+"""Between the names of two mistakes made together."""
+
 TORCHVISION_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 TORCHVISION_STD = np.array((0.229, 0.224, 0.225), np.float32)
 """Of pixels in 0...1, as torchvision's ImageNet transforms subtract and divide by them."""
@@ -223,7 +226,7 @@ def combined(first: ImageFault, second: ImageFault) -> ImageFault:
     """Both mistakes: what the file does first to its images is ``first``."""
     undo_first, undo_second = first.undo, second.undo
     return ImageFault(
-        f"{first.name}+{second.name}",
+        f"{first.name}{PAIRED}{second.name}",
         f"{first.description} and {second.description}",
         f"{first.fix}; and {second.fix}",
         lambda images: second.imitate(first.imitate(images)),

@@ -54,6 +54,7 @@ class OutputFault:
         make_up: Expected and actual probabilities once it is made up for; None where the output has
             not the marks of it.
         lossy: Whether that comes near only.
+        is_fitted: Whether it was fitted to the answers, so that it comes nearer in any case.
     """
 
     name: str
@@ -61,6 +62,7 @@ class OutputFault:
     fix: str
     make_up: Callable[[Probabilities, Probabilities], Pair | None]
     lossy: bool = False
+    is_fitted: bool = False
 
 
 def _apply_missing_end(
@@ -175,6 +177,7 @@ def output_faults(activation: HeadActivation) -> tuple[OutputFault, ...]:
             "use the labels that the file carries: another list, or another sorting of folders, "
             "was taken",
             partial(_order_classes, activation),
+            is_fitted=True,
         ),
         OutputFault(
             f"{activation}-quantized",

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.diagnosis.case import CLEAR_GAIN_DB, Case, answers
-from vggexport.diagnosis.images import ImageFault, image_fault_pairs, image_faults
+from vggexport.diagnosis.case import CLEAR_GAIN_DB, LOSSY_GAIN_DB, Case, answers
+from vggexport.diagnosis.images import PAIRED, ImageFault, image_fault_pairs, image_faults
 from vggexport.diagnosis.layers import (
     SAME_INTEGERS_OWN_NOISE,
     first_suspicious,
@@ -37,6 +37,9 @@ from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Tr
 from vggexport.system.progress import Steps
 
 SCREENED_IMAGES = 2
+IMITATED_MARGIN_DB = 1.0
+"""By how much nearer than any other an imitated mistake must come."""
+
 SCREENED_GAIN_DB = 1.0
 """Less than what a mistake that explains a difference gains on all images."""
 
@@ -85,11 +88,16 @@ def _best_alone(trials: Iterable[Trial], margin_db: float = 0.0) -> Iterator[Tri
         margin_db: By how much nearer than the second.
     """
     tried = list(trials)
-    explaining = sorted((t for t in tried if t.explains), key=lambda trial: -trial.with_db)
-    second = explaining[1].with_db if len(explaining) > 1 else -math.inf
+    explaining = sorted((t for t in tried if t.explains), key=_rank_db, reverse=True)
+    second = _rank_db(explaining[1]) if len(explaining) > 1 else -math.inf
     for trial in tried:
-        is_best = trial in explaining[:1] and trial.with_db >= second + margin_db
+        is_best = trial in explaining[:1] and _rank_db(trial) >= second + margin_db
         yield replace(trial, explains=is_best)
+
+
+def _rank_db(trial: Trial) -> float:
+    """How near the file comes; two mistakes must come clearly nearer than one of them alone."""
+    return trial.with_db - (CLEAR_GAIN_DB if PAIRED in trial.fault else 0.0)
 
 
 def point_out(
@@ -128,7 +136,8 @@ def _tried_outputs(case: Case) -> Iterator[Trial]:
         if case.candidate.artifact.full_integer and fault.name == f"{case.activation}-quantized":
             continue
         if made_up := fault.make_up(case.expected, case.actual):
-            yield case.output_trial(fault, *made_up)
+            least_gain_db = LOSSY_GAIN_DB if fault.is_fitted else CLEAR_GAIN_DB
+            yield case.output_trial(fault, *made_up, least_gain_db=least_gain_db)
 
 
 def _image_trials(case: Case, steps: Steps) -> Iterator[Trial]:
@@ -144,7 +153,7 @@ def _imitated_trials(case: Case, steps: Steps) -> Iterator[Trial]:
     if not case.candidate.artifact.profile.needs_ranges:
         return iter(())
     faults = [fault for fault in _image_faults(case) if fault.undo]
-    return _best_alone(_try_images(case, faults, steps, imitates=True), CLEAR_GAIN_DB)
+    return _best_alone(_try_images(case, faults, steps, imitates=True), IMITATED_MARGIN_DB)
 
 
 def _image_faults(case: Case) -> tuple[ImageFault, ...]:
