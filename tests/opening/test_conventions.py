@@ -46,7 +46,9 @@ def labelled(tmp_path, tiny, tiny_weights, numpy_network, monkeypatch):
 
 def test_the_right_one_has_all_images_right(labelled):
     notes = Notes()
-    options = vggexport.EvaluateOptions(("w.npz",), labelled, try_preprocessing=True)
+    options = vggexport.EvaluateOptions(
+        ("w.npz",), labelled, class_order="index", try_preprocessing=True
+    )
     report = vggexport.evaluate(options, notes)
     top1 = {result.runner.path: result.accuracy.top1 for result in report.results}
     assert list(top1) == [f"w.npz ({name})" for name in CONVENTIONS]
@@ -58,7 +60,9 @@ def test_the_right_one_has_all_images_right(labelled):
 def test_labels_that_do_not_decide(labelled):
     """Of two images, any convention may be right about both."""
     notes = Notes()
-    options = vggexport.EvaluateOptions(("w.npz",), labelled, images=2, try_preprocessing=True)
+    options = vggexport.EvaluateOptions(
+        ("w.npz",), labelled, images=2, class_order="index", try_preprocessing=True
+    )
     vggexport.evaluate(options, notes)
     assert notes.notes[-1].startswith("the labels do not decide between w.npz (")
 

@@ -191,8 +191,10 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """What a file of 0.1.0 does not record of its preprocessing is not known to have changed."""
     for found in differences(old, new):
-        yield Change(found.name, found.first, found.second)
+        if found.name != "preprocessing" or None not in (found.first, found.second):
+            yield Change(found.name, found.first, found.second)
 
 
 def _manifest_changes(old: Manifest | None, new: Manifest | None) -> tuple[Change, ...]:
