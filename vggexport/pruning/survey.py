@@ -25,7 +25,7 @@ from vggexport.pruning.sampling import Sampler
 RIDGE = 1e-3
 """Share of a layer's mean second moment that is added to all: directions that the images hardly
 show must not make up for anything."""
-NEED_IMAGES = 48
+NEED_IMAGES = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
