@@ -1,13 +1,14 @@
-"""Everything that needs a CUDA GPU, on a machine that has one: ``make gpu-check``.
+"""Everything that needs a CUDA GPU: ``make gpu-check``, or in two halves.
 
-Exports the full-size network with random weights, runs each float precision on the CPU and on CUDA
-and holds the two to each other; then ``vggexport benchmark --device cuda`` on all files, whose
-placement, transfers and memory are printed. Exit codes: 0 done, 1 out of tolerance or not all on
-the GPU, 3 no CUDA to be had.
+``--pack DIR`` writes a folder where TensorFlow is installed; ``--from DIR`` runs it, as ``python
+DIR/run.py`` does on a machine that has Python, numpy, onnx and onnxruntime-gpu alone. Without
+either both halves run here, and then ``vggexport benchmark --device cuda`` on the files. Exit
+codes: 0 done, 1 out of tolerance or not all on the GPU, 3 no CUDA to be had.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -16,59 +17,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import vggexport as package
+from benchmarks.gpu_pack import pack
+from benchmarks.measure import vggexport
+from vggexport.errors import InputError, VggExportError
+from vggexport.metrics.placement import CUDA_PROVIDER as CUDA
 
-import calibration
-from benchmarks.measure import run, vggexport
-from vggexport.errors import VggExportError
-from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.metrics.parity import compare
-
-CUDA = "CUDAExecutionProvider"
-IMAGES = 8
-
-MIN_LOGIT_SQNR_DB = {
-    "float32": 50.0,  # TF32 is on by default on Ampere and later: 10-bit products
-    "float16": 35.0,  # 11-bit significands, and the CPU computes float16 files in float32
-}
+WEIGHTS = "random:0"
 
 
-def main() -> int:
-    """Parity of each precision, then the benchmark; says what was seen."""
-    images = np.stack([calibration.synthetic_image(0, index, 224) for index in range(IMAGES)])
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = {precision: export(precision, folder) for precision in (*MIN_LOGIT_SQNR_DB, "int8")}
-        passed = [parity(paths[p], images, p) for p in MIN_LOGIT_SQNR_DB]
-        passed.append(benchmark(list(paths.values())))
-    return int(not all(passed))
+def main(arguments: Sequence[str]) -> int:
+    """Packs, runs a pack, or both; further arguments are those of ``run.py``."""
+    parser = argparse.ArgumentParser(prog="gpu_check", description=__doc__.partition("\n")[0])
+    halves = parser.add_mutually_exclusive_group()
+    halves.add_argument("--pack", type=Path, metavar="DIR")
+    halves.add_argument("--from", dest="source", type=Path, metavar="DIR")
+    options, further = parser.parse_known_args(arguments)
+    if options.source:
+        return run_pack(options.source, further)
+    if options.pack:
+        pack(options.pack, package.NetworkOptions(WEIGHTS))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="vggexport-") as name:
+        folder, files = Path(name) / "pack", Path(name) / "files"
+        pack(folder, package.NetworkOptions(WEIGHTS))
+        code = run_pack(folder, ["--files", str(files), *further])
+        if code in (0, 1) and not further:
+            code = max(code, int(not benchmark(sorted(files.glob("*.onnx")))))
+        return code
 
 
-def export(precision: str, folder: Path) -> Path:
-    """A file of the full-size network."""
-    path = folder / f"{precision}.onnx"
-    samples = ("--calibration-samples", "8")
-    run(vggexport("onnx", "--precision", precision, *samples, "-o", path))
-    return path
-
-
-def parity(path: Path, images: np.ndarray, precision: str) -> bool:
-    """Whether CUDA computes what the CPU does."""
-    bound = MIN_LOGIT_SQNR_DB[precision]
-    with OnnxRunner(path) as cpu:
-        reference = cpu.predict(images)
-    with OnnxRunner(path, provider=CUDA) as cuda:
-        metrics = compare(reference, cuda.predict(images))
-        bound_run = cuda.prepare(images)  # input and output stay on the device
-        bound_metrics = compare(reference, bound_run.probabilities())
-    worst = min(metrics.logit_sqnr_db, bound_metrics.logit_sqnr_db)
-    passed = metrics.finite and bound_metrics.finite and worst >= bound
-    print(
-        f"{precision} on {CUDA}: SQNR of the logits {metrics.logit_sqnr_db:.1f} dB against the "
-        f"CPU, bound to the device {bound_metrics.logit_sqnr_db:.1f} dB, {bound:g} dB needed: "
-        f"{'passed' if passed else 'FAILED'}"
-    )
-    return passed
+def run_pack(folder: Path, arguments: Sequence[str]) -> int:
+    """The exit code of its ``run.py``."""
+    if not (folder / "run.py").is_file():
+        raise InputError(f"{folder} is no pack: make one with --pack")
+    command = [sys.executable, str(folder / "run.py"), *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 def benchmark(paths: Sequence[Path]) -> bool:
@@ -107,7 +91,7 @@ def describe(result: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except VggExportError as error:
         print(f"gpu-check: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -92,6 +92,16 @@ MAX_BATCH = 4096
     help="Measure on the CPU what the device does not run, and say so.",
 )
 @click.option(
+    "--no-tf32",
+    is_flag=True,
+    help="Compute float32 on CUDA in float32, not in TF32.",
+)
+@click.option(
+    "--cuda-graph",
+    is_flag=True,
+    help="Record a run on CUDA once and repeat it: its kernels are launched together.",
+)
+@click.option(
     "--baseline",
     type=file_path(),
     help="Compare with the --json output of an earlier run, or with an earlier artifact, which "
@@ -140,6 +150,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
                 duration_s=options["duration"],
                 scenario=Scenario(options["scenario"]),
                 sustained_minutes=options["sustained"] or 0.0,
+                tf32=not options["no_tf32"],
             ),
             terminal.make_progress(),
         )

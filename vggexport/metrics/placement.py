@@ -19,6 +19,9 @@ from vggexport.system.json_values import JsonValue
 CPU_PROVIDER = "CPUExecutionProvider"
 """ONNX Runtime's name of what computes everything that other providers do not."""
 
+CUDA_PROVIDER = "CUDAExecutionProvider"
+"""ONNX Runtime's name of NVIDIA's GPUs."""
+
 _KERNEL = "_kernel_time"
 _COMPUTES = ("Conv", "Gemm", "MatMul")
 """Parts of the names of types that multiply: of a layer's nodes, these have its MACs."""
@@ -126,6 +129,10 @@ _REASONS = (
     (re.compile(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object"), "library {} is not found"),
     (re.compile(r"no CUDA-capable device", re.I), "there is no device"),
     (re.compile(r"CUDA driver version is insufficient", re.I), "the driver is too old or missing"),
+    (
+        re.compile(r"graph capture feature", re.I),
+        "not all of the network runs there, as a CUDA graph needs",
+    ),
     (re.compile(r"out of memory", re.I), "the device is out of memory"),
     (re.compile(r"(Please install TensorRT libraries)"), "TensorRT's libraries are not found"),
 )

@@ -24,6 +24,7 @@ from vggexport.formats.registry import (
     load_weight_reader,
 )
 from vggexport.formats.runner import Runner
+from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.opening.preprocessed import PreprocessedRunner
@@ -44,12 +45,24 @@ class RunOptions:
         runtime: What runs the files that several can run; None for the first of each format.
         preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
             path.
+        tf32: Let CUDA compute float32 in TF32, with 10-bit significands, as it does by itself.
+        cuda_graph: Have CUDA record a run once and repeat it: for :meth:`Runner.prepare` alone.
     """
 
     threads: int = 0
     provider: str | None = None
     runtime: str | None = None
     preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
+    tf32: bool = False
+    cuda_graph: bool = False
+
+    @property
+    def provider_options(self) -> dict[str, str]:
+        """Of the execution provider, by ONNX Runtime's names; empty for its defaults."""
+        if self.provider != CUDA_PROVIDER:
+            return {}
+        asked = {"use_tf32": "0"} if not self.tf32 else {}
+        return asked | ({"enable_cuda_graph": "1"} if self.cuda_graph else {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +179,10 @@ def open_models(
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     told = (file.artifact for file in files.values() if not file.artifact.foreign)
     known = next(told, None)
-    return [files.get(s) or open_model(entered, s, known, options, steps) for s in sources]
+    models = [files.get(s) or open_model(entered, s, known, options, steps) for s in sources]
+    if options.provider_options and not options.tf32:
+        steps.progress.note("float32 on CUDA is computed in float32: TF32 is off")
+    return models
 
 
 def open_model(
@@ -194,7 +210,7 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
     file_format = format_of(path)
     runtime = FORMATS[file_format].runs_in([options.runtime])[0]
     chosen = runtime.has_providers and options.provider
-    extra = {"provider": chosen} if chosen else {}
+    extra = {"provider": chosen, "provider_options": options.provider_options} if chosen else {}
     loaded = load_runner(file_format, runtime.name)(path, threads=options.threads, **extra)
     runner = entered.enter_context(loaded)
     if runner.artifact is None:

@@ -199,6 +199,15 @@ def test_a_provider_that_fails_for_another_reason_is_unavailable(export, cuda_st
         open_on_cuda(export())
 
 
+def test_a_network_that_cannot_be_recorded_is_not_a_broken_file(export, cuda_starts):
+    def start():
+        raise ort_errors.Fail("This session cannot use the graph capture feature as requested")
+
+    cuda_starts(start)
+    with pytest.raises(Unavailable, match="not all of the network runs there, as a CUDA graph"):
+        open_on_cuda(export())
+
+
 def test_a_file_that_cannot_be_read_is_not_the_providers_fault(export, cuda_starts):
     def start():
         raise ort_errors.InvalidProtobuf("Protobuf parsing failed")
@@ -230,6 +239,50 @@ def test_a_device_has_input_and_output_bound(export, images):
         np.testing.assert_array_equal(prepared.probabilities(), expected)
         prepared.transfer()
         np.testing.assert_array_equal(prepared.probabilities(), expected)
+
+
+class RecordsRuns:
+    """A session on the CPU that says of itself that it records a CUDA graph."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def get_provider_options(self):
+        return {CPU_PROVIDER: {sessions.CUDA_GRAPH: "1"}}
+
+
+def test_a_run_that_is_recorded_writes_to_one_address(export, images):
+    with OnnxRunner(export("int8")) as runner:
+        expected = runner.predict(images)
+        session, bound = RecordsRuns(runner._session), []
+        binding = runner._session.io_binding()
+        session.io_binding = lambda: binding
+        pixels = images.astype(np.float32)
+        prepared = bound_to(session, "cpu", pixels, ends_of(runner.artifact))
+        for _ in range(2):
+            np.testing.assert_array_equal(prepared.probabilities(), expected)
+            bound.append(binding.get_outputs()[0].data_ptr())
+    assert bound[0] == bound[1]
+
+
+def test_options_of_the_provider_reach_every_session(export, images, monkeypatch):
+    """The file's, the tapped copy's, and without a recorded run the profile's."""
+    asked, real = [], onnxruntime.InferenceSession
+
+    def session(path, options, providers, **_kwargs):
+        asked.append(providers)
+        return real(path, options, providers=[CPU_PROVIDER])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    options = {"arena_extend_strategy": "kSameAsRequested"}
+    with OnnxRunner(export(), provider_options=options | {sessions.CUDA_GRAPH: "1"}) as runner:
+        runner.placed_nodes(images)
+        runner.activations(images, ["block1_pool"])
+    recorded = (CPU_PROVIDER, options | {sessions.CUDA_GRAPH: "1"})
+    assert asked == [[recorded], [(CPU_PROVIDER, options)], [recorded]]
 
 
 def test_a_session_on_a_device_is_prepared_there(export, images, monkeypatch):

@@ -113,6 +113,14 @@ def test_a_provider_that_is_not_the_devices():
         options.cells()
 
 
+@pytest.mark.parametrize("asked", [{"tf32": False}, {"cuda_graph": True}])
+def test_what_cuda_alone_has(asked):
+    with pytest.raises(InputError, match=r"^CPUExecutionProvider has neither CUDA graphs nor TF32"):
+        BenchmarkOptions(("a.onnx",), **asked).cells()
+    (entry,) = BenchmarkOptions(("a.onnx",), device="cuda", **asked).cells()[0]
+    assert (entry.tf32, entry.cuda_graph) == (asked.get("tf32", True), "cuda_graph" in asked)
+
+
 @pytest.mark.parametrize("asked", [{"device": "cuda"}, {"provider": CUDA}])
 def test_a_runtime_without_cuda_is_unavailable(asked):
     with pytest.raises(Unavailable, match=r"b\.tflite does not run on CUDA here"):
@@ -131,5 +139,5 @@ def test_tensorflow_is_measured_as_its_users_have_it(monkeypatch, value, ours, e
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if value:
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
-    monkeypatch.setattr(measured_model.registry, "set_here", lambda: frozenset(ours))
+    monkeypatch.setattr(measured_model.lazy_imports, "set_here", lambda: frozenset(ours))
     assert environment_variables() == expected

@@ -40,17 +40,26 @@ class OnnxRunner(Runner):
         path: The file.
         threads: Threads inside an operator; 0 for one a core.
         provider: Execution provider, by ONNX Runtime's name.
+        provider_options: Its own, by ONNX Runtime's names; None for its defaults.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file, or it is not one of ours.
         Unavailable: The execution provider is not to be had here.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0, provider: str = CPU_PROVIDER) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 0,
+        provider: str = CPU_PROVIDER,
+        provider_options: Mapping[str, str] | None = None,
+    ) -> None:
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         self.provider = provider
         self.threads = threads
         self.artifact: Artifact | None = None
+        self._provider_options = dict(provider_options or {})
         self._path = path
         self._session: Any = None
         self._ends: Ends
@@ -90,7 +99,10 @@ class OnnxRunner(Runner):
 
     def _open(self) -> Any:
         return sessions.open_session(
-            self._path, sessions.session_options(self.threads), self.provider
+            self._path,
+            sessions.session_options(self.threads),
+            self.provider,
+            self._provider_options,
         )
 
     def activations(self, images: Images, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
@@ -136,7 +148,8 @@ class OnnxRunner(Runner):
         options.enable_profiling = True
         with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
             options.profile_file_prefix = str(Path(folder) / "profile")
-            session = sessions.open_session(self._path, options, self.provider)
+            asked = {k: v for k, v in self._provider_options.items() if k != sessions.CUDA_GRAPH}
+            session = sessions.open_session(self._path, options, self.provider, asked)
             session.run([self._ends.output], {self._ends.input: feed(images, self._ends)})
             profile = Path(session.end_profiling())
             return nodes_of_profile(json.loads(profile.read_text(encoding="utf-8")))
@@ -160,7 +173,11 @@ class OnnxRunner(Runner):
         self._session = None  # there is never more than one network in memory
         try:
             self._session = self._reading.open_copy(
-                self._path, names, threads=self.threads, provider=self.provider
+                self._path,
+                names,
+                threads=self.threads,
+                provider=self.provider,
+                provider_options=self._provider_options,
             )
         except ArtifactError as error:
             raise ArtifactError(

@@ -24,6 +24,17 @@ from vggexport.system.stderr_capture import captured_stderr
 DEVICES: Mapping[str, str] = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 """ONNX Runtime's names for the memory of providers that have their own."""
 
+CUDA_GRAPH = "enable_cuda_graph"
+"""CUDA's option of a run that is recorded once and repeated, its kernels launched together. Input
+and output then stay at one address."""
+
+_OUTPUT_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+}
+
 _ERRORS_ONLY = 3
 
 RUNTIME_ERRORS = (
@@ -60,11 +71,22 @@ def session_options(threads: int, *, exact_int8: bool = True) -> Any:
     return options
 
 
-def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
+def open_session(
+    path: Path,
+    options: Any,
+    provider: str = CPU_PROVIDER,
+    provider_options: Mapping[str, str] | None = None,
+) -> Any:
     """A session on a model file.
 
     ONNX Runtime falls back to the CPU with a log line only, so what it really took is compared with
     what was asked for.
+
+    Args:
+        path: The file.
+        options: Of the session.
+        provider: Execution provider.
+        provider_options: Its own; None for its defaults.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file.
@@ -75,7 +97,7 @@ def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
             f"execution provider {provider} is not in this onnxruntime, which offers "
             f"{', '.join(offered)}: for CUDA, pip install 'vggexport[gpu]'"
         )
-    session, failure, printed = _start(path, options, provider)
+    session, failure, printed = _start(path, options, (provider, dict(provider_options or {})))
     reason = reason_not_started(printed)
     if isinstance(failure, RUNTIME_ERRORS) and not (reason and provider != CPU_PROVIDER):
         raise ArtifactError(
@@ -90,12 +112,14 @@ def open_session(path: Path, options: Any, provider: str = CPU_PROVIDER) -> Any:
     return session
 
 
-def _start(path: Path, options: Any, provider: str) -> tuple[Any, Exception | None, str]:
+def _start(
+    path: Path, options: Any, provider: tuple[str, dict[str, str]]
+) -> tuple[Any, Exception | None, str]:
     """A session or what was raised instead, and what was printed meanwhile."""
     session, failure = None, None
     with captured_stderr() as printed:
         try:
-            if provider in DEVICES:
+            if provider[0] in DEVICES:
                 _preload_cuda()
             session = onnxruntime.InferenceSession(
                 path,
@@ -149,7 +173,7 @@ def bound_to(session: Any, device: str, pixels: NDArray[Any], ends: Ends) -> Pre
     binding = session.io_binding()
     there = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, device, 0)
     binding.bind_ortvalue_input(ends.input, there)
-    binding.bind_output(ends.output, device, 0)
+    _bind_output(session, binding, device, (len(pixels), ends.classes))
 
     def run() -> None:
         session.run_with_iobinding(binding)
@@ -165,3 +189,16 @@ def bound_to(session: Any, device: str, pixels: NDArray[Any], ends: Ends) -> Pre
         return scores(binding.copy_outputs_to_cpu()[0], ends)
 
     return Prepared(run, probabilities, transfer)
+
+
+def _bind_output(session: Any, binding: Any, device: str, shape: tuple[int, int]) -> None:
+    """To memory that is taken in each run, or once where the run is recorded."""
+    output = session.get_outputs()[0]
+    provider = session.get_providers()[0]
+    if session.get_provider_options()[provider].get(CUDA_GRAPH, "0") == "0":
+        binding.bind_output(output.name, device, 0)
+        return
+    place = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+        shape, _OUTPUT_TYPES[output.type], device, 0
+    )
+    binding.bind_ortvalue_output(output.name, place)

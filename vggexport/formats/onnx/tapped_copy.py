@@ -72,7 +72,15 @@ class Reading:
         """Name of the output that a layer has in a tapped copy."""
         return name if self.plain is None or name in self.plain else f"{name}{TAP_SUFFIX}"
 
-    def open_copy(self, path: Path, names: Sequence[str], *, threads: int, provider: str) -> Any:
+    def open_copy(
+        self,
+        path: Path,
+        names: Sequence[str],
+        *,
+        threads: int,
+        provider: str,
+        provider_options: Mapping[str, str] | None = None,
+    ) -> Any:
         """A session on a copy of the file that has the layers as outputs; the copy is gone then.
 
         Raises:
@@ -89,7 +97,7 @@ class Reading:
             else:
                 shutil.copyfile(path, copy)
             self._add_outputs(copy, names)
-            return sessions.open_session(copy, options, provider)
+            return sessions.open_session(copy, options, provider, provider_options)
 
     def _add_outputs(self, copy: Path, names: Sequence[str]) -> None:
         outputs = {name: self.output(name) for name in names}

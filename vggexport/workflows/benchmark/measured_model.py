@@ -59,6 +59,8 @@ class Entry:
         allow_fallback: Measure on the CPU what the provider does not run.
         seed: Of the images.
         runtime: What runs it; None for the first of its format.
+        tf32: Let CUDA compute float32 in TF32.
+        cuda_graph: Have CUDA record a run once and repeat it.
     """
 
     source: str
@@ -69,6 +71,8 @@ class Entry:
     allow_fallback: bool = False
     seed: int = 0
     runtime: str | None = None
+    tf32: bool = True
+    cuda_graph: bool = False
 
     @property
     def format(self) -> str:
@@ -226,7 +230,10 @@ class MeasuredModel:
 
     def _open(self, known: Artifact | None, provider: str | None) -> None:
         source = self._entry.source
-        run = RunOptions(self._entry.threads, provider, self._entry.runtime)
+        entry = self._entry
+        run = RunOptions(
+            entry.threads, provider, entry.runtime, tf32=entry.tf32, cuda_graph=entry.cuda_graph
+        )
         self._model = open_model(self._entered, source, known, run, Steps(Progress()))
         artifact, path = self._model.artifact, Path(source)
         size = (

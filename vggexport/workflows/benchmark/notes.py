@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.metrics.verdict import Verdict
 from vggexport.precision import Precision
 from vggexport.results.benchmark import BenchmarkResult, Gate
 from vggexport.system.machine import Machine
-from vggexport.workflows.benchmark.options import CUDA_PROVIDER
 
 
 def notes_on(

@@ -10,7 +10,7 @@ from pathlib import Path
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import FORMATS, check_runtimes, format_or_keras, is_model
 from vggexport.metrics.latency_ratio import MIN_LAUNCHES
-from vggexport.metrics.placement import CPU_PROVIDER
+from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.metrics.timing import Scenario
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
@@ -25,7 +25,6 @@ DEFAULT_WARM_UP = 3
 DEFAULT_MAX_REGRESSION = 0.05
 
 CPU, CUDA = DEVICES = ("cpu", "cuda")
-CUDA_PROVIDER = "CUDAExecutionProvider"
 
 JSON_SUFFIX = ".json"
 
@@ -47,6 +46,8 @@ class BenchmarkOptions:
         launches: Times that every artifact is launched anew, its runs divided among them.
         scenario: What is timed.
         allow_fallback: Measure on the CPU what the provider does not run.
+        tf32: Let CUDA compute float32 in TF32, as it does by itself.
+        cuda_graph: Have CUDA record a run once and repeat it.
         baseline: A former run's JSON, or a former artifact, which then takes turns with the others.
         max_regression: 0.05 allows 5 % more time than the baseline's.
         strict: An inconclusive gate is a failure.
@@ -66,6 +67,8 @@ class BenchmarkOptions:
     launches: int = MIN_LAUNCHES
     scenario: Scenario = Scenario.SINGLE_STREAM
     allow_fallback: bool = False
+    tf32: bool = True
+    cuda_graph: bool = False
     baseline: Path | None = None
     max_regression: float = DEFAULT_MAX_REGRESSION
     strict: bool = False
@@ -102,6 +105,12 @@ class BenchmarkOptions:
                 Advice("leave out {} or {}", "device", "provider"),
             )
         chosen = CUDA_PROVIDER if self.device == CUDA else self.provider
+        if chosen != CUDA_PROVIDER and (self.cuda_graph or not self.tf32):
+            raise InputError(
+                f"{chosen or CPU_PROVIDER} has neither CUDA graphs nor TF32",
+                Advice("measure on CUDA with {} cuda", "device"),
+                Advice("leave out {} and {}", "cuda_graph", "no_tf32"),
+            )
         return None if chosen == CPU_PROVIDER else chosen
 
     def cells(self) -> list[Sequence[Entry]]:
@@ -146,4 +155,6 @@ class BenchmarkOptions:
                     self.allow_fallback,
                     self.seed,
                     runtime.name,
+                    self.tf32,
+                    self.cuda_graph,
                 )

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from vggexport.errors import Advice
 from vggexport.metrics.latency_ratio import paired_ratio
-from vggexport.metrics.placement import CPU_PROVIDER, Placement
+from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER, Placement
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -25,7 +25,7 @@ from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
 from vggexport.workflows.benchmark.measured_model import Model
-from vggexport.workflows.benchmark.options import CUDA_PROVIDER, BenchmarkOptions
+from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.peak_throughput import measure_peak_throughput
 
 MORE_CERTAIN = (
