@@ -58,7 +58,8 @@ def pytorch(pack: Path) -> dict[str, Any]:
         return _merged(lines) | {"error": f"stopped after {TORCH_SECONDS} s"}
     found = _merged(answer.stdout.splitlines())
     if answer.returncode:
-        found["error"] = answer.stderr.strip().splitlines()[-1:] or [f"exit {answer.returncode}"]
+        said = answer.stderr.strip().splitlines() or [f"exit {answer.returncode}"]
+        found["error"] = said[-1]
     return found
 
 

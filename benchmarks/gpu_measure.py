@@ -18,7 +18,7 @@ from vggexport.errors import Unavailable, VggExportError, one_line
 from vggexport.formats.onnx import peak_throughput
 from vggexport.formats.onnx.providers import try_providers
 from vggexport.formats.onnx.runner import OnnxRunner
-from vggexport.formats.onnx.sessions import CUDA_GRAPH
+from vggexport.formats.onnx.sessions import CUDA_GRAPH, RUNTIME_ERRORS
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.placement import CUDA_PROVIDER, place
 from vggexport.system.gpu import gpu_memory_used_bytes, read_gpu
@@ -33,7 +33,6 @@ SETTLED = 0.02
 EXACT = {"use_tf32": "0"}
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "defaults": {},
-    "without TF32": EXACT,
     "CUDA graph": {CUDA_GRAPH: "1"},
     "NHWC": {"prefer_nhwc": "1"},
     "exhaustive search": {"cudnn_conv_algo_search": "EXHAUSTIVE"},
@@ -166,14 +165,18 @@ def variants(
     paths: Mapping[str, Path], images: np.ndarray, provider: str, *, quick: bool
 ) -> dict[str, Any]:
     """Milliseconds of a run by file, batch and options of the provider."""
-    names = VARIANTS if provider == CUDA_PROVIDER else ("defaults",)
+    on_cuda = provider == CUDA_PROVIDER
+    tried = {
+        "float16": VARIANTS if on_cuda else {"defaults": {}},
+        "float32": {"defaults": {}} | ({"without TF32": EXACT} if on_cuda else {}),
+    }
     return {
         f"{precision}, batch {batch}, {name}": measured(
-            paths[precision], _batch_of(images, batch), provider, VARIANTS[name], quick=quick
+            paths[precision], _batch_of(images, batch), provider, options, quick=quick
         )
-        for precision in (("float32",) if quick else ("float16", "float32"))
+        for precision, variants in tried.items()
         for batch in ((1,) if quick else (1, 64))
-        for name in names
+        for name, options in variants.items()
     }
 
 
@@ -195,14 +198,17 @@ def curves(
 def _curve(
     path: Path, images: np.ndarray, provider: str, *, quick: bool, left: Callable[[], float]
 ) -> Iterator[dict[str, Any]]:
-    for batch in (1,) if quick else BATCHES:
-        if left() < 0:
-            yield {"batch": batch, "skipped": "no time was left"}
-            return
-        found = measured(path, _batch_of(images, batch), provider, {}, quick=quick)
-        yield {"batch": batch, **found}
-        if "error" in found or found["p50_ms"] > MAX_RUN_S * 1000:
-            return
+    """One session for all batches: memory is what it has taken up to each of them."""
+    before = gpu_memory_used_bytes()
+    with OnnxRunner(path, provider=provider) as runner:
+        for batch in (1,) if quick else BATCHES:
+            if left() < 0:
+                yield {"batch": batch, "skipped": "no time was left"}
+                return
+            found = _runs(runner, _batch_of(images, batch), before, quick=quick)
+            yield {"batch": batch, **found}
+            if "error" in found or found["p50_ms"] > MAX_RUN_S * 1000:
+                return
 
 
 def _batch_of(images: np.ndarray, batch: int) -> np.ndarray:
@@ -217,19 +223,31 @@ def measured(
     asked = _options(provider, options)
     try:
         with OnnxRunner(path, provider=provider, provider_options=asked) as runner:
-            prepared = runner.prepare(images)
-            found = timed(prepared.run, quick=quick)
-            transfer = _transfer_ms(prepared.transfer)
-            after = gpu_memory_used_bytes()
             told = runner.provider_options() if asked else {}
-    except (VggExportError, RuntimeError) as error:
+            found = _runs(runner, images, before, quick=quick)
+    except VggExportError as error:
         return {"error": one_line(error)}
+    return found | {"options": {name: told.get(name) for name in asked}}
+
+
+def _runs(
+    runner: OnnxRunner, images: np.ndarray, before: int | None, *, quick: bool
+) -> dict[str, Any]:
+    try:
+        prepared = runner.prepare(images)
+        found = timed(prepared.run, quick=quick)
+        transfer = _transfer_ms(prepared.transfer)
+    except (VggExportError, *RUNTIME_ERRORS, RuntimeError) as error:
+        return {"error": one_line(error)}
+    after, artifact = gpu_memory_used_bytes(), runner.artifact
+    macs = artifact.macs if artifact else None
+    seconds = found["p50_ms"] / 1000
     return {
         **found,
-        "images_per_s": round(1000 * len(images) / found["p50_ms"], 2),
+        "images_per_s": round(len(images) / seconds, 2),
+        "gflop_per_s": round(2 * len(images) * macs / seconds / 1e9, 1) if macs else None,
         "transfer_ms": transfer,
         "gpu_memory_bytes": None if after is None or before is None else after - before,
-        "options": {name: told.get(name) for name in asked},
     }
 
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -22,6 +23,7 @@ import numpy as np
 import onnxruntime
 
 from benchmarks import gpu_beside, gpu_measure
+from benchmarks.gpu_figures import figures
 from benchmarks.gpu_table import markdown
 from vggexport.artifact import Artifact, sha256
 from vggexport.errors import CheckFailed, InputError, Unavailable, VggExportError, one_line
@@ -61,11 +63,17 @@ class Run:
         """Until no further part is begun."""
         return SECONDS - (time.monotonic() - self.begun)
 
-    def part(self, name: str, measure: Callable[[], Any]) -> None:
-        """Measures one thing; what it cannot is told in its place, and the others go on."""
+    def part(self, name: str, measure: Callable[[], Any], needs: float) -> None:
+        """Measures one thing; what it cannot is told in its place, and the others go on.
+
+        Args:
+            name: In the report.
+            measure: Gives what is reported.
+            needs: Seconds that must be left.
+        """
         start = time.monotonic()
-        if self.seconds_left < 0:
-            self.report[name] = {"skipped": f"the {SECONDS:g} s were over"}
+        if self.seconds_left < needs:
+            self.report[name] = {"skipped": f"of {SECONDS:g} s, {self.seconds_left:.0f} were left"}
             return
         try:
             self.report[name] = measure()
@@ -129,8 +137,9 @@ def _check(run: Run, folder: Path) -> None:
         run.report["files"][name] = {"bytes": path.stat().st_size, "same_bytes": equal}
         if not equal:
             run.failures.append(f"the {name} file has other bytes than where the pack was made")
-    for name, measure in _parts(run, paths, images, expected):
-        run.part(name, measure)
+    for name, measure, needs in _parts(run, paths, images, expected):
+        run.part(name, measure, needs)
+    run.report["figures"] = figures(run.report)
     run.failures += gpu_measure.parity_failures(run.report["parity"])
     run.failures += gpu_measure.placement_failures(run.report["placement"])
 
@@ -147,22 +156,19 @@ def _read(pack: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _parts(
     run: Run, paths: dict[str, Path], images: np.ndarray, expected: dict[str, np.ndarray]
-) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """What is measured, the most telling first."""
+) -> Iterator[tuple[str, Callable[[], Any], float]]:
+    """What is measured, and seconds that it needs: the most telling first."""
     provider, quick = run.provider, run.quick
-    yield "parity", lambda: gpu_measure.parity(paths, images, expected, provider)
-    yield "placement", lambda: gpu_measure.placements(paths, images[:1], provider)
-    yield "ceilings", lambda: gpu_measure.ceilings(provider, quick=quick)
-    yield "variants", lambda: gpu_measure.variants(paths, images, provider, quick=quick)
-    yield (
-        "latency",
-        lambda: gpu_measure.curves(
-            paths, images, provider, quick=quick, left=lambda: run.seconds_left - 60
-        ),
-    )
+    yield "parity", lambda: gpu_measure.parity(paths, images, expected, provider), 0
+    yield "placement", lambda: gpu_measure.placements(paths, images[:1], provider), 0
+    yield "ceilings", lambda: gpu_measure.ceilings(provider, quick=quick), 0
+    yield "variants", lambda: gpu_measure.variants(paths, images, provider, quick=quick), 30
     if not quick:
-        yield "pytorch", lambda: gpu_beside.pytorch(run.pack)
-        yield "tensorrt", lambda: gpu_beside.tensorrt(paths["float16"], images[:1])
+        yield "pytorch", lambda: gpu_beside.pytorch(run.pack), gpu_beside.TORCH_SECONDS
+    left = partial(getattr, run, "seconds_left")
+    yield "latency", lambda: gpu_measure.curves(paths, images, provider, quick=quick, left=left), 0
+    if not quick:
+        yield "tensorrt", lambda: gpu_beside.tensorrt(paths["float16"], images[:1]), 60
 
 
 def drawn(spec: Any, record: Any) -> Weights:

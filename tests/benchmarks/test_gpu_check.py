@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import gpu_measure, gpu_run
 from benchmarks.gpu_check import run_pack
+from benchmarks.gpu_figures import figures
 from benchmarks.gpu_pack import pack
 from vggexport.errors import InputError, Unavailable
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
@@ -120,11 +121,11 @@ def test_a_silent_fallback_is_refused_first(monkeypatch):
 class FakeRunner:
     """Answers what it is given, and tells how it was opened."""
 
-    opened: list[tuple[str, dict[str, str]]]
+    opened: list[tuple[str, dict[str, str] | None]] = []  # noqa: RUF012  each test its own
     answers: np.ndarray
 
-    def __init__(self, path, *, provider, provider_options):
-        type(self).opened.append((path.name, dict(provider_options)))
+    def __init__(self, path, *, provider, provider_options=None):
+        type(self).opened.append((path.name, provider_options))
 
     def __enter__(self):
         return self
@@ -165,12 +166,35 @@ def test_float32_on_cuda_is_held_to_float32_and_to_tf32(monkeypatch, noise, fail
     [({"error": "out of memory"}, 1), ({"p50_ms": 5001.0}, 1), ({"p50_ms": 1.0}, 9)],
 )
 def test_a_curve_ends_where_memory_or_patience_does(monkeypatch, answer, tried):
-    monkeypatch.setattr(gpu_measure, "measured", lambda *_a, **_k: answer)
+    monkeypatch.setattr(gpu_measure, "_runs", lambda *_a, **_k: answer)
+    monkeypatch.setattr(gpu_measure, "OnnxRunner", FakeRunner)
     images = np.zeros((4, 2, 2, 3), np.uint8)
     curve = gpu_measure.curves(
         {"float16": Path("a")}, images, CUDA_PROVIDER, quick=False, left=lambda: 1.0
     )
     assert len(curve["float16"]) == tried
+
+
+def test_the_figures_of_a_card():
+    """Half of PyTorch's time, 60 % of the ceiling, int8 twice as slow as float16."""
+    found = figures(
+        {
+            "variants": {
+                "float16, batch 1, defaults": {"p50_ms": 1.0},
+                "float16, batch 1, CUDA graph": {"p50_ms": 0.5},
+                "float16, batch 1, NHWC": {"error": "no kernel"},
+                "float16, batch 64, defaults": {"p50_ms": 0.1},
+            },
+            "pytorch": {"compiled, batch 1": {"p50_ms": 1.0}},
+            "ceilings": {"float16": 1000.0},
+            "latency": {
+                "float16": [{"batch": 1, "p50_ms": 1.5}, {"batch": 64, "gflop_per_s": 600.0}],
+                "int8": [{"batch": 1, "p50_ms": 3.0}],
+            },
+        }
+    )
+    assert list(found.values()) == [0.5, 0.6, 2.0]
+    assert figures({"variants": {"error": "out of memory"}, "pytorch": {"absent": "no"}}) == {}
 
 
 def test_nodes_elsewhere_are_a_failure():
