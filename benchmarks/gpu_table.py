@@ -17,7 +17,10 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     card = f"{gpu['name']}, driver {gpu['driver']}" if gpu else "no GPU that nvidia-smi tells of"
     yield f"# {report['provider']}: {'passed' if report['passed'] else 'FAILED'}\n"
     yield f"{card}; {_pairs(machine['found'])}"
-    yield f"\nPython {machine['python']}, {_pairs(report['versions']['here'])}\n"
+    here, there = report["versions"]["here"], report["versions"]["pack"]
+    yield f"\nPython {machine['python']}, {_pairs(here)}"
+    others = {name: there.get(name) for name, version in here.items() if there.get(name) != version}
+    yield f"\nThe pack was made with {_pairs(others)}\n" if others else ""
     yield from (f"- **{failure}**" for failure in report["failures"])
     for name, found in report.items():
         if isinstance(found, Mapping) and name not in ("machine", "versions"):

@@ -14,6 +14,7 @@ from benchmarks import gpu_measure, gpu_run
 from benchmarks.gpu_check import run_pack
 from benchmarks.gpu_figures import figures
 from benchmarks.gpu_pack import pack
+from benchmarks.gpu_table import markdown
 from vggexport.errors import InputError, Unavailable
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.opening.network import NetworkOptions
@@ -173,6 +174,22 @@ def test_a_curve_ends_where_memory_or_patience_does(monkeypatch, answer, tried):
         {"float16": Path("a")}, images, CUDA_PROVIDER, quick=False, left=lambda: 1.0
     )
     assert len(curve["float16"]) == tried
+
+
+def test_other_versions_than_the_packs_are_told():
+    report = {
+        "provider": CUDA_PROVIDER,
+        "passed": True,
+        "failures": [],
+        "machine": {"gpu": {"name": "H100", "driver": "570.1"}, "found": {}, "python": "3.13.0"},
+        "versions": {
+            "here": {"numpy": "2.5.5", "onnx": "1.23.2"},
+            "pack": {"numpy": "2.4.6", "onnx": "1.23.2", "tensorflow": "2.21.0"},
+        },
+    }
+    table = markdown(report)
+    assert "H100, driver 570.1" in table
+    assert "The pack was made with numpy 2.4.6\n" in table
 
 
 def test_the_figures_of_a_card():

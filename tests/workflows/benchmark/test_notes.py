@@ -68,6 +68,14 @@ def test_what_cuda_computes_in(modern, make_result, precision, options, said):
     assert notes_on(modern, [make_result(precision="float16", **on_cuda)], None) == ()
 
 
+def test_a_recorded_run_is_told(modern, make_result):
+    options = {"use_tf32": "0", "enable_cuda_graph": "1"}
+    on_cuda = {"provider": CUDA, "provider_requested": CUDA, "provider_options": options}
+    assert notes_on(modern, [make_result(precision="float16", **on_cuda)], None) == (
+        "CUDA repeats a run that was recorded once (a CUDA graph)",
+    )
+
+
 def test_a_fallback_and_a_part(modern, make_result, artifact):
     nodes = [PlacedNode("fc1", "Gemm", CUDA), PlacedNode("probabilities", "Softmax", CPU)]
     part = place(nodes, artifact.spec, CUDA)

@@ -79,6 +79,8 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
         if result.provider != CUDA_PROVIDER:
             continue
         precision = result.artifact.precision
+        if result.provider_options.get("enable_cuda_graph", "0") != "0":
+            yield "CUDA repeats a run that was recorded once (a CUDA graph)"
         if precision is Precision.FLOAT32:
             is_on = result.provider_options.get("use_tf32", "1") != "0"
             yield (
