@@ -77,6 +77,7 @@ def test_text(run, files, data):
         (["vgg_a.onnx", "--data", "data", "--min-top1", "x%"], 2, "is not a share from 0 to 1"),
         (["vgg_a.onnx", "--data", "data", "--max-drop", "1%"], 2, "needs a network to drop from"),
         (["vgg_a.onnx", "--data", "data", "--provider", "CUDA"], 3, "execution provider CUDA"),
+        (["vgg_a.tflite", "--data", "data", "--provider", "CUDA"], 2, "runs none of vgg_a.tflite"),
     ],
 )
 @pytest.mark.usefixtures("files", "data")

@@ -81,6 +81,7 @@ def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, work
         (["vgg_a.onnx", "text.onnx"], 2, "text.onnx"),
         (["vgg_a.onnx", "vgg_a.tflite", "--data", "none"], 2, "none"),
         (["vgg_a.onnx", "vgg_a.tflite", "--provider", "CUDA"], 3, "execution provider CUDA"),
+        (["vgg_a.tflite", "random:0", "--provider", "CUDA"], 2, "which runs none of vgg_a.tflite"),
         (["vgg_a.onnx", "vgg_a.tflite", "--images", "0"], 2, "--images"),
         (["vgg_a.onnx", "random:0", "--runtime", "litert"], 2, "from onnxruntime, openvino"),
         (["vgg_a.onnx", "vgg_a.tflite", "--max-abs", "nan"], 2, "nan is not a finite number"),

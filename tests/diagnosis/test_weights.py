@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vggexport.diagnosis.weights import compare_weights, tensor_sqnr_db
+from vggexport.diagnosis.images import scaling_faults
+from vggexport.diagnosis.weights import compare_weights, is_recoloured, tensor_sqnr_db
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -85,6 +86,33 @@ def test_other_weights_are_told_from_rounded_ones(weights):
     for precision in (Precision.FLOAT32, Precision.FLOAT16):
         (found,) = compared(weights, precision, **{"block2_conv2/kernel": rounded}).differences
         assert (found.layer, found.found) == ("block2_conv2", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (lambda k: k, []),
+        (lambda k: 255 * k, ["expects-0-1"]),
+        (lambda k: 127.5 * k, ["expects-minus1-1"]),
+        (lambda k: 127.5 * k[:, :, ::-1], ["channels-swapped+expects-minus1-1"]),
+        (lambda k: k / 127.5, ["scaled-minus1-1"]),
+        (
+            lambda k: k / (255 * np.array([0.229, 0.224, 0.225])[:, None]),
+            ["torchvision-normalized"],
+        ),
+        (lambda k: 200 * k, []),
+        (lambda k: 255 * np.roll(k, 1, 3), []),
+    ],
+)
+def test_the_range_that_a_kernel_was_scaled_for_is_told(weights, change, faults):
+    name, profile = "block1_conv1/kernel", Precision.INT8.profile
+    candidate = {name: change(weights[name])}
+    told = [
+        fault.name
+        for fault in scaling_faults()
+        if is_recoloured(SPEC, weights, candidate, fault.colour_matrix(), profile)
+    ]
+    assert told == faults
 
 
 def test_a_bias_alone_may_differ(weights):

@@ -51,6 +51,12 @@ class ImageFault:
     keeps_pixels: bool = False
     lossy: bool = False
 
+    def colour_matrix(self) -> NDArray[np.float32]:
+        """(3, 3): row by row what red, green and blue become, of a mistake pixel by pixel."""
+        pure, black = np.eye(3, dtype=np.float32), np.zeros((3, 3), np.float32)
+        mistaken = self.imitate(pure[None, None]) - self.imitate(black[None, None])
+        return np.asarray(mistaken[0, 0], np.float32)
+
 
 def swap_channels(images: Pixels) -> Pixels:
     """BGR from RGB, and back."""
@@ -233,6 +239,11 @@ def combined(first: ImageFault, second: ImageFault) -> ImageFault:
         (lambda images: undo_first(undo_second(images))) if undo_first and undo_second else None,
         keeps_pixels=first.keeps_pixels and second.keeps_pixels,
     )
+
+
+def scaling_faults() -> tuple[ImageFault, ...]:
+    """Every mistake with the size of the values, alone and with swapped channels."""
+    return (*RANGE_FAULTS, *(combined(CHANNELS_SWAPPED, fault) for fault in RANGE_FAULTS))
 
 
 def image_fault_pairs(mean_rgb: Sequence[float]) -> Iterator[ImageFault]:

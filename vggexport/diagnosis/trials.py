@@ -19,13 +19,20 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.diagnosis.case import CLEAR_GAIN_DB, LOSSY_GAIN_DB, Case, answers
-from vggexport.diagnosis.images import PAIRED, ImageFault, image_fault_pairs, image_faults
+from vggexport.diagnosis.images import (
+    PAIRED,
+    ImageFault,
+    image_fault_pairs,
+    image_faults,
+    scaling_faults,
+)
 from vggexport.diagnosis.layers import (
     SAME_INTEGERS_OWN_NOISE,
     first_suspicious,
 )
 from vggexport.diagnosis.outputs import output_faults
 from vggexport.diagnosis.running_parity import LayerSums
+from vggexport.diagnosis.weights import is_recoloured
 from vggexport.diagnosis.weights_trials import weights_trials
 from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import sqnr_db
@@ -63,7 +70,7 @@ def diagnose(
     expected, actual = (answers(model, images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
-    for kind in (_output_trials, _image_trials, _imitated_trials):
+    for kind in (_output_trials, _image_trials, _scaled_trials, _imitated_trials):
         trials.extend(kind(case, steps))
         if any(trial.explains for trial in trials):
             return Diagnosis(tuple(trials), len(images))
@@ -142,6 +149,25 @@ def _tried_outputs(case: Case) -> Iterator[Trial]:
 
 def _image_trials(case: Case, steps: Steps) -> Iterator[Trial]:
     return _best_alone(_try_images(case, _image_faults(case), steps))
+
+
+def _scaled_trials(case: Case, steps: Steps) -> Iterator[Trial]:
+    """The mistake for which the first kernel of an integer file was scaled.
+
+    With ranges taken with the mistake, all that is fed comes out as black and white: of mistakes
+    that do this the answers do not tell which it was, but the kernel does.
+    """
+    if not (case.reference.computes and case.candidate.artifact.profile.needs_ranges):
+        return
+    spec = case.reference.artifact.spec
+    profile = _coarser(case.reference.artifact, case.candidate.artifact)
+    with suppress(ArtifactError):  # of weights that a broken file does not let be read
+        weights = case.reference.weights(), case.candidate.weights()
+        for fault in scaling_faults():
+            matches = is_recoloured(spec, *weights, fault.colour_matrix(), profile)
+            if matches and (trial := _try_image_fault(case, fault, imitates=True)):
+                explains = trial.gain_db >= LOSSY_GAIN_DB
+                yield replace(trial, explains=explains, layer=spec.weighted_layers[0].name)
 
 
 def _imitated_trials(case: Case, steps: Steps) -> Iterator[Trial]:

@@ -99,6 +99,29 @@ def tensor_sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32
     return decibels(signal, noise)
 
 
+def is_recoloured(
+    spec: VGGSpec,
+    reference: Weights,
+    candidate: Weights,
+    matrix: NDArray[np.float32],
+    profile: Profile,
+) -> bool:
+    """Whether a file's first kernel is the reference's on colours put through a matrix.
+
+    Such a kernel was made for pixels that the file is not given: times 255, for those in 0...1.
+
+    Args:
+        spec: The network of both.
+        reference: Its weights.
+        candidate: The file's weights; its first kernel alone is read.
+        matrix: (3, 3): row by row what red, green and blue become.
+        profile: The coarser of the two precisions.
+    """
+    layer = spec.weighted_layers[0]
+    wanted = np.einsum("ij,hwjo->hwio", matrix, reference[layer.kernel.name])
+    return tensor_sqnr_db(wanted, candidate[layer.kernel.name]) >= profile.kernels.of(layer)
+
+
 def _find(
     spec: VGGSpec,
     layer: Layer,

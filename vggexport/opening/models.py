@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,17 +132,21 @@ def with_preprocessing(
     )
 
 
-def check_provider_used(sources: Sequence[str], provider: str | None) -> None:
+def check_provider_used(
+    sources: Sequence[str], provider: str | None, runtimes: Collection[str | None] = ()
+) -> None:
     """Refuses an execution provider that nothing is run by.
 
     Args:
         sources: Paths of files, and sources of weights, which Keras runs.
         provider: What was asked for, or None.
+        runtimes: Names of those asked for; files that none of them runs are run by their own.
 
     Raises:
         InputError: None of them is run by a runtime that has providers.
     """
-    runs = (FORMATS[format_of(Path(source))].runtime() for source in sources if is_model(source))
+    formats = (FORMATS[format_of(Path(source))] for source in sources if is_model(source))
+    runs = (runtime for row in formats for runtime in row.runs_in(runtimes))
     if provider and not any(runtime.has_providers for runtime in runs):
         raise InputError(
             f"{provider} is ONNX Runtime's, which runs none of {', '.join(sources)}",
@@ -174,7 +178,7 @@ def open_models(
     """
     check_runtimes([options.runtime] if options.runtime else [], sources)
     check_named(options.preprocessing_of, sources)
-    check_provider_used(sources, options.provider)
+    check_provider_used(sources, options.provider, [options.runtime])
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     told = (file.artifact for file in files.values() if not file.artifact.foreign)

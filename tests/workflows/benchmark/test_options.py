@@ -121,6 +121,22 @@ def test_what_cuda_alone_has(asked):
     assert (entry.tf32, entry.cuda_graph) == (asked.get("tf32", True), "cuda_graph" in asked)
 
 
+@pytest.mark.parametrize(
+    ("artifacts", "asked"),
+    [
+        (("b.tflite", "random:0"), {}),
+        (("b.tflite",), {"allow_fallback": True}),
+        (("a.onnx",), {"runtimes": ("openvino",)}),
+    ],
+)
+def test_a_provider_that_nothing_is_run_by_is_refused(artifacts, asked):
+    with pytest.raises(InputError, match=f"^{CUDA} is ONNX Runtime's, which runs none of "):
+        BenchmarkOptions(artifacts, provider=CUDA, **asked).cells()
+    former = BenchmarkOptions(("b.tflite",), provider=CUDA, baseline=Path("a.onnx"))
+    with pytest.raises(Unavailable):  # the TFLite file does not run on it, the former does
+        former.cells()
+
+
 @pytest.mark.parametrize("asked", [{"device": "cuda"}, {"provider": CUDA}])
 def test_a_runtime_without_cuda_is_unavailable(asked):
     with pytest.raises(Unavailable, match=r"b\.tflite does not run on CUDA here"):

@@ -149,6 +149,20 @@ def test_layers_show_where_a_file_is_broken(network, changed):
 
 
 @pytest.mark.usefixtures("files")
+def test_a_layer_that_is_not_finite_fails_whatever_comes_out_behind_it(changed):
+    """A class whose logit is -inf has the probability 0, as one whose logit is -200."""
+    first = np.array([1, 0, 0, 0, 0], bool)
+    path = changed("predictions/bias", lambda bias: np.where(first, bias - 200, bias))
+    reference = shutil.move(path, "reference.onnx")
+    path = changed("predictions/bias", lambda bias: np.where(first, -np.float32(np.inf), bias))
+    options = {"limits": Tolerance("", max_abs=1e-4), "diagnose": False}
+    (unseen,) = verified(reference, path, **options).candidates
+    assert (unseen.failures, unseen.metrics.finite) == ((), True)
+    (candidate,) = verified(reference, path, layers=True, **options).candidates
+    assert candidate.failures == ("NaN or infinity in predictions",)
+
+
+@pytest.mark.usefixtures("files")
 def test_equal_layers_are_null_in_json():
     (candidate,) = verified(FILES[0], FILES[0].replace("out/", "./out/"), layers=True).candidates
     assert {layer.sqnr_db for layer in candidate.layers} == {math.inf}

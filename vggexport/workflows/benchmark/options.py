@@ -12,6 +12,7 @@ from vggexport.formats.registry import FORMATS, check_runtimes, format_or_keras,
 from vggexport.metrics.latency_ratio import MIN_LAUNCHES
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.metrics.timing import Scenario
+from vggexport.opening.models import check_provider_used
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
 from vggexport.weights.sources import WORDS
@@ -118,11 +119,12 @@ class BenchmarkOptions:
 
         Raises:
             ArtifactError: A file does not exist.
-            InputError: Options contradict each other, or a runtime runs none of the files.
+            InputError: Options contradict each other, or nothing is run by a runtime or provider.
             Unavailable: A runtime has no such device, and no fallback is allowed.
         """
         provider = self.execution_provider
         check_runtimes(self.runtimes, self.artifacts)
+        check_provider_used(self._sources, self.provider, self.runtimes)
         if self.baseline_artifact and len(self.runtimes) > 1:
             raise InputError(
                 f"with the baseline {self.baseline} everything runs in one runtime",
@@ -142,9 +144,14 @@ class BenchmarkOptions:
                 )
         return list(cells)
 
+    @property
+    def _sources(self) -> list[str]:
+        """All that takes turns."""
+        return [*filter(None, (self.baseline_artifact, *self.artifacts))]
+
     def _entries(self, threads: int, batch: int, provider: str | None) -> Iterator[Entry]:
         """Every artifact in each of the runtimes asked for that run it, or else in its own."""
-        for source in filter(None, (self.baseline_artifact, *self.artifacts)):
+        for source in self._sources:
             for runtime in FORMATS[format_or_keras(source)].runs_in(self.runtimes):
                 yield Entry(
                     source,
