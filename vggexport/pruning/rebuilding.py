@@ -16,8 +16,6 @@ from vggexport.pruning.refit import Refit, dual_ridge, relu_aware
 from vggexport.pruning.survey import Survey
 from vggexport.pruning.widths import narrowed
 
-RIDGE = 1e-4
-"""Share of the mean second moment that holds a layer to what the original's moments say."""
 BATCH = 8
 """Images at a time."""
 
@@ -84,7 +82,7 @@ class Rebuilding:
             inputs[begin : begin + len(rows)] = rows
         if narrow.is_matrix:
             return dual_ridge(inputs, targets, start)
-        return relu_aware(inputs, targets, start, window=sampler.size, ridge=RIDGE)
+        return relu_aware(inputs, targets, start, window=sampler.size)
 
     def _left(self, layer: Layer) -> NDArray[np.intp]:
         return self.left.get(layer.name, np.arange(layer.kernel.shape[-1]))

@@ -5,6 +5,7 @@ Every function takes inputs whose last column is 1, so that a kernel's last row 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 from vggexport.pruning.elimination import regularized
 from vggexport.pruning.forward import Array
 
+STRENGTHS = (3.0, 0.3, 0.03, 0.003)
+"""Shares of the mean second moment that :func:`relu_aware` tries."""
+FITTED = 4
+"""Rows that are fitted for one that is left out."""
 STEPS = 8
 """Accelerated steps after least squares; each costs as much as the Gram matrix."""
 CHUNK = 4096
@@ -28,8 +33,8 @@ class Refit:
 
     Attributes:
         kernel: (inputs + 1, outputs).
-        errors: Of each output, mean squared error over its targets' variance, behind ReLU and
-            pooling where it has them: float64 (outputs,).
+        errors: Of each output, mean squared error of rows left out over their targets' variance,
+            behind ReLU and pooling where it has them: float64 (outputs,).
     """
 
     kernel: Array
@@ -42,7 +47,13 @@ class Refit:
 
 
 def relu_aware(
-    inputs: Array, targets: Array, start: Array, *, window: int, ridge: float, steps: int = STEPS
+    inputs: Array,
+    targets: Array,
+    start: Array,
+    *,
+    window: int,
+    ridges: tuple[float, ...] = STRENGTHS,
+    steps: int = STEPS,
 ) -> Refit:
     """Least squares near ``start``, then steps that count only what comes through.
 
@@ -51,29 +62,64 @@ def relu_aware(
     not even that. A step solves for outputs moved by just that (which majorizes the error, so that
     it does not grow), with Nesterov's momentum.
 
+    The last fifth of the rows, which are other images, is left out, and decides: how strongly the
+    kernel is held to ``start``, which step is taken, and whether ``start`` is left as it is.
+
     Args:
         inputs: (rows, inputs + 1). Their mean is taken out of them, as float32 could not solve for
             what is small beside it.
         targets: The outputs wanted before the ReLU, (rows, outputs).
         start: (inputs + 1, outputs).
         window: Rows of a pooling's window, which follow each other; 1 without pooling.
-        ridge: Share of the mean second moment that holds the kernel to ``start``.
-        steps: How many.
+        ridges: Shares of the mean second moment that hold the kernel to ``start``.
+        steps: At most so many.
     """
     mean = np.append(inputs[:, :-1].mean(axis=0, dtype=np.float64), 0).astype(np.float32)
     inputs -= mean
     start = _with_bias(start, mean @ start)
-    inverse = np.linalg.inv(regularized(_moments(inputs), ridge))
-    kernel = start + inverse @ _gradient(inputs, targets, start, None)
     wanted = np.maximum(targets.reshape(-1, window, targets.shape[1]).max(axis=1), 0)
-    ahead, momentum = kernel, 1.0
+    windows = len(wanted) * FITTED // (FITTED + 1)
+    fitted, left_out = inputs[: windows * window], inputs[windows * window :]
+
+    def judged(kernel: Array) -> tuple[float, Refit]:
+        errors = _errors(left_out, wanted[windows:], kernel, window)
+        return float(errors.mean()), Refit(kernel, errors)
+
+    error, best = judged(start)
+    solved = None
+    moments, gradient = _moments(fitted), _gradient(fitted, targets, start, None)
+    for ridge in ridges:
+        inverse = np.linalg.inv(regularized(moments, ridge))
+        found, refit = judged(start + inverse @ gradient)
+        if found < error:
+            error, best, solved = found, refit, inverse
+    if solved is not None:
+        best = _stepped(best, solved, fitted, wanted, window, steps, error, judged)
+    return Refit(_with_bias(best.kernel, -mean @ best.kernel), best.errors)
+
+
+def _stepped(
+    best: Refit,
+    inverse: Array,
+    inputs: Array,
+    wanted: Array,
+    window: int,
+    steps: int,
+    error: float,
+    judged: Callable[[Array], tuple[float, Refit]],
+) -> Refit:
+    """Accelerated steps, of which the one that is best for what is left out is taken."""
+    kernel = ahead = best.kernel
+    momentum = 1.0
     for _ in range(steps):
         moved = ahead + inverse @ _gradient(inputs, wanted, ahead, window)
+        found, refit = judged(moved)
+        if found < error:
+            error, best = found, refit
         grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = moved + np.float32((momentum - 1) / grown) * (moved - kernel)
         kernel, momentum = moved, grown
-    errors = _errors(inputs, wanted, kernel, window)
-    return Refit(_with_bias(kernel, -mean @ kernel), errors)
+    return best
 
 
 def _with_bias(kernel: Array, more: Array) -> Array:

@@ -60,8 +60,8 @@ class RefittedLayer(JsonValue):
     Attributes:
         name: The layer.
         width: Its outputs.
-        error: Mean over the outputs of squared error over variance, behind ReLU and pooling, on the
-            images that it was fitted to; of fully connected layers on images left out.
+        error: Mean over the outputs of squared error over variance, behind ReLU and pooling, on
+            images that were left out when it was fitted.
     """
 
     name: str
