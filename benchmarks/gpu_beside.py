@@ -18,6 +18,7 @@ import onnxruntime
 
 from benchmarks.gpu_measure import measured, timed
 from vggexport.artifact import Artifact
+from vggexport.metrics.parity import compare
 from vggexport.network.layers import Layer, LayerKind
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.mapping import Weights
@@ -91,7 +92,7 @@ def measure_pytorch(pack: Path) -> None:
     with torch.inference_mode():
         network = torch_network(torch, artifact.spec, weights)
         answers = network(_pixels(torch, images)).float().cpu().numpy()
-        _tell({"same best class": float((answers.argmax(1) == expected.argmax(1)).mean())})
+        _tell({"logit_sqnr_db": round(compare(expected, answers).logit_sqnr_db, 2)})
         _ceilings(torch)
         for batch in TORCH_BATCHES:
             pixels = _pixels(torch, np.resize(images, (batch, *images.shape[1:])))
@@ -108,11 +109,12 @@ def torch_network(
 ) -> Callable[[Any], Any]:
     """The network as a function of NHWC pixels, (images, height, width, 3).
 
-    Convolutions are channels last, as Tensor Cores take them.
+    Convolutions are channels last, as Tensor Cores take them. The mean subtraction and the softmax
+    are in float32, as in our float16 files.
     """
     dtype = dtype or torch.float16
     functional = torch.nn.functional
-    mean = torch.tensor(spec.mean_rgb, dtype=dtype, device=device)
+    mean = torch.tensor(spec.mean_rgb, device=device)
     held = {name: torch.from_numpy(array).to(device, dtype) for name, array in weights.items()}
 
     def convolution(layer: Layer) -> tuple[Any, Any]:
@@ -141,7 +143,7 @@ def _step(functional: Any, layer: Layer, value: Any, mean: Any, weights: Sequenc
     """One layer, without its ReLU."""
     match layer.kind:
         case LayerKind.MEAN_SUBTRACTION:
-            return (value - mean).permute(0, 3, 1, 2)
+            return (value.float() - mean).to(value.dtype).permute(0, 3, 1, 2)
         case LayerKind.CONVOLUTION:
             return functional.conv2d(value, *weights, padding="same")
         case LayerKind.MAX_POOLING:
@@ -151,7 +153,7 @@ def _step(functional: Any, layer: Layer, value: Any, mean: Any, weights: Sequenc
         case LayerKind.FULLY_CONNECTED:
             return functional.linear(value, *weights)
         case LayerKind.SOFTMAX:
-            return functional.softmax(value, -1)
+            return functional.softmax(value.float(), -1)
     raise ValueError(f"layer {layer.name}: {layer.kind} is in no network of a pack")
 
 
