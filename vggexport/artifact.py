@@ -324,6 +324,12 @@ def sha256(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def source_sha256(source: str) -> str | None:
+    """SHA-256 of a file or directory; None where a source is none, such as "random:0"."""
+    path = Path(source)
+    return sha256(path) if path.exists() else None
+
+
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact
+from vggexport.artifact import Artifact, sha256, source_sha256
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
@@ -75,6 +75,7 @@ class OpenedModel:
         artifact: What it is.
         network: Its weights, where it is not a file.
         found: How its preprocessing was found out, where it was.
+        sha256: Of the file as it was opened; None where it is none, or nobody will report of it.
     """
 
     path: str
@@ -82,6 +83,7 @@ class OpenedModel:
     artifact: Artifact
     network: Network | None = None
     found: FoundPreprocessing | None = None
+    sha256: str | None = None
 
     @property
     def computes(self) -> bool:
@@ -110,6 +112,7 @@ class OpenedModel:
             bool(artifact.foreign),
             artifact.preprocessing if artifact.foreign else None,
             self.found,
+            self.sha256,
         )
 
 
@@ -157,7 +160,7 @@ def check_provider_used(
 def open_golden(entered: ExitStack, file: GoldenFile) -> OpenedModel:
     """The recorded answers of a golden file."""
     runner = entered.enter_context(GoldenRunner(file))
-    return OpenedModel(str(file.path), runner, runner.artifact)
+    return OpenedModel(str(file.path), runner, runner.artifact, sha256=sha256(file.path))
 
 
 def open_models(
@@ -181,12 +184,11 @@ def open_models(
     check_provider_used(sources, options.provider, [options.runtime])
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
-    told = (file.artifact for file in files.values() if not file.artifact.foreign)
-    known = next(told, None)
-    models = [files.get(s) or open_model(entered, s, known, options, steps) for s in sources]
+    known = next((f.artifact for f in files.values() if not f.artifact.foreign), None)
+    opened = {s: files.get(s) or open_model(entered, s, known, options, steps) for s in sources}
     if options.provider_options and not options.tf32:
         steps.progress.note("float32 on CUDA is computed in float32: TF32 is off")
-    return models
+    return [replace(opened[s], sha256=source_sha256(s)) for s in sources]
 
 
 def open_model(
@@ -272,8 +274,7 @@ def _open_weights(
     if source == KERAS:
         network = _recorded_network(known, steps)
     else:
-        wanted = _wanted(source, known)
-        network = open_network(wanted, steps, in_memory=True)
+        network = open_network(_wanted(source, known), steps, in_memory=True)
     with steps.step("load"):
         runner = entered.enter_context(
             reference_runner(network, dict(network.weights), threads=options.threads)

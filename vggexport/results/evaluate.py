@@ -226,10 +226,11 @@ class EvaluationReport(Document):
         contents: What was found in the images' folder; None where a table names them.
         pictures: How pictures became pixels.
         picture_line: The same in words, and who says so.
+        fingerprint: SHA-256 over the digests of the images that were read, each with its class.
     """
 
     json_keys = """
-        schema results comparisons gate=gated{verdict checks} images source unreadable
+        schema results comparisons gate=gated{verdict checks} images source fingerprint unreadable
         image_files=contents{files pictures skipped junk} engine seconds peak_rss_bytes
         versions passed pictures
     """
@@ -247,6 +248,7 @@ class EvaluationReport(Document):
     contents: FolderContents | None = None
     pictures: Pictures = UNSTATED
     picture_line: str = ""
+    fingerprint: str = ""
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

@@ -138,10 +138,11 @@ class RunnerRecord(JsonValue):
         foreign: Whether another converter wrote the file.
         preprocessing: Of such a file: what was done to RGB 0...255 in front of it.
         found: How that was found out, where it was not stated.
+        sha256: Of the file or directory; None where it is none, such as "random:0".
     """
 
     json_keys = """
-        path runtime provider precision inference_seconds=seconds foreign preprocessing?
+        path sha256? runtime provider precision inference_seconds=seconds foreign preprocessing?
         preprocessing_found?=found
     """
 
@@ -153,6 +154,7 @@ class RunnerRecord(JsonValue):
     foreign: bool = False
     preprocessing: Preprocessing | None = None
     found: FoundPreprocessing | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,11 +274,12 @@ class VerifyReport(Document):
         versions: Of the packages that took part.
         reference_seen: Images that the reference's calibration took ranges from.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        fingerprint: SHA-256 over the images' digests, in order.
     """
 
     json_keys = """
         schema reference={...reference calibration_images=reference_seen} images source
-        image_files=contents{files pictures skipped junk} candidates seconds inference_seconds
+        fingerprint image_files=contents{files pictures skipped junk} candidates seconds inference_seconds
         peak_rss_bytes versions passed
     """
 
@@ -289,6 +292,7 @@ class VerifyReport(Document):
     versions: Mapping[str, str] = field(default_factory=dict)
     reference_seen: int = 0
     contents: FolderContents | None = None
+    fingerprint: str = ""
 
     @property
     def inference_seconds(self) -> Seconds:

@@ -13,6 +13,7 @@ import ray
 
 import vggexport
 from vggexport.errors import CalibrationError, InputError, Unavailable, Unfinished
+from vggexport.network.pictures import UNSTATED
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions, open_models
 from vggexport.precision import Precision
@@ -104,7 +105,7 @@ def opened(files, labelled, worker):
     steps = Steps(Progress())
     with ExitStack() as entered:
         models = open_models(entered, files[:1], RunOptions(), steps)
-        images = evaluating._open_images(options, models, steps)
+        images = evaluating._open_images(options, models, UNSTATED, steps)
         local = predictions.LocalEngine(EngineOptions()).answer(models, images, steps)
         engine = ray_engine.RayEngine(OVER_RAY, worker)
         return local, lambda: engine.answer(models, images, steps)

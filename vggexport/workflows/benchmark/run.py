@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from vggexport.artifact import source_sha256
 from vggexport.errors import Advice
 from vggexport.metrics.latency_ratio import paired_ratio
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER, Placement
@@ -57,7 +58,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     placements: dict[Model, Placement | None] = {}
     measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
     with steps.step("ceiling"):
-        results, ceilings = _under_ceilings(measured)
+        results, ceilings = _under_ceilings(_with_digests(measured))
     comparisons = _compare(results)
     gate, ungated = _gate(options, results, comparisons, stored)
     for note in notes.inconclusive(gate):
@@ -85,6 +86,14 @@ def _stored_baseline(
     baseline.check_counts("threads", options.threads_or_cores)
     baseline.check_counts("batch", options.batches)
     return baseline
+
+
+def _with_digests(results: Sequence[BenchmarkResult]) -> list[BenchmarkResult]:
+    """The results with their files' digests, taken when no load can gain by what was read."""
+    digests = {path: source_sha256(path) for path in {r.artifact.path for r in results}}
+    return [
+        replace(r, artifact=replace(r.artifact, sha256=digests[r.artifact.path])) for r in results
+    ]
 
 
 def _under_ceilings(

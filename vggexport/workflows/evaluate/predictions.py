@@ -52,12 +52,21 @@ class Answered:
     Attributes:
         answers: By network, in the order asked.
         readable: bool (images,): whether there is an answer.
+        digests: object (images,): SHA-256 of each that there is an answer for.
         unreadable: The other images, with what is wrong with each.
     """
 
     answers: list[Answers]
     readable: NDArray[np.bool_]
+    digests: NDArray[np.object_]
     unreadable: list[str] = field(default_factory=list)
+
+    def fingerprint(self, images: calibration.LabelledImages) -> str:
+        """What tells the images that were read, and their classes, from others."""
+        read = np.flatnonzero(self.readable)
+        names = [images.classes[target] for target in images.targets[read]]
+        pairs = zip(self.digests[read], names, strict=True)
+        return calibration.fingerprint([f"{digest} {name}" for digest, name in pairs])
 
 
 class Engine(Protocol):
@@ -130,6 +139,7 @@ class LocalEngine:
         answered = Answered(
             [Answers.none(total, c.artifact.spec.label_count) for c in models],
             np.zeros(total, np.bool_),
+            np.full(total, "", object),
         )
         readings = calibration.read_ahead(images.source, range(total), ahead=CHUNK)
         for chunk in _readable(steps.track(readings, total), answered):
@@ -170,5 +180,7 @@ def _readable(
                 answered.unreadable.append(f"{image.label}: {image.reason}")
         whole = [(i, image) for i, image in chunk if isinstance(image, calibration.SourceImage)]
         if whole:
-            answered.readable[[index for index, _ in whole]] = True
+            indices = [index for index, _ in whole]
+            answered.readable[indices] = True
+            answered.digests[indices] = [image.digest for _, image in whole]
             yield whole

@@ -99,6 +99,7 @@ class Worker:
             INDEX: np.array(indices),
             "best": best,
             "confidence": confidence,
+            "digest": np.array([getattr(image, "digest", "") for _, image in readings], object),
             "seen": np.array(seen, dtype=object),
             "error": np.array([_error(image) for _, image in readings], dtype=object),
             "seconds": np.full(len(indices), seconds / len(indices)),
@@ -151,6 +152,7 @@ class RayEngine:
         answered = Answered(
             [Answers.none(total, c.artifact.spec.label_count) for c in models],
             np.ones(total, np.bool_),
+            np.full(total, "", object),
         )
         errors: dict[int, str] = {}
         with _cluster(self.options.address):
@@ -160,6 +162,7 @@ class RayEngine:
                 times = np.zeros(total, np.int64)
                 for batch in self._batches(task, total):
                     _take_in(batch, model, answers, errors, strict=self.options.strict)
+                    answered.digests[batch[INDEX]] = batch["digest"]
                     np.add.at(times, batch[INDEX], 1)
                     steps.progress.advance(int(times.sum()), total)
                 _check_once(times, images)

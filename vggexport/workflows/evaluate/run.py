@@ -154,6 +154,7 @@ def evaluate(
         contents,
         agreed.pictures,
         agreed.line,
+        answered.fingerprint(images),
     )
     spec = models[0].artifact.spec
     several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1

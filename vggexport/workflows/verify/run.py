@@ -95,6 +95,7 @@ def verify(
         package_versions(),
         compared.reference_seen,
         contents,
+        images.fingerprint,
     )
     _note_seen(report, steps)
     return report
