@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import vggexport
+from vggexport.artifact import sha256
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
 from vggexport.workflows.bundle.options import BundleOptions
@@ -53,14 +54,21 @@ def models(export, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def verification(tmp_path_factory) -> Path:
+def verification(models, tmp_path_factory) -> Path:
     """What verify wrote with --json, of the two ONNX files."""
     metrics = {"logit_sqnr_db": 27.5, "top1_agreement": 0.975}
+    digests = {name: sha256(path) for name, path in models.items()}
     data = {
         "schema": 1,
-        "reference": {"path": "somewhere/tiny.onnx"},
+        "reference": {"path": "/home/anna/tiny.onnx", "sha256": digests["tiny.onnx"]},
         "images": 200,
-        "candidates": [{"path": "somewhere/tiny_int8.onnx", "metrics": metrics}],
+        "candidates": [
+            {
+                "path": "somewhere/tiny_int8.onnx",
+                "sha256": digests["tiny_int8.onnx"],
+                "metrics": metrics,
+            }
+        ],
         "passed": True,
     }
     path = tmp_path_factory.mktemp("reports") / "verify.json"

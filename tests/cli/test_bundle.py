@@ -47,7 +47,9 @@ def test_check_bundle(run, packed):
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["passed"] is True
     assert [answer["passed"] for answer in outcome.json["answers"]] == [True, True]
-    assert "what was packed" in run("check-bundle", "out.zip", "--no-run").stdout
+    checked = run("check-bundle", "out.zip", "--no-run").stdout
+    assert "agrees with its own list of digests; it is not signed" in checked
+    assert "what was packed" not in checked
     assert "tflite" not in run("check-bundle", "out.zip", "--formats", "onnx").stdout
 
 

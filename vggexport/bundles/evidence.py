@@ -6,6 +6,7 @@ They are files that somebody hands in: a key that is missing or of another kind 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,12 @@ VERIFY, EVALUATE, BENCHMARK, BUILD, EXPORT = "verify", "evaluate", "benchmark", 
 
 Row = Mapping[str, Any]
 
+_PATH_KEYS = frozenset({"path", "a", "b", "baseline"})
+"""Keys of our reports whose values are paths; sentences and other keys may hold them, too."""
+
+_FOLDERS = re.compile(r"""(?<![\w./])/(?:[^\s/'",:;]+/)+|\b[A-Za-z]:\\(?:[^\s\\'",:;]+\\)+""")
+"""What is in front of a name in an absolute path, as POSIX or Windows has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -30,7 +37,7 @@ class Evidence:
         path: Its file.
         kind: Which command wrote it.
         data: What it says.
-        content: The file's bytes, which are what is packed: the file may be another by then.
+        content: What is packed: the file's bytes, without the folders of the sender's machine.
     """
 
     path: Path
@@ -47,7 +54,11 @@ class Evidence:
         """
         try:
             content = _read(path)
-            return replace(cls.of(path, json.loads(content)), content=content)
+            told = json.loads(content)
+            data = _without_folders(told)
+            if data != told:
+                content = (json.dumps(data, indent=2) + "\n").encode()
+            return replace(cls.of(path, data), content=content)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"report {path} cannot be used ({one_line(error)}): name the JSON of verify, "
@@ -82,20 +93,20 @@ class Evidence:
             found.append(f"the gate of {self.path.name} failed")
         return tuple(found)
 
-    def rows(self, name: str) -> list[Row]:
-        """What it says of a model file, by that file's name."""
-        return [row for known, row in self._named() if known == name]
+    def rows(self, name: str, sha256: str | None = None) -> list[Row]:
+        """What it says of a model file.
 
-    def names(self) -> frozenset[str]:
-        """Names of the files that it speaks of."""
-        return frozenset(name for name, _ in self._named())
+        Args:
+            name: Of the file.
+            sha256: Of the file, so that rows on other bytes are left out; None to take them, too.
+                Rows of versions that knew no digests are always taken.
+        """
+        named = [row for row in self._rows() if Path(str(row.get("path"))).name == name]
+        return [row for row in named if not sha256 or row.get("sha256") in (None, sha256)]
 
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of the files that it knows them of, by name."""
-        return {name: row["sha256"] for name, row in self._named() if row.get("sha256")}
-
-    def _named(self) -> Iterator[tuple[str, Row]]:
-        return ((Path(str(row.get("path"))).name, row) for row in self._rows())
+    def proves(self, name: str) -> bool:
+        """Whether all that it says of a file is said of bytes that it knows."""
+        return all(row.get("sha256") for row in self.rows(name))
 
     def _rows(self) -> Iterator[Any]:
         if self.kind == BUILD:
@@ -115,6 +126,37 @@ def _read(path: Path) -> bytes:
     if len(text) > MAX_REPORT_BYTES:
         raise ValueError(f"more than {MAX_REPORT_BYTES:,} bytes")
     return text
+
+
+def _without_folders(data: Any) -> Any:
+    """A report that names files, and not where they lay on the machine that wrote it."""
+    paths = sorted(filter(lambda p: _name(p) != p, set(_paths(data))), key=len, reverse=True)
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: strip(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [strip(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        for path in paths:
+            value = value.replace(path, _name(path))
+        return _FOLDERS.sub("", value)
+
+    return strip(data)
+
+
+def _paths(data: Any) -> Iterator[str]:
+    """Values of the keys that hold paths, wherever they are."""
+    if isinstance(data, dict):
+        yield from (v for k, v in data.items() if k in _PATH_KEYS and isinstance(v, str))
+    for part in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _paths(part)
+
+
+def _name(path: str) -> str:
+    """The last part, as either system separates them."""
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _kind(data: Mapping[str, Any]) -> str:

@@ -1,15 +1,16 @@
-"""Is it what was packed? Every file held to its digest, the list of digests to a signature."""
+"""Is it as it was packed? Every file held to its digest, the list of digests to a signature."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from vggexport.bundles import CHECKSUMS, SIGNATURE, SIGNING, UNLISTED
+from vggexport.bundles import CHECKSUMS, LABELS, MANIFEST, SIGNATURE, SIGNING, UNLISTED
 from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.checksums import measure, parse_checksums
 from vggexport.bundles.files import BundleFiles, CheckedFiles, read_bytes, read_manifest
 from vggexport.bundles.folder import FolderFiles
+from vggexport.bundles.names import FILE_MANAGERS
 from vggexport.errors import ArtifactError
 from vggexport.results.bundle import Integrity
 from vggexport.system import lazy_imports
@@ -40,8 +41,11 @@ def check_integrity(
     problems = _file_problems(files, listed, advance)
     if not problems:
         checked = CheckedFiles(files, listed)
-        moment = read_manifest(checked).moment
-        problems = () if files.is_dated(moment) else ("the dates of its files were changed",)
+        manifest = read_manifest(checked)
+        if not files.is_dated(manifest.moment):
+            problems = ("the dates of its files were changed",)
+        elif read_bytes(checked, LABELS) != manifest.label_lines:
+            problems = (f"{LABELS} does not name the classes as {MANIFEST} does",)
     verified = public_key is not None and not problems
     return Integrity(len(files.names), is_signed, verified, problems, {} if problems else listed)
 
@@ -62,6 +66,12 @@ def _decoded(files: BundleFiles, checksums: bytes) -> dict[str, str]:
         raise ArtifactError(f"{files.path}: {CHECKSUMS} is not text: get it anew") from error
 
 
+def _stray(name: str) -> str:
+    if name.rpartition("/")[2] in FILE_MANAGERS:
+        return f"{name} was left by a file manager and is no part of the bundle: remove it"
+    return f"{name} was added"
+
+
 def _file_problems(
     files: BundleFiles, listed: dict[str, str], advance: Callable[[int, int], None]
 ) -> tuple[str, ...]:
@@ -69,7 +79,7 @@ def _file_problems(
     problems = [f"{name} is missing" for name in sorted(set(listed) - set(names))]
     for done, name in enumerate(names, start=1):
         if name not in listed:
-            problems.append(f"{name} was added")
+            problems.append(_stray(name))
         else:
             with files.open(name) as file:
                 if measure(file).sha256 != listed[name]:

@@ -58,6 +58,12 @@ def _logit_sqnr(quote: _Quote) -> str:
     return _shown(decibels, quote.row, "metrics", "logit_sqnr_db")
 
 
+def _report(quote: _Quote) -> str:
+    """Its name, and that it may be of another file where it says not of which bytes it is."""
+    name = code(quote.report.path.name)
+    return name if quote.row.get("sha256") else f"{name}, of a file of this name"
+
+
 _FILES: Columns[BundledArtifact] = {
     "file": lambda b: code(b.artifact.path),
     "format": lambda b: b.artifact.format,
@@ -80,7 +86,7 @@ _ACCURACY: Columns[_Quote] = {
     "top-1": _number(share, "top1"),
     "top-5": _number(share, "top5"),
     "agreement": _number(share, "agreement"),
-    "report": lambda quote: code(quote.report.path.name),
+    "report": _report,
 }
 
 _PARITY: Columns[_Quote] = {
@@ -88,7 +94,7 @@ _PARITY: Columns[_Quote] = {
     "images": lambda quote: _shown("{:.0f}".format, quote.report.data, "images"),
     "logit SQNR": _logit_sqnr,
     "best class the same": _number(share, "metrics", "top1_agreement"),
-    "report": lambda quote: code(quote.report.path.name),
+    "report": _report,
 }
 
 _LATENCY: Columns[_Quote] = {
@@ -98,7 +104,7 @@ _LATENCY: Columns[_Quote] = {
     "batch": _number("{:.0f}".format, "batch"),
     "p50": _number("{:.2f} ms".format, "latency_ms", "p50"),
     "p90": _number("{:.2f} ms".format, "latency_ms", "p90"),
-    "report": lambda quote: code(quote.report.path.name),
+    "report": _report,
 }
 
 
@@ -165,7 +171,7 @@ def _quoted(
         for bundled in manifest.artifacts
         for report in evidence
         if report.kind == kind
-        for row in report.rows(bundled.source_name)
+        for row in report.rows(bundled.source_name, bundled.source_sha256)
         if kind != VERIFY or "metrics" in row  # the reference has none
     ]
     return table_of(columns, quotes, names=names) if quotes else ""

@@ -17,6 +17,9 @@ MAX_NAME_BYTES, MAX_PART_BYTES = 1024, 255
 _RESERVED = frozenset('<>:"|?*\\')
 """What Windows does not have in a name; a backslash separates folders there."""
 
+FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
+"""What macOS, Windows and KDE leave in folders that somebody looks into."""
+
 _SHOWN = 80  # characters of a name in a message
 
 

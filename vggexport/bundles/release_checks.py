@@ -11,7 +11,6 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import Evidence
 from vggexport.errors import Advice, ArtifactError, ForeignError, InputError
 from vggexport.formats.registry import format_of, load_inspector, load_weight_reader
-from vggexport.opening.labels import read_labels
 from vggexport.opening.same_network import check_same
 from vggexport.results.build import TensorDescription
 
@@ -76,19 +75,35 @@ def check_evidence(models: Sequence[Model], evidence: Sequence[Evidence]) -> Non
     Raises:
         InputError: One says nothing of the models, or speaks of other bytes.
     """
-    digests = {model.path.name: model.artifact.sha256 for model in models}
     for report in evidence:
-        if not report.names() & digests.keys():
+        named = [model for model in models if report.rows(model.path.name)]
+        if not named:
+            names = ", ".join(model.path.name for model in models)
             raise InputError(
-                f"report {report.path} says nothing of {', '.join(digests)}: name reports on the "
-                "files that are bundled"
+                f"report {report.path} says nothing of {names}: name reports on the files that are "
+                "bundled"
             )
-        for name, digest in report.digests().items():
-            if digests.get(name, digest) != digest:
-                raise InputError(
-                    f"report {report.path} speaks of another {name}, of SHA-256 {digest}: run it "
-                    "again on the file that is bundled"
-                )
+        for model in named:
+            _check_same_bytes(model, report)
+
+
+def _check_same_bytes(model: Model, report: Evidence) -> None:
+    name, digest = model.path.name, model.artifact.sha256
+    if report.rows(name, digest):
+        return
+    other = report.rows(name)[0]["sha256"]
+    raise InputError(
+        f"report {report.path} speaks of another {name}, of SHA-256 {other}, and the one to be "
+        f"bundled has {digest}: run it again on that file"
+    )
+
+
+def unproved(models: Sequence[Model], evidence: Sequence[Evidence]) -> Iterator[tuple[str, str]]:
+    """Reports that do not say of which bytes of a model their figures are, with its name."""
+    for report in evidence:
+        for name in (model.path.name for model in models):
+            if not report.proves(name):
+                yield report.path.name, name
 
 
 def check_releasable(
@@ -157,20 +172,3 @@ def _untrained(artifact: Artifact) -> Iterator[str]:
     record = artifact.calibration
     if record and record.source == calibration.SYNTHETIC:
         yield f"{artifact.path} was calibrated on synthetic images"
-
-
-def chosen_labels(artifact: Artifact, file: Path | None) -> tuple[str, ...]:
-    """Class names of a file, or those that the artifact carries; nothing where there are none.
-
-    Raises:
-        InputError: The file cannot be used, or has other names than the artifact carries.
-    """
-    if file is None:
-        return artifact.labels
-    labels = read_labels(file, artifact.spec.label_count)
-    if artifact.labels and labels != artifact.labels:
-        raise InputError(
-            f"labels file {file} has other names than {artifact.path} carries: leave it "
-            "out, or export again"
-        )
-    return labels

@@ -49,6 +49,11 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     "Read class names from a file, one a line or JSON.  [default: those that the artifacts carry]"
 )
 @click.option(
+    "--no-labels",
+    is_flag=True,
+    help="Pack a trained network of which nothing names the classes; labels.txt numbers them.",
+)
+@click.option(
     "--preprocessing",
     metavar="NAME",
     help="Confirm the preprocessing that the artifacts record, such as caffe; another one is "
@@ -87,5 +92,5 @@ def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     options["max_bytes"] = options.pop("max_size")
     options["preprocessing_of"] = dict(options["preprocessing_of"])
     report = vggexport.bundle(vggexport.BundleOptions(**options), terminal.make_progress())
-    terminal.show(text.bundle(report), report, as_json=json)
+    terminal.show(text.bundle(report, options["sign"]), report, as_json=json)
     fail_check(report.failures, "nothing was packed")

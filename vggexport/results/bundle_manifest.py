@@ -36,6 +36,11 @@ class BundledArtifact(JsonValue):
         return Requirements.of(self.artifact)
 
     @property
+    def source_sha256(self) -> str | None:
+        """Digest of the file or directory that was handed in."""
+        return self.converted_from or self.artifact.sha256
+
+    @property
     def lineage(self) -> list[dict[str, Any]] | None:
         """From the weights to the file, a step each, by digests.
 
@@ -49,8 +54,7 @@ class BundledArtifact(JsonValue):
         ]
         if artifact.calibration:
             steps.append(_calibration_step(artifact.calibration))
-        exported = self.converted_from or artifact.sha256
-        steps.append({"step": "export", "sha256": exported, "tools": dict(artifact.tools)})
+        steps.append({"step": "export", "sha256": self.source_sha256, "tools": dict(artifact.tools)})
         if self.converted_from:
             steps.append({"step": "convert", "sha256": artifact.sha256})
         return steps
@@ -103,6 +107,12 @@ class Manifest(JsonValue):
     def is_trained(self) -> bool:
         """Whether its answers mean anything."""
         return all(bundled.artifact.weights.trained for bundled in self.artifacts)
+
+    @property
+    def label_lines(self) -> bytes:
+        """A class's name a line, or its index where the classes have no names."""
+        count = self.artifacts[0].artifact.spec.label_count
+        return "".join(f"{n}\n" for n in self.labels or range(count)).encode()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -119,7 +119,7 @@ class EvaluationResult(JsonValue):
     json_keys = """
         ...runner images=accuracy.images top1=accuracy.top1 top1_ci95=accuracy.top1_interval.ends
         top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
-        unanswered=accuracy.unanswered calibration_images=seen classes
+        unanswered=accuracy.unanswered calibration_images=seen class_names=labels classes
         other_class_order=other_order{top1 other_top1 answers} confusions mistakes
     """
 

@@ -1,4 +1,4 @@
-"""Is a bundle what was packed, and does it give here the answers that it gave there?"""
+"""Does a bundle agree with its list and its signature, and does it give here the answers that it gave there?"""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_bundle(
 ) -> BundleCheckReport:
     """Checks digests and signature, and then runs every model on the golden images.
 
-    Nothing is run, and nothing is written, of a bundle that is not what was packed.
+    Nothing is run, and nothing is written, of a bundle that is not as its list of digests says.
 
     Args:
         options: What is checked, and how far.

@@ -204,7 +204,7 @@ def test_what_cannot_be_compared(export, pack, tmp_path):
     with pytest.raises(ArtifactError, match="no model of one format and precision"):
         vggexport.diff(bundle, export("float32", format="tflite"))
     (bundle / "labels.txt").write_text("changed")
-    with pytest.raises(ArtifactError, match=r"is not what was packed: labels\.txt was changed"):
+    with pytest.raises(ArtifactError, match=r"is refused: labels\.txt was changed"):
         vggexport.diff(bundle, bundle)
     with pytest.raises(ArtifactError, match="does not exist"):
         vggexport.diff(tmp_path / "missing.onnx", export("float32"))

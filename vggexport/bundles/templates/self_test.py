@@ -86,13 +86,20 @@ def check_files() -> list[str]:
     lines = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     extra = present - set(listed) - {"SHA256SUMS", "SHA256SUMS.sig"}
-    problems = [f"{name} is not in SHA256SUMS" for name in sorted(extra)]
+    problems = [f"{name} {fault_of(name)}" for name in sorted(extra)]
     for name, digest in listed.items():
         if name not in present:
             problems.append(f"{name} is missing")
         elif sha256(FOLDER / name) != digest:
             problems.append(f"{name} was changed")
     return problems
+
+
+def fault_of(extra: str) -> str:
+    left = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
+    if extra.rpartition("/")[2] in left:
+        return "was left by a file manager and is no part of the bundle: remove it"
+    return "is not in SHA256SUMS"
 
 
 def sha256(path: Path) -> str:

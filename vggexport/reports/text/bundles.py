@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +20,13 @@ from vggexport.results.bundle import (
 from vggexport.system.number_text import MEGA, cost, decibels, difference, printable, share
 
 
-def bundle(report: BundleReport) -> RenderableType:
-    """What was packed, or why nothing was."""
+def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
+    """What was packed, or why nothing was.
+
+    Args:
+        report: What happened.
+        key: The private key that signed it; its public one is what the receiver needs.
+    """
     lines = {"cost": cost(report.seconds, report.peak_rss_bytes)}
     if report.manifest:
         size = (report.size_bytes or 0) / MEGA
@@ -30,12 +37,23 @@ def bundle(report: BundleReport) -> RenderableType:
             "weights": printable(report.manifest.weights_source),
             "licence": printable(report.manifest.licence or "not stated"),
             **lines,
-            "next": f"vggexport check-bundle {printable(report.path)}",
+            **_next(report.path, key),
         }
     parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
     if report.sizes.max_bytes is not None:
         parts += [_sizes(report.sizes), ""]
     return Group(*parts, grid(lines))
+
+
+def _next(path: str, key: Path | None) -> dict[str, str]:
+    check = f"vggexport check-bundle {printable(path)}"
+    if key is None:
+        return {"next": check}
+    public = printable(str(key.with_suffix(".pub.pem")))
+    return {
+        "public key": f"openssl pkey -in {printable(str(key))} -pubout -out {public}",
+        "next": f"{check} --public-key {public}",
+    }
 
 
 def bundle_check(report: BundleCheckReport) -> RenderableType:
@@ -57,10 +75,11 @@ def bundle_check(report: BundleCheckReport) -> RenderableType:
 
 def _verdict(integrity: Integrity) -> str:
     if integrity.problems:
-        return f"NOT what was packed: {printable('; '.join(integrity.problems))}"
+        return f"REFUSED: {printable('; '.join(integrity.problems))}"
     if integrity.is_verified:
         return "what was packed, signed by the owner of the key"
-    return "what was packed" + (", signed by whom was not asked" if integrity.is_signed else "")
+    unproved = "the signature was not checked" if integrity.is_signed else "it is not signed"
+    return f"agrees with its own list of digests; {unproved}"
 
 
 def _answers(checks: tuple[AnswerCheck, ...]) -> Table:

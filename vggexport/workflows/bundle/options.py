@@ -37,6 +37,7 @@ class BundleOptions:
         images: Number of golden images, at most.
         seed: Of the choice of images.
         labels: A file of class names, or None for those that the artifacts carry.
+        no_labels: Pack a trained network of which nobody names the classes.
         preprocessing: Name of the one that the artifacts must record, to be sure; None for any.
         preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
             path.
@@ -57,6 +58,7 @@ class BundleOptions:
     images: int = DEFAULT_IMAGES
     seed: int = 0
     labels: Path | None = None
+    no_labels: bool = False
     preprocessing: str | None = None
     preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
     licence: str | None = None
@@ -70,6 +72,10 @@ class BundleOptions:
         if self.golden and self.data != calibration.SYNTHETIC:
             leave_out = Advice("leave out {}", "data")
             raise InputError(f"golden file {self.golden} brings the images", leave_out)
+
+        if self.labels and self.no_labels:
+            leave_out = Advice("leave out {}", "no_labels")
+            raise InputError(f"labels file {self.labels} names the classes", leave_out)
 
     @property
     def is_archive(self) -> bool:

@@ -12,6 +12,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
 from vggexport.bundles.answers import GivenAnswers
+from vggexport.bundles.class_names import agreed_labels
 from vggexport.bundles.checksums import Digest, listing_digest
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import ends_described, foreign_names, layout_of
@@ -23,7 +24,7 @@ from vggexport.bundles.layouts.interface import PlacedModel
 from vggexport.bundles.model_card import guide, model_card
 from vggexport.bundles.names import check_names
 from vggexport.bundles.preprocessing import Preprocessing
-from vggexport.bundles.release_checks import Model, chosen_labels
+from vggexport.bundles.release_checks import Model
 from vggexport.bundles.staging import Staging
 from vggexport.bundles.static import static_files
 from vggexport.errors import Unfinished
@@ -85,7 +86,7 @@ def lay_out(
         ]
         names = chain.from_iterable(model.files for model in placed)
         check_names(chain(names, map(_report_place, evidence)), advice="rename what it is made of")
-    labels = chosen_labels(models[0].artifact, options.labels)
+    labels = agreed_labels(models, options.labels, evidence, may_lack=options.no_labels)
     pictures = agreed_pictures([m.artifact for m in models], PictureRequest()).pictures
     return BundleInputs(options, models, placed, pictures, evidence, labels, staging, steps)
 
@@ -215,15 +216,15 @@ def _weights_source(models: Sequence[Model]) -> str:
 
 
 def _add_texts(inputs: BundleInputs, manifest: Manifest, checks: Sequence[AnswerCheck]) -> None:
-    spec, add = inputs.models[0].artifact.spec, inputs.staging.add
+    add = inputs.staging.add
     has_foreign = bool(foreign_names(m.artifact for m in inputs.models))
     for name, data in static_files(with_examples=not has_foreign).items():
         add(name, data)
-    names = inputs.labels or tuple(map(str, range(spec.label_count)))
-    add(LABELS, "".join(f"{name}\n" for name in names).encode())
+    add(LABELS, manifest.label_lines)
     for evidence in inputs.evidence:
         add(_report_place(evidence), evidence.content)
-    described = Preprocessing(spec.input_size, inputs.pictures).to_json(_ends(inputs))
+    size = inputs.models[0].artifact.spec.input_size
+    described = Preprocessing(size, inputs.pictures).to_json(_ends(inputs))
     inputs.staging.add_json(PREPROCESSING, described)
     inputs.staging.add_json(MANIFEST, manifest.to_json())
     add(MODEL_CARD, model_card(manifest, inputs.evidence, checks).encode())

@@ -13,6 +13,7 @@ from vggexport.bundles.release_checks import (
     check_releasable,
     read_evidence,
     read_model,
+    unproved,
 )
 from vggexport.bundles.sizes import file_size
 from vggexport.bundles.staging import Staging
@@ -66,8 +67,10 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         against = tuple(failure for report in evidence for failure in report.failures)
         if against or sizes.failures:
             return replace(_refused(options, sizes, (), steps), evidence=against)
-        _note(models, options, steps)
+        _note(models, evidence, options, steps)
         inputs = lay_out(options, models, evidence, Staging(folder), steps)
+        if not inputs.labels:
+            steps.progress.note("the classes have no names, labels.txt numbers them")
         checks, contents = run_models(inputs)
         if any(check.failures for check in checks):
             report = _refused(options, sizes, checks, steps)
@@ -80,15 +83,17 @@ def _file_size(model: Model) -> FileSize:
     return file_size(model.artifact, FORMATS[model.artifact.format].precisions)
 
 
-def _note(models: Sequence[Model], options: BundleOptions, steps: Steps) -> None:
+def _note(
+    models: Sequence[Model], evidence: Sequence[Evidence], options: BundleOptions, steps: Steps
+) -> None:
     """What a receiver will ask for."""
+    for report, name in unproved(models, evidence):
+        steps.progress.note(
+            f"report {report} does not say of which {name} its figures are", "run it again"
+        )
     if options.licence is None:
         steps.progress.note(
             "the licence of the weights is not stated", Advice("pass {}", "licence")
-        )
-    if not (options.labels or models[0].artifact.labels):
-        steps.progress.note(
-            "the classes have no names, labels.txt numbers them", Advice("pass {}", "labels")
         )
 
 

@@ -39,7 +39,7 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
         progress: Who shows how far it is.
 
     Raises:
-        ArtifactError: One cannot be read, or is not what was packed, or the two have no kind of
+        ArtifactError: One cannot be read, or does not agree with its own list, or the two have no kind of
             model in common.
         Unavailable: A package that reads a format is not installed.
     """

@@ -62,7 +62,7 @@ def open_side(entered: ExitStack, path: Path) -> Side:
         path: A model or a bundle.
 
     Raises:
-        ArtifactError: It cannot be read, or is not what was packed.
+        ArtifactError: It cannot be read, or its files do not agree with its own list of digests.
     """
     if not is_bundle(path):
         model = read_model(path)
@@ -70,7 +70,7 @@ def open_side(entered: ExitStack, path: Path) -> Side:
     packed = open_bundle(path)
     integrity = check_integrity(packed)
     if problems := integrity.problems:
-        raise ArtifactError(f"bundle {path} is not what was packed: {'; '.join(problems)}")
+        raise ArtifactError(f"bundle {path} is refused: {'; '.join(problems)}")
     files = CheckedFiles(packed, integrity.digests)
     manifest = read_manifest(files)
     folder = entered.enter_context(temporary_folder())

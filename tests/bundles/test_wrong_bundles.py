@@ -1,0 +1,219 @@
+"""Wrong bundles, from either end: each is refused by what is wrong with it, or told."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+import vggexport
+from vggexport.artifact import sha256
+from vggexport.bundles import CHECKSUMS, MANIFEST, SIGNATURE
+from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.errors import InputError
+from vggexport.reports import text
+from vggexport.system.progress import Progress
+from vggexport.workflows.bundle.options import BundleOptions
+from vggexport.workflows.check_bundle import BundleCheckOptions
+
+NAMES = ["ant", "bee", "cat", "dog", "eel"]
+OTHER = "ab" * 32
+NAMED = {"class_names": NAMES}
+
+
+def verified(row, reference=None):
+    candidate = {"metrics": {}} | row
+    return {"reference": reference or {"path": "w.npz"}, "candidates": [candidate], "images": 8}
+
+
+def evaluated(row):
+    return {"results": [{"images": 8, "top1": 0.79} | row]}
+
+
+def measured(row):
+    return {"environment": {}, "results": [{"latency_ms": {"p50": 1.0}} | row]}
+
+
+@pytest.fixture
+def row(models):
+    """What a report says of tiny.onnx, whose bytes it knows."""
+
+    def make(**changes):
+        return {"path": "out/tiny.onnx", "sha256": sha256(models["tiny.onnx"])} | changes
+
+    return make
+
+
+@pytest.fixture
+def hand_over(pack, models, exported, tmp_path):
+    """Packs tiny.onnx with a report, labels and whatever else; gives the report of it."""
+
+    def hand_over(data=None, names=None, named=True, **options):
+        if data:
+            options["reports"] = (tmp_path / "report.json",)
+            options["reports"][0].write_text(json.dumps({"schema": 1, "passed": True} | data))
+        if names:
+            options["labels"] = tmp_path / "names.txt"
+            options["labels"].write_text("".join(f"{name}\n" for name in names))
+        model = models["tiny.onnx"] if named else exported("tiny.onnx", labels=())
+        return pack(model, **options)
+
+    return hand_over
+
+
+@pytest.mark.parametrize("kind", [verified, evaluated, measured, lambda r: {"artifact": r}])
+def test_figures_of_another_file_are_refused(hand_over, row, kind):
+    with pytest.raises(InputError, match=rf"report\.json speaks of another tiny\.onnx.*{OTHER}"):
+        hand_over(kind(row(sha256=OTHER)))
+
+
+def test_a_reference_of_other_bytes_is_refused(hand_over, row):
+    data = verified(row(path="other.onnx"), row(sha256=OTHER))
+    with pytest.raises(InputError, match="speaks of another"):
+        hand_over(data)
+
+
+def test_of_two_files_of_one_name_the_one_that_is_bundled_is_quoted(hand_over, row, tmp_path):
+    other = row(path="former/tiny.onnx", sha256=OTHER, top1=0.25)
+    data = {"results": [other, row(images=8, top1=0.5, **NAMED)]}
+    assert hand_over(data, output="out").failures == ()
+    card = (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert ("50.00%" in card, "25.00%" in card) == (True, False)
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.facts = []
+
+    def note(self, fact, *_advice):
+        self.facts.append(fact)
+
+
+def test_a_report_without_digests_is_told(models, row, tmp_path):
+    """As versions before this one wrote them."""
+    (tmp_path / "old.json").write_text(json.dumps({"schema": 1} | measured(row(sha256=None))))
+    notes = Notes()
+    options = BundleOptions(
+        (models["tiny.onnx"],), tmp_path / "out", reports=(tmp_path / "old.json",), images=2
+    )
+    vggexport.bundle(options, notes)
+    assert "report old.json does not say of which tiny.onnx its figures are" in notes.facts
+    card = (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert "`old.json`, of a file of this name" in card
+
+
+def test_folders_of_the_senders_machine_do_not_travel(hand_over, row, tmp_path):
+    data = measured(row(path="/home/anna/secret/tiny.onnx", fallback="no file /opt/vendor/lib.so"))
+    data["notes"] = ["secret/plan/a.onnx is not in C:\\Users\\anna\\old.json", "1/2 of https://a/b"]
+    data["comparisons"] = [{"a": "secret/plan/a.onnx", "b": "b.onnx"}]
+    assert hand_over(data, output="out").failures == ()
+    packed = json.loads((tmp_path / "out/reports/report.json").read_text())
+    assert packed["results"][0]["path"] == "tiny.onnx"
+    assert packed["results"][0]["fallback"] == "no file lib.so"
+    assert packed["notes"] == ["a.onnx is not in old.json", "1/2 of https://a/b"]
+    assert packed["comparisons"] == [{"a": "a.onnx", "b": "b.onnx"}]
+
+
+REVERSED = NAMES[::-1]
+
+
+@pytest.mark.parametrize(
+    ("named", "names", "told", "said"),
+    [
+        (True, REVERSED, {}, "class 0 is 'eel' in the one and 'ant' in the other"),
+        (True, [*NAMES[:4], "elk"], {}, "class 4 is 'elk' in the one and 'eel' in the other"),
+        (True, None, {"class_names": REVERSED}, "class 0 is 'ant' in the one and 'eel'"),
+        (False, REVERSED, NAMED, "names.txt has other names than report"),
+        (True, None, {"classes": [{"label": "bee"}, {"label": "ant"}]}, "another order: 'ant'"),
+        (True, None, {"classes": [{"label": "ant"}, {"label": "elk"}]}, "another order: 'elk'"),
+        (True, NAMES, NAMED | {"other_class_order": {"top1": 0.02}}, "seem to be in another order"),
+        (False, None, {}, "nothing says what the 5 classes of .*tiny.onnx are called"),
+        (False, None, {"class_names": list("01234")}, "nothing says what the 5 classes"),
+        (False, None, {"class_names": [1, 2, 3, 4, 5]}, "nothing says what the 5 classes"),
+        (False, None, {"classes": "ant"}, "nothing says what the 5 classes"),
+    ],
+)
+def test_labels_that_disagree_or_are_missing_are_refused(
+    hand_over, exported, row, named, names, told, said
+):
+    known = row() if named else row(sha256=sha256(exported("tiny.onnx", labels=())))
+    with pytest.raises(InputError, match=said):
+        hand_over(evaluated(known | told), names, named)
+
+
+def test_labels_of_a_report_are_taken(hand_over, exported, row, tmp_path):
+    known = row(sha256=sha256(exported("tiny.onnx", labels=())))
+    hand_over(evaluated(known | NAMED), named=False, output="out")
+    assert (tmp_path / "out/labels.txt").read_text().split() == NAMES
+
+
+def test_a_trained_network_without_names_is_packed_when_that_is_said(hand_over, tmp_path):
+    assert hand_over(named=False, no_labels=True, output="out").failures == ()
+    assert (tmp_path / "out/labels.txt").read_text() == "0\n1\n2\n3\n4\n"
+    with pytest.raises(InputError, match="leave out no_labels"):
+        hand_over(names=NAMES, no_labels=True)
+
+
+def fit(folder):
+    """Lists the files as they are now, as whoever changes a bundle can."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    listed = {n: measure_path(p).sha256 for n, p in files.items() if not n.startswith(CHECKSUMS)}
+    (folder / CHECKSUMS).write_text(render_checksums(listed))
+
+
+def swap(folder, old, new):
+    path = folder / "labels.txt"
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+CHANGED = "labels.txt does not name the classes as MANIFEST.json does"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: swap(f, b"ant\nbee\n", b"bee\nant\n"), CHANGED),
+        (lambda f: swap(f, b"eel\n", b"elk\n"), CHANGED),
+        (lambda f: swap(f, b"eel\n", b""), CHANGED),
+        (lambda f: swap(f, b"eel\n", b"eel"), CHANGED),
+        (lambda f: swap(f, b"ant", b"\xff"), CHANGED),
+    ],
+)
+def test_labels_that_were_changed_with_their_digest_are_refused(unpacked, change, said):
+    change(unpacked)
+    fit(unpacked)
+    report = vggexport.check_bundle(BundleCheckOptions(unpacked, run=False))
+    assert report.failures == (said,)
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "golden/Thumbs.db", "models/desktop.ini"])
+def test_what_a_file_manager_left_is_told_apart_from_what_was_added(unpacked, name):
+    (unpacked / name).write_bytes(b"Bud1")
+    (unpacked / "models/added.bin").write_bytes(b"")
+    report = vggexport.check_bundle(BundleCheckOptions(unpacked, run=False))
+    assert set(report.failures) == {
+        f"{name} was left by a file manager and is no part of the bundle: remove it",
+        "models/added.bin was added",
+    }
+
+
+def told(report):
+    (lines,) = (part for part in text.bundle_check(report).renderables if hasattr(part, "columns"))
+    return [str(cell) for column in lines.columns for cell in column.cells]
+
+
+def test_without_a_key_nothing_is_said_of_who_packed_it(bundled, unpacked, make_key):
+    options = SimpleNamespace(
+        bare=BundleCheckOptions(bundled, run=False),
+        known=BundleCheckOptions(bundled, make_key("ours")[1], run=False),
+    )
+    own = "agrees with its own list of digests; "
+    assert f"{own}the signature was not checked" in told(vggexport.check_bundle(options.bare))
+    signed = told(vggexport.check_bundle(options.known))
+    assert "what was packed, signed by the owner of the key" in signed
+    (unpacked / SIGNATURE).unlink()
+    unsigned = vggexport.check_bundle(replace(options.bare, bundle=unpacked))
+    assert f"{own}it is not signed" in told(unsigned)
+    (unpacked / MANIFEST).write_bytes(b"{}")
+    broken = vggexport.check_bundle(replace(options.bare, bundle=unpacked))
+    assert f"REFUSED: {MANIFEST} was changed" in told(broken)
