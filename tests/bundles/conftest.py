@@ -60,11 +60,11 @@ def verification(models, tmp_path_factory) -> Path:
     digests = {name: sha256(path) for name, path in models.items()}
     data = {
         "schema": 1,
-        "reference": {"path": "/home/anna/tiny.onnx", "sha256": digests["tiny.onnx"]},
+        "reference": {"path": "tiny.onnx", "sha256": digests["tiny.onnx"]},
         "images": 200,
         "candidates": [
             {
-                "path": "somewhere/tiny_int8.onnx",
+                "path": "tiny_int8.onnx",
                 "sha256": digests["tiny_int8.onnx"],
                 "metrics": metrics,
             }

@@ -207,8 +207,6 @@ def test_labels_of_a_file(pack, models, exported, tmp_path):
         pack(labels=names)
     pack(exported("unnamed.onnx", labels=()), output="out", labels=names)
     assert (tmp_path / "out/labels.txt").read_text() == names.read_text()
-    pack(exported("again.onnx", labels=()), output="numbered")
-    assert (tmp_path / "numbered/labels.txt").read_text() == "0\n1\n2\n3\n4\n"
 
 
 def test_a_model_that_does_not_agree_is_refused(pack, tolerate, tmp_path):
@@ -258,7 +256,10 @@ def test_accuracy_and_latency_are_quoted(pack, tmp_path):
     measured.write_text(json.dumps({"schema": 1, "environment": {}, "results": [row]}))
     pack(output="out", reports=(evaluated, measured))
     card = (tmp_path / "out/MODEL_CARD.md").read_text()
-    assert "| `models/tiny.onnx` | 480 | 78.50% | 97.00% |  | `evaluate.json` |" in card
+    assert (
+        "| `models/tiny.onnx` | 480 | 78.50% | 97.00% |  | `evaluate.json`, of a file of this name |"
+        in card
+    )
     assert "rt &#124; 1, CPU | 2 | 1 | 41.20 ms |  | `benchmark.json`" in card
 
 

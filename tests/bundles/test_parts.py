@@ -284,10 +284,11 @@ def test_reports_are_told_by_their_keys(kind):
     assert evidence.failures == ()
 
 
-def test_a_row_without_a_path_has_no_digest_of_a_model():
+def test_a_row_without_a_path_is_of_no_model():
     files = [{"artifact": {"path": "a.onnx", "sha256": "ab"}}, {"artifact": {"sha256": "cd"}}]
     evidence = Evidence.of(Path("r.json"), {"schema": 1, "files": files})
-    assert evidence.digests()["a.onnx"] == "ab"
+    assert evidence.rows("a.onnx") == evidence.rows("a.onnx", "ab") == [files[0]["artifact"]]
+    assert evidence.rows("a.onnx", "cd") == []
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,11 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
         """
         return {}
 
+    def bias_steps(self, layer: Layer) -> NDArray[np.float32] | None:
+        """What a 1 stands for in a layer's stored bias, by output; None where it is no integer."""
+        del layer
+        return None
+
     @property
     def _batch(self) -> int | str:
         return self.artifact.batch or "batch"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from vggexport.reports.sheets import Sheet
-from vggexport.results.diff import DifferenceReport, Figure, ModelDifference
+from vggexport.results.diff import DifferenceReport, Figure, LayerChange, ModelDifference
 from vggexport.system.number_text import MEGA, decibels, difference
 
 MAX_TEXT = 60
@@ -17,8 +18,10 @@ def headline(report: DifferenceReport) -> str:
     """One sentence on all of it."""
     if report.is_same:
         return "Nothing changed: every model is the same file."
-    changed = sum(not model.is_same_file for model in report.models)
-    parts = [f"{changed} of {len(report.models)} models changed"]
+    changed = [model for model in report.models if not model.is_same_file]
+    causes = {model.cause for model in changed}
+    cause = f": {causes.pop()}" if len(causes) == 1 and any(causes) else ""
+    parts = [f"{len(changed)} of {len(report.models)} models changed{cause}"]
     if report.removed:
         parts.append(f"{len(report.removed)} removed")
     if report.added:
@@ -38,12 +41,24 @@ def summary(model: ModelDifference) -> str:
         return "the same file"
     before, after = model.old.size_bytes or 0, model.new.size_bytes or 0
     growth = f", {after / before - 1:+.1%}" if before else ""
-    weights = f"weights of {len(model.layers)} of {model.layers_compared} layers changed"
+    return f"{_weights(model)}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+
+
+def _weights(model: ModelDifference) -> str:
+    changed, rounded = model.changed_layers, len(model.layers) - len(model.changed_layers)
     if not model.layers_compared:
-        weights = model.note
-    elif not model.layers:
-        weights = "the same weights"
-    return f"{weights}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+        parts = [model.cause, model.note]
+    elif changed:
+        of = f"of {len(changed)} of {model.layers_compared} layers"
+        parts = [
+            model.cause,
+            f"stored values {of} differ" if model.cause else f"weights {of} changed",
+        ]
+    else:
+        parts = [model.cause or "the same weights"]
+    if rounded:
+        parts.append(f"biases of {rounded} layers rounded to another step")
+    return "; ".join(filter(None, parts))
 
 
 def tables(model: ModelDifference) -> Iterator[Sheet]:
@@ -76,9 +91,20 @@ def _shown(value: Any) -> str:
 
 def _layers(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
     return tuple(
-        (layer.name, decibels(layer.kernel_db), decibels(layer.bias_db), difference(layer.max_abs))
+        (layer.name, _nearness(layer.kernel_db), _bias(layer), difference(layer.max_abs))
         for layer in model.layers
     )
+
+
+def _bias(layer: LayerChange) -> str:
+    """In steps of its integers, below which nothing is kept; else as a kernel."""
+    if layer.bias_steps is None or layer.bias_db == math.inf:
+        return _nearness(layer.bias_db)
+    return f"{layer.bias_steps:.2g} steps"
+
+
+def _nearness(sqnr_db: float) -> str:
+    return "all was zero" if sqnr_db == -math.inf else decibels(sqnr_db)
 
 
 def _ranges(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
@@ -111,4 +137,5 @@ def _change(figure: Figure) -> str:
         return ""
     if figure.unit == "ms" and figure.old:
         return f"{figure.new / figure.old - 1:+.1%}"
-    return f"{figure.new - figure.old:+.2f} {'points' if figure.unit == '%' else figure.unit}"
+    unit = "percentage points" if figure.unit == "%" else figure.unit
+    return f"{figure.new - figure.old:+.2f} {unit}"

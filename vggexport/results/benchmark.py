@@ -90,8 +90,8 @@ class BenchmarkResult(JsonValue):
     """
 
     json_keys = """
-        path=artifact.path sha256?=artifact.sha256 format=artifact.format precision=artifact.precision runtime
-        provider_requested provider threads batch scenario=measurement.scenario
+        path=artifact.path sha256?=artifact.sha256 format=artifact.format
+        precision=artifact.precision runtime provider_requested provider threads batch scenario=measurement.scenario
         runs=measurement.runs latency_ms=latency early_stopping_ms=measurement.early_stopping_ms
         unsupported=measurement.unsupported throughput_per_s load_ms first_ms peak_rss_bytes
         gpu_memory_bytes transfer_ms size_bytes=artifact.size_bytes foreign macs=artifact.macs

@@ -54,7 +54,9 @@ class BundledArtifact(JsonValue):
         ]
         if artifact.calibration:
             steps.append(_calibration_step(artifact.calibration))
-        steps.append({"step": "export", "sha256": self.source_sha256, "tools": dict(artifact.tools)})
+        steps.append(
+            {"step": "export", "sha256": self.source_sha256, "tools": dict(artifact.tools)}
+        )
         if self.converted_from:
             steps.append({"step": "convert", "sha256": artifact.sha256})
         return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,10 @@ class Change(JsonValue):
     new: Any
 
 
+MAX_ROUNDING_STEPS = 1.1
+"""Of a bias: float32 holds an integer of some millions to a tenth."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerChange(JsonValue):
     """A layer whose weights are others.
@@ -34,12 +39,23 @@ class LayerChange(JsonValue):
         kernel_db: SQNR of the new kernel, the old one being the signal; infinite for the same.
         bias_db: The same of the bias.
         max_abs: Largest difference of one value of the kernel.
+        bias_steps: Largest difference of one value of the bias in steps of its integers, the larger
+            of the two files'; None where one of them has no integers there.
     """
+
+    json_keys = "name kernel_db bias_db max_abs bias_steps?"
 
     name: str
     kernel_db: Finite
     bias_db: Finite
     max_abs: Finite
+    bias_steps: float | None = None
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether it is one bias rounded to two grids: half a step each, and float32's own."""
+        steps = self.bias_steps
+        return self.kernel_db == math.inf and steps is not None and steps <= MAX_ROUNDING_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +124,35 @@ class ModelDifference(JsonValue):
     note: Note = ""
 
     @property
+    def changed_layers(self) -> tuple[LayerChange, ...]:
+        """Those whose weights are others, and not the same ones rounded otherwise."""
+        return tuple(layer for layer in self.layers if not layer.is_rounding)
+
+    @property
+    def cause(self) -> str:
+        """What is other where both were made of the same weights; nothing where they were not."""
+        old, new = self.old, self.new
+        if old.foreign or new.foreign or not old.weights.same_tensors(new.weights):
+            return ""
+        other = {
+            "format": old.format != new.format,
+            "precision": old.precision != new.precision,
+            "calibration": _images_of(old) != _images_of(new),
+        }
+        named = [name for name, is_other in other.items() if is_other]
+        if named:
+            return f"same weights, other {' and '.join(named)}"
+        return "" if self.changed_layers else "same weights"
+
+    @property
     def is_same_file(self) -> bool:
         """Whether all bytes are the same."""
         return self.old.sha256 == self.new.sha256
+
+
+def _images_of(artifact: Artifact) -> tuple[str, str] | None:
+    record = artifact.calibration
+    return (record.fingerprint, record.method) if record else None
 
 
 @dataclass(frozen=True, slots=True)

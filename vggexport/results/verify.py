@@ -279,8 +279,8 @@ class VerifyReport(Document):
 
     json_keys = """
         schema reference={...reference calibration_images=reference_seen} images source
-        fingerprint image_files=contents{files pictures skipped junk} candidates seconds inference_seconds
-        peak_rss_bytes versions passed
+        fingerprint image_files=contents{files pictures skipped junk} candidates seconds
+        inference_seconds peak_rss_bytes versions passed
     """
 
     reference: RunnerRecord

@@ -1,4 +1,4 @@
-"""Does a bundle agree with its list and its signature, and does it give here the answers that it gave there?"""
+"""Does a bundle agree with its list and signature, and answer here as it did there?"""
 
 from __future__ import annotations
 

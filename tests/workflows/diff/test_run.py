@@ -15,10 +15,13 @@ from rich.console import Console
 import vggexport
 from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError
+from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.registry import load_exporter
 from vggexport.network.head import fully_connected
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports import text
 from vggexport.reports.markdown.difference import difference
+from vggexport.results.diff import DifferenceReport
 from vggexport.workflows.bundle.options import BundleOptions
 
 
@@ -168,7 +171,7 @@ def test_bundles(export, pack, changed, tmp_path):
     assert figures["top-1"] == (pytest.approx(78.5), pytest.approx(79.0), "%")
     assert figures["latency p50"] == (40.0, 44.0, "ms")
     page = difference(report)
-    assert "| `top-1` | 480 images | 78.50 % | 79.00 % | +0.50 points |" in page
+    assert "| `top-1` | 480 images | 78.50 % | 79.00 % | +0.50 percentage points |" in page
     conditions = "provider CPU, threads 2, batch 1"
     assert f"| `latency p50` | {conditions} | 40.00 ms | 44.00 ms | +10.0% |" in page
     assert "1 of 1 models changed, 1 removed, 1 added." in shown(report)
@@ -178,9 +181,6 @@ def test_bundles(export, pack, changed, tmp_path):
 def test_other_networks_have_no_weights_to_compare(
     export, make_request, tiny, tmp_path, make_weights
 ):
-    from vggexport.formats.exporter import ExportRequest
-    from vggexport.formats.registry import load_exporter
-
     other = replace(tiny, hidden=fully_connected(32, 32))
     artifact = replace(make_request("float32").artifact, spec=other)
     path = tmp_path / "other.onnx"
@@ -243,3 +243,48 @@ def test_latencies_of_two_processors_are_not_set_beside_each_other(export, pack,
         (f"{conditions}, fast", 10.0, None),
         (f"{conditions}, slow", None, 90.0),
     ]
+
+
+def test_another_calibration_is_told_from_other_weights(make_request, ranges, tmp_path):
+    """Biases are rounded to the step of their layer's input, which calibration gives."""
+    for suffix, name, batch in ((".onnx", "onnx", None), (".tflite", "tflite", 1)):
+        request = make_request("int8", batch=batch, format=name)
+        wider = replace(
+            ranges, ranges={n: (1.3 * a, 1.3 * b) for n, (a, b) in ranges.ranges.items()}
+        )
+        record = replace(request.artifact.calibration, fingerprint="12" * 32)
+        artifact = replace(request.artifact, calibration=record)
+        paths = [tmp_path / f"{place}{suffix}" for place in ("old", "new")]
+        load_exporter(name).export(request, paths[0])
+        load_exporter(name).export(ExportRequest(artifact, request.weights, wider), paths[1])
+        report = vggexport.diff(*paths)
+        (model,) = report.models
+        assert len(model.layers) > len(model.changed_layers) == 0
+        assert all(0 < layer.bias_steps <= 1.1 for layer in model.layers)
+        page = shown(report)
+        assert "1 of 1 models changed: same weights, other calibration." in page
+        assert f"biases of {len(model.layers)} layers rounded to another step" in page
+        assert ("-inf" in page, " steps" in page) == (False, True)
+
+
+def test_a_bias_that_was_zero_is_said_to_have_been(export, changed):
+    (model,) = vggexport.diff(export("float32"), changed("fc1/bias")).models
+    layer = replace(model.layers[0], bias_db=float("-inf"))
+    page = difference(DifferenceReport("a", "b", (replace(model, layers=(layer,)),)))
+    assert "| exact | all was zero | 0 |" in page
+
+
+def test_labels_are_those_of_the_bundle(make_request, export, pack, tmp_path):
+    """One file carries them, the other was bundled with a list of the same: nothing changed."""
+    request = make_request("float32")
+    path = tmp_path / "net.onnx"
+    load_exporter("onnx").export(
+        ExportRequest(replace(request.artifact, labels=()), request.weights), path
+    )
+    names = tmp_path / "names.txt"
+    names.write_text("ant\nbee\ncat\ndog\neel\n")
+    (tmp_path / "named").mkdir()
+    named = Path(shutil.copyfile(export("float32"), tmp_path / "named/net.onnx"))
+    report = vggexport.diff(pack("old", path, labels=names), pack("new", named))
+    assert {fact.name for fact in report.models[0].facts} <= {"size in bytes"}
+    assert report.facts == ()

@@ -62,6 +62,14 @@ class OnnxWeights(ModelWeights):
                 found[node.input[0]] = held_range(zero_point.dtype, scale, zero_point)
         return found
 
+    def bias_steps(self, layer: Layer) -> NDArray[np.float32] | None:
+        """What a 1 stands for in a layer's stored bias, by output; None where it is no integer."""
+        node = self._operators.get(layer.name)
+        source = self._sources.get(node.input[_BIAS]) if node and len(node.input) > _BIAS else None
+        if source is None or source.op_type != "DequantizeLinear":
+            return None
+        return np.atleast_1d(np.float32(self._file.array(source.input[1])))
+
     def _mean(self) -> NDArray[np.float32]:
         node = self._operators.get(MEAN_SUBTRACTION_NAME)
         if node is None or node.op_type != "Sub":

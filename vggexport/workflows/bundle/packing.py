@@ -12,8 +12,8 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
 from vggexport.bundles.answers import GivenAnswers
-from vggexport.bundles.class_names import agreed_labels
 from vggexport.bundles.checksums import Digest, listing_digest
+from vggexport.bundles.class_names import agreed_labels
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import ends_described, foreign_names, layout_of
 from vggexport.bundles.golden_files import write_golden

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vggexport.bundles import MANIFEST
+from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import with_stated
 from vggexport.bundles.release_checks import (
     Model,

@@ -13,8 +13,10 @@ import numpy as np
 from vggexport.artifact import Artifact
 from vggexport.diagnosis.weights import tensor_sqnr_db
 from vggexport.errors import ArtifactError
+from vggexport.formats.model_weights import ModelWeights
 from vggexport.formats.registry import FORMATS, load_inspector, load_weight_reader
 from vggexport.network.ends import Ends
+from vggexport.network.layers import Layer
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.results.diff import (
     Change,
@@ -39,8 +41,8 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
         progress: Who shows how far it is.
 
     Raises:
-        ArtifactError: One cannot be read, or does not agree with its own list, or the two have no kind of
-            model in common.
+        ArtifactError: One cannot be read, or does not agree with its own list, or the two have no
+            kind of model in common.
         Unavailable: A package that reads a format is not installed.
     """
     steps = Steps(progress or Progress())
@@ -212,7 +214,9 @@ def _manifest_changes(old: Manifest | None, new: Manifest | None) -> tuple[Chang
     return tuple(_changes(*facts))
 
 
-def _layer_changes(old: Any, new: Any, artifact: Artifact) -> Iterator[LayerChange]:
+def _layer_changes(
+    old: ModelWeights, new: ModelWeights, artifact: Artifact
+) -> Iterator[LayerChange]:
     """Layers whose kernel or bias is another, one in memory at a time."""
     for layer in artifact.spec.weighted_layers:
         before, after = old[layer.kernel.name], new[layer.kernel.name]
@@ -221,7 +225,16 @@ def _layer_changes(old: Any, new: Any, artifact: Artifact) -> Iterator[LayerChan
             max_abs = float(np.abs(np.subtract(after, before, out=after)).max())
         bias_db = tensor_sqnr_db(old[layer.bias.name], new[layer.bias.name])
         if not kernel_db == bias_db == np.inf:  # a NaN is a change
-            yield LayerChange(layer.name, kernel_db, bias_db, max_abs)
+            yield LayerChange(layer.name, kernel_db, bias_db, max_abs, _in_steps(old, new, layer))
+
+
+def _in_steps(old: ModelWeights, new: ModelWeights, layer: Layer) -> float | None:
+    """The largest difference of a layer's biases in steps of their integers."""
+    steps, others = old.bias_steps(layer), new.bias_steps(layer)
+    if steps is None or others is None:
+        return None
+    apart = np.abs(np.float64(new[layer.bias.name]) - old[layer.bias.name])
+    return float((apart / np.maximum(steps, others)).max())
 
 
 def _range_changes(

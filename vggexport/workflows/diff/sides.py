@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vggexport.artifact import Artifact
@@ -74,14 +74,20 @@ def open_side(entered: ExitStack, path: Path) -> Side:
     files = CheckedFiles(packed, integrity.digests)
     manifest = read_manifest(files)
     folder = entered.enter_context(temporary_folder())
-    models = tuple(_unpack(files, bundled, folder) for bundled in manifest.artifacts)
+    models = tuple(
+        _unpack(files, bundled, manifest.labels, folder) for bundled in manifest.artifacts
+    )
     evidence = tuple(_evidence(files, name) for name in manifest.reports)
     return Side(models, evidence, manifest)
 
 
-def _unpack(files: BundleFiles, bundled: BundledArtifact, folder: Path) -> ComparedModel:
+def _unpack(
+    files: BundleFiles, bundled: BundledArtifact, labels: tuple[str, ...], folder: Path
+) -> ComparedModel:
+    """A model, whose classes are called what the bundle calls them."""
     path = unpack_model(files, bundled, folder)
-    return ComparedModel(bundled.artifact, path, bundled.source_name)
+    artifact = replace(bundled.artifact, labels=labels)
+    return ComparedModel(artifact, path, bundled.source_name)
 
 
 def _evidence(files: BundleFiles, name: str) -> Evidence:
