@@ -120,7 +120,7 @@ def test_images_of_a_folder(pack, tmp_path):
     for number in range(2):
         pixels = random.integers(0, 256, (40, 30, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"photos/{number}.png")
-    pack(output="out", data=str(tmp_path / "photos"))
+    pack(output="out", data=str(tmp_path / "photos"), golden_licence="CC0 1.0")
     golden = read(tmp_path / "out", "golden/golden.json")
     assert sorted(image["label"] for image in golden["images"]) == ["0.png", "1.png"]
     assert golden["source"] == "photos"
@@ -242,25 +242,52 @@ def test_reports_of_other_files_are_refused(pack, models, verification, tmp_path
 
 def test_reports_are_quoted(bundled, unpacked, verification):
     card = (unpacked / "MODEL_CARD.md").read_text()
-    assert "| `models/tiny_int8.onnx` | 200 | 27.5 dB | 97.50% | `verify.json` |" in card
+    quoted = "| `models/tiny_int8.onnx` | `tiny.onnx` | 200 | 27.5 dB | 97.50% | `verify.json` |"
+    assert quoted in card
     assert (unpacked / "reports/verify.json").read_bytes() == verification.read_bytes()
 
 
 def test_accuracy_and_latency_are_quoted(pack, tmp_path):
+    """With their intervals, beside the network that they are compared with, on which machine."""
     evaluated = tmp_path / "evaluate.json"
-    row = {"path": "x/tiny.onnx", "images": 480, "top1": 0.785, "top5": 0.97, "agreement": None}
-    evaluated.write_text(json.dumps({"schema": 1, "results": [row], "passed": True}))
+    first = {"path": "w.npz", "images": 480, "top1": 0.8, "top5": 0.99}
+    score = {"label": "ant", "images": 96, "top1": 0.75, "precision": None}
+    row = {"path": "x/tiny.onnx", "images": 480, "top1": 0.785, "top1_ci95": [0.746, 0.82],
+           "top5": 0.97, "top5_ci95": [None, 1], "classes": [score]}  # fmt: skip
+    pair = {"a": "w.npz", "b": "x/tiny.onnx", "agreement": 0.9, "drop": 0.015,
+            "drop_ci95": [-0.01, 0.04], "mcnemar_p": 0.25}  # fmt: skip
+    evaluated.write_text(
+        json.dumps(
+            {"schema": 1, "results": [first, row], "comparisons": [pair], "passed": True,
+             "source": "flowers", "images": 480, "fingerprint": "ab" * 32}
+        )
+    )  # fmt: skip
     measured = tmp_path / "benchmark.json"
     row = {"path": "tiny_int8.onnx", "runtime": "rt | 1", "provider": "CPU", "threads": 2,
            "batch": 1, "latency_ms": {"p50": 41.2, "p90": None}}  # fmt: skip
-    measured.write_text(json.dumps({"schema": 1, "environment": {}, "results": [row]}))
-    pack(output="out", reports=(evaluated, measured))
-    card = (tmp_path / "out/MODEL_CARD.md").read_text()
-    assert (
-        "| `models/tiny.onnx` | 480 | 78.50% | 97.00% |  | `evaluate.json`, of a file of this name |"
-        in card
-    )
-    assert "rt &#124; 1, CPU | 2 | 1 | 41.20 ms |  | `benchmark.json`" in card
+    machine = {"cpu_model": "A CPU", "busy": True}
+    measured.write_text(json.dumps({"schema": 1, "environment": machine, "results": [row]}))
+    pack(output="out_1", reports=(evaluated, measured), made_by="Anna", intended_use="Ants.")
+    card = (tmp_path / "out_1/MODEL_CARD.md").read_text()
+    for line in (
+        "480 labelled images of `flowers`, fingerprint `abababababab`:",
+        "| `w.npz`, not in this bundle | 480 | 80.00% | 99.00% | `evaluate.json`, of a file of",
+        "| `models/tiny.onnx` | 480 | 78.50% (74.60% to 82.00%) | 97.00% | `evaluate.json`, of",
+        "| `tiny.onnx` | `w.npz` | 90.00% | 1.50% (-1.00% to 4.00%) | 0.25 |",
+        "<details><summary>By class: `models/tiny.onnx`</summary>",
+        "| ant | 96 | 75.00% |  |",
+        "rt &#124; 1, CPU | A CPU | 2 | 1 | 41.20 ms |  | `benchmark.json`",
+        "The machine of `benchmark.json` was busy",
+        "# Model card: `out_1`",
+        "- made by: Anna",
+        "- intended use: Ants.",
+        "- limits: not stated",
+        "ant, bee, cat, dog, eel.",
+        "- golden images: made by vggexport, free for any use",
+        "| `models/tiny.onnx` | onnxruntime",
+        "| its own reference | 100.00% |",
+    ):
+        assert line in card
 
 
 def test_a_model_that_is_too_large_is_refused(pack, models, tmp_path):
@@ -332,8 +359,8 @@ def test_a_card_says_exact_of_equal_logits_only(bundled):
 
     def card(**metrics):
         row = {"path": "tiny.onnx", "metrics": metrics}
-        data = {"schema": 1, "candidates": [row], "reference": {}, "images": 7}
+        data = {"schema": 1, "candidates": [row], "reference": {"path": "w"}, "images": 7}
         return model_card(manifest, [Evidence.of(Path("v.json"), data)], [])
 
-    assert "| `models/tiny.onnx` | 7 | exact |" in card(logit_sqnr_db=None)
-    assert "| `models/tiny.onnx` | 7 |  |" in card()
+    assert "| `models/tiny.onnx` | `w` | 7 | exact |" in card(logit_sqnr_db=None)
+    assert "| `models/tiny.onnx` | `w` | 7 |  |" in card()

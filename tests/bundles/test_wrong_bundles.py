@@ -15,6 +15,7 @@ from vggexport.reports import text
 from vggexport.system.progress import Progress
 from vggexport.workflows.bundle.options import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions
+from vggexport.workflows.verify.options import VerifyOptions
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 OTHER = "ab" * 32
@@ -217,3 +218,16 @@ def test_without_a_key_nothing_is_said_of_who_packed_it(bundled, unpacked, make_
     (unpacked / MANIFEST).write_bytes(b"{}")
     broken = vggexport.check_bundle(replace(options.bare, bundle=unpacked))
     assert f"REFUSED: {MANIFEST} was changed" in told(broken)
+
+
+def test_photographs_are_not_handed_on_without_their_licence(pack, models, tmp_path):
+    with pytest.raises(InputError, match=r"their licence is not stated.*golden_licence"):
+        pack(data="photos")
+    golden = tmp_path / "golden.npz"
+    model = str(models["tiny.onnx"])
+    vggexport.verify(VerifyOptions((model, model), images=2, save_golden=golden))
+    notes = Notes()
+    vggexport.bundle(BundleOptions((models["tiny.onnx"],), tmp_path / "out", golden=golden), notes)
+    assert any("golden.npz are handed on, and their licence is not" in f for f in notes.facts)
+    for name in ("MODEL_CARD.md", "README.md"):
+        assert "licence not stated by whoever packed" in (tmp_path / "out" / name).read_text()

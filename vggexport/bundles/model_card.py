@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calibration import PictureOptions
 from vggexport import __version__
 from vggexport.artifact import Artifact
-from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Row, number
+from vggexport.bundles import card_figures
+from vggexport.bundles.archive import FIRST_MOMENT
+from vggexport.bundles.card_figures import SHOWN_CLASSES
+from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import foreign_names
 from vggexport.formats.registry import FORMATS
 from vggexport.results.bundle import AnswerCheck
@@ -30,40 +33,6 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters |= {"code": lambda text: code(str(text)), "escaped": lambda t: escaped(str(t))}
 _TEMPLATES.globals["version"] = __version__
 
-
-@dataclass(frozen=True, slots=True)
-class _Quote:
-    """What a report says of the file of a model."""
-
-    file: str
-    report: Evidence
-    row: Row
-
-
-def _number(text: Callable[[float], str], *keys: str) -> Callable[[_Quote], str]:
-    return lambda quote: _shown(text, quote.row, *keys)
-
-
-def _shown(text: Callable[[float], str], row: Row, *keys: str) -> str:
-    """A number of a row as text; nothing where there is none."""
-    value = number(row, *keys)
-    return "" if value is None else text(value)
-
-
-def _logit_sqnr(quote: _Quote) -> str:
-    """A null stands for equal logits: JSON knows no infinity."""
-    metrics = quote.row["metrics"]
-    if isinstance(metrics, dict) and metrics.get("logit_sqnr_db", "") is None:
-        return "exact"
-    return _shown(decibels, quote.row, "metrics", "logit_sqnr_db")
-
-
-def _report(quote: _Quote) -> str:
-    """Its name, and that it may be of another file where it says not of which bytes it is."""
-    name = code(quote.report.path.name)
-    return name if quote.row.get("sha256") else f"{name}, of a file of this name"
-
-
 _FILES: Columns[BundledArtifact] = {
     "file": lambda b: code(b.artifact.path),
     "format": lambda b: b.artifact.format,
@@ -76,35 +45,10 @@ _FILES: Columns[BundledArtifact] = {
 _ANSWERS: Columns[AnswerCheck] = {
     "file": lambda check: code(check.path),
     "runtime": lambda check: escaped(check.runtime),
-    "logit SQNR": lambda check: decibels(check.metrics.logit_sqnr_db),
+    "logit SQNR": lambda check: (
+        "its own reference" if check.is_reference else decibels(check.metrics.logit_sqnr_db)
+    ),
     "best class the same": lambda check: share(check.metrics.top1_agreement),
-}
-
-_ACCURACY: Columns[_Quote] = {
-    "file": lambda quote: code(quote.file),
-    "images": _number("{:.0f}".format, "images"),
-    "top-1": _number(share, "top1"),
-    "top-5": _number(share, "top5"),
-    "agreement": _number(share, "agreement"),
-    "report": _report,
-}
-
-_PARITY: Columns[_Quote] = {
-    "file": lambda quote: code(quote.file),
-    "images": lambda quote: _shown("{:.0f}".format, quote.report.data, "images"),
-    "logit SQNR": _logit_sqnr,
-    "best class the same": _number(share, "metrics", "top1_agreement"),
-    "report": _report,
-}
-
-_LATENCY: Columns[_Quote] = {
-    "file": lambda quote: code(quote.file),
-    "on": lambda quote: escaped(f"{quote.row.get('runtime')}, {quote.row.get('provider')}"),
-    "threads": _number("{:.0f}".format, "threads"),
-    "batch": _number("{:.0f}".format, "batch"),
-    "p50": _number("{:.2f} ms".format, "latency_ms", "p50"),
-    "p90": _number("{:.2f} ms".format, "latency_ms", "p90"),
-    "report": _report,
 }
 
 
@@ -150,28 +94,16 @@ def model_card(
         foreign=foreign_names(bundled.artifact for bundled in manifest.artifacts),
         calibrations=[b.artifact.calibration for b in manifest.artifacts if b.artifact.calibration],
         files=table_of(_FILES, manifest.artifacts, names=4),
-        accuracy=_quoted(_ACCURACY, manifest, evidence, EVALUATE),
-        parity=_quoted(_PARITY, manifest, evidence, VERIFY),
-        latency=_quoted(_LATENCY, manifest, evidence, BENCHMARK, names=2),
+        accuracy=card_figures.accuracy(manifest, evidence),
+        parity=card_figures.parity(manifest, evidence),
+        latency=card_figures.latency(manifest, evidence),
         answers=table_of(_ANSWERS, checks, names=2),
+        has_own_reference=any(check.is_reference for check in checks),
+        shown_classes=SHOWN_CLASSES,
+        packed=_day(manifest.moment),
     )
 
 
-def _quoted(
-    columns: Columns[_Quote],
-    manifest: Manifest,
-    evidence: Sequence[Evidence],
-    kind: str,
-    *,
-    names: int = 1,
-) -> str:
-    """What reports of one kind say of each model, known to them by the name of its file."""
-    quotes = [
-        _Quote(bundled.artifact.path, report, row)
-        for bundled in manifest.artifacts
-        for report in evidence
-        if report.kind == kind
-        for row in report.rows(bundled.source_name, bundled.source_sha256)
-        if kind != VERIFY or "metrics" in row  # the reference has none
-    ]
-    return table_of(columns, quotes, names=names) if quotes else ""
+def _day(moment: int) -> str:
+    """Of the files, where it was stated."""
+    return "" if moment == FIRST_MOMENT else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"

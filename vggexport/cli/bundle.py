@@ -62,6 +62,14 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 @preprocessing_of_option
 @click.option("--licence", metavar="TEXT", help="State the licence of the weights.")
 @click.option(
+    "--golden-licence",
+    metavar="TEXT",
+    help="State the licence of the golden images, and whom to name; --data needs it.",
+)
+@click.option("--made-by", metavar="TEXT", help="Say in the model card who answers for the models.")
+@click.option("--intended-use", metavar="TEXT", help="Say in the model card what they are for.")
+@click.option("--limits", metavar="TEXT", help="Say in the model card what they are not for.")
+@click.option(
     "--weights-source",
     metavar="TEXT",
     help="State where the weights come from.  [default: what the artifacts say]",

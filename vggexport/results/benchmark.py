@@ -91,11 +91,12 @@ class BenchmarkResult(JsonValue):
 
     json_keys = """
         path=artifact.path sha256?=artifact.sha256 format=artifact.format
-        precision=artifact.precision runtime provider_requested provider threads batch scenario=measurement.scenario
-        runs=measurement.runs latency_ms=latency early_stopping_ms=measurement.early_stopping_ms
-        unsupported=measurement.unsupported throughput_per_s load_ms first_ms peak_rss_bytes
-        gpu_memory_bytes transfer_ms size_bytes=artifact.size_bytes foreign macs=artifact.macs
-        gflop_per_s ceiling_gflop_per_s ceiling_share placement provider_options fallback
+        precision=artifact.precision runtime provider_requested provider threads batch
+        scenario=measurement.scenario runs=measurement.runs latency_ms=latency
+        early_stopping_ms=measurement.early_stopping_ms unsupported=measurement.unsupported
+        throughput_per_s load_ms first_ms peak_rss_bytes gpu_memory_bytes transfer_ms
+        size_bytes=artifact.size_bytes foreign macs=artifact.macs gflop_per_s ceiling_gflop_per_s
+        ceiling_share placement provider_options fallback
         sustained{minutes ratio_last_first=last_to_first_minute} measured_at
         rounds=measurement.rounds samples_ms=measurement.samples_ms
     """

@@ -79,6 +79,7 @@ class AnswerCheck(Judged):
         provider: What that computed on.
         metrics: How far its answers are.
         tolerance: How far they may be.
+        is_reference: Whether the others are its own.
     """
 
     json_keys = "path format precision runtime provider metrics tolerance passed"
@@ -90,6 +91,7 @@ class AnswerCheck(Judged):
     provider: str
     metrics: ParityMetrics
     tolerance: Tolerance
+    is_reference: bool = False
 
     @property
     def failures(self) -> tuple[str, ...]:

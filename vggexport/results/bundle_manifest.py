@@ -86,11 +86,15 @@ class Manifest(JsonValue):
         moment: Date of its files, in seconds since 1970.
         tools: Versions of the packages that packed it.
         reports: JSON reports in it.
+        golden_licence: Of the golden images; None where nobody said, or the tool made them.
+        made_by: Who answers for the models, in words.
+        intended_use: What they are for, in words.
+        limits: What they are not for, in words.
     """
 
     json_keys = """
         schema kind name layout trained=is_trained weights_source licence source_date_epoch=moment
-        tools labels artifacts reports
+        tools labels artifacts reports golden_licence? made_by? intended_use? limits?
     """
 
     schema: ClassVar[int] = 1
@@ -104,6 +108,10 @@ class Manifest(JsonValue):
     moment: int
     tools: Mapping[str, str]
     reports: tuple[str, ...] = ()
+    golden_licence: str | None = None
+    made_by: str | None = None
+    intended_use: str | None = None
+    limits: str | None = None
 
     @property
     def is_trained(self) -> bool:

@@ -68,7 +68,7 @@ class OnnxWeights(ModelWeights):
         source = self._sources.get(node.input[_BIAS]) if node and len(node.input) > _BIAS else None
         if source is None or source.op_type != "DequantizeLinear":
             return None
-        return np.atleast_1d(np.float32(self._file.array(source.input[1])))
+        return self._file.array(source.input[1]).astype(np.float32)
 
     def _mean(self) -> NDArray[np.float32]:
         node = self._operators.get(MEAN_SUBTRACTION_NAME)

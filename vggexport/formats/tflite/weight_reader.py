@@ -85,7 +85,7 @@ class TfliteWeights(ModelWeights):
     def bias_steps(self, layer: Layer) -> NDArray[np.float32] | None:
         """What a 1 stands for in a layer's stored bias, by output; None where it is no integer."""
         scales = self._stored(self._weighted(layer), _BIAS).scales
-        return np.float32(scales) if scales.size else None
+        return scales.astype(np.float32) if scales.size else None
 
     def _end(self, name: str) -> TensorDescription:
         tensor = self._file.signature.get(name)

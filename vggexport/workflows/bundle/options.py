@@ -42,6 +42,10 @@ class BundleOptions:
         preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
             path.
         licence: Of the weights, in words.
+        golden_licence: Of photographs among the golden images, in words.
+        made_by: Who answers for the models, in words.
+        intended_use: What they are for, in words.
+        limits: What they are not for, in words.
         weights_source: Where the weights came from, in words; None for what the artifacts say.
         sign: A private key.
         max_bytes: What a model file may have, or None.
@@ -62,6 +66,10 @@ class BundleOptions:
     preprocessing: str | None = None
     preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
     licence: str | None = None
+    golden_licence: str | None = None
+    made_by: str | None = None
+    intended_use: str | None = None
+    limits: str | None = None
     weights_source: str | None = None
     sign: Path | None = None
     max_bytes: int | None = None
@@ -73,9 +81,20 @@ class BundleOptions:
             leave_out = Advice("leave out {}", "data")
             raise InputError(f"golden file {self.golden} brings the images", leave_out)
 
+        if self.data != calibration.SYNTHETIC and not self.golden_licence:
+            raise InputError(
+                f"the images of {self.data} would be handed on, and their licence is not stated",
+                Advice("state it, and whom to name, with {}", "golden_licence"),
+                Advice("leave out {} for images that the tool makes", "data"),
+            )
         if self.labels and self.no_labels:
             leave_out = Advice("leave out {}", "no_labels")
             raise InputError(f"labels file {self.labels} names the classes", leave_out)
+
+    @property
+    def has_photographs(self) -> bool:
+        """Whether the golden images may be somebody's."""
+        return self.golden is not None or self.data != calibration.SYNTHETIC
 
     @property
     def is_archive(self) -> bool:

@@ -40,6 +40,9 @@ from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Steps
 from vggexport.workflows.bundle.options import ARCHIVE_SUFFIX, BundleOptions
 
+MADE_HERE = "made by vggexport, free for any use"
+"""Licence of golden images that nobody took."""
+
 
 @dataclass(frozen=True, slots=True)
 class BundleInputs:
@@ -132,7 +135,10 @@ def run_models(
         inputs.pictures,
     )
     checks = tuple(
-        _check(p.artifact, mine, artifact, reference)
+        replace(
+            _check(p.artifact, mine, artifact, reference),
+            is_reference=golden.answers is None and mine is given[finest],
+        )
         for p, mine in zip(inputs.placed, given, strict=True)
     )
     return checks, golden.contents
@@ -206,6 +212,10 @@ def _manifest(inputs: BundleInputs, moment: int) -> Manifest:
         moment,
         package_versions() | {"pillow": metadata.version("pillow")},
         tuple(map(_report_place, inputs.evidence)),
+        options.golden_licence or (None if options.has_photographs else MADE_HERE),
+        options.made_by,
+        options.intended_use,
+        options.limits,
     )
 
 

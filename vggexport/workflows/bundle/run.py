@@ -96,6 +96,11 @@ def _note(
         steps.progress.note(
             "the licence of the weights is not stated", Advice("pass {}", "licence")
         )
+    if options.golden and options.golden_licence is None:
+        steps.progress.note(
+            f"the images of {options.golden} are handed on, and their licence is not stated",
+            Advice("state it, and whom to name, with {}", "golden_licence"),
+        )
 
 
 def _refused(
