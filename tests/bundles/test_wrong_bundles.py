@@ -76,7 +76,7 @@ def test_a_reference_of_other_bytes_is_refused(hand_over, row):
 
 def test_of_two_files_of_one_name_the_one_that_is_bundled_is_quoted(hand_over, row, tmp_path):
     other = row(path="former/tiny.onnx", sha256=OTHER, top1=0.25)
-    data = {"results": [other, row(images=8, top1=0.5, **NAMED)]}
+    data = {"results": [row(images=8, top1=0.5, **NAMED), other]}
     assert hand_over(data, output="out").failures == ()
     card = (tmp_path / "out/MODEL_CARD.md").read_text()
     assert ("50.00%" in card, "25.00%" in card) == (True, False)
@@ -224,8 +224,8 @@ def test_photographs_are_not_handed_on_without_their_licence(pack, models, tmp_p
     with pytest.raises(InputError, match=r"their licence is not stated.*golden_licence"):
         pack(data="photos")
     golden = tmp_path / "golden.npz"
-    model = str(models["tiny.onnx"])
-    vggexport.verify(VerifyOptions((model, model), images=2, save_golden=golden))
+    pair = [str(models[name]) for name in ("tiny.onnx", "tiny_int8.onnx")]
+    vggexport.verify(VerifyOptions(pair, images=2, save_golden=golden))
     notes = Notes()
     vggexport.bundle(BundleOptions((models["tiny.onnx"],), tmp_path / "out", golden=golden), notes)
     assert any("golden.npz are handed on, and their licence is not" in f for f in notes.facts)

@@ -42,6 +42,30 @@ def test_a_log_has_a_line_a_step(capsys):
     assert captured.out == ""
 
 
+def test_a_log_has_a_line_a_minute_in_long_work(capsys):
+    """Minutes pass at once here: the wait for the end of a step says that there was none."""
+    waits = iter([(3, False), (8, False), (8, True)])
+    progress = LogProgress()
+
+    class Step:
+        def wait(self, seconds):
+            assert seconds == 60
+            done, is_over = next(waits)
+            progress.advance(done, 8)
+            return is_over
+
+    progress.remind("verify", Step())
+    assert capsys.readouterr().err == (
+        "verify: 3 of 8, 1 min so far\nverify: 8 of 8, 2 min so far\n"
+    )
+    progress.start("export")
+    first = progress._over
+    progress.start("check")
+    assert (first.is_set(), progress._over.is_set()) == (True, False)
+    progress.fail(1.0)
+    assert progress._over.is_set()
+
+
 @pytest.fixture
 def on_terminal():
     """What a terminal gets."""

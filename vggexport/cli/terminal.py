@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,19 +33,42 @@ def make_progress() -> Progress:
     return LogProgress()
 
 
+REMINDER_SECONDS = 60.0
+
+
 class LogProgress(Progress):
-    """A line for each finished step, since a log is not rewritten."""
+    """A line for each finished step, since a log is not rewritten, and a line a minute in one."""
 
     def __init__(self) -> None:
-        self._step = ""
+        self._step = self._done = ""
+        self._over = threading.Event()
 
     def start(self, step: str) -> None:
-        """Remembers the step's name."""
-        self._step = step
+        """Remembers the step's name, and says every minute that it is under way."""
+        self._over.set()
+        self._step, self._done, self._over = step, "", threading.Event()
+        threading.Thread(target=self.remind, args=(step, self._over), daemon=True).start()
+
+    def remind(self, step: str, over: threading.Event) -> None:
+        """A line a minute until it is over, with how much is done where that is known."""
+        minutes = 0
+        while not over.wait(REMINDER_SECONDS):
+            minutes += 1
+            line = f"{step}: {self._done}{minutes} min so far"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def advance(self, done: int, total: int) -> None:
+        """Remembers how much is done."""
+        self._done = f"{done} of {total}, "
 
     def finish(self, seconds: float) -> None:
         """One line with the seconds."""
+        self._over.set()
         print(f"{self._step}: {seconds:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+
+    def fail(self, seconds: float) -> None:
+        """Nothing more is said; the error line follows."""
+        self._over.set()
 
     def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""

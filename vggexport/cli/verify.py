@@ -41,6 +41,13 @@ from vggexport.cli.value_types import Share, file_path, finite
 @run_options
 @preprocessing_of_option
 @click.option("--layers", is_flag=True, help="Compare every layer too.")
+@click.option(
+    "--layer-images",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Compare layers on the first so many images.",
+)
 @strict_option("Refuse images that an artifact was calibrated on.")
 @click.option(
     "--max-abs",

@@ -49,18 +49,20 @@ class RunningParity:
         self._layers = {name: LayerSums() for name in layers}
         self._worst = _WorstImages(labels)
         self._scatter = _LogitScatter(activation)
-        self.seen = 0
+        self.seen = self.layer_images = 0
 
     def add(
         self, images: Sequence[calibration.SourceImage], expected: Outputs, actual: Outputs
     ) -> None:
-        """Takes in one more batch, which both ran."""
+        """Takes in one more batch, which both ran, with all layers or the output alone."""
         probabilities = expected[OUTPUT_NAME], actual[OUTPUT_NAME]
         by_image = self._comparison.add(*probabilities)
         self._worst.add(images, by_image, *probabilities)
         self._scatter.add(*probabilities)
-        for name, sums in self._layers.items():
-            sums.add(expected[name], actual[name])
+        if self._layers.keys() <= expected.keys():
+            self.layer_images += len(images) if self._layers else 0
+            for name, sums in self._layers.items():
+                sums.add(expected[name], actual[name])
 
     def metrics(self) -> ParityMetrics:
         """Of all images together."""

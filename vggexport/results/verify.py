@@ -214,11 +214,12 @@ class CandidateReport(Judged):
         suspicious: The first layer that stands out, if one does.
         diagnosis: Why it failed, where that was looked into.
         seen: Images that its calibration took ranges from.
+        layer_images: The first images, on which layers were compared.
     """
 
     json_keys = """
         ...runner metrics tolerance passed failures worst_image worst calibration_images=seen
-        layers suspicious_layer=suspicious diagnosis
+        layers layer_images suspicious_layer=suspicious diagnosis
     """
 
     runner: RunnerRecord
@@ -232,6 +233,7 @@ class CandidateReport(Judged):
     suspicious: SuspiciousLayer | None = None
     diagnosis: Diagnosis | None = None
     seen: int = 0
+    layer_images: int = 0
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from vggexport.formats.registry import load_exporter
 from vggexport.network.head import fully_connected
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports import text
+from vggexport.reports.difference_tables import summary
 from vggexport.reports.markdown.difference import difference
 from vggexport.results.diff import DifferenceReport
 from vggexport.workflows.bundle.options import BundleOptions
@@ -263,7 +264,8 @@ def test_another_calibration_is_told_from_other_weights(make_request, ranges, tm
         assert all(0 < layer.bias_steps <= 1.1 for layer in model.layers)
         page = shown(report)
         assert "1 of 1 models changed: same weights, other calibration." in page
-        assert f"biases of {len(model.layers)} layers rounded to another step" in page
+        rounded = f"biases of {len(model.layers)} layers rounded to another step"
+        assert f"same weights, other calibration; {rounded}; " in summary(model)
         assert ("-inf" in page, " steps" in page) == (False, True)
 
 

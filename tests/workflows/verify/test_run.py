@@ -146,6 +146,10 @@ def test_layers_show_where_a_file_is_broken(network, changed):
     assert list(sqnr) == [layer.name for layer in network.request.layers]
     assert min(sqnr[name] for name in ("block1_conv1", "block2_conv1", "flatten")) > 100
     assert max(sqnr[name] for name in ("fc1", "fc2", "predictions")) < 20
+    (sampled,) = verified(FILES[1], path, layers=True, layer_images=2, diagnose=False).candidates
+    assert (sampled.layer_images, sampled.metrics) == (2, candidate.metrics)
+    assert candidate.layer_images == candidate.to_json()["layer_images"] > 2
+    assert {layer.sqnr_db for layer in sampled.layers}.isdisjoint(sqnr.values())
 
 
 @pytest.mark.usefixtures("files")

@@ -73,7 +73,7 @@ def _layers(candidates: list[CandidateReport]) -> str:
         for layers in zip(*(candidate.layers for candidate in candidates), strict=True)
     ]
     header = ("layer", *(code(candidate.runner.path) for candidate in candidates))
-    return details("SQNR layer by layer", table(header, rows))
+    return details(f"SQNR layer by layer, {candidates[0].layer_images} images", table(header, rows))
 
 
 def _layer(layer: LayerParity, candidate: CandidateReport) -> str:

@@ -85,7 +85,8 @@ def _worst(candidates: list[CandidateReport]) -> Table:
 def _layers(candidates: list[CandidateReport]) -> Table:
     """SQNR of each layer and a bar for it, a column a file; the layer that stands out is marked."""
     paths = [printable(c.runner.path) for c in candidates]
-    table = table_of("SQNR in dB", *paths, folded=paths)
+    title = f"{candidates[0].layer_images} images,\nSQNR in dB"
+    table = table_of(title, *paths, folded=paths)
     for column in table.columns:
         column.justify = "left"
     known = [layer.sqnr_db for c in candidates for layer in c.layers]

@@ -47,7 +47,7 @@ class Comparison:
         self._clock = clock
         spec, labels = reference.artifact.spec, reference.artifact.labels
         layers = shared_layers(reference, *candidates) if options.layers else ()
-        self._names = layers or (OUTPUT_NAME,)
+        self._layers = layers
         self._parities = [
             RunningParity(
                 [name for name in layers if _is_as_wide(reference, candidate, name)]
@@ -97,6 +97,7 @@ class Comparison:
             layers,
             None if narrowed else point_out(self._reference.artifact, candidate.artifact, layers),
             seen=parity.seen,
+            layer_images=parity.layer_images,
         )
         if narrowed or not (report.failures and self._options.diagnose):
             return report
@@ -108,7 +109,8 @@ class Comparison:
 
     def _run(self, model: OpenedModel, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()
-        names = self._names if model.artifact.layer_names else (OUTPUT_NAME,)
+        sampled = self._layers and self.images < self._options.layer_images
+        names = self._layers if sampled and model.artifact.layer_names else (OUTPUT_NAME,)
         outputs = read(model.runner, pixels, names, model.artifact.batch or 1)
         self._seconds[model] += self._clock() - begin
         return outputs

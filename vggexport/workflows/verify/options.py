@@ -13,6 +13,7 @@ from vggexport.network.pictures import PictureRequest
 from vggexport.opening.models import RunOptions
 
 DEFAULT_IMAGES = 200
+DEFAULT_LAYER_IMAGES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class VerifyOptions:
         max_unreadable: Share of the images that may be unreadable.
         run: How they run.
         layers: Compare every layer too.
+        layer_images: On so many images at most: a layer's SQNR is settled by few.
         diagnose: Try the known mistakes on a file that fails.
         strict: Refuse images that an artifact's calibration took ranges from.
         limits: Tolerances to use instead of those of the precisions; what is None there is kept.
@@ -50,6 +52,7 @@ class VerifyOptions:
     max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     run: RunOptions = field(default_factory=RunOptions)
     layers: bool = False
+    layer_images: int = DEFAULT_LAYER_IMAGES
     diagnose: bool = True
     strict: bool = False
     limits: Tolerance | None = None
