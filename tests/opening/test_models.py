@@ -2,10 +2,15 @@ from contextlib import ExitStack
 
 import pytest
 
+from vggexport.errors import Unavailable
+from vggexport.formats.onnx import sessions
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import parse_blocks
 from vggexport.opening import models
-from vggexport.opening.models import RunOptions
+from vggexport.opening.models import RunOptions, open_model
+from vggexport.opening.network import NetworkOptions
 from vggexport.system.progress import Progress, Steps
 
 
@@ -49,3 +54,27 @@ def test_what_is_compared_computes_float32_in_float32(
         run = RunOptions(provider=provider)
         models.open_models(entered, [str(export())], run, Steps(progress))
     assert (asked, told) == ([(provider, options)], notes)
+
+
+def test_recorded_answers_are_advised_where_tensorflow_is_missing(monkeypatch):
+    """As on a board, where a file runs and what it was made from does not."""
+
+    def missing(*_arguments, **_options):
+        raise Unavailable("tensorflow is not installed", "pip install 'vggexport[cpu]'")
+
+    monkeypatch.setattr(models, "reference_runner", missing)
+    spec = VGGSpec("tiny", parse_blocks("conv1-2"), 3, (), (8, 8))
+    known = NetworkOptions("random:0", request=spec)
+    monkeypatch.setattr(models, "_wanted", lambda *_: known)
+    with ExitStack() as entered, pytest.raises(Unavailable) as raised:
+        open_model(entered, "random:0", None, RunOptions(), Steps(Progress()))
+    assert str(raised.value) == (
+        "tensorflow is not installed: pip install 'vggexport[cpu]', or compare with answers that "
+        "were recorded elsewhere, with golden"
+    )
+
+
+def test_the_other_onnxruntime_stands_instead_of_this_one(export, monkeypatch):
+    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [CPU_PROVIDER])
+    with pytest.raises(Unavailable, match=r"pip uninstall onnxruntime, then .*stands instead"):
+        OnnxRunner(export(), provider=CUDA_PROVIDER).__enter__()

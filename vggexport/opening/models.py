@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact, sha256, source_sha256
-from vggexport.errors import Advice, ArtifactError, InputError
+from vggexport.errors import Advice, ArtifactError, InputError, Unavailable
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
 from vggexport.formats.registry import (
@@ -275,12 +275,22 @@ def _open_weights(
         network = _recorded_network(known, steps)
     else:
         network = open_network(_wanted(source, known), steps, in_memory=True)
-    with steps.step("load"):
+    with steps.step("load"), _or_recorded_answers():
         runner = entered.enter_context(
             reference_runner(network, dict(network.weights), threads=options.threads)
         )
     artifact = network.artifact(Path(source), KERAS, Precision.FLOAT32)
     return OpenedModel(source, runner, artifact, network)
+
+
+@contextmanager
+def _or_recorded_answers() -> Iterator[None]:
+    """Says what works where TensorFlow cannot be had, as on the board that a file is meant for."""
+    try:
+        yield
+    except Unavailable as error:
+        recorded = Advice("compare with answers that were recorded elsewhere, with {}", "golden")
+        raise Unavailable(error.fact, *error.advice, recorded) from error
 
 
 def _wanted(source: str, known: Artifact | None) -> NetworkOptions:

@@ -93,7 +93,7 @@ def load(registry: Mapping[str, str], name: str) -> Any:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        raise Unavailable(f"{package} is not installed: {installs([package])}") from error
+        raise Unavailable(f"{package} is not installed", installs([package])) from error
     except ImportError as error:  # a native library that the package needs
         raise Unavailable(f"{_package_at_fault(error)} cannot be imported here: {error}") from error
 

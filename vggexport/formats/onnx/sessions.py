@@ -95,7 +95,8 @@ def open_session(
     if provider not in (offered := onnxruntime.get_available_providers()):
         raise Unavailable(
             f"execution provider {provider} is not in this onnxruntime, which offers "
-            f"{', '.join(offered)}: for CUDA, pip install 'vggexport[gpu]'"
+            f"{', '.join(offered)}: for CUDA, pip uninstall onnxruntime, then pip install "
+            "'vggexport[gpu]', whose onnxruntime-gpu stands instead of it"
         )
     session, failure, printed = _start(path, options, (provider, dict(provider_options or {})))
     reason = reason_not_started(printed)

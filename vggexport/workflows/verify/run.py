@@ -79,6 +79,7 @@ def verify(
         with steps.step("verify"), translated(), record as write:
             for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
                 write(chunk, compared.add(chunk)[OUTPUT_NAME])
+        fingerprint = images.fingerprint  # of what was run: a diagnosis reads some once more
         note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
         note_remarks(images.source, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
@@ -95,7 +96,7 @@ def verify(
         package_versions(),
         compared.reference_seen,
         contents,
-        images.fingerprint,
+        fingerprint,
     )
     _note_seen(report, steps)
     return report
