@@ -34,7 +34,10 @@ def test_every_command_says_what_is_in_a_folder(run, tiny, littered):
         run("calibrate", *tiny, *calibration[:-1], "-o", "ranges.json", "--json"),
         run("verify", "a.onnx", "all/vgg_a_int8.onnx", "--data", littered, "--json"),
         run("evaluate", "a.onnx", "--data", littered, "--json"),
-        run("bundle", "a.onnx", "--data", littered, "-o", "b", "--allow-untrained", "--json"),
+        run(
+            *("bundle", "a.onnx", "--data", littered, "--golden-licence", "CC0 1.0", "-o", "b"),
+            *("--allow-untrained", "--json"),
+        ),
         run("train", *training, "--data", littered, "-o", "w.safetensors", "--json"),
     ]
     for outcome in outcomes:

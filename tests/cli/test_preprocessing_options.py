@@ -84,5 +84,9 @@ def test_a_bundle_only_confirms_it(run, weights):
     outcome = run("bundle", "stated.onnx", "--preprocessing", "unit", "-o", "out")
     assert outcome.code == 2
     assert "stated.onnx records caffe, not unit" in outcome.error
-    outcome = run("bundle", "stated.onnx", "--preprocessing", "caffe", "-o", "out")
+    confirmed = ("bundle", "stated.onnx", "--preprocessing", "caffe", "-o", "out")
+    outcome = run(*confirmed)
+    assert outcome.code == 2
+    assert "pass --no-labels" in outcome.error
+    outcome = run(*confirmed, "--no-labels")
     assert outcome.code == 0, outcome.stderr
