@@ -74,7 +74,7 @@ def refused(kind: str, data: Path, fine: Path, options: argparse.Namespace) -> b
     file = fine.with_name("int8.onnx")
     file.unlink(missing_ok=True)
     build = ["onnx", "--quantize", "--weights", options.weights, "--calibration-data", data]
-    build += ["--calibration-samples", options.samples, "-o", file]
+    build += ["--calibration-samples", options.samples, "-o", file, "--force"]
     said = {"onnx": refusal(*build)}
     if said["onnx"]:
         said["onnx --no-check"] = refusal(*build, "--no-check")
