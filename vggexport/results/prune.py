@@ -14,7 +14,7 @@ from vggexport.system.json_values import Finite, JsonValue
 
 FLOAT32_BYTES = 4
 PLAN_ERROR_DB = 1.5
-"""How far from its plan a network may be, as measured on the trained network of this project."""
+"""How far from its plan a network may be: what is aimed at, not yet measured at full size."""
 
 
 @dataclass(frozen=True, slots=True)
