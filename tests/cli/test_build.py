@@ -214,7 +214,9 @@ def test_without_a_check_there_is_none_in_the_json(run, tiny):
 def stricter(monkeypatch, precision):
     """No file is wrong: the tolerance is out of reach."""
     profile = precision.profile
-    tolerance = dataclasses.replace(profile.tolerance, min_logit_sqnr_db=1e6)
+    tolerance = dataclasses.replace(
+        profile.tolerance, min_logit_sqnr_db=1e6, negligible_logit_error=None
+    )
     profile = dataclasses.replace(profile, tolerance=tolerance)
     monkeypatch.setitem(PROFILES, (precision, False), profile)
 

@@ -45,9 +45,11 @@ class Course(JsonValue):
         waited: Epochs since validation accuracy last rose, or since the rate was last divided.
         decreases: How often the rate was divided.
         restarts: How often it diverged and was begun anew at a lower rate.
+        equal_batches: Whether batches are as equal as can be; those of 0.1.0 were not, and what it
+            began goes on as it would have.
     """
 
-    json_keys = "recipe learning_rate history best waited decreases restarts?"
+    json_keys = "recipe learning_rate history best waited decreases restarts? equal_batches?"
 
     recipe: Recipe
     learning_rate: float
@@ -56,16 +58,22 @@ class Course(JsonValue):
     waited: int = 0
     decreases: int = 0
     restarts: int = 0
+    equal_batches: bool = False
 
     @classmethod
     def begin(cls, recipe: Recipe) -> Self:
         """Before the first epoch."""
-        return cls(recipe, recipe.learning_rate)
+        return cls(recipe, recipe.learning_rate, equal_batches=True)
 
     def begun_anew(self) -> Course:
         """Before the first epoch once more, at a lower rate."""
         first = self.history[0].learning_rate if self.history else self.learning_rate
-        return Course(self.recipe, first / RESTART_DIVISOR, restarts=self.restarts + 1)
+        return replace(
+            Course.begin(self.recipe),
+            learning_rate=first / RESTART_DIVISOR,
+            restarts=self.restarts + 1,
+            equal_batches=self.equal_batches,
+        )
 
     @property
     def is_over(self) -> bool:

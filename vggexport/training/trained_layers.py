@@ -36,8 +36,8 @@ are 28 GB. Gradients of the chunks add up to those of the batch."""
 class TrainedLayers:
     """The layers that are trained, and the momenta of their tensors."""
 
-    def __init__(self, job: TrainingJob, recipe: Recipe) -> None:
-        self._job, self._recipe = job, recipe
+    def __init__(self, job: TrainingJob, recipe: Recipe, *, equal_batches: bool = True) -> None:
+        self._job, self._recipe, self._equal_batches = job, recipe, equal_batches
         self._model = build_model(job.spec, job.weights, recipe=recipe, after=job.after)
         # The softmax or sigmoid is in the loss: its own logarithm would lose what is below 1e-38.
         self._logits = keras.Model(
@@ -142,7 +142,8 @@ class TrainedLayers:
         if self._job.views:
             random = generator(recipe.seed, VIEW_KEY, epoch)
             views = random.integers(self._job.views, size=len(order))
-        batch = math.ceil(len(order) / math.ceil(len(order) / recipe.batch))
+        count = math.ceil(len(order) / recipe.batch)
+        batch = math.ceil(len(order) / count) if self._equal_batches else recipe.batch
         room = min(self._room, batch)
         inputs = self._inputs(sample, order, views, room, batch)
         for start in range(0, len(order), batch):

@@ -49,7 +49,7 @@ def train(
         OutputError: Logs cannot be written.
     """
     start_tensorflow()
-    layers = TrainedLayers(job, course.recipe)
+    layers = TrainedLayers(job, course.recipe, equal_batches=course.equal_batches)
     highest = layers.starting_loss() + DIVERGED * math.log(job.spec.label_count)
     if restored is not None:
         layers.restore(restored)

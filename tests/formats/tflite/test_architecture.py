@@ -77,7 +77,8 @@ DATA_TYPES = {
     ("FULLY_CONNECTED", "int8", "int8"): 4,
     ("FULLY_CONNECTED", "int16", "int8"): 7,
     ("FULLY_CONNECTED", "float32", "int8"): 12,
-    ("FULLY_CONNECTED", "float32", "int4"): 1,
+    # The lowest that runtimes refuse which misread int4 blocks (docs/runtimes.md).
+    ("FULLY_CONNECTED", "float32", "int4"): 14,
     ("MAX_POOL_2D", "float32"): 1,
     ("MAX_POOL_2D", "int8"): 2,
     ("SOFTMAX", "float32"): 1,
