@@ -119,7 +119,7 @@ def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
 
 def test_a_teachers_answers_are_learnt_in_place_of_the_classes(trained, begin):
     """One that answers as the network itself leaves nothing to learn, whatever the classes say."""
-    trained()
+    assert trained(recipe=dataclasses.replace(RECIPE, epochs=12, seed=1)).passed
     still = dataclasses.replace(RECIPE, epochs=1, weight_decay=0.0, dropout=0.0)
     own = dataclasses.replace(begin, weights="w.safetensors", init_missing=False)
     options = {"network": own, "recipe": still, "freeze": "none"}
@@ -128,9 +128,12 @@ def test_a_teachers_answers_are_learnt_in_place_of_the_classes(trained, begin):
     before, taught, told = (
         safetensors.numpy.load_file(f"{name}.safetensors") for name in ("w", "taught", "told")
     )
-    for name, array in before.items():
-        np.testing.assert_allclose(taught[name], array, atol=1e-6)
-    assert max(np.abs(told[name] - array).max() for name, array in before.items()) > 1e-4
+
+    def moved(after):
+        return max(np.abs(after[name] - array).max() for name, array in before.items())
+
+    # Rounding of the answers, 1e-7, comes back times the pixels; the classes move far more.
+    assert moved(taught) < moved(told) / 100
     metadata = read_metadata(Path("taught.safetensors"))
     assert json.loads(metadata[METADATA_KEY])["training"]["teacher"] == "w.safetensors"
     with pytest.raises(InputError, match="answers to images, not to layers"):
