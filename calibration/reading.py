@@ -43,7 +43,9 @@ def read_ahead(
             yield index, _result(future)
     finally:
         pending.clear()
-        pool.shutdown(cancel_futures=True)
+        # Not waited for: a generator that was left half-way may be collected in any thread, also in
+        # one that is just starting and holds what joining another would wait for.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _result(future: Future[SourceImage]) -> SourceImage | UnreadableImageError:
