@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -260,13 +260,19 @@ def measure(
     return ", ".join(words) + f", answers vary by {expected.std(0).max():.2f}", is_right
 
 
-def main() -> None:
-    """A line a kind, and how many are wrong."""
+def tell(kinds: Iterable[str], outcome: Callable[[str, Path], tuple[str, bool]]) -> None:
+    """A line a kind, those named on the command line or all, and how many are wrong.
+
+    Args:
+        kinds: Their names.
+        outcome: What came of one, in words, and whether it is as it should be, from its name and a
+            folder.
+    """
     wrong = 0
-    chosen = sys.argv[1:] or list(KINDS)
+    chosen = sys.argv[1:] or list(kinds)
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
-            words, is_right = outcome(name, KINDS[name], Path(folder))
+            words, is_right = outcome(name, Path(folder))
             wrong += not is_right
             print(f"{'' if is_right else 'WRONG '}{name}: {words}", flush=True)
     print(f"{len(chosen)} kinds, {wrong} wrong")
@@ -274,4 +280,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tell(KINDS, lambda name, folder: outcome(name, KINDS[name], folder))

@@ -9,8 +9,6 @@ wrong, or ends otherwise than it should.
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from benchmarks.keras_networks import UNIT, Pixels, measure, raw, unit
+from benchmarks.keras_networks import UNIT, Pixels, measure, raw, tell, unit
 
 SIDE = 16
 SHAPE = (SIDE, SIDE, 3)
@@ -303,18 +301,5 @@ def outcome(kind: Odd, folder: Path) -> tuple[str, bool]:
     return measure(weights, kind, pixels, answers(model, prepared))
 
 
-def main() -> None:
-    """A line a kind, and how many are wrong."""
-    wrong = 0
-    chosen = sys.argv[1:] or list(KINDS)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in chosen:
-            words, is_right = outcome(KINDS[name], Path(folder))
-            wrong += not is_right
-            print(f"{'' if is_right else 'WRONG '}{name}: {words}", flush=True)
-    print(f"{len(chosen)} kinds, {wrong} wrong")
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    tell(KINDS, lambda name, folder: outcome(KINDS[name], folder))
