@@ -199,8 +199,8 @@ def test_what_a_file_manager_left_is_told_apart_from_what_was_added(unpacked, na
 
 
 def told(report):
-    (lines,) = (part for part in text.bundle_check(report).renderables if hasattr(part, "columns"))
-    return [str(cell) for column in lines.columns for cell in column.cells]
+    (grid,) = (part for part in text.bundle_check(report).renderables if hasattr(part, "lines"))
+    return list(grid.lines.values())
 
 
 def test_without_a_key_nothing_is_said_of_who_packed_it(bundled, unpacked, make_key):

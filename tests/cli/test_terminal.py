@@ -1,7 +1,10 @@
 """Progress and notes: bars on a terminal, lines in a log."""
 
 import io
+import os
+import pty
 import sys
+import termios
 
 import pytest
 from rich.console import Console
@@ -131,6 +134,31 @@ def report():
 def test_text_in_a_file_has_no_colour_and_is_wide_enough(report, capsys):
     show("x" * 100, report, as_json=False)
     assert capsys.readouterr().out == "x" * 100 + "\n"
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_text_is_as_wide_as_the_terminal_or_as_columns_says(columns, report, monkeypatch, capsys):
+    """COLUMNS counts where there is no terminal; one that is there tells its own width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, columns))
+    stdin = os.dup(0)
+    os.dup2(follower, 0)  # the first of those that rich asks
+    try:
+        with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            show("x " * 100, report, as_json=False)
+            terminal.flush()
+            written = os.read(leader, 4096).decode().splitlines()
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        os.close(leader)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show("x " * 100, report, as_json=False)
+    piped = capsys.readouterr().out.splitlines()
+    for lines in (written, piped):
+        assert max(len(line.rstrip()) for line in lines) == columns - 1
 
 
 def test_json_is_one_document_that_ends_its_line(report, capsys):

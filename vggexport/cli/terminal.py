@@ -135,7 +135,7 @@ def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
         return
-    width = None if sys.stdout.isatty() else 110
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 110
     _Output(width=width, highlight=False).print(rendered)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 from vggexport.metrics.timing import Scenario
+from vggexport.reports.paths import ends
 from vggexport.reports.sheets import Sheet
 from vggexport.results.benchmark import (
     BenchmarkComparison,
@@ -148,23 +148,11 @@ def labels(report: BenchmarkReport) -> dict[tuple[str, str], str]:
     """By path and runtime: the least of a path's end, and what ran it where several did."""
     models = dict.fromkeys(result.model for result in report.results)
     runs = Counter(path for path, _ in models)
-    ends = _ends(list(runs))
+    short = ends(runs)
     return {
-        (path, runtime): f"{ends[path]} in {runtime.split()[0]}" if runs[path] > 1 else ends[path]
+        (path, runtime): f"{short[path]} in {runtime.split()[0]}" if runs[path] > 1 else short[path]
         for path, runtime in models
     }
-
-
-def _ends(paths: Collection[str]) -> dict[str, str]:
-    """Of each path as much of its end as no other has."""
-    found = {}
-    for path in paths:
-        parts = Path(path).parts
-        ends = ("/".join(parts[-n:]) for n in range(1, len(parts)))
-        others = [f"/{other}" for other in paths if other != path]
-        unique = (end for end in ends if not any(o.endswith(f"/{end}") for o in others))
-        found[path] = next(unique, path)
-    return found
 
 
 def reasons(report: BenchmarkReport) -> Iterator[str]:

@@ -171,8 +171,8 @@ def test_inspection():
     notes = " ".join(line[22:] for line in lines[needed:-1])
     assert notes == " ".join(INSPECTION.requires.notes)
     assert [*lines[:needed], lines[-1]] == [
-        "operator         type    reads  weights   writes",
-        "conv             Conv  float32  float32  float32",
+        "operator  type           reads  weights   writes",
+        "conv      Conv         float32  float32  float32",
         "qconv     QLinearConv    uint8     int8    uint8",
         "input images          float32 batchx8x8x3",
         "output probabilities  float32 batchx5",

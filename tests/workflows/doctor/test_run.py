@@ -89,8 +89,8 @@ def test_too_little_room_is_said(monkeypatch):
     monkeypatch.setattr(workflow, "available_memory_bytes", lambda: 2**30)
     report = doctor()
     assert not report.rooms[0].enough
-    shown = str([*text.doctor(report).renderables][4].columns[1]._cells[-3])
-    assert shown == "1.00 GiB free, 2.00 GiB for a full-size export: TOO LITTLE"
+    machine = [*text.doctor(report).renderables][4]
+    assert machine.lines["memory"] == "1.00 GiB free, 2.00 GiB for a full-size export: TOO LITTLE"
 
 
 def test_what_is_not_known_is_refused_with_the_nearest():

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from vggexport.reports import benchmark_tables
-from vggexport.reports.sheets import Sheet
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.benchmark import BenchmarkReport
 from vggexport.system.number_text import printable
 
@@ -17,20 +15,13 @@ def latency(report: BenchmarkReport) -> RenderableType:
     """Every table that there is something for, the gate, the machine, and what to know of it."""
     parts: list[RenderableType] = []
     for sheet in benchmark_tables.sheets(report):
-        parts += [_table(sheet), ""]
+        parts += [Table.of(sheet), ""]
     parts += [
         Text(printable(f"{name}: {text}")) for name, text in benchmark_tables.sustained(report)
     ]
     if report.gate:
         parts += [Text(f"gate: {printable(benchmark_tables.gate(report.gate))}"), ""]
-    parts += [grid(benchmark_tables.environment(report))]
+    parts += [Grid(benchmark_tables.environment(report))]
     parts += [Text(f"left out: {reason}") for reason in benchmark_tables.reasons(report)]
     parts += [Text(f"note: {printable(note)}") for note in report.notes]
     return Group(*parts)
-
-
-def _table(sheet: Sheet) -> Table:
-    table = table_of(*sheet.heads, folded=sheet.heads[: sheet.names])
-    for row in sheet.rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table

@@ -6,11 +6,10 @@ import shlex
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from vggexport.precision import Precision
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
 from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
 from vggexport.system.number_text import MEGA, cost, decibels, share
@@ -43,7 +42,7 @@ def build(report: BuildReport) -> RenderableType:
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if not report.failures:
         lines["next"] = _next_command(report)
-    return grid(lines)
+    return Grid(lines)
 
 
 def _check(check: CheckReport) -> str:
@@ -65,31 +64,31 @@ def _next_command(report: BuildReport) -> str:
 
 def export(report: ExportReport) -> RenderableType:
     """What was built, a line a file, and what to run next."""
-    table = table_of("file", "precision", "size", "seconds", "check", "logit SQNR")
+    table = Table("file", "precision", "size", "seconds", "check", "logit SQNR", paths=True)
     for file in report.own:
         artifact, check = file.artifact, file.check
         table.add_row(
-            Text(artifact.path),
+            artifact.path,
             artifact.precision.value,
             f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
             f"{sum(file.seconds.values()):.1f}",
             ("FAILED, not kept" if file.failures else "passed") if check else "none",
             f"{check.metrics.logit_sqnr_db:.1f} dB" if check else "",
-            style="bold" if file.failures else "",
+            bold=bool(file.failures),
         )
     seconds = dict(report.common_seconds)
     seconds["files"] = sum(sum(file.seconds.values()) for file in report.own)
     lines = {"cost": cost(seconds, report.peak_rss_bytes)}
     if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
         lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"
-    return Group(table, grid(lines))
+    return Group(table, Grid(lines))
 
 
 def calibration(report: CalibrationReport) -> RenderableType:
     """The ranges and where they were saved."""
-    table = table_of("layer", "low", "high")
+    table = Table("layer", "low", "high")
     for name, (low, high) in report.ranges.items():
-        table.add_row(Text(name), f"{low:.4g}", f"{high:.4g}")
+        table.add_row(name, f"{low:.4g}", f"{high:.4g}")
     record = report.calibration
     lines = {
         "ranges": report.path,
@@ -99,21 +98,21 @@ def calibration(report: CalibrationReport) -> RenderableType:
         "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)\n"
         f"vggexport tflite --quantize --ranges {report.path}",
     }
-    parts: list[RenderableType] = [table, grid(lines)]
+    parts: list[RenderableType] = [table, Grid(lines)]
     if report.curve:
         parts += ["", _curve(report.curve), Text(_sufficiency(report.curve))]
     return Group(*parts)
 
 
 def _curve(curve: Sequence[CurvePoint]) -> Table:
-    table = table_of("images", "logit SQNR", "top-1 agreement", "range change", "of layer")
+    table = Table("images", "logit SQNR", "top-1 agreement", "range change", "of layer")
     for point in curve:
         table.add_row(
             str(point.images),
             decibels(point.logit_sqnr_db),
             share(point.top1_agreement),
             share(point.range_change),
-            Text(point.layer),
+            point.layer,
         )
     return table
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from vggexport.precision import Precision
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.paths import ends
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.bundle import (
     AnswerCheck,
     BundleCheckReport,
@@ -17,7 +16,7 @@ from vggexport.results.bundle import (
     Integrity,
     SizeGate,
 )
-from vggexport.system.number_text import MEGA, cost, decibels, difference, printable, share
+from vggexport.system.number_text import MEGA, cost, counted, decibels, difference, printable, share
 
 
 def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
@@ -39,10 +38,10 @@ def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
             **lines,
             **_next(report.path, key),
         }
-    parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
+    parts: list[RenderableType] = [_answers(report.answers), ""] if report.answers else []
     if report.sizes.max_bytes is not None:
         parts += [_sizes(report.sizes), ""]
-    return Group(*parts, grid(lines))
+    return Group(*parts, Grid(lines))
 
 
 def _next(path: str, key: Path | None) -> dict[str, str]:
@@ -65,12 +64,12 @@ def bundle_check(report: BundleCheckReport) -> RenderableType:
     if prepared := report.preprocessing:
         verdict = "FAILED" if prepared.failures else "passed"
         lines["preprocessing"] = (
-            f"{verdict}: {prepared.images} images, {prepared.levels} levels off at most"
+            f"{verdict}: {prepared.images} images, {counted(prepared.levels, 'level')} off at most"
         )
         lines["golden images"] = str(report.images)
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
-    return Group(*parts, grid(lines))
+    return Group(*parts, Grid(lines))
 
 
 def _verdict(integrity: Integrity) -> str:
@@ -83,28 +82,28 @@ def _verdict(integrity: Integrity) -> str:
 
 
 def _answers(checks: tuple[AnswerCheck, ...]) -> Table:
-    columns = ("file", "runtime", "max abs", "logit SQNR", "top-1", "verdict")
-    table = table_of(*columns, folded={"file"})
+    figures = ("max abs", "logit SQNR", "top-1", "verdict")
+    table = Table("file", "runtime", *figures, names=2, paths=True)
     for check in checks:
         table.add_row(
-            Text(printable(check.path)),
-            Text(check.runtime),
+            check.path,
+            check.runtime,
             difference(check.metrics.max_abs),
             decibels(check.metrics.logit_sqnr_db),
             share(check.metrics.top1_agreement),
             "FAILED" if check.failures else "passed",
-            style="bold" if check.failures else "",
+            bold=bool(check.failures),
         )
     return table
 
 
 def _sizes(gate: SizeGate) -> Table:
     """Megabytes of each layer, a column a file; below, those of all weights in each precision."""
-    table = table_of("MB", *(printable(file.path) for file in gate.files))
+    table = Table("MB", *ends(file.path for file in gate.files).values())
     for layers in zip(*(file.layers for file in gate.files), strict=True):
         table.add_row(layers[0].name, *(_megabytes(layer.size_bytes) for layer in layers))
     table.add_row("graph and metadata", *(_megabytes(file.other_bytes) for file in gate.files))
-    table.add_row("in all", *(_megabytes(file.size_bytes) for file in gate.files), style="bold")
+    table.add_row("in all", *(_megabytes(file.size_bytes) for file in gate.files), bold=True)
     table.add_row("limit", *(_megabytes(gate.max_bytes or 0) for _ in gate.files))
     for precision in Precision:
         sizes = [file.precisions.get(precision) for file in gate.files]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 
-from vggexport.reports.text.layout import grid
+from vggexport.reports.text.layout import Grid
 from vggexport.results.doctor import DoctorReport, Room, RuntimeState
 from vggexport.system.number_text import counted, gibibytes
 
@@ -18,8 +18,7 @@ def doctor(report: DoctorReport) -> RenderableType:
         for runtime in report.runtimes
     }
     abilities = {ability.name: ability.install or "works" for ability in report.abilities}
-    parts = (grid(runtimes), grid(abilities), grid(dict(_machine(report))))
-    return Group(*(part for shown in parts for part in (shown, "")))
+    return Group(Grid(runtimes), "", Grid(abilities), "", Grid(dict(_machine(report))))
 
 
 def _state(runtime: RuntimeState) -> Iterator[str]:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from vggexport.network.layers import Layer
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.text.training import recipe
 from vggexport.results.build import Inspection, SummaryReport
 from vggexport.system.number_text import GIGA, MEGA
@@ -15,9 +15,9 @@ from vggexport.system.number_text import GIGA, MEGA
 def summary(report: SummaryReport) -> RenderableType:
     """The network's layers and totals."""
     spec = report.spec
-    table = table_of("layer", "kernel", "stride", "output", "parameters", "MACs", "receptive field")
+    table = Table("layer", "kernel", "stride", "output", "parameters", "MACs", "receptive field")
     for layer in spec.layers:
-        table.add_row(*map(Text, _layer_cells(layer)))
+        table.add_row(*_layer_cells(layer))
     height, width = spec.input_size
     mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
     totals = (
@@ -46,16 +46,16 @@ def _layer_cells(layer: Layer) -> tuple[str, ...]:
 
 def inspection(report: Inspection) -> RenderableType:
     """Metadata, inputs, outputs and operators."""
-    table = table_of("operator", "type", "reads", "weights", "writes", folded={"operator"})
+    table = Table("operator", "type", "reads", "weights", "writes", names=2)
     islands = set(report.islands)
     for operator in report.operators:
         table.add_row(
-            Text(operator.name),
-            Text(operator.type),
+            operator.name,
+            operator.type,
             operator.inputs[0] if operator.inputs else "",
             operator.weights_dtype or "",
             " ".join(operator.outputs),
-            style="bold" if operator in islands else "",
+            bold=operator in islands,
         )
     lines = {f"input {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.inputs}
     lines |= {f"output {t.name}": f"{t.dtype} {_shape(t.shape)}" for t in report.outputs}
@@ -80,7 +80,7 @@ def inspection(report: Inspection) -> RenderableType:
             lines["needs at least"] = requires.words
             lines |= {"note": "\n".join(requires.notes)} if requires.notes else {}
         lines["made with"] = ", ".join(f"{k} {v}" for k, v in artifact.tools.items())
-    return Group(table, grid(lines))
+    return Group(table, Grid(lines))
 
 
 def _foreign(report: Inspection) -> dict[str, str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from vggexport.reports import pruning_words
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.prune import Narrowed, PruningReport
 from vggexport.system.number_text import cost, printable, share
 
@@ -22,19 +21,19 @@ def pruning(report: PruningReport) -> RenderableType:
     if made:
         lines["next"] = f"vggexport onnx --quantize --weights {path}"
     layers: list[RenderableType] = ["", _layers(made), ""] if made else []
-    return Group(_curve(report), *layers, grid(lines))
+    return Group(_curve(report), *layers, Grid(lines))
 
 
 def _curve(report: PruningReport) -> Table:
-    table = table_of(*pruning_words.COLUMNS)
+    table = Table(*pruning_words.COLUMNS)
     for point in pruning_words.points(report):
-        style = "bold" if point == report.chosen else ""
-        table.add_row(*pruning_words.cells(report.spec, point), style=style)
+        cells = pruning_words.cells(report.spec, point)
+        table.add_row(*cells, bold=point == report.chosen)
     return table
 
 
 def _layers(made: Narrowed) -> Table:
-    table = table_of("layer", "width", "error")
+    table = Table("layer", "width", "error")
     for layer in made.layers:
         table.add_row(layer.name, str(layer.width), share(layer.error))
     return table

@@ -7,14 +7,14 @@ from rich.console import Group, RenderableType
 from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
 from vggexport.reports.evaluation_words import interval
-from vggexport.reports.text.layout import grid, table_of
+from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.train import TrainingReport
 from vggexport.system.number_text import cost, printable, share
 
 
 def training(report: TrainingReport) -> RenderableType:
     """Every epoch, and the weights that were kept."""
-    table = table_of("epoch", "learning rate", "loss", "validation loss", "accuracy", "seconds")
+    table = Table("epoch", "learning rate", "loss", "validation loss", "accuracy", "seconds")
     for epoch in report.epochs:
         table.add_row(
             str(epoch.number),
@@ -23,7 +23,7 @@ def training(report: TrainingReport) -> RenderableType:
             f"{epoch.validation_loss:.4f}",
             share(epoch.validation_accuracy),
             f"{epoch.seconds:.1f}",
-            style="bold" if epoch.number == report.best else "",
+            bold=epoch.number == report.best,
         )
     lines = {
         "weights": f"{printable(report.path)}, of epoch {report.best}",
@@ -34,7 +34,7 @@ def training(report: TrainingReport) -> RenderableType:
         "cost": cost(report.seconds, report.peak_rss_bytes),
         "next": _next(report),
     }
-    return Group(table, grid(lines))
+    return Group(table, Grid(lines))
 
 
 def _next(report: TrainingReport) -> str:
@@ -52,7 +52,7 @@ def _column(spec: VGGSpec) -> str:
 
 def recipe(found: Recipe) -> RenderableType:
     """The recipe in words, with its source."""
-    return grid(
+    return Grid(
         {"recipe": "K. Simonyan, A. Zisserman, arXiv 1409.1556, section 3.1"} | described(found)
     )
 
