@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts, Verdict
+from vggexport.metrics.assignment import OtherOrder
 from vggexport.precision import Precision
 from vggexport.reports import evaluation_words, text
 from vggexport.reports.html import evaluation as html
@@ -62,6 +63,7 @@ def make_report():
             "local",
             {"evaluate": 3.0},
             2**30,
+            picture_line="centre crop to <224>, as the weights say",
         )
 
     return make
@@ -131,7 +133,37 @@ def test_the_page_shows_the_matrix_and_the_images(make_report):
     assert "confusion matrix of 3 classes, 70.0% on its diagonal" in page
     assert "data:image/jpeg" in page
     assert "4 of the images were calibrated on" in page
-    assert "1 could not be read" in page
+
+
+def test_all_say_how_pictures_became_pixels_and_what_was_left_out(make_report):
+    found = rendered(make_report())
+    pictures = "centre crop to &lt;224&gt;, as the weights say"
+    assert f"Pictures: {pictures}." in MarkdownIt("commonmark").render(found["markdown"])
+    assert f"Pictures: {pictures}." in found["html"]
+    assert f'name="pictures" value="{pictures}"' in found["junit"]
+    assert "centre crop to <224>" in found["text"]
+    for rendering in ("markdown", "html"):
+        assert "; 1 image could not be read and left out." in found[rendering]
+    everything = dataclasses.replace(make_report(), unreadable=(), picture_line="")
+    for rendering in ("markdown", "html"):
+        assert "could not be read" not in rendered(everything)[rendering]
+        assert "Pictures" not in rendered(everything)[rendering]
+
+
+def test_another_order_of_the_classes_fails_in_every_rendering_where_it_is_a_failure(make_report):
+    report = make_report(strict=True)
+    other = OtherOrder(3, 30, 30, (1, 2, 0))
+    moved = dataclasses.replace(report.results[0], other_order=other)
+    report = dataclasses.replace(report, results=(moved, report.results[1]))
+    assert report.failures
+    found = rendered(report)
+    (suite,) = junitparser.JUnitXml.fromstring(found["junit"].encode())
+    assert suite.failures == 1
+    assert "❌" in found["markdown"]
+    assert "✗ FAILED" in found["html"]
+    lenient = rendered(dataclasses.replace(report, strict=False))
+    (suite,) = junitparser.JUnitXml.fromstring(lenient["junit"].encode())
+    assert suite.failures == 0
 
 
 def test_many_classes_have_no_matrix(make_report, monkeypatch):

@@ -43,6 +43,17 @@ def headline(report: EvaluationReport) -> str:
             return f"{report.images} images are too few to tell whether the limits are kept."
 
 
+def left_out(report: EvaluationReport) -> str:
+    """Images that could not be read, as the end of a sentence; empty where there are none."""
+    count = len(report.unreadable)
+    return f"; {counted(count, 'image')} could not be read and left out" if count else ""
+
+
+def pictures_line(report: EvaluationReport) -> str:
+    """How pictures became pixels, a sentence; empty where there are none but arrays."""
+    return f"Pictures: {printable(line)}." if (line := report.picture_line) else ""
+
+
 def interval(found: Interval) -> str:
     """Both ends: "81.2...88.9"."""
     return f"{100 * found.low:.1f}...{100 * found.high:.1f}"

@@ -20,6 +20,7 @@ def evaluation(report: EvaluationReport) -> str:
         "images": str(report.images),
         "unreadable": str(len(report.unreadable)),
         "source": printable(report.source),
+        "pictures": printable(report.picture_line),
         "engine": report.engine,
         "peak_rss_bytes": str(report.peak_rss_bytes),
     }
@@ -36,6 +37,8 @@ def _broken(report: EvaluationReport, result: EvaluationResult) -> Iterator[str]
     for check in report.checks:
         if check.path == result.runner.path and check.verdict in refused(strict=report.strict):
             yield f"{check.verdict.value}: {printable(check.clause)}"
+    if report.strict and result.order_clause:
+        yield printable(result.order_clause)
 
 
 def _figures(result: EvaluationResult) -> str:

@@ -8,12 +8,14 @@ from vggexport.reports.evaluation_words import (
     FIGURES,
     findings,
     headline,
+    left_out,
+    pictures_line,
     verdict_line,
 )
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.columns import Columns
 from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
-from vggexport.system.number_text import cost, share
+from vggexport.system.number_text import cost, counted, share
 
 SIGNS = {None: "", Verdict.PASS: "✅ ", Verdict.FAIL: "❌ ", Verdict.INCONCLUSIVE: "❔ "}
 
@@ -30,7 +32,9 @@ def evaluation(report: EvaluationReport) -> str:
     sign = SIGNS[Verdict.FAIL if report.failures else report.verdict]
     return document(
         f"## {sign}vggexport evaluate",
-        f"**{headline(report)}** {report.images} images of {code(report.source)}.",
+        f"**{headline(report)}** {counted(report.images, 'image')} of {code(report.source)}"
+        f"{left_out(report)}.",
+        escaped(pictures_line(report)),
         table_of(_NETWORKS, report.results, names=3),
         "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),
         *(_findings(result) for result in report.results),
