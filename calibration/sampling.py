@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -74,7 +74,7 @@ class CalibrationImages:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[SourceImage]:
+    def __iter__(self) -> Generator[SourceImage]:
         """Yields the images.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from calibration.errors import CalibrationDataError
 
@@ -11,8 +12,12 @@ LEAST_RANGE = 16
 """Levels of 0...255, a sixteenth: images that have fewer were divided by 255, or are black."""
 
 LEAST_DEVIATION = 2.0
-"""Standard deviation of an image's pixels, and root mean square difference of two images, in
-levels: what a camera's noise and JPEG's rounding give a picture of one colour."""
+"""Standard deviation of an image's pixels, and root mean square difference of two images seen from
+afar, in levels: what a camera's noise and JPEG's rounding give a picture of one colour."""
+
+AFAR = 8
+"""Pixels a side to which images are averaged before they are compared: noise of 4 levels on a
+picture of 224 pixels a side is a seventh of a level then, and any two photographs still differ."""
 
 _ADVICE = "pass photographs like those that the network will see, as uint8 0...255"
 
@@ -28,7 +33,7 @@ class Spread:
         self._name = name
         self._lowest, self._highest = 255, 0
         self._within = self._between = 0.0
-        self._first: NDArray[np.uint8] | None = None
+        self._first: NDArray[np.float32] | None = None
 
     def add(self, pixels: NDArray[np.uint8]) -> None:
         """Takes in one image, uint8 (height, width, 3)."""
@@ -36,10 +41,14 @@ class Spread:
         self._highest = max(self._highest, int(pixels.max()))
         deviation = float(pixels.std(axis=(0, 1)).max())
         self._within = max(self._within, deviation)
-        if self._first is None:
-            self._first = pixels.copy()
-        difference = np.subtract(pixels, self._first, dtype=np.float32)
-        self._between = max(self._between, float(np.sqrt(np.mean(difference**2))))
+        seen = _from_afar(pixels)
+        self._first = seen if self._first is None else self._first
+        self._between = max(self._between, float(np.sqrt(np.mean((seen - self._first) ** 2))))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether ranges can be taken from the images so far; more of them change it no more."""
+        return self._problem() is None
 
     def check(self) -> None:
         """Refuses images that no range can be taken from.
@@ -60,5 +69,11 @@ class Spread:
         if self._within < LEAST_DEVIATION:
             return "has images of one colour each"
         if self._between < LEAST_DEVIATION:
-            return "has one image only, or the same one again and again"
+            return "has one image only, or nearly the same one again and again"
         return None
+
+
+def _from_afar(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Averages over a grid of :data:`AFAR` cells a side, float32 (rows, columns, 3)."""
+    small = Image.fromarray(pixels).resize((AFAR, AFAR), Image.Resampling.BOX)
+    return np.asarray(small, np.float32)

@@ -72,13 +72,27 @@ NOISE = np.random.default_rng(3).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8
         (FLAT, "has images of one colour each"),
         (NOISE[[0, 0, 0, 0, 0]], "has one image only"),
         (NOISE[:1], "has one image only"),
+        (NOISE[:1] // 2 + NOISE // 64, "has one image only, or nearly the same"),
     ],
 )
 def test_images_that_no_range_can_be_taken_from_are_refused(tmp_path, images, said):
+    """Before any is run."""
     np.savez(tmp_path / "useless.npz", images=images)
-    calibrating = plan(str(tmp_path / "useless.npz"), calibrated=5, checked=0)
     with pytest.raises(CalibrationError, match=f"useless.npz' {said}.*pass photographs"):
-        list(calibrating.calibration_images())
+        plan(str(tmp_path / "useless.npz"), calibrated=5, checked=0)
+
+
+def test_no_more_images_are_looked_at_than_it_takes(make_npz, monkeypatch):
+    looked_at = []
+
+    class Counted(calibration.Spread):
+        def add(self, pixels):
+            looked_at.append(pixels)
+            super().add(pixels)
+
+    monkeypatch.setattr(calibration, "Spread", Counted)
+    plan(make_npz(10), calibrated=6, checked=3)
+    assert len(looked_at) == 2
 
 
 def test_checks_alone(make_npz, pixels):

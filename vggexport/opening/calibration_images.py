@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -70,7 +70,7 @@ class ImagePlan:
         held_out: Images held out of them then.
 
     Raises:
-        CalibrationError: The source cannot be used.
+        CalibrationError: The source cannot be used, or no range can be taken from such images.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class ImagePlan:
                 seed=options.seed,
                 max_unreadable_fraction=options.max_unreadable,
             )
+            self._check_spread(source.name)
         self.source = source
         self._seen = frozenset(seen)
-        self._spread = calibration.Spread(source.name)
         self._checks: list[NDArray[np.uint8]] = []
         self._synthetic = [
             calibration.varied_image(options.seed + 1, index, size) for index in range(synthetic)
@@ -118,11 +118,9 @@ class ImagePlan:
         """The images for calibration, uint8 (height, width, 3), once.
 
         Raises:
-            CalibrationError: Images cannot be read, or no range can be taken from such images.
+            CalibrationError: Images cannot be read.
         """
-        yield from islice(self._stream, self.calibrated)
-        with translated():
-            self._spread.check()
+        return islice(self._stream, self.calibrated)
 
     def check_images(self) -> NDArray[np.uint8]:
         """The images for checks, uint8 (images, height, width, 3), after those for calibration."""
@@ -142,12 +140,20 @@ class ImagePlan:
             self.source.name, len(digests), self.method, calibration.fingerprint(digests), digests
         )
 
+    def _check_spread(self, name: str) -> None:
+        """Refuses useless images before any is run; of others the first two tell mostly."""
+        spread = calibration.Spread(name)
+        with closing(iter(self._images)) as images:
+            for image in islice(images, self.calibrated):
+                spread.add(image.pixels)
+                if spread.is_enough:
+                    return
+        spread.check()
+
     def _deliver(self) -> Iterator[NDArray[np.uint8]]:
         with translated():
             for number, image in enumerate(self._images):
-                if number < self.calibrated:
-                    self._spread.add(image.pixels)
-                elif image.digest not in self._seen:
+                if number >= self.calibrated and image.digest not in self._seen:
                     self._checks.append(image.pixels)
                 yield image.pixels
                 if number + 1 >= self.calibrated and len(self._checks) == self.checked:
