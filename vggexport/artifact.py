@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from vggexport.network.ends import Ends
 from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.rescaling import Scales
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import column_of, parse_blocks
 from vggexport.precision import Precision, Profile, profile_of
@@ -134,6 +136,14 @@ _UNKNOWN = Form(lambda value: value, instead=NULL)
 FOREIGN_WEIGHTS = WeightsRecord("another converter", "", trained=True, layout="native")
 """Stands where such a file has no record; nothing of it is told."""
 
+
+def _powers_of_two(scales: Mapping[str, float]) -> Mapping[str, float]:
+    if any(math.frexp(scale)[0] != 0.5 for scale in scales.values()):  # noqa: PLR2004
+        raise ValueError(f"rescaled {scales}: not powers of two")
+    return scales
+
+
+_POWERS = Form(lambda scales: scales, _powers_of_two)
 _DYNAMIC = Form(lambda batch: batch or "dynamic", _batch, {"const": "dynamic"})
 
 
@@ -156,6 +166,8 @@ class Artifact(JsonValue):
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator: int8 for NPUs.
         symmetric: Activations have zero point 0 too, as TensorRT demands.
+        rescaled: What the outputs of layers are multiplied by to fit into float16, powers of two,
+            by the layer's name; None where none is.
         pictures: How pictures become its input; the defaults, not known, in files of 0.1.0.
         labels: A name a class, or nothing.
         tools: Versions of the packages that made it.
@@ -166,7 +178,7 @@ class Artifact(JsonValue):
 
     json_keys = """
         path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
-        input_dtype batch full_integer symmetric? labels tools foreign? ends?
+        input_dtype batch full_integer symmetric? rescaled? labels tools foreign? ends?
     """
 
     path: str
@@ -181,6 +193,7 @@ class Artifact(JsonValue):
     batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False
     symmetric: bool = False
+    rescaled: Annotated[Scales | None, _POWERS] = None
     labels: Labels = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None

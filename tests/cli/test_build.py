@@ -347,3 +347,18 @@ def test_a_failed_check_says_so_in_the_text(run, tiny, monkeypatch):
     assert "FAILED on 4 images" in outcome.stdout
     assert "vggexport inspect" not in outcome.stdout
     assert "is below 1e+06 dB" in outcome.error
+
+
+def test_what_overflows_float16_is_refused_and_rescaled(run, tiny, tiny_arrays):
+    for name, factor in (("fc1/kernel", 2e6), ("fc1/bias", 2e6), ("fc2/kernel", 1 / 2e6)):
+        tiny_arrays[name] = tiny_arrays[name] * np.float32(factor)
+    np.savez("weights.npz", **tiny_arrays)
+    arguments = "onnx", *tiny, "--precision", "float16", "--weights", "weights.npz", "--json"
+    refused, built = run(*arguments), run(*arguments, "--rescale-float16")
+    assert (refused.code, built.code) == (1, 0), built.stderr
+    assert "fc1 reaches" in refused.error
+    assert refused.error.endswith(
+        "pass --rescale-float16, which divides such layers and changes no answer"
+    )
+    assert list(built.json["artifact"]["rescaled"]) == ["fc1"]
+    assert "divided for float16: fc1 by " in built.stderr

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -20,10 +21,14 @@ from vggexport.cli.options import (
     network_options,
     output_options,
     ranges_option,
+    rescale_option,
 )
 from vggexport.cli.value_types import DYNAMIC
 from vggexport.formats.registry import FORMATS
 from vggexport.precision import Precision
+
+if TYPE_CHECKING:  # it needs numpy, which a command's help does not
+    from vggexport.results.build import BuildReport
 
 _SOURCES = (
     ParameterSource.DEFAULT_MAP,
@@ -55,7 +60,7 @@ def file_options(file_format: str) -> Decorator:
             help="Write weights, and compute, in this precision.",
         ),
         input_dtype_option,
-        *((_quantize_option, calibration_options, ranges_option) if quantizes else ()),
+        *(_QUANTIZING if quantizes else ()),
         check_options,
         common_options,
     )
@@ -64,6 +69,7 @@ def file_options(file_format: str) -> Decorator:
 _quantize_option = click.option(
     "--quantize", is_flag=True, help="Write int8: short for --precision int8."
 )
+_QUANTIZING = _quantize_option, calibration_options, ranges_option, rescale_option
 
 
 def build(
@@ -98,9 +104,15 @@ def build(
     terminal.show(text.build(report), report, as_json=as_json)
     fail_check(
         report.failures,
-        f"{Path(report.artifact.path).name} was not kept; find the cause, or accept less with "
-        "--min-logit-sqnr or --no-check",
+        f"{Path(report.artifact.path).name} was not kept; {ways_out([report])}",
     )
+
+
+def ways_out(reports: Iterable[BuildReport]) -> str:
+    """What to do where files failed their checks."""
+    if any(report.check and report.check.can_be_rescaled for report in reports):
+        return "pass --rescale-float16, which divides such layers and changes no answer"
+    return "find the cause, or accept less with --min-logit-sqnr or --no-check"
 
 
 def precision(ctx: click.Context, options: dict[str, Any]) -> Precision:

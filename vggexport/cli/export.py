@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vggexport.cli.building import ways_out
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
     batch_option,
@@ -16,6 +17,7 @@ from vggexport.cli.options import (
     network_options,
     output_options,
     ranges_option,
+    rescale_option,
 )
 from vggexport.cli.value_types import DYNAMIC, Names
 from vggexport.formats.registry import WRITTEN
@@ -44,6 +46,7 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
 @input_dtype_option
 @calibration_options
 @ranges_option
+@rescale_option
 @check_options
 @common_options
 def export(json: bool, **options: Any) -> None:  # noqa: FBT001
@@ -72,5 +75,5 @@ def export(json: bool, **options: Any) -> None:  # noqa: FBT001
     terminal.show(text.export(report), report, as_json=json)
     fail_check(
         report.failures,
-        "not kept; find the cause, or accept less with --min-logit-sqnr or --no-check",
+        f"not kept; {ways_out(report.files)}",
     )

@@ -186,6 +186,13 @@ ranges_option = click.option(
     help="Take activation ranges from this file of vggexport calibrate, instead of calibrating.",
 )
 
+rescale_option = click.option(
+    "--rescale-float16",
+    is_flag=True,
+    help="In float16 files, divide layers that reach beyond float16 by a power of two and multiply "
+    "the next ones by it, which changes no answer.",
+)
+
 input_dtype_option = click.option(
     "--input-dtype",
     type=click.Choice(["float32", "uint8"]),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, ForeignError, one_line
 from vggexport.network.layers import CHANNELS, INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
+from vggexport.network.rescaling import tensor_factors
 from vggexport.results.build import TensorDescription
 
 MEAN_NAME = f"{MEAN_SUBTRACTION_NAME}/mean_rgb"
@@ -21,7 +22,7 @@ _DAMAGE = (IndexError, KeyError, OverflowError, RecursionError, TypeError, Value
 
 
 class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
-    """The weights of one model file, as its operators compute with them.
+    """The weights of one model file, as its operators compute with them, but for any rescaling.
 
     Names and layout are the native ones (``vggexport.network.layers.TensorSpec``), in order of
     computation:
@@ -51,6 +52,8 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
             for layer in artifact.spec.weighted_layers
             for tensor in layer.tensors
         }
+        scales = artifact.rescaled
+        self._factors = tensor_factors(artifact.spec, scales) if scales else {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,6 +116,8 @@ class ModelWeights(Mapping[str, NDArray[np.float32]], ABC):
             raise ArtifactError(
                 f"{self.path}: {name} has shape {array.shape}, expected {expected}: export it again"
             )
+        if factor := self._factors.get(name):
+            array = array / np.float32(factor)
         # Writable and in C order: a copy only of what is a view of the file.
         return np.require(array, np.float32, ["C", "W"])
 

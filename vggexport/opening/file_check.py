@@ -16,6 +16,7 @@ from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare, probabilities_of
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
+from vggexport.network.rescaling import output_scales
 from vggexport.opening.same_network import pruning_between
 from vggexport.precision import coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
@@ -120,7 +121,7 @@ def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
 def read(
     runner: Runner, images: NDArray[Any], names: Sequence[str], batch: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Layers' outputs for any number of images.
+    """Layers' outputs for any number of images, as they are without any rescaling.
 
     Args:
         runner: Entered.
@@ -129,7 +130,11 @@ def read(
         batch: Images at a time.
     """
     parts = [runner.activations(part, names) for part in _batches(images, batch)]
-    return {name: np.concatenate([p[name] for p in parts])[: len(images)] for name in names}
+    outputs = {name: np.concatenate([p[name] for p in parts])[: len(images)] for name in names}
+    if runner.artifact and runner.artifact.rescaled:
+        scales = output_scales(runner.artifact.spec, runner.artifact.rescaled)
+        outputs |= {name: values / np.float32(scales[name]) for name, values in outputs.items()}
+    return outputs
 
 
 def _batches(images: NDArray[Any], batch: int) -> list[NDArray[Any]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 import calibration
 from vggexport.formats.runner import Runner
+from vggexport.network.rescaling import Scales, output_scales
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.ranges import observed_layers
 
@@ -22,6 +24,10 @@ LARGEST = 65504.0
 
 SYNTHETIC_FACTOR = 4.0
 """How much further photographs may reach than synthetic images do."""
+
+ROOM = 4.0
+"""How much further than the images that were looked at a layer that is rescaled may reach: room
+costs nothing, as floats have the same digits everywhere."""
 
 Peaks = Mapping[str, float]
 """Largest absolute value of each layer's output, by its name."""
@@ -36,26 +42,37 @@ def peaks(runner: Runner, spec: VGGSpec, images: NDArray[np.uint8]) -> dict[str,
     return found
 
 
-def overflows(spec: VGGSpec, reached: Peaks, factor: float = 1.0) -> Iterator[str]:
-    """A clause for every layer that does not fit, with what makes it fit and changes no answer.
+@dataclass(frozen=True, slots=True)
+class Float16Range:
+    """How layers fit into float16.
 
-    ReLU and pooling carry a positive factor through, so that a layer may be divided by a power of
-    two, exactly, and the next layer multiplied by it. The logits are the last: there is no next.
+    Attributes:
+        overflows: Layers that do not, a clause each.
+        scales: What makes them fit; nothing where nothing is needed, or helps.
     """
-    names = [layer.name for layer in spec.weighted_layers]
+
+    overflows: tuple[str, ...] = ()
+    scales: Scales = field(default_factory=dict)
+
+
+def overflows(reached: Peaks, factor: float = 1.0) -> Iterator[str]:
+    """A clause for every layer that does not fit, were values so much higher."""
     for name, peak in reached.items():
-        if peak * factor <= LARGEST:
-            continue
-        fact = f"{name} reaches {peak:,.0f}, and float16 ends at {LARGEST:,.0f}"
-        if name == names[-1]:
-            yield fact
-            continue
-        power = 2 ** math.ceil(math.log2(peak * factor / LARGEST)) if math.isfinite(peak) else 2
-        following = names[names.index(name) + 1]
-        yield (
-            f"{fact}: divide kernel and bias of {name} by {power} and multiply the kernel of "
-            f"{following} by it, which changes no answer"
-        )
+        if not peak * factor <= LARGEST:
+            yield f"{name} reaches {peak:,.0f}, and float16 ends at {LARGEST:,.0f}"
+
+
+def rescaling(spec: VGGSpec, reached: Peaks) -> dict[str, float]:
+    """Powers of two by which layers fit with :data:`ROOM`; the logits cannot be scaled."""
+    names = [layer.name for layer in spec.weighted_layers[:-1]]
+    needed = {name: reached[name] * ROOM / LARGEST for name in names if reached[name] < math.inf}
+    return {name: 2.0 ** -math.ceil(math.log2(n)) for name, n in needed.items() if n > 1}
+
+
+def rescaled(spec: VGGSpec, reached: Peaks, scales: Scales) -> Peaks:
+    """What layers reach once they are scaled."""
+    by = output_scales(spec, scales)
+    return {name: peak * by[name] for name, peak in reached.items()}
 
 
 def factor_for(source: str) -> float:

@@ -52,7 +52,9 @@ class CheckReport(Judged):
         islands: Float islands of an int8 file.
         softmax_error: Of a file without float operators: largest difference of a probability from
             the float softmax of the file's own logits; else None.
-        reference_failures: Where what it was held to is itself not the owner's network.
+        reference_failures: Where what it was held to is itself not the owner's network, or does
+            not fit into float16.
+        can_be_rescaled: Whether it would fit if layers were rescaled.
     """
 
     json_keys = """
@@ -66,6 +68,7 @@ class CheckReport(Judged):
     islands: tuple[Operator, ...] = ()
     softmax_error: float | None = None
     reference_failures: tuple[str, ...] = ()
+    can_be_rescaled: bool = False
 
     @property
     def failures(self) -> tuple[str, ...]:

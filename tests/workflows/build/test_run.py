@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import vggexport
-from vggexport.artifact import files_of
+from vggexport.artifact import Artifact, files_of
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
@@ -18,6 +19,7 @@ from vggexport.opening.file_check import same_integers
 from vggexport.precision import Precision
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions, FileOptions
+from vggexport.workflows.verify.options import VerifyOptions
 
 FEW = CalibrationOptions(samples=4)
 INT8 = FileOptions("onnx", precision=Precision.INT8)
@@ -342,8 +344,48 @@ def test_what_overflows_float16_is_refused_with_its_remedy(network, make_weights
     report = vggexport.build(huge_weights(network, make_weights, 150_000), FEW, file)
     assert report.check.metrics.finite
     assert report.failures[0].startswith("fc1 reaches ")
-    assert "multiply the kernel of fc2 by it, which changes no answer" in report.failures[0]
+    assert report.failures[0].endswith("and float16 ends at 65,504")
+    assert report.check.can_be_rescaled
     assert not Path("vgg_tiny_float16.tflite").exists()
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "tflite"])
+def test_what_overflows_float16_fits_once_it_is_rescaled(network, make_weights, file_format):
+    """The file is the same network to all that look at it: answers, layers, weights, a diff."""
+    huge, asked = huge_weights(network, make_weights, 150_000), BuildOptions(rescale_float16=True)
+    halves = FileOptions(file_format, precision=Precision.FLOAT16, batch=1)
+    fine, unchecked = FileOptions(file_format, batch=1), BuildOptions(check=False)
+    full = vggexport.build(huge, FEW, fine, unchecked).artifact.path
+    report = vggexport.build(huge, FEW, halves, asked)
+    assert report.failures == ()
+    assert report.artifact.rescaled == {"fc1": 1 / 32}
+    assert Artifact.from_json(json.loads(report.artifact.embedded())).rescaled == {"fc1": 1 / 32}
+    paths = (full, report.artifact.path)
+    verified = vggexport.verify(VerifyOptions(paths, images=2, layers=True))
+    assert verified.passed
+    (candidate,) = verified.candidates
+    assert min(layer.sqnr_db for layer in candidate.layers) > 50
+    assert candidate.suspicious is None
+    (changed,) = vggexport.diff(*map(Path, paths)).models
+    assert min(layer.kernel_db for layer in changed.layers) > 70
+    told = {change.name: (change.old, change.new) for change in changed.facts}
+    assert told["rescaled"] == (None, {"fc1": 1 / 32})
+
+
+def test_weights_of_a_rescaled_file_fit_float16(network, make_weights):
+    huge, asked = huge_weights(network, make_weights, 150_000), BuildOptions(rescale_float16=True)
+    file = FileOptions("onnx", precision=Precision.FLOAT16)
+    path = vggexport.build(huge, FEW, file, asked).artifact.path
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    with np.load("weights.npz") as arrays:
+        for name, factor in (("fc1/bias", 1 / 32), ("fc2/kernel", 32), ("fc2/bias", 1)):
+            expected = (arrays[name] * np.float32(factor)).astype(np.float16)
+            np.testing.assert_array_equal(stored[name], expected)
+
+
+def test_rescaling_without_a_float16_file_is_refused(network):
+    with pytest.raises(InputError, match="no use without a float16 file"):
+        vggexport.build(network, FEW, INT8, BuildOptions(rescale_float16=True))
 
 
 def test_what_photographs_may_overflow_is_said(network, make_weights):

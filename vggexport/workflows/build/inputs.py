@@ -25,7 +25,14 @@ from vggexport.opening.calibration_images import (
     note_synthetic,
     note_unreadable,
 )
-from vggexport.opening.float16_range import factor_for, overflows, peaks
+from vggexport.opening.float16_range import (
+    Float16Range,
+    factor_for,
+    overflows,
+    peaks,
+    rescaled,
+    rescaling,
+)
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.opening.reference import reference_name, reference_runner
@@ -57,8 +64,7 @@ class BuildInputs:
         float32_answers: What the float32 ONNX file gives for the check images, where a file that
             computes in integers is held to it.
         contents: What was found in the images' folder, where they come from one.
-        float16_overflows: Layers that do not fit into float16, a clause each, where a file of that
-            precision is checked.
+        float16: How layers fit into float16, where a file of that precision needs to know.
     """
 
     network: Network
@@ -69,7 +75,7 @@ class BuildInputs:
     ranges: ActivationRanges | None
     float32_answers: NDArray[np.float32] | None
     contents: calibration.FolderContents | None
-    float16_overflows: tuple[str, ...] = ()
+    float16: Float16Range
 
     @cached_property
     def owner_answers(self) -> NDArray[np.float32]:
@@ -123,6 +129,7 @@ def build_inputs(
         }
         network = open_network(network_options, steps, in_memory=hold_weights)
         _check_fits(network, files.values())
+        _check_rescales(options, files.values())
         ranges = _load_ranges(network, options, files.values())
         if ranges:
             network = replace(network, pictures=ranges.agreed_pictures(network.pictures))
@@ -130,9 +137,8 @@ def build_inputs(
         contents = note_contents(plan.source, steps) if plan else None
         note_held_out(plan, steps)
         quantized = [file for file in files.values() if file.profile.needs_ranges]
-        halves = [f for f in files.values() if options.check and f.precision is Precision.FLOAT16]
-        answers = None
-        overflowing: tuple[str, ...] = ()
+        halves = options.looks_at_float16 and _has_halves(files.values())
+        answers, float16 = None, Float16Range()
         if (quantized or halves) and plan:
             folder = next(iter(folders.values()))
             opset = next((file.opset for file in quantized if file.opset is not None), None)
@@ -140,28 +146,35 @@ def build_inputs(
                 if quantized:
                     ranges = ranges or take_ranges(network, runner, plan, steps)
                 if halves:
-                    overflowing = _overflows(network, runner, plan, steps)
+                    float16 = _float16_range(network, runner, plan, options, steps)
                 if quantized and options.check:
                     with steps.step("reference"):
                         answers = runner.predict(check_images(plan, Precision.INT8.profile))
             note_synthetic(ranges, steps)
         yield BuildInputs(
-            network, options, steps, folders, plan, ranges, answers, contents, overflowing
+            network, options, steps, folders, plan, ranges, answers, contents, float16
         )
         note_unreadable(plan, steps)
 
 
-def _overflows(network: Network, runner: Runner, plan: ImagePlan, steps: Steps) -> tuple[str, ...]:
+def _float16_range(
+    network: Network, runner: Runner, plan: ImagePlan, options: BuildOptions, steps: Steps
+) -> Float16Range:
     """What does not fit into float16 on the check images; says what may not on others."""
     with steps.step("float16 range"):
         reached = peaks(runner, network.spec, plan.check_images()[:RANGE_IMAGES])
-    found = tuple(overflows(network.spec, reached))
+    scales = rescaling(network.spec, reached)
+    if options.rescale_float16:
+        named = ", ".join(f"{name} by {1 / scale:g}" for name, scale in scales.items())
+        steps.progress.note(f"divided for float16: {named or 'nothing, as all layers fit'}")
+    scaled = rescaled(network.spec, reached, scales if options.rescale_float16 else {})
+    found = Float16Range(tuple(overflows(scaled)), scales)
     factor = factor_for(plan.source.name)
-    feared = () if found or factor == 1 else tuple(overflows(network.spec, reached, factor))
-    if feared:
+    if factor > 1 and not found.overflows and (feared := next(overflows(scaled, factor), None)):
         steps.progress.note(
-            f"photographs may reach {factor:g} times what synthetic images do: then {feared[0]}",
+            f"photographs may reach {factor:g} times what synthetic images do: then {feared}",
             Advice("pass photographs with {} to know", "calibration_data"),
+            Advice("make room with {}", "rescale_float16"),
         )
     return found
 
@@ -190,6 +203,18 @@ def _check_fits(network: Network, files: Collection[FileOptions]) -> None:
         check_divides(network.spec)
 
 
+def _has_halves(files: Collection[FileOptions]) -> bool:
+    return any(file.precision is Precision.FLOAT16 for file in files)
+
+
+def _check_rescales(options: BuildOptions, files: Collection[FileOptions]) -> None:
+    if options.rescale_float16 and not _has_halves(files):
+        raise InputError(
+            "rescaling for float16 has no use without a float16 file",
+            Advice("leave out {}", "rescale_float16"),
+        )
+
+
 def _load_ranges(
     network: Network, options: BuildOptions, files: Collection[FileOptions]
 ) -> ActivationRanges | None:
@@ -209,8 +234,7 @@ def _load_ranges(
 
 def _checked(profile: Profile, files: Collection[FileOptions]) -> int:
     """Images of the source to check on: float16's range is looked at on more than its answers."""
-    has_halves = any(file.precision is Precision.FLOAT16 for file in files)
-    return max(profile.check_images, RANGE_IMAGES if has_halves else 0)
+    return max(profile.check_images, RANGE_IMAGES if _has_halves(files) else 0)
 
 
 def _plan_images(
@@ -222,7 +246,7 @@ def _plan_images(
 ) -> ImagePlan | None:
     """The images that the files need, their source opened; None if they need none."""
     calibrates = ranges is None and any(file.profile.needs_ranges for file in files)
-    if not (calibrates or options.check):
+    if not (calibrates or options.looks_at_float16):
         return None
     profile = max((file.profile for file in files), key=lambda row: row.check_images)
     return ImagePlan(
@@ -230,7 +254,7 @@ def _plan_images(
         network.spec.input_size,
         calibrated=calibration_options.samples if calibrates else 0,
         pictures=network.pictures,
-        checked=_checked(profile, files) if options.check else 0,
+        checked=_checked(profile, files) if options.looks_at_float16 else 0,
         synthetic=profile.synthetic_check_images if options.check else 0,
         seen=ranges.calibration.image_digests if ranges else (),
     )

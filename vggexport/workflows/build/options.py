@@ -60,12 +60,20 @@ class BuildOptions:
         check: Run what was written against its reference.
         min_logit_sqnr_db: What the check demands, or None for the precision's own tolerance.
         force: Replace existing outputs.
+        rescale_float16: In float16 files, divide layers that reach beyond float16 by powers of two
+            and multiply the next ones by them, which changes no answer.
     """
 
     ranges: Path | None = None
     check: bool = True
     min_logit_sqnr_db: float | None = None
     force: bool = False
+    rescale_float16: bool = False
+
+    @property
+    def looks_at_float16(self) -> bool:
+        """Whether the range of a float16 file's layers is looked at."""
+        return self.check or self.rescale_float16
 
 
 def default_name(configuration: str, file: FileOptions) -> str:

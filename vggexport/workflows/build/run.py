@@ -8,6 +8,7 @@ from pathlib import Path
 from vggexport.artifact import Artifact, sidecar_path
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
+from vggexport.network.rescaling import Scales, tensor_factors
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import check_file, tolerance_for
 from vggexport.opening.network import NetworkOptions
@@ -68,6 +69,9 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
     steps = Steps(inputs.steps.progress, of=output.name if len(inputs.folders) > 1 else "")
     written = folder / output.name
     ranges = inputs.ranges if file.profile.needs_ranges else None
+    weights, scales = inputs.network.weights, _scales(inputs, file)
+    if scales:
+        weights = weights.multiplied(tensor_factors(weights.spec, scales))
     artifact = replace(
         inputs.network.artifact(output, file.format, file.precision),
         calibration=ranges.calibration if ranges else None,
@@ -75,9 +79,10 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         batch=file.batch,
         full_integer=file.full_integer,
         symmetric=file.symmetric,
+        rescaled=scales or None,
     )
     with steps.step("export"):
-        request = ExportRequest(artifact, inputs.network.weights, ranges, opset=file.opset)
+        request = ExportRequest(artifact, weights, ranges, opset=file.opset)
         load_exporter(file.format).export(request, written)
     check = None
     if inputs.options.check:
@@ -92,6 +97,12 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
     return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents)
 
 
+def _scales(inputs: BuildInputs, file: FileOptions) -> Scales:
+    """What layers of a file are multiplied by to fit into float16; nothing where none is."""
+    is_rescaled = inputs.options.rescale_float16 and file.precision is Precision.FLOAT16
+    return inputs.float16.scales if is_rescaled else {}
+
+
 def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckReport:
     """Calibrated files are held to the float32 file, all others to the owner's network."""
     images = check_images(inputs.plan, artifact.profile)
@@ -99,7 +110,8 @@ def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckRepor
     if not artifact.profile.needs_ranges or reference is None:
         name, reference, failures = reference_name(inputs.network), inputs.owner_answers, ()
     if artifact.precision is Precision.FLOAT16:
-        failures = inputs.float16_overflows
+        failures = inputs.float16.overflows
     tolerance = tolerance_for(artifact, inputs.options.min_logit_sqnr_db)
     check = check_file(written, artifact, images, reference, tolerance, reference_name=name)
-    return replace(check, reference_failures=failures)
+    can_be_rescaled = bool(failures and inputs.float16.scales and not artifact.rescaled)
+    return replace(check, reference_failures=failures, can_be_rescaled=can_be_rescaled)
