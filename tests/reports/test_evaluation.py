@@ -161,6 +161,8 @@ def test_another_order_of_the_classes_fails_in_every_rendering_where_it_is_a_fai
     assert suite.failures == 1
     assert "❌" in found["markdown"]
     assert "✗ FAILED" in found["html"]
+    for rendering in ("markdown", "html"):
+        assert "Classes seem to be in another order." in found[rendering]
     lenient = rendered(dataclasses.replace(report, strict=False))
     (suite,) = junitparser.JUnitXml.fromstring(lenient["junit"].encode())
     assert suite.failures == 0

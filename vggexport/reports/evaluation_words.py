@@ -32,6 +32,8 @@ FIGURES: Columns[EvaluationResult] = {
 def headline(report: EvaluationReport) -> str:
     """The verdict, a sentence."""
     match report.verdict:
+        case None if report.failures:
+            return "Classes seem to be in another order."
         case None:
             networks, images = len(report.results), report.images
             return f"{counted(networks, 'network')} on {counted(images, 'image')}."
