@@ -14,7 +14,7 @@ from vggexport.metrics.verdict import Verdict
 
 
 @pytest.mark.parametrize(
-    ("freedom", "quantile"), [(4, 2.776445), (5, 2.570582), (19, 2.093024), (10**6, 1.959966)]
+    ("freedom", "quantile"), [(1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.776445), (5, 2.570582), (19, 2.093024), (10**6, 1.959966)]
 )
 def test_students_quantile(freedom, quantile):
     assert student_quantile(freedom) == pytest.approx(quantile, rel=4e-4)
@@ -79,14 +79,14 @@ def test_what_is_drawn_is_drawn_whole(launches):
 
 def test_the_same_seed_gives_the_same_interval():
     random = np.random.default_rng(3)
-    one, two = timed(random), timed(random)
+    one, two = (timed(random, launches=1, rounds=20) for _ in range(2))
     assert paired_ratio(one, two) == paired_ratio(one, two)
     assert paired_ratio(one, two) != paired_ratio(one, two, seed=1)
 
 
 @pytest.mark.parametrize(
     ("launches", "rounds", "has_interval"),
-    [(1, 4, False), (1, 5, True), (4, 1, False), (2, 3, True), (5, 1, True)],
+    [(1, 4, False), (1, 5, True), (4, 1, True), (2, 3, True), (5, 1, True)],
 )
 @pytest.mark.parametrize("make", [paired_ratio, unpaired_ratio])
 def test_too_few_launches_and_rounds_give_no_interval(make, launches, rounds, has_interval):
@@ -98,6 +98,15 @@ def test_too_few_launches_and_rounds_give_no_interval(make, launches, rounds, ha
         assert ratio.to_json()["ratio_ci95"] == pytest.approx([2.0, 2.0])
     else:
         assert ratio.to_json() == {"ratio_p50": ratio.value, "ratio_ci95": None}
+
+
+def test_the_interval_of_few_launches_is_students():
+    """Ratios 1.0, 1.1 and 1.21: the mean of their logarithms is log 1.1, the deviation log 1.1."""
+    base, other = [[[1.0]]] * 3, [[[1.0]], [[1.1]], [[1.21]]]
+    reach = 1.1 ** (4.30265 / 3**0.5)
+    for make in (paired_ratio, unpaired_ratio):  # the base does not vary
+        assert make(base, other).value == pytest.approx(1.1)
+        assert make(base, other).interval == pytest.approx((1.1 / reach, 1.1 * reach), rel=1e-4)
 
 
 @pytest.mark.parametrize(

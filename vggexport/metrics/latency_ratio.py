@@ -15,9 +15,14 @@ from vggexport.metrics.verdict import Verdict
 from vggexport.system.json_values import JsonValue
 
 MIN_LAUNCHES = 5
-"""Launches that an interval is drawn from; of fewer, rounds are drawn instead, and what differs
-between launches is not in it. With 5, Student's 95 % reach 1.24 standard deviations from the mean:
-few enough launches for a file of half a gigabyte, and enough for a gate at 5 %."""
+"""Launches that are made where nothing else is said, and the fewest rounds that an interval is drawn
+from where there is one launch alone. With 5, Student's 95 % reach 1.24 standard deviations from the
+mean: few enough launches for a file of half a gigabyte, and enough for a gate at 5 %."""
+
+
+SEVERAL = 2
+"""Launches of which it is known how they differ; of one, rounds are drawn instead, and what differs
+between launches is not in the interval."""
 
 
 RESAMPLES = 2000
@@ -39,8 +44,8 @@ class Ratio(JsonValue):
 
     Attributes:
         value: Median of the one over the median of the other: the geometric mean over launches, or
-            over all runs where there are too few launches.
-        low: Lower end of the 95 % interval; None where there are too few rounds for one.
+            of all runs of the only launch.
+        low: Lower end of the 95 % interval; None where one launch has too few rounds for one.
         high: Upper end.
     """
 
@@ -57,44 +62,44 @@ class Ratio(JsonValue):
 
 
 def paired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
-    """The ratio of two that took turns; the same launches, or rounds, are drawn of both.
+    """The ratio of two that took turns: of the same launches, or rounds of the only one.
 
     Args:
         base: What is divided by.
         other: What is divided; as many launches, of as many rounds.
-        seed: Of the bootstrap.
+        seed: Of the bootstrap of rounds.
     """
-    random = np.random.default_rng(seed)
-    if len(base) >= MIN_LAUNCHES:
+    if len(base) >= SEVERAL:
         logs = _log_medians(other) - _log_medians(base)
-        return _ratio(logs.mean(), _mean_of_draws(logs, random), len(logs))
+        return _ratio(logs.mean(), _variance_of_mean(logs), len(logs))
     below, above = _Medians(base), _Medians(other)
+    random = np.random.default_rng(seed)
     drawn = random.integers(0, below.rounds, (RESAMPLES, below.rounds))
     draws = np.array([above.log_of(rounds) - below.log_of(rounds) for rounds in drawn])
-    return _ratio(above.log() - below.log(), draws, below.rounds)
+    return _of_rounds(above.log() - below.log(), draws, below.rounds)
 
 
 def unpaired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
-    """The ratio of two that ran at different times; launches of each are drawn by themselves.
+    """The ratio of two that ran at different times; the launches of each vary by themselves.
 
     Args:
         base: What is divided by.
         other: What is divided.
-        seed: Of the bootstrap.
+        seed: Of the bootstrap of rounds.
     """
-    random = np.random.default_rng(seed)
     fewest = min(len(base), len(other))
-    if fewest >= MIN_LAUNCHES:
+    if fewest >= SEVERAL:
         below, above = _log_medians(base), _log_medians(other)
-        drawn = _mean_of_draws(above, random) - _mean_of_draws(below, random)
-        return _ratio(above.mean() - below.mean(), drawn, fewest)
+        variance = _variance_of_mean(above) + _variance_of_mean(below)
+        return _ratio(above.mean() - below.mean(), variance, fewest)
+    random = np.random.default_rng(seed)
     sides = _Medians(other), _Medians(base)
     of_other, of_base = (
         np.array([m.log_of(r) for r in random.integers(0, m.rounds, (RESAMPLES, m.rounds))])
         for m in sides
     )
     value = sides[0].log() - sides[1].log()
-    return _ratio(value, of_other - of_base, min(medians.rounds for medians in sides))
+    return _of_rounds(value, of_other - of_base, min(medians.rounds for medians in sides))
 
 
 def _log_medians(launches: Launches) -> NDArray[np.float64]:
@@ -102,26 +107,34 @@ def _log_medians(launches: Launches) -> NDArray[np.float64]:
     return np.array([_Medians([launch]).log() for launch in launches])
 
 
-def _mean_of_draws(values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    drawn = random.integers(0, len(values), (RESAMPLES, len(values)))
-    means: NDArray[np.float64] = values[drawn].mean(axis=1)
-    return means
+def _variance_of_mean(values: NDArray[np.float64]) -> float:
+    return float(values.var(ddof=1)) / len(values)
 
 
-def _ratio(log_value: float, log_draws: NDArray[np.float64], drawn_from: int) -> Ratio:
-    """From logarithms; without an interval where too little was drawn from.
+def _of_rounds(log_value: float, log_draws: NDArray[np.float64], drawn_from: int) -> Ratio:
+    """From a bootstrap's logarithms; without an interval where too few rounds were drawn from.
 
-    The interval is Student's with the bootstrap's standard error: percentiles of draws from a few
-    are too near (5 cover 92 %). Draws of n vary less than the n do themselves, by (n - 1) / n: T.
-    Hesterberg, "What Teachers Should Know about the Bootstrap", The American Statistician 69(4),
-    2015, section 3.2.
+    Draws of n vary less than the n do themselves, by (n - 1) / n: T. Hesterberg, "What Teachers
+    Should Know about the Bootstrap", The American Statistician 69(4), 2015, section 3.2.
     """
-    value = math.exp(log_value)
     if drawn_from < MIN_LAUNCHES:
-        return Ratio(value, None, None)
-    error = float(log_draws.std()) * math.sqrt(drawn_from / (drawn_from - 1))
-    reach = student_quantile(drawn_from - 1) * error
+        return Ratio(math.exp(log_value), None, None)
+    variance = float(log_draws.var()) * drawn_from / (drawn_from - 1)
+    return _ratio(log_value, variance, drawn_from)
+
+
+def _ratio(log_value: float, variance: float, measured: int) -> Ratio:
+    """From logarithms, with Student's interval, which so few measurements need.
+
+    Of two that vary by themselves it has the degrees of freedom of the one with fewer launches:
+    never narrower than Welch's.
+    """
+    value, reach = math.exp(log_value), student_quantile(measured - 1) * math.sqrt(variance)
     return Ratio(value, value * math.exp(-reach), value * math.exp(reach))
+
+
+FEW_QUANTILES = {1: 12.7062, 2: 4.3027, 3: 3.1824}
+"""Of Student's distribution by degrees of freedom: Abramowitz and Stegun, table 26.10."""
 
 
 def student_quantile(freedom: int) -> float:
@@ -130,6 +143,8 @@ def student_quantile(freedom: int) -> float:
     By the expansion of Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5, which
     is right to 0.1 % from 4 degrees of freedom on.
     """
+    if freedom in FEW_QUANTILES:
+        return FEW_QUANTILES[freedom]
     z = NormalDist().inv_cdf(0.975)
     terms = (
         z,
