@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vggexport.results.benchmark import Ceiling
+from vggexport.results.benchmark_figures import Ceiling
 from vggexport.workflows.benchmark import run as workflow
 
 pytestmark = pytest.mark.usefixtures("any_int8_will_do", "no_ceiling")
@@ -130,6 +130,8 @@ def test_a_baseline_of_another_environment_is_refused(run, file):
         (["vgg.onnx", "--baseline", "text.json"], 2, "baseline text.json is not JSON"),
         (["vgg.onnx", "--baseline", "none.onnx"], 2, "none.onnx does not exist"),
         (["nothing.txt"], 2, "nothing.txt"),
+        (["vgg.onnx", "--processes", "0"], 2, "--processes"),
+        (["vgg.onnx", "--golden", "text.txt"], 2, "text.txt is not a golden file"),
     ],
 )
 @pytest.mark.usefixtures("file")

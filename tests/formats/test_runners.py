@@ -9,6 +9,7 @@ import pytest
 from vggexport.errors import ArtifactError
 from vggexport.formats.registry import FORMATS, KERAS, WRITTEN, load_runner
 from vggexport.formats.runner import Runner
+from vggexport.metrics.layer_times import by_layer
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.placement import place
 from vggexport.quantization.int4 import BLOCK_SIZE, quantize_blocks
@@ -211,6 +212,16 @@ def test_prepared_runs_give_what_predict_gives(runner, images):
 def test_images_of_another_size_cannot_be_prepared(runner, images):
     with runner, pytest.raises(ArtifactError, match=r"\(1, 9, 16, 3\)"):
         runner.prepare(images[:1, :9])
+
+
+def test_layers_take_a_time_where_the_runtime_tells(case, runner, images, tiny):
+    with runner:
+        times = by_layer(runner.node_times(images[:1], 2), tiny)
+    if not FORMATS[case.format].runtime(case.runtime).times_nodes:
+        assert times == ()
+        return
+    assert all(layer.ms >= 0 for layer in times)
+    assert {"Conv", "Convolution", "QLinearConv"} & {layer.type for layer in times}
 
 
 def test_nodes_are_told_with_what_ran_them_where_the_runtime_tells(case, runner, images, tiny):

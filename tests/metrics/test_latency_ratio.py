@@ -14,7 +14,16 @@ from vggexport.metrics.verdict import Verdict
 
 
 @pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.776445), (5, 2.570582), (19, 2.093024), (10**6, 1.959966)]
+    ("freedom", "quantile"),
+    [
+        (1, 12.7062),
+        (2, 4.30265),
+        (3, 3.18245),
+        (4, 2.776445),
+        (5, 2.570582),
+        (19, 2.093024),
+        (10**6, 1.959966),
+    ],
 )
 def test_students_quantile(freedom, quantile):
     assert student_quantile(freedom) == pytest.approx(quantile, rel=4e-4)

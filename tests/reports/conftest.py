@@ -19,8 +19,8 @@ from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
     BenchmarkResult,
-    Ceiling,
 )
+from vggexport.results.benchmark_figures import Ceiling
 from vggexport.results.verify import (
     CandidateReport,
     Diagnosis,
@@ -33,6 +33,7 @@ from vggexport.results.verify import (
     VerifyReport,
 )
 from vggexport.system.machine import FEATURES, Machine
+from vggexport.system.power import PowerSource
 
 INFINITE, NAN = float("inf"), float("nan")
 
@@ -296,8 +297,9 @@ def benchmark_report(*results, **changes):
     comparisons = tuple(
         BenchmarkComparison(results[0], other, Ratio(0.5, 0.49, 0.51)) for other in results[1:]
     )
+    seconds, power = {"load": 1.23456}, PowerSource(None, "there is no sensor")
     made = BenchmarkReport(
-        MACHINE, None, results, comparisons, (CEILING,), None, ("read <this>",), {"load": 1.23456}
+        MACHINE, None, results, comparisons, (CEILING,), None, ("read <this>",), seconds, power
     )
     return replace(made, **changes)
 

@@ -9,11 +9,21 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from vggexport.metrics.latency import Latency
 from vggexport.metrics.latency_ratio import Ratio
+from vggexport.metrics.layer_times import LayerTime
 from vggexport.precision import Precision
 from vggexport.reports import benchmark_csv, benchmark_samples, benchmark_tables, text
 from vggexport.reports.markdown.benchmark import latency as markdown
-from vggexport.results.benchmark import BenchmarkComparison, Ceiling, Gate, GatedResult, Minute
+from vggexport.results.benchmark import BenchmarkComparison, Gate, GatedResult
+from vggexport.results.benchmark_figures import (
+    Ceiling,
+    CheckedAnswers,
+    ColdStart,
+    Energy,
+    Minute,
+    Together,
+)
 from vggexport.system.gpu import Gpu
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -94,7 +104,7 @@ def test_the_text(make_result, make_benchmark):
     whole = "\n".join(lines)
     for part in (
         "123.5      5.50  1.50 GiB  9.3 MB  onnxruntime 1.32.0",
-        "c.onnx  a_b.onnx        1      1      0.500  0.490 to 0.510",
+        "c.onnx  a_b.onnx        1      1       0.500  0.490 to 0.510",
         "gate: fail; up to 1.050 times old_*.onnx is allowed",
         "EPYC [x], x86_64, 4 of 8 logical cores, 2 physical",
         "vnni, avx2",
@@ -106,6 +116,41 @@ def test_the_text(make_result, make_benchmark):
     ):
         assert part in whole, part
     assert "ran on" not in whole  # of CPUs alone there is nothing to say
+
+
+def test_the_text_of_what_was_asked_for_besides(make_result, make_benchmark):
+    found = make_result(
+        cold_start=ColdStart(100.0, 50.0, 12.5, 0.5),
+        base_rss_bytes=2**29,
+        energy=Energy(12.0, 0.024),
+        layers=(LayerTime("block1_conv1", "Conv", 1.5, 0.75),),
+        together=Together(
+            2, 800.0, Latency(1, 3, 2.5, 2.8, None, None, 9), 500.0, Latency(1, 2, 2, 2, 2, 2, 2)
+        ),
+        is_baseline=True,
+    )
+    wrong = CheckedAnswers("wrong.onnx", "onnxruntime 1.32.0", ("max abs 0.7 is above 0.1",))
+    report = make_benchmark(found, golden="g.npz", answers=(wrong,))
+    assert report.failures == (
+        "wrong.onnx answers wrongly in onnxruntime 1.32.0 (max abs 0.7 is above 0.1)",
+    )
+    lines = [" ".join(line.split()) for line in rendered(report)]
+    for line in (
+        "wrong.onnx onnxruntime 1.32.0 wrong: max abs 0.7 is above 0.1 none is given",
+        "a_b.onnx (baseline) 1 1 100.0 50.0 12.5? 512 MiB 1.00 GiB",
+        "a_b.onnx (baseline) 1 1 12.0 0.024",
+        "a_b.onnx (baseline) 1 1 2 800.0 500.0 1.60 2.50 2.00 2.80",
+        "block1_conv1 Conv 1.500 75.0%",
+        "energy not told: there is no sensor",
+        "left out: a cold load with a ? is not known to be cold",
+    ):
+        assert line in lines, line
+    document = json.loads(json.dumps(report.to_json()))
+    assert (document["golden"], document["answers"][0]["passed"]) == ("g.npz", False)
+    assert document["environment"]["power"] == {"source": None, "reason": "there is no sensor"}
+    (result,) = document["results"]
+    assert (result["model_rss_bytes"], result["is_baseline"]) == (2**30, True)
+    assert result["together"]["throughput_ratio"] == 1.6
 
 
 def test_the_text_of_a_device(make_result, make_benchmark):
@@ -143,7 +188,7 @@ def test_what_there_is_none_of_is_a_dash(make_result, make_benchmark, machine):
     )
     assert "load average not told, governor not told" in whole
     assert "1.000              -" in whole
-    assert "left out: an interval needs 5 launches or 5 rounds, each of a run at least" in whole
+    assert "left out: an interval needs 2 launches or 5 rounds, each of a run at least" in whole
 
 
 @pytest.mark.parametrize(
@@ -196,7 +241,7 @@ def test_the_markdown(make_result, make_benchmark):
     second = make_result("out/c|d.onnx", "int8", ms=1.0)
     document = markdown(make_benchmark(make_result(), second, gate=gate(second)))
     html = MarkdownIt("commonmark").enable("table").render(document)
-    assert html.count("<table>") == 4
+    assert html.count("<table>") == 5
     assert "<code>c|d.onnx</code>" in html
     assert "<code>a_b.onnx</code>" in html
     assert "old_*.onnx is allowed" in html

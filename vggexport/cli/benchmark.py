@@ -121,6 +121,18 @@ MAX_BATCH = 4096
     metavar="MINUTES",
     help="Go on for so many minutes, and show each of them.",
 )
+@click.option(
+    "--golden",
+    type=file_path(),
+    help="Give no latency for what does not give the answers that verify --save-golden stored.",
+)
+@click.option(
+    "--processes",
+    type=AT_LEAST_1,
+    default=1,
+    help="Measure so many processes of each artifact at once, too.",
+)
+@click.option("--layers", is_flag=True, help="Measure what each layer takes, too.")
 @seed_option("Make the images from this seed.")
 @report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
@@ -130,7 +142,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. Several are measured in turn, so that a drift
     of the machine hits all alike; each is compared with the first. With --baseline, exit code 1 if
-    one became slower than --max-regression allows.
+    one became slower than --max-regression allows; with --golden, if one answers wrongly.
     """
     import vggexport
     from vggexport.cli import parsed, terminal
@@ -156,4 +168,5 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
         )
         terminal.show(text.latency(report), report, as_json=json)
         write(report)
+    fail_check(report.wrong, "no latency is given")
     fail_check(report.failures, "slower than --max-regression allows")

@@ -6,6 +6,7 @@ by a subclass in the format's own room.
 
 from __future__ import annotations
 
+import statistics
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
@@ -19,11 +20,13 @@ from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.foreign import feed, scores
 from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
+from vggexport.metrics.layer_times import NodeTime
 from vggexport.network.ends import Ends
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.system.process import limited_threads
 
 PROVIDER = "CPU"
+_MS_PER_S = 1000
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 """Without it OpenVINO computes float32 files in bfloat16 where a processor has it, and says nothing
@@ -121,6 +124,23 @@ class OpenVinoRunner(Runner):
 
         return Prepared(request.infer, probabilities)
 
+    def node_times(self, images: Images, runs: int) -> tuple[NodeTime, ...]:
+        """Medians of OpenVINO's performance counters, on a network compiled to have them.
+
+        After this the runner keeps that network: it is for runs that are not timed otherwise.
+        """
+        self._open(self._read, {"PERF_COUNT": True})
+        self._fill(images)
+        self._request.infer()  # not counted
+        times: dict[tuple[str, str], list[float]] = {}
+        for _ in range(runs):
+            self._request.infer()
+            for node in self._request.get_profiling_info():
+                if node.status == openvino.ProfilingInfo.Status.EXECUTED:
+                    ms = node.real_time.total_seconds() * _MS_PER_S
+                    times.setdefault((node.node_name, node.node_type), []).append(ms)
+        return tuple(NodeTime(*key, statistics.median(found)) for key, found in times.items())
+
     def provider_options(self) -> dict[str, str]:
         """The precision in which OpenVINO computes what is float."""
         model = self._request.get_compiled_model()
@@ -134,10 +154,10 @@ class OpenVinoRunner(Runner):
             f"{', '.join(self._layers) or 'none, which only float ONNX files have'}"
         )
 
-    def _open(self, tensors: Set[str]) -> None:
-        """Compiles the file, with these tensors among its outputs."""
+    def _open(self, tensors: Set[str], further: Mapping[str, Any] | None = None) -> None:
+        """Compiles the file, with these tensors among its outputs, and further settings."""
         self._request = None  # there is never more than one network in memory
-        settings: dict[str, Any] = dict(_PRECISION)
+        settings: dict[str, Any] = {**_PRECISION, **(further or {})}
         if threads := self.threads or limited_threads():
             settings["INFERENCE_NUM_THREADS"] = threads
         core = openvino.Core()

@@ -32,12 +32,14 @@ class Runtime:
         runner: Place of a class of ``vggexport.formats.runner.Runner`` objects.
         providers: Place of a function that tries its execution providers, which are asked for by
             name: by name, why one does not start here. Empty where it has none.
+        times_nodes: Whether its runner has ``node_times``.
     """
 
     name: str
     package: str
     runner: str
     providers: str = ""
+    times_nodes: bool = False
 
     @property
     def has_providers(self) -> bool:
@@ -103,11 +105,12 @@ ONNX_RUNTIME = Runtime(
     "onnxruntime",
     "vggexport.formats.onnx.runner:OnnxRunner",
     "vggexport.formats.onnx.providers:try_providers",
+    times_nodes=True,
 )
 
 
 def _openvino(runner: str) -> Runtime:
-    return Runtime("openvino", "openvino", f"vggexport.formats.{runner}")
+    return Runtime("openvino", "openvino", f"vggexport.formats.{runner}", times_nodes=True)
 
 
 _ROWS = (

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
+from vggexport.metrics.layer_times import NodeTime
 from vggexport.metrics.placement import PlacedNode
 from vggexport.network.ends import Ends
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
@@ -142,6 +143,13 @@ class Runner(Protocol):
         It opens the network once more. None where the runtime has one place only.
         """
         return None
+
+    def node_times(self, images: Images, runs: int) -> tuple[NodeTime, ...]:
+        """Milliseconds of every node, from some runs on the images.
+
+        It opens the network once more. None where the runtime's row in the registry says so.
+        """
+        return ()
 
     def provider_options(self) -> dict[str, str]:
         """What the runtime's provider was set to, by its own names."""

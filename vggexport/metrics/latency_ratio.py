@@ -15,9 +15,9 @@ from vggexport.metrics.verdict import Verdict
 from vggexport.system.json_values import JsonValue
 
 MIN_LAUNCHES = 5
-"""Launches that are made where nothing else is said, and the fewest rounds that an interval is drawn
-from where there is one launch alone. With 5, Student's 95 % reach 1.24 standard deviations from the
-mean: few enough launches for a file of half a gigabyte, and enough for a gate at 5 %."""
+"""Launches that are made where nothing else is said, and the fewest rounds that an interval is
+drawn from where there is one launch alone. With 5, Student's 95 % reach 1.24 standard deviations
+from the mean: few enough launches for a file of half a gigabyte, and enough for a gate at 5 %."""
 
 
 SEVERAL = 2

@@ -9,7 +9,7 @@ kernel, with the node's name, its type and the provider that ran it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,18 +72,23 @@ class Placement(JsonValue):
 
 def nodes_of_profile(events: Iterable[Mapping[str, Any]]) -> tuple[PlacedNode, ...]:
     """The nodes of a profile, each once, in the order in which they ran."""
-    nodes = {}
+    nodes = {key: node for key, node, _ in kernels(events) if not node.type.startswith(_COPIES)}
+    return tuple(nodes.values())
+
+
+def kernels(
+    events: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[str, object], PlacedNode, float]]:
+    """Runs of nodes in a profile: what tells a node from others, the node, milliseconds."""
     for event in events:
         arguments = event.get("args") or {}
         name = str(event.get("name", ""))
-        if not name.endswith(_KERNEL) or "provider" not in arguments:
-            continue
-        node = PlacedNode(
-            name.removesuffix(_KERNEL), str(arguments["op_name"]), str(arguments["provider"])
-        )
-        if not node.type.startswith(_COPIES):
-            nodes[node.name, arguments.get("node_index")] = node
-    return tuple(nodes.values())
+        if name.endswith(_KERNEL) and "provider" in arguments:
+            node = PlacedNode(
+                name.removesuffix(_KERNEL), str(arguments["op_name"]), str(arguments["provider"])
+            )
+            microseconds = float(event.get("dur", 0))
+            yield (node.name, arguments.get("node_index")), node, microseconds / 1000
 
 
 def place(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> Placement:
@@ -117,12 +122,16 @@ def _mac_share(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> flo
 
 
 def _provider_of(layer: str, nodes: Sequence[PlacedNode]) -> str | None:
-    """Who multiplied for a layer; optimizers put words around a node's name, and numbers."""
-    named = re.compile(rf"(?<![A-Za-z0-9/]){re.escape(layer)}(?![A-Za-z0-9])")
+    """Who multiplied for a layer."""
     for node in nodes:
-        if named.search(node.name) and any(part in node.type for part in _COMPUTES):
+        if is_named(layer, node.name) and any(part in node.type for part in _COMPUTES):
             return node.provider
     return None
+
+
+def is_named(layer: str, node: str) -> bool:
+    """Whether a node bears a layer's name; optimizers put words around it, and numbers."""
+    return bool(re.search(rf"(?<![A-Za-z0-9/]){re.escape(layer)}(?![A-Za-z0-9])", node))
 
 
 _REASONS = (

@@ -3,133 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vggexport.metrics.timing import Scenario
+from vggexport.reports.benchmark_columns import (
+    ANSWERS,
+    COMPARISONS,
+    COSTS,
+    DEVICE,
+    ENERGY,
+    GATED,
+    LAYERS,
+    OFFLINE,
+    START,
+    TIMES,
+    TOGETHER,
+    ms,
+)
 from vggexport.reports.paths import ends
 from vggexport.reports.sheets import Sheet
-from vggexport.results.benchmark import (
-    BenchmarkComparison,
-    BenchmarkReport,
-    BenchmarkResult,
-    Gate,
-    GatedResult,
-)
+from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult, Gate
 from vggexport.system.columns import Columns, Row, cells
 from vggexport.system.machine import Machine
-from vggexport.system.number_text import GIBI, MEGA, counted, gibibytes
-
-NOTHING = "-"
-_MEBI = 2**20
-_FINE_MS = 10
-
-
-def ms(value: float | None) -> str:
-    """Milliseconds with two or one decimals."""
-    if value is None:
-        return NOTHING
-    return f"{value:.2f}" if value < _FINE_MS else f"{value:.1f}"
-
-
-def bytes_text(value: int | None) -> str:
-    """Memory in MiB or GiB."""
-    if value is None:
-        return NOTHING
-    return gibibytes(value) if value >= GIBI else f"{value / _MEBI:.0f} MiB"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """Both ends of a ratio's 95 % interval."""
-    return NOTHING if low is None or high is None else f"{low:.3f} to {high:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.0%}"
-
-
-def _percentile(name: str) -> Callable[[BenchmarkResult], str]:
-    return lambda result: ms(getattr(result.latency, name))
-
-
-_HOW: Columns[BenchmarkResult] = {
-    "threads": lambda r: str(r.threads),
-    "batch": lambda r: str(r.batch),
-}
-
-_SPEED: Columns[BenchmarkResult] = {
-    "images/s": lambda r: f"{r.throughput_per_s:.1f}",
-    "GFLOP/s": lambda r: NOTHING if r.gflop_per_s is None else f"{r.gflop_per_s:.1f}",
-    "of ceiling": lambda r: _percent(r.ceiling_share),
-}
-
-TIMES: Columns[BenchmarkResult] = {
-    **_HOW,
-    "runs": lambda r: str(r.measurement.runs),
-    **{name: _percentile(name) for name in ("p50", "p90", "p95", "p99")},
-    **_SPEED,
-}
-"""Steady state."""
-
-OFFLINE: Columns[BenchmarkResult] = {
-    **_HOW,
-    "runs": lambda r: str(r.measurement.runs),
-    "mean ms": _percentile("mean"),
-    **_SPEED,
-}
-"""The same where whole turns were timed."""
-
-COSTS: Columns[BenchmarkResult] = {
-    **_HOW,
-    "load ms": lambda r: ms(r.load_ms),
-    "first ms": lambda r: ms(r.first_ms),
-    "peak RSS": lambda r: bytes_text(r.peak_rss_bytes),
-    "size": lambda r: f"{(r.artifact.size_bytes or 0) / MEGA:.1f} MB",
-    "runtime": lambda r: r.runtime,
-}
-"""What it takes to get there."""
-
-DEVICE: Columns[BenchmarkResult] = {
-    "asked for": lambda r: r.provider_requested,
-    "ran on": lambda r: r.provider,
-    "nodes": lambda r: _percent(r.placement.node_share if r.placement else None),
-    "MACs": lambda r: _percent(r.placement.mac_share if r.placement else None),
-    "transfer ms": lambda r: ms(r.transfer_ms),
-    "GPU memory": lambda r: bytes_text(r.gpu_memory_bytes),
-}
-"""What really ran."""
-
-COMPARISONS: Columns[BenchmarkComparison] = {
-    "threads": lambda c: str(c.b.threads),
-    "batch": lambda c: str(c.b.batch),
-    "p50 ratio": lambda c: f"{c.ratio.value:.3f}",
-    "95 % interval": lambda c: interval(c.ratio.low, c.ratio.high),
-}
-
-GATED: Columns[GatedResult] = {
-    "threads": lambda g: str(g.result.threads),
-    "batch": lambda g: str(g.result.batch),
-    "times the baseline": lambda g: f"{g.ratio.value:.3f}",
-    "95 % interval": lambda g: interval(g.ratio.low, g.ratio.high),
-    "verdict": lambda g: g.verdict.value,
-}
+from vggexport.system.number_text import counted
 
 
 def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     """All tables that the report has something for."""
     name = labels(report)
-    files = [(name[result.model],) for result in report.results]
+    if report.answers:
+        said = [(a.path, a.runtime) for a in report.answers]
+        yield _sheet("Golden answers", ("file", "in"), said, ANSWERS, report.answers)
+    files = [(_name(result, name),) for result in report.results]
     is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
     shown = OFFLINE if is_offline else TIMES
     yield _sheet("Latency", ("file",), files, shown, report.results)
     yield _sheet("Cost", ("file",), files, COSTS, report.results)
+    yield _sheet("Start", ("file",), files, START, report.results)
+    if any(result.energy for result in report.results):
+        yield _sheet("Energy", ("file",), files, ENERGY, report.results)
+    yield from _asked_for(report, name)
     if _has_device(report):
         yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
     if report.comparisons:
-        pairs = [(name[c.b.model], name[c.a.model]) for c in report.comparisons]
+        pairs = [(_name(c.b, name), _name(c.a, name)) for c in report.comparisons]
         yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, report.comparisons)
     if gate := report.gate:
         held = [(name[gated.result.model],) for gated in gate.results]
         yield _sheet(f"Gate: {gate.verdict}", ("file",), held, GATED, gate.results)
+
+
+def _asked_for(report: BenchmarkReport, names: Mapping[tuple[str, str], str]) -> Iterator[Sheet]:
+    """What is measured with further options alone."""
+    together = [(r, r.together) for r in report.results if r.together]
+    if together:
+        files = [(_name(r, names),) for r, _ in together]
+        yield _sheet("Processes at once", ("file",), files, TOGETHER, together)
+    for result in report.results:
+        if result.layers:
+            layers = [(layer.name,) for layer in result.layers]
+            how = f"batch {result.batch}, {counted(result.threads, 'thread')}"
+            title = f"Layers of {_name(result, names)}, {how}"
+            yield _sheet(title, ("layer",), layers, LAYERS, result.layers)
+
+
+def _name(result: BenchmarkResult, names: Mapping[tuple[str, str], str]) -> str:
+    """A row's, which says where it is what the others are held to."""
+    return names[result.model] + (" (baseline)" if result.is_baseline else "")
 
 
 def _sheet(
@@ -159,7 +99,9 @@ def reasons(report: BenchmarkReport) -> Iterator[str]:
     """Why there are gaps in the tables, each once."""
     found = [reason for result in report.results for reason in result.measurement.unsupported]
     if any(comparison.ratio.low is None for comparison in report.comparisons):
-        found.append("an interval needs 5 launches or 5 rounds, each of a run at least")
+        found.append("an interval needs 2 launches or 5 rounds, each of a run at least")
+    if any(r.cold_start and not r.cold_start.is_cold for r in report.results):
+        found.append("a cold load with a ? is not known to be cold")
     yield from dict.fromkeys(found)
 
 
@@ -183,6 +125,9 @@ def environment(report: BenchmarkReport) -> dict[str, str]:
         lines["settings"] = " ".join(f"{k}={v}" for k, v in machine.thread_settings.items())
     if report.gpu:
         lines["GPU"] = f"{report.gpu.name}, driver {report.gpu.driver}"
+    lines["energy"] = report.power.source or f"not told: {report.power.reason}"
+    if report.comparisons:
+        lines["* ratio"] = "geometric mean over launches of the medians' ratio"
     for ceiling in report.ceilings:
         speeds = [f"{name} {value:.0f} GFLOP/s" for name, value in ceiling.gflop_per_s.items()]
         if ceiling.gbyte_per_s is not None:

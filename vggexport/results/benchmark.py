@@ -7,61 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vggexport.artifact import Artifact
-from vggexport.metrics.latency import Latency, Measurement, Milliseconds
+from vggexport.metrics.latency import Latency, Measurement
 from vggexport.metrics.latency_ratio import Ratio, judge
-from vggexport.metrics.placement import CPU_PROVIDER, Placement
+from vggexport.metrics.layer_times import LayerTime
+from vggexport.metrics.placement import Placement
 from vggexport.metrics.verdict import Verdict, refused, worst
-from vggexport.precision import Precision
+from vggexport.results.benchmark_figures import (
+    Ceiling,
+    CheckedAnswers,
+    ColdStart,
+    Energy,
+    Minute,
+    Together,
+)
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.gpu import Gpu
 from vggexport.system.json_values import JsonValue, Note
 from vggexport.system.machine import Machine
 from vggexport.system.number_text import counted
+from vggexport.system.power import PowerSource
 
 _GIGA = 10**9
 _MS_PER_S = 1000
-
-
-def multiplied_in(precision: Precision, provider: str) -> str:
-    """Data type in which an execution provider multiplies the matrices of a file."""
-    profile = precision.profile
-    return profile.cpu_dtype if provider == CPU_PROVIDER else profile.cuda_dtype
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling(JsonValue):
-    """The most that this machine did in the same run.
-
-    Attributes:
-        provider: What computed: ONNX Runtime's name, "CPUExecutionProvider" for every CPU runtime.
-        threads: On so many threads.
-        gflop_per_s: Of a matrix product, by the precision that is computed in; for int8 Gop/s.
-        gbyte_per_s: Read from memory; None where it could not be measured.
-    """
-
-    provider: str
-    threads: int
-    gflop_per_s: Mapping[str, float]
-    gbyte_per_s: float | None
-
-    def of(self, precision: Precision) -> float | None:
-        """GFLOP/s of what files of a precision are computed in."""
-        return self.gflop_per_s.get(multiplied_in(precision, self.provider))
-
-
-@dataclass(frozen=True, slots=True)
-class Minute(JsonValue):
-    """One minute of a sustained run.
-
-    Attributes:
-        p50_ms: Median of its runs.
-        frequency_mhz: Mean of the cores' at its end; None where the system does not tell.
-        temperature_c: The hottest sensor's at its end, in degrees Celsius; None likewise.
-    """
-
-    p50_ms: Milliseconds
-    frequency_mhz: float | None
-    temperature_c: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +43,8 @@ class BenchmarkResult(JsonValue):
         threads: Of the runtime.
         batch: Images a run.
         measurement: The timings.
-        load_ms: From the file to a network that can run, the median of the launches.
+        load_ms: From the file to a network that can run, the median of the launches behind the
+            first, or of the only one.
         first_ms: The first run, likewise.
         peak_rss_bytes: Of the process that did nothing else, the largest.
         gpu_memory_bytes: Largest; None without a GPU.
@@ -87,6 +55,12 @@ class BenchmarkResult(JsonValue):
         ceiling: What the machine can do; None if it was not measured.
         minutes: Of a sustained run, in order.
         measured_at: Unix time of the first counted run, in seconds.
+        base_rss_bytes: Peak of the same process before the load.
+        cold_start: The first launch.
+        energy: None where the machine does not tell.
+        together: Several of it at once; None where nobody asked.
+        layers: What each layer takes; nothing where nobody asked.
+        is_baseline: Whether it is what the others are held to.
     """
 
     json_keys = """
@@ -94,7 +68,8 @@ class BenchmarkResult(JsonValue):
         precision=artifact.precision runtime provider_requested provider threads batch
         scenario=measurement.scenario runs=measurement.runs latency_ms=latency
         early_stopping_ms=measurement.early_stopping_ms unsupported=measurement.unsupported
-        throughput_per_s load_ms first_ms peak_rss_bytes gpu_memory_bytes transfer_ms
+        throughput_per_s load_ms first_ms peak_rss_bytes base_rss_bytes? model_rss_bytes?
+        gpu_memory_bytes transfer_ms cold_start? energy together? layers? is_baseline
         size_bytes=artifact.size_bytes foreign macs=artifact.macs gflop_per_s ceiling_gflop_per_s
         ceiling_share placement provider_options fallback
         sustained{minutes ratio_last_first=last_to_first_minute} measured_at
@@ -119,6 +94,18 @@ class BenchmarkResult(JsonValue):
     ceiling: Ceiling | None = None
     minutes: tuple[Minute, ...] = ()
     measured_at: float = 0.0
+    base_rss_bytes: int | None = None
+    cold_start: ColdStart | None = None
+    energy: Energy | None = None
+    together: Together | None = None
+    layers: tuple[LayerTime, ...] | None = None
+    is_baseline: bool = False
+
+    @property
+    def model_rss_bytes(self) -> int | None:
+        """What the network added to its process."""
+        base = self.base_rss_bytes
+        return None if base is None else self.peak_rss_bytes - base
 
     @property
     def name(self) -> str:
@@ -277,10 +264,14 @@ class BenchmarkReport(Document):
         gate: None without a baseline.
         notes: What a reader must know, a sentence each.
         seconds: Wall-clock seconds by step.
+        power: What tells the energy.
+        golden: The file of recorded answers; None where nobody asked.
+        answers: Of every model, where there is one; those that are wrong have no result.
     """
 
     json_keys = """
-        schema environment={...machine gpu} results comparisons ceilings gate notes seconds passed
+        schema environment={...machine gpu power} results comparisons ceilings gate golden answers
+        notes seconds passed
     """
 
     machine: Machine
@@ -291,8 +282,16 @@ class BenchmarkReport(Document):
     gate: Gate | None
     notes: tuple[str, ...]
     seconds: StepSeconds
+    power: PowerSource
+    golden: str | None = None
+    answers: tuple[CheckedAnswers, ...] = ()
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What answers wrongly, a clause each."""
+        return tuple(str(answers) for answers in self.answers if not answers.passed)
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What the gate does not let pass, a clause each."""
-        return self.gate.failures if self.gate else ()
+        """What answers wrongly, and what the gate does not let pass, a clause each."""
+        return (*self.wrong, *(self.gate.failures if self.gate else ()))

@@ -8,6 +8,7 @@ import pytest
 from vggexport.artifact import Artifact, WeightsRecord
 from vggexport.errors import Unavailable
 from vggexport.metrics.latency import Measurement
+from vggexport.metrics.layer_times import LayerTime
 from vggexport.metrics.placement import PlacedNode, place
 from vggexport.metrics.timing import Scenario, Turn
 from vggexport.network.head import fully_connected
@@ -16,8 +17,8 @@ from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.results.benchmark import BenchmarkResult
 from vggexport.system.machine import read_machine
-from vggexport.workflows.benchmark import cells
-from vggexport.workflows.benchmark.measured_model import Cost, Loaded
+from vggexport.workflows.benchmark import further
+from vggexport.workflows.benchmark.entry import Cost, Loaded
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 SPEC = VGGSpec(
@@ -77,6 +78,7 @@ class Stage:
         elsewhere: Types of nodes that the CPU runs, whatever the provider.
         batch: Of the artifacts; None for any.
         calls: (source, method) in order.
+        wrong: What is wrong with golden answers, by source.
         machine_ms: What the machine adds to a run; changes as a test likes.
     """
 
@@ -84,6 +86,7 @@ class Stage:
     offered: tuple[str, ...] = (CPU,)
     elsewhere: tuple[str, ...] = ()
     batch: int | None = None
+    wrong: dict[str, tuple[str, ...]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     machine_ms: Callable[[], float] = lambda: 0.0
 
@@ -107,7 +110,8 @@ class ActedProcess:
         self.stage.calls.append((self.entry.source, method))
         return getattr(self, method)(*arguments)
 
-    def load(self, known=None):
+    def load(self, known=None, cold=False):
+        self.stage.calls += [(self.entry.source, "forget")] if cold else []
         fallback = ""
         if provider := self.entry.device_provider:
             if provider in self.stage.offered:
@@ -124,12 +128,14 @@ class ActedProcess:
             spec=known.spec if known else SPEC,
             batch=self.stage.batch,
         )
-        return Loaded(artifact, "onnxruntime 1.32.0", self.provider, 20.0, {}, fallback)
+        ms = 30.0 if cold else 20.0
+        extra = (0, 7.0, 2**19, 0.25 if cold else None)
+        return Loaded(artifact, "onnxruntime 1.32.0", self.provider, ms, {}, fallback, *extra)
 
     def run_once(self):
         return 5.0
 
-    def warm_up(self, runs, seconds):
+    def warm_up(self, runs, seconds=0.0):
         self.stage.calls.append((self.entry.source, f"{runs} runs, {seconds} s"))
 
     def take_turn(self, share):
@@ -138,6 +144,12 @@ class ActedProcess:
 
     def cost(self):
         return Cost(2**20, None, 0.5 if self.provider == CUDA else None)
+
+    def wrong_answers(self, golden):
+        return self.stage.wrong.get(self.entry.source, ())
+
+    def layers(self, runs):
+        return (LayerTime("fc1", "Gemm", 1.0, 1.0),)
 
     def placement(self):
         kinds = {layer.name: "Conv" for layer in SPEC.weighted_layers} | {
@@ -154,7 +166,7 @@ class ActedProcess:
 def stage(monkeypatch, artifact) -> Stage:
     stage = Stage()
     monkeypatch.setattr(
-        cells,
+        further,
         "ChildProcess",
         lambda _place, entry, **_options: ActedProcess(stage, artifact, entry),
     )

@@ -7,6 +7,7 @@ import pytest
 from vggexport.errors import InputError, Unavailable
 from vggexport.metrics.timing import SETTLE_S, Share, Turn
 from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.benchmark import turns
 from vggexport.workflows.benchmark.cells import DEVICE_WARM_UP_S, measure_cell
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
@@ -35,7 +36,7 @@ def test_each_has_its_own_timings(stage):
     first, second = measure("a.onnx", "b.onnx")
     assert (first.latency.p50, second.latency.p50) == (1.0, 2.0)
     assert (first.measurement.runs, first.artifact.path) == (6, "a.onnx")
-    assert (first.load_ms, first.first_ms, first.peak_rss_bytes) == (20.0, 5.0, 2**20)
+    assert (first.load_ms, first.first_ms, first.peak_rss_bytes) == (30.0, 5.0, 2**20)
     assert first.minutes == ()
 
 
@@ -58,7 +59,8 @@ def test_a_drift_of_the_machine_hits_both_alike(stage):
 def test_nothing_is_loaded_while_another_is_imported(stage):
     measure("a.onnx", "b.onnx")
     methods = [method for _, method in stage.calls]
-    assert methods[:6] == ["made", "made", "load", "load", "run_once", "run_once"]
+    begin = ["made", "made", "made", "made", "load", "forget", "load", "forget"]
+    assert methods[:10] == [*begin, "run_once", "run_once"]
     assert methods.index("warm_up") < methods.index("take_turn")
     assert methods[-6:] == ["cost", "cost", "placement", "placement", "close", "close"]
 
@@ -69,6 +71,10 @@ def test_runs_are_divided_among_launches(stage):
     first, second = measure("a.onnx", "b.onnx", runs=12, launches=5)
     assert [len(launch) for launch in first.measurement.rounds] == [2, 2, 3, 2, 3]
     assert (first.measurement.runs, second.measurement.runs) == (12, 12)
+    assert [source for source, method in stage.calls if method == "forget"] == ["a.onnx", "b.onnx"]
+    assert (first.load_ms, first.cold_start.load_ms) == (20.0, 30.0)  # of the others, of the first
+    assert (first.cold_start.imports_ms, first.cold_start.cached_share) == (7.0, 0.25)
+    assert (first.base_rss_bytes, first.model_rss_bytes) == (2**19, 2**19)
     loads = [source for source, method in stage.calls if method == "load"]
     assert loads == ["a.onnx", "b.onnx", "b.onnx", "a.onnx"] * 2 + ["a.onnx", "b.onnx"]
     assert [method for _, method in stage.calls].count("close") == 10
@@ -149,6 +155,31 @@ def test_all_on_the_provider(stage):
     assert (result.provider, result.placement.mac_share, result.fallback) == (CUDA, 1.0, "")
     # a process that found out where it runs, and then a fresh one that measures
     assert [method for _, method in stage.calls][:4] == ["load", "placement", "close", "made"]
+
+
+def test_several_at_once_beside_one_alone(stage):
+    stage.run_ms = {"a.onnx": 2.0}
+    (result,) = measure("a.onnx", runs=10, processes=3)
+    together = result.together
+    assert (together.processes, together.alone_throughput_per_s) == (3, pytest.approx(500))
+    assert (together.throughput_per_s, together.throughput_ratio) == (
+        pytest.approx(1500), pytest.approx(3)
+    )  # fmt: skip
+    assert (together.latency_ms.p50, together.alone_latency_ms.p50) == (2.0, 2.0)
+    assert measure("a.onnx")[0].together is None
+
+
+def test_power_is_the_mean_over_the_turns_and_energy_that_of_a_run(stage, monkeypatch):
+    watts = iter([10.0, 30.0])
+
+    class Meter:
+        def over(self, call):
+            return call(), next(watts)
+
+    monkeypatch.setattr(turns, "PowerMeter", Meter)
+    stage.run_ms = {"a.onnx": 2.0}
+    (result,) = measure("a.onnx", runs=2, batches=(4,))
+    assert (result.energy.watts, result.energy.joules_per_image) == (20.0, pytest.approx(0.01))
 
 
 @pytest.mark.parametrize(("device", "seconds"), [("cpu", 0.0), ("cuda", DEVICE_WARM_UP_S)])

@@ -10,6 +10,7 @@ from vggexport.errors import InputError
 from vggexport.metrics.verdict import Verdict
 from vggexport.results.benchmark import BenchmarkReport, Gate, GatedResult
 from vggexport.system.gpu import Gpu
+from vggexport.system.power import PowerSource
 from vggexport.workflows.benchmark.gate import read_baseline
 
 
@@ -23,7 +24,9 @@ def write(tmp_path, machine):
     """Writes a former run's JSON, changed by a function."""
 
     def write(*results, change=lambda _document: None):
-        report = BenchmarkReport(machine, None, results, (), (), None, (), {})
+        report = BenchmarkReport(
+            machine, None, results, (), (), None, (), {}, PowerSource(None, "none")
+        )
         document = json.loads(json.dumps(report.to_json()))
         change(document)
         path = tmp_path / "base.json"

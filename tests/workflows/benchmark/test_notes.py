@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from vggexport.metrics.placement import PlacedNode, place
+from vggexport.results.benchmark_figures import ColdStart
 from vggexport.workflows.benchmark.notes import notes_on
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -28,6 +29,16 @@ def test_a_quiet_modern_machine_needs_no_note(modern, make_result):
 def test_a_busy_machine(modern, make_result):
     (note,) = notes_on(replace(modern, load_average=99.0), [make_result()], None)
     assert note.startswith("the machine was busy at the start (load average 99.00 on")
+
+
+def test_a_load_that_was_not_cold(modern, make_result):
+    starts = [ColdStart(1.0, 1.0, 1.0, share) for share in (0.0, None, 0.4)]
+    results = [make_result(f"{n}.onnx", cold_start=start) for n, start in enumerate(starts)]
+    (note,) = notes_on(modern, results, None)
+    assert note == (
+        "2.onnx: 40% of the file stayed in memory, which the system did not let go of: its cold "
+        "load is not cold"
+    )
 
 
 def test_int8_on_an_old_cpu_is_told_by_what_was_measured(old, make_result):

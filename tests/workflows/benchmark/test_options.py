@@ -157,3 +157,14 @@ def test_tensorflow_is_measured_as_its_users_have_it(monkeypatch, value, ours, e
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
     monkeypatch.setattr(measured_model.lazy_imports, "set_here", lambda: frozenset(ours))
     assert environment_variables() == expected
+
+
+def test_a_runtime_that_tells_no_layers_time_is_refused_by_name():
+    assert BenchmarkOptions(("a.onnx",), layers=True).cells()
+    assert BenchmarkOptions(("b.tflite",), runtimes=("openvino",), layers=True).cells()
+    with pytest.raises(Unavailable) as raised:
+        BenchmarkOptions(("b.tflite",), layers=True).cells()
+    assert str(raised.value) == (
+        "b.tflite: litert does not tell from Python what a layer takes: measure it with runtime "
+        "openvino, or leave out layers"
+    )

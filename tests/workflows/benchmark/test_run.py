@@ -3,18 +3,22 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vggexport
+from calibration import SourceImage, synthetic_image
 from vggexport.artifact import Artifact, WeightsRecord
-from vggexport.errors import ArtifactError, InputError, Unavailable
+from vggexport.errors import ArtifactError, CheckFailed, InputError, Unavailable
+from vggexport.formats.golden.golden_file import GoldenWriter
 from vggexport.metrics.timing import Scenario
 from vggexport.precision import Precision
-from vggexport.results.benchmark import Ceiling
+from vggexport.results.benchmark_figures import Ceiling
 from vggexport.workflows.benchmark import run
-from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
+from vggexport.workflows.benchmark.entry import Entry
+from vggexport.workflows.benchmark.measured_model import MeasuredModel
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 
 
@@ -62,6 +66,53 @@ def test_files_of_all_runtimes_without_tensorflow(export, no_ceilings, tmp_path,
     assert no_ceilings == [("CPUExecutionProvider", 1)]
     assert report.gate is None
     assert os.environ.get("PYTHONPATH", "").find(str(tmp_path)) == -1
+
+
+def test_golden_answers_are_those_of_the_file_or_it_is_said(export, tmp_path, monkeypatch):
+    """The same images under another network's answers: the classes of another order."""
+    monkeypatch.setattr("gc.disable", lambda: None)
+    model = MeasuredModel(Entry(str(export()), threads=1, batch=2))
+    artifact = model.load().artifact
+    pixels = [synthetic_image(0, n, artifact.spec.input_size) for n in range(4)]
+    images = [SourceImage(f"#{n}", "0" * 64, image) for n, image in enumerate(pixels)]
+    answers = model._model.runner.predict(np.stack(pixels))
+    for name, given in (("right", answers), ("wrong", answers[:, ::-1])):
+        runs = {"runtime": "x", "provider": "y", "count": 4}
+        with GoldenWriter(tmp_path / name, artifact, **runs) as writer:
+            writer.add(images, given)
+    assert model.wrong_answers(tmp_path / "right") == ()
+    assert "max abs" in model.wrong_answers(tmp_path / "wrong")[0]
+    assert {"Conv"} <= {layer.type for layer in model.layers(2)}
+
+
+@pytest.mark.usefixtures("no_ceilings")
+def test_what_answers_wrongly_has_no_latency(stage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).touch()
+    stage.wrong = {"b.onnx": ("max abs 0.7",)}
+    report = benchmark("a.onnx", "b.onnx", golden=tmp_path / "g.npz")
+    assert [result.artifact.path for result in report.results] == ["a.onnx"]
+    assert ("b.onnx", "take_turn") not in stage.calls
+    assert report.failures == ("b.onnx answers wrongly in onnxruntime 1.32.0 (max abs 0.7)",)
+    for options, said in (({}, "no latency is given"), ({"baseline": Path("b.onnx")}, "held to")):
+        with pytest.raises(CheckFailed, match=said):
+            benchmark(*(["a.onnx"] if options else ["b.onnx"]), golden=tmp_path / "g", **options)
+
+
+@pytest.mark.usefixtures("no_ceilings")
+def test_a_baseline_that_was_busy_is_told_and_with_strict_refused(stage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.onnx").touch()
+    document = json.loads(json.dumps(benchmark("a.onnx").to_json()))
+    document["environment"]["busy"] = True
+    (tmp_path / "base.json").write_text(json.dumps(document))
+    base = {"baseline": Path("base.json"), "max_regression": 0.9}
+    assert "was busy when the baseline base.json" in "".join(benchmark("a.onnx", **base).notes)
+    with pytest.raises(InputError, match=r"busy when the baseline base\.json was measured"):
+        benchmark("a.onnx", strict=True, **base)
+    row, _ = benchmark("a.onnx", baseline=Path("a.onnx"), max_regression=0.9).results
+    assert row.is_baseline
 
 
 def test_a_former_run_and_a_former_artifact(export, no_ceilings, tmp_path):

@@ -25,6 +25,7 @@ from vggexport.formats.onnx.foreign import read_foreign
 from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.tapped_copy import LayerOutput, Reading, readable
 from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
+from vggexport.metrics.layer_times import NodeTime, times_of_profile
 from vggexport.metrics.placement import CPU_PROVIDER, PlacedNode, nodes_of_profile
 from vggexport.network.ends import Ends
 from vggexport.network.layers import OUTPUT_NAME
@@ -144,15 +145,24 @@ class OnnxRunner(Runner):
 
     def placed_nodes(self, images: Images) -> tuple[PlacedNode, ...]:
         """Every node with its execution provider, from the profile of a session of its own."""
+        return nodes_of_profile(self._profile(images, 1))
+
+    def node_times(self, images: Images, runs: int) -> tuple[NodeTime, ...]:
+        """From the same profile; the first run does not count."""
+        return times_of_profile(self._profile(images, 1 + runs))
+
+    def _profile(self, images: Images, runs: int) -> list[dict[str, Any]]:
         options = sessions.session_options(self.threads)
         options.enable_profiling = True
         with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
             options.profile_file_prefix = str(Path(folder) / "profile")
             asked = {k: v for k, v in self._provider_options.items() if k != sessions.CUDA_GRAPH}
             session = sessions.open_session(self._path, options, self.provider, asked)
-            session.run([self._ends.output], {self._ends.input: feed(images, self._ends)})
+            for _ in range(runs):
+                session.run([self._ends.output], {self._ends.input: feed(images, self._ends)})
             profile = Path(session.end_profiling())
-            return nodes_of_profile(json.loads(profile.read_text(encoding="utf-8")))
+            events: list[dict[str, Any]] = json.loads(profile.read_text(encoding="utf-8"))
+            return events
 
     def provider_options(self) -> dict[str, str]:
         """ONNX Runtime's, of the provider that was asked for."""

@@ -14,7 +14,8 @@ from vggexport.reports import benchmark_tables
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
-from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult, Ceiling
+from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult
+from vggexport.results.benchmark_figures import Ceiling
 from vggexport.system.number_text import counted
 
 CHART_PX = 480

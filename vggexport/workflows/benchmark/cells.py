@@ -16,11 +16,13 @@ from vggexport.metrics.latency import Measurement
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import Share, in_turn
 from vggexport.results.benchmark import BenchmarkResult
+from vggexport.results.benchmark_figures import ColdStart, Energy
 from vggexport.system.child_process import ChildProcess
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
-from vggexport.workflows.benchmark import measured_model
-from vggexport.workflows.benchmark.measured_model import Cost, Entry, Loaded, Model
+from vggexport.workflows.benchmark.entry import Cost, Entry, Loaded, Model
+from vggexport.workflows.benchmark.further import measured_further, start_process
+from vggexport.workflows.benchmark.measured_model import check_batch
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.turns import MachineState, TimedTurn, by_minute, plan, take_turns
 
@@ -29,6 +31,9 @@ Figure = TypeVar("Figure", int, float)
 DEVICE_WARM_UP_S = 1.0
 """A GPU raises its clocks under load, which takes longer than some runs do."""
 
+_MS_PER_S = 1000
+_NS_PER_MS = 10**6
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -36,6 +41,7 @@ class Launched:
 
     Attributes:
         loaded: The network as it was opened.
+        python_ms: From the start of its process to the import of its runtime.
         first_ms: The first run.
         measured_at: Unix time at which the turns of all began, in seconds.
         turns: One a round.
@@ -43,6 +49,7 @@ class Launched:
     """
 
     loaded: Loaded
+    python_ms: float
     first_ms: float
     measured_at: float
     turns: Sequence[TimedTurn]
@@ -78,10 +85,12 @@ def measure_cell(
             _launch(entries, options, rounds, number, placements)
             for number, rounds in enumerate(plan(options, len(entries), steps))
         ]
-    return [
+    results = [
         _result(entry, launched, placements[entry.model], options)
         for entry, *launched in zip(entries, *launches, strict=True)
     ]
+    pairs = zip(entries, results, strict=True)
+    return [measured_further(entry, result, options, steps) for entry, result in pairs]
 
 
 def _launch(
@@ -101,10 +110,15 @@ def _launch(
         placements: As for :func:`measure_cell`; found out when nothing is measured any more.
     """
     with ExitStack() as entered:
-        processes = [entered.enter_context(_start(entry)) for entry in entries]
-        for process in processes:  # loads are not to share the machine with imports
+        started_ns, processes = [], []
+        for entry in entries:
+            started_ns.append(time.perf_counter_ns())
+            processes.append(entered.enter_context(start_process(entry)))
+            if number == 0:  # a start that is told is not to share the machine with others
+                processes[-1].wait_until_made()
+        for process in processes:  # nor loads with imports
             process.wait_until_made()
-        loaded = _load(entries, processes, in_turn(len(entries), number))
+        loaded = _load(entries, processes, in_turn(len(entries), number), cold=number == 0)
         _check_batches(loaded, options.batches)
         first_ms: list[float] = [process.call("run_once") for process in processes]
         for entry, process in zip(entries, processes, strict=True):
@@ -117,16 +131,10 @@ def _launch(
         for entry, process in zip(entries, processes, strict=True):
             if entry.model not in placements:
                 placements[entry.model] = process.call("placement")
-    return list(map(Launched, loaded, first_ms, measured_at, turns, costs))
-
-
-def _start(entry: Entry) -> ChildProcess:
-    return ChildProcess(
-        measured_model.PLACE,
-        entry,
-        name=entry.source,
-        environment=measured_model.environment_variables(),
-    )
+    python_ms = [
+        (one.begun_ns - ns) / _NS_PER_MS for one, ns in zip(loaded, started_ns, strict=True)
+    ]
+    return list(map(Launched, loaded, python_ms, first_ms, measured_at, turns, costs))
 
 
 def _probe(entry: Entry) -> Placement | None:
@@ -135,7 +143,7 @@ def _probe(entry: Entry) -> Placement | None:
     Raises:
         Unavailable: Not all of it where it was to run, and no fallback is allowed.
     """
-    with _start(entry) as process:
+    with start_process(entry) as process:
         process.call("load")
         placement: Placement | None = process.call("placement")
     if placement and not placement.complete and not entry.allow_fallback:
@@ -149,13 +157,13 @@ def _probe(entry: Entry) -> Placement | None:
 
 
 def _load(
-    entries: Sequence[Entry], processes: Sequence[ChildProcess], order: Iterable[int]
+    entries: Sequence[Entry], processes: Sequence[ChildProcess], order: Iterable[int], *, cold: bool
 ) -> list[Loaded]:
     """Loads files and then weights, of whose network a file tells more than shapes do."""
     loaded: dict[int, Loaded] = {}
     known: Artifact | None = None
     for index in sorted(order, key=lambda i: entries[i].format == KERAS):
-        loaded[index] = processes[index].call("load", known)
+        loaded[index] = processes[index].call("load", known, cold)
         known = known or loaded[index].artifact
     return [loaded[index] for index in range(len(entries))]
 
@@ -168,7 +176,7 @@ def _check_batches(loaded: Iterable[Loaded], batches: Sequence[int]) -> None:
     """
     for one in loaded:
         for batch in batches:
-            measured_model.check_batch(one.artifact, batch)
+            check_batch(one.artifact, batch)
 
 
 def _result(
@@ -178,8 +186,11 @@ def _result(
     options: BenchmarkOptions,
 ) -> BenchmarkResult:
     """All launches of one model together."""
-    loaded, costs = launches[0].loaded, [launched.cost for launched in launches]
+    first, *others = launches
+    loaded, costs = first.loaded, [launched.cost for launched in launches]
     turns = tuple(tuple(timed.turn for timed in launched.turns) for launched in launches)
+    measurement = Measurement(entry.scenario, turns)
+    cold = ColdStart(first.python_ms, loaded.imports_ms, loaded.load_ms, loaded.cached_share)
     return BenchmarkResult(
         loaded.artifact,
         loaded.runtime,
@@ -187,8 +198,8 @@ def _result(
         loaded.provider,
         entry.threads,
         entry.batch,
-        Measurement(entry.scenario, turns),
-        statistics.median(launched.loaded.load_ms for launched in launches),
+        measurement,
+        statistics.median(launched.loaded.load_ms for launched in others or launches),
         statistics.median(launched.first_ms for launched in launches),
         max(cost.peak_rss_bytes for cost in costs),
         _of_known(max, [cost.gpu_memory_bytes for cost in costs]),
@@ -196,9 +207,23 @@ def _result(
         placement,
         loaded.provider_options,
         loaded.fallback,
-        minutes=by_minute(launches[0].turns) if options.sustained_minutes else (),
-        measured_at=launches[0].measured_at,
+        minutes=by_minute(first.turns) if options.sustained_minutes else (),
+        measured_at=first.measured_at,
+        base_rss_bytes=max(launched.loaded.base_rss_bytes for launched in launches),
+        cold_start=cold,
+        energy=_energy(launches, measurement, entry.batch),
+        is_baseline=entry.is_baseline,
     )
+
+
+def _energy(launches: Iterable[Launched], measurement: Measurement, batch: int) -> Energy | None:
+    """The mean of the turns' powers, each for as long as it took."""
+    timed = [one for launched in launches for one in launched.turns if one.watts is not None]
+    seconds = sum(one.turn.elapsed_ns for one in timed)
+    if not seconds:
+        return None
+    watts = sum((one.watts or 0.0) * one.turn.elapsed_ns for one in timed) / seconds
+    return Energy(watts, watts * measurement.mean_ms / _MS_PER_S / batch)
 
 
 def _of_known(

@@ -52,11 +52,13 @@ class Baseline:
         path: Its file.
         machine: What must be the same of the machine, by its name.
         results: All of its results.
+        busy: Whether others used the machine then.
     """
 
     path: Path
     machine: Mapping[str, Any]
     results: tuple[BaselineResult, ...]
+    busy: bool = False
 
     def check_machine(self, machine: Machine, gpu: Gpu | None) -> None:
         """Refuses to compare machines.
@@ -194,13 +196,14 @@ def read_baseline(path: Path) -> Baseline:
             raise InputError(f"baseline {path} has schema {document['schema']}, not {SCHEMA}")
         results = tuple(_result(result) for result in document["results"])
         machine = machine_settings(document["environment"])
+        busy = bool(document["environment"].get("busy"))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"baseline {path} is not what vggexport benchmark writes: {error!r}"
         ) from error
     if not results:
         raise InputError(f"baseline {path} has no results")
-    return Baseline(path, machine, results)
+    return Baseline(path, machine, results, busy)
 
 
 def _result(result: Mapping[str, Any]) -> BaselineResult:

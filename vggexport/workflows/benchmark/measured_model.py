@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,24 @@ import numpy as np
 import calibration
 from vggexport.artifact import Artifact, files_of
 from vggexport.errors import Advice, InputError, Unavailable
-from vggexport.formats.registry import FORMATS, format_or_keras, load_runner
+from vggexport.formats.golden.golden_file import GoldenFile
+from vggexport.formats.registry import load_runner
 from vggexport.formats.runner import Images, Prepared
-from vggexport.metrics.placement import CPU_PROVIDER, Placement, place
-from vggexport.metrics.timing import NANOSECONDS, Clock, Scenario, Share, Turn, take_turn
-from vggexport.opening.models import OpenedModel, RunOptions, open_model
+from vggexport.metrics.layer_times import LayerTime, by_layer
+from vggexport.metrics.parity import compare
+from vggexport.metrics.placement import Placement, place
+from vggexport.metrics.timing import NANOSECONDS, Clock, Share, Turn, take_turn
+from vggexport.network.layers import OUTPUT_NAME
+from vggexport.opening.file_check import read, tolerance_between
+from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
+from vggexport.opening.models import OpenedModel, RunOptions, open_golden, open_model
+from vggexport.opening.same_network import check_same
 from vggexport.system import lazy_imports
 from vggexport.system.gpu import gpu_memory_used_bytes
+from vggexport.system.page_cache import drop_cached
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.benchmark.entry import Cost, Entry, Loaded
 
 PLACE = f"{__name__}:MeasuredModel"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
@@ -42,101 +50,6 @@ def environment_variables() -> dict[str, str]:
     return {ONEDNN: "1"} if is_ours else {}
 
 
-Model = tuple[str, str | None]
-"""A source, and what runs it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is to be measured, how.
-
-    Attributes:
-        source: A model file or directory, or a source of weights for the Keras network.
-        threads: Of its runtime.
-        batch: Images a run.
-        scenario: What is timed.
-        provider: ONNX Runtime's execution provider; None for the runtime's own.
-        allow_fallback: Measure on the CPU what the provider does not run.
-        seed: Of the images.
-        runtime: What runs it; None for the first of its format.
-        tf32: Let CUDA compute float32 in TF32.
-        cuda_graph: Have CUDA record a run once and repeat it.
-    """
-
-    source: str
-    threads: int
-    batch: int
-    scenario: Scenario = Scenario.SINGLE_STREAM
-    provider: str | None = None
-    allow_fallback: bool = False
-    seed: int = 0
-    runtime: str | None = None
-    tf32: bool = True
-    cuda_graph: bool = False
-
-    @property
-    def format(self) -> str:
-        """Of the file, or "keras".
-
-        Raises:
-            ArtifactError: There is no such file.
-        """
-        return format_or_keras(self.source)
-
-    @property
-    def model(self) -> Model:
-        """What is the same whatever it is measured with."""
-        return self.source, self.runtime
-
-    @property
-    def device_provider(self) -> str | None:
-        """An execution provider other than the CPU's, where the runtime has some."""
-        return self.provider if FORMATS[self.format].runtime(self.runtime).has_providers else None
-
-    @property
-    def provider_requested(self) -> str:
-        """What was asked for, by ONNX Runtime's names."""
-        return self.provider or CPU_PROVIDER
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A network that is ready to run.
-
-    Attributes:
-        artifact: What it is; its path and size are those of what was measured.
-        runtime: What computes, and its version.
-        provider: What it computes on.
-        load_ms: From the file to a network that can run; not the import of its runtime.
-        provider_options: As the runtime reports them.
-        fallback: Why it is not on the provider that was asked for; empty if it is.
-    """
-
-    artifact: Artifact
-    runtime: str
-    provider: str
-    load_ms: float
-    provider_options: Mapping[str, str]
-    fallback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a network took beside time.
-
-    Attributes:
-        peak_rss_bytes: Of its process, from the start to the last run.
-        gpu_memory_bytes: How much more of the GPU's memory was taken after the last run than before
-            the load: ONNX Runtime keeps what it took, so that is the peak. None without one.
-        transfer_ms: Copying a batch to the device and its result back, the median of some; None
-            where nothing is copied.
-    """
-
-    peak_rss_bytes: int
-    gpu_memory_bytes: int | None
-    transfer_ms: float | None
-
-
 class MeasuredModel:
     """Imports the runtime when it is made, so that the load is the load alone.
 
@@ -148,7 +61,10 @@ class MeasuredModel:
     def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
         self._entry = entry
         self._clock = clock
+        self._begun_ns = clock()
         load_runner(entry.format, entry.runtime)
+        self._imports_ms = (clock() - self._begun_ns) / _PER_MS
+        self._base_rss_bytes = peak_rss_bytes()
         self._entered = ExitStack()
         self._model: OpenedModel
         self._artifact: Artifact
@@ -156,11 +72,12 @@ class MeasuredModel:
         self._prepared: Prepared
         self._gpu_before: int | None = None
 
-    def load(self, known: Artifact | None = None) -> Loaded:
+    def load(self, known: Artifact | None = None, cold: bool = False) -> Loaded:  # noqa: FBT001, FBT002  a pipe
         """Opens the network and prepares its runs.
 
         Args:
             known: Of weights: which network they are of, where another model tells.
+            cold: Have the system forget the file before.
 
         Raises:
             ArtifactError: It cannot be read, or does not run on such a batch.
@@ -169,6 +86,7 @@ class MeasuredModel:
         self._gpu_before = gpu_memory_used_bytes() if self._entry.device_provider else None
         asked_elsewhere = self._entry.provider and not self._entry.device_provider
         fallback = f"{self._entry.format} runs on the CPU here" if asked_elsewhere else ""
+        cached = self._forget() if cold else None
         start = self._clock()
         try:
             self._open(known, self._entry.device_provider)
@@ -192,7 +110,36 @@ class MeasuredModel:
             taken / _PER_MS,
             self._model.runner.provider_options(),
             fallback,
+            self._begun_ns,
+            self._imports_ms,
+            self._base_rss_bytes,
+            cached,
         )
+
+    def _forget(self) -> float | None:
+        path = Path(self._entry.source)
+        return drop_cached(files_of(path)) if path.exists() else None
+
+    def wrong_answers(self, golden: Path) -> tuple[str, ...]:
+        """What is wrong with its answers to the images of a golden file; nothing where all agree.
+
+        Raises:
+            ArtifactError: That is no golden file, or it is of another network.
+        """
+        file, batch = GoldenFile.read(golden), self._artifact.batch or 1
+        recorded = open_golden(self._entered, file)
+        check_same(recorded.artifact, self._artifact, ignoring=("weights",))
+        first, steps = np.array(file.images[:TRIED_IMAGES]), Steps(Progress())
+        _, model = find_preprocessing([recorded, self._model], lambda: first, steps)
+        answers = read(model.runner, file.images, [OUTPUT_NAME], batch)[OUTPUT_NAME]
+        activation = self._artifact.spec.head_activation
+        metrics = compare(file.probabilities, answers, activation)
+        return tolerance_between(recorded.artifact, self._artifact).violations(metrics)
+
+    def layers(self, runs: int) -> tuple[LayerTime, ...]:
+        """What each layer takes, as the runtime tells; it is not for runs after this."""
+        times = self._model.runner.node_times(self._images, runs)
+        return by_layer(times, self._artifact.spec)
 
     def run_once(self) -> float:
         """Milliseconds of one run: the first is that of a cold network."""

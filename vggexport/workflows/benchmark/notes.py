@@ -9,6 +9,7 @@ from vggexport.metrics.verdict import Verdict
 from vggexport.precision import Precision
 from vggexport.results.benchmark import BenchmarkResult, Gate
 from vggexport.system.machine import Machine
+from vggexport.workflows.benchmark.gate import Baseline
 
 
 def notes_on(
@@ -17,6 +18,7 @@ def notes_on(
     """All notes, each once."""
     found = (
         *busy(machine),
+        *_warm_starts(results),
         *_instruction_sets(machine, results),
         *_fallbacks(results),
         *_on_cuda(results),
@@ -32,6 +34,26 @@ def busy(machine: Machine) -> Iterator[str]:
             f"the machine was busy at the start (load average {machine.load_average:.2f} on "
             f"{len(machine.affinity)} cores): measure again when it is idle"
         )
+
+
+def busy_baseline(baseline: Baseline | None) -> Iterator[str]:
+    """Whether others used the machine when the baseline was measured."""
+    if baseline and baseline.busy:
+        yield (
+            f"the machine was busy when the baseline {baseline.path} was measured, which may hide "
+            "a regression: take a new one when it is idle"
+        )
+
+
+def _warm_starts(results: Iterable[BenchmarkResult]) -> Iterator[str]:
+    """Of loads that were to be cold and are not."""
+    for result in results:
+        share = result.cold_start.cached_share if result.cold_start else 0.0
+        if share:
+            yield (
+                f"{result.name}: {share:.0%} of the file stayed in memory, which the system did "
+                "not let go of: its cold load is not cold"
+            )
 
 
 def _instruction_sets(machine: Machine, results: Sequence[BenchmarkResult]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from vggexport.opening.models import check_provider_used
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
 from vggexport.weights.sources import WORDS
-from vggexport.workflows.benchmark.measured_model import Entry
+from vggexport.workflows.benchmark.entry import Entry
 
 DEFAULT_RUNS = 64
 """The fewest that support a p90."""
@@ -54,6 +54,9 @@ class BenchmarkOptions:
         strict: An inconclusive gate is a failure.
         sustained_minutes: Go on for so long instead of ``runs`` and ``duration_s``; 0 for not.
         seed: Of the images.
+        golden: A golden file, whose answers are to be given by what is measured.
+        processes: Measure so many of each at once, too; 1 for not.
+        layers: Measure what each layer takes, too.
     """
 
     artifacts: tuple[str, ...] | list[str]
@@ -75,6 +78,9 @@ class BenchmarkOptions:
     strict: bool = False
     sustained_minutes: float = 0.0
     seed: int = 0
+    golden: Path | None = None
+    processes: int = 1
+    layers: bool = False
 
     @property
     def baseline_artifact(self) -> str | None:
@@ -142,7 +148,27 @@ class BenchmarkOptions:
                     "export it to ONNX",
                     Advice("measure it on the CPU with {}", "allow_fallback"),
                 )
+            self._check_layers(entry)
         return list(cells)
+
+    def _check_layers(self, entry: Entry) -> None:
+        """Refuses a runtime of which no layer's time is to be had.
+
+        Raises:
+            Unavailable: It is one.
+        """
+        row = FORMATS[entry.format]
+        if self.layers and not row.runtime(entry.runtime).times_nodes:
+            able = [
+                Advice(f"measure it with {{}} {r.name}", "runtime")
+                for r in row.runtimes
+                if r.times_nodes
+            ]
+            raise Unavailable(
+                f"{entry.source}: {entry.runtime} does not tell from Python what a layer takes",
+                *able,
+                Advice("leave out {}", "layers"),
+            )
 
     @property
     def _sources(self) -> list[str]:
@@ -151,7 +177,7 @@ class BenchmarkOptions:
 
     def _entries(self, threads: int, batch: int, provider: str | None) -> Iterator[Entry]:
         """Every artifact in each of the runtimes asked for that run it, or else in its own."""
-        for source in self._sources:
+        for number, source in enumerate(self._sources):
             for runtime in FORMATS[format_or_keras(source)].runs_in(self.runtimes):
                 yield Entry(
                     source,
@@ -164,4 +190,5 @@ class BenchmarkOptions:
                     runtime.name,
                     self.tf32,
                     self.cuda_graph,
+                    is_baseline=source == self.baseline_artifact and number == 0,
                 )

@@ -15,7 +15,7 @@ from functools import partial
 from vggexport.errors import VggExportError
 from vggexport.metrics.placement import CPU_PROVIDER
 from vggexport.precision import Precision
-from vggexport.results.benchmark import Ceiling, multiplied_in
+from vggexport.results.benchmark_figures import Ceiling, multiplied_in
 from vggexport.system.child_process import ChildProcess
 
 PEAK_THROUGHPUTS: Mapping[str, str] = {

@@ -7,25 +7,27 @@ from dataclasses import replace
 from itertools import groupby
 
 from vggexport.artifact import source_sha256
-from vggexport.errors import Advice
+from vggexport.errors import Advice, CheckFailed, InputError
 from vggexport.metrics.latency_ratio import paired_ratio
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER, Placement
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
     BenchmarkResult,
-    Ceiling,
     Gate,
     GatedResult,
 )
+from vggexport.results.benchmark_figures import Ceiling, CheckedAnswers
 from vggexport.system.gpu import Gpu, read_gpu
 from vggexport.system.machine import Machine, read_machine
 from vggexport.system.options import takes
+from vggexport.system.power import PowerMeter
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.benchmark import notes
 from vggexport.workflows.benchmark.cells import measure_cell
+from vggexport.workflows.benchmark.entry import Entry, Model
+from vggexport.workflows.benchmark.further import check_answers
 from vggexport.workflows.benchmark.gate import Baseline, read_baseline
-from vggexport.workflows.benchmark.measured_model import Model
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 from vggexport.workflows.benchmark.peak_throughput import measure_peak_throughput
 
@@ -45,6 +47,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
 
     Raises:
         ArtifactError: An artifact cannot be read.
+        CheckFailed: None, or not the baseline, gives the golden answers.
         InputError: The baseline cannot be compared with.
         Unavailable: A runtime or an execution provider is not to be had, or ran a part only.
         Unfinished: A process ended before it was done.
@@ -53,10 +56,12 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     machine, cells = read_machine(), options.cells()
     gpu = read_gpu() if options.execution_provider == CUDA_PROVIDER else None
     stored = _stored_baseline(options, machine, gpu)
-    for note in notes.busy(machine):
+    for note in (*notes.busy(machine), *notes.busy_baseline(stored)):
         steps.progress.note(note)
+    answers = _checked(options, cells, steps)
     placements: dict[Model, Placement | None] = {}
-    measured = [r for cell in cells for r in measure_cell(cell, options, steps, placements)]
+    right = _answering_rightly(cells, answers)
+    measured = [r for cell in right for r in measure_cell(cell, options, steps, placements)]
     with steps.step("ceiling"):
         results, ceilings = _under_ceilings(_with_digests(measured))
     comparisons = _compare(results)
@@ -70,9 +75,40 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
         comparisons,
         ceilings,
         gate,
-        (*ungated, *notes.notes_on(machine, results, gate)),
+        (*ungated, *notes.busy_baseline(stored), *notes.notes_on(machine, results, gate)),
         steps.seconds,
+        PowerMeter().power,
+        str(options.golden) if options.golden else None,
+        answers,
     )
+
+
+def _checked(
+    options: BenchmarkOptions, cells: Sequence[Sequence[Entry]], steps: Steps
+) -> tuple[CheckedAnswers, ...]:
+    """What all answer to the golden images, where there are some.
+
+    Raises:
+        CheckFailed: There is nothing left to measure, or nothing to hold it to.
+    """
+    if options.golden is None:
+        return ()
+    answers = check_answers(cells[0], options.golden, steps)
+    wrong = [str(a) for a in answers if not a.passed]
+    baseline = any(e.is_baseline and not a.passed for e, a in zip(cells[0], answers, strict=True))
+    if wrong and (baseline or len(wrong) == len(answers)):
+        what = "the baseline does: nothing is held to it" if baseline else "no latency is given"
+        raise CheckFailed(f"{'; '.join(wrong)}: {what}")
+    return tuple(answers)
+
+
+def _answering_rightly(
+    cells: Sequence[Sequence[Entry]], answers: Sequence[CheckedAnswers]
+) -> list[Sequence[Entry]]:
+    """Those that may be measured."""
+    if not answers:
+        return list(cells)
+    return [[e for e, a in zip(cell, answers, strict=True) if a.passed] for cell in cells]
 
 
 def _stored_baseline(
@@ -82,6 +118,8 @@ def _stored_baseline(
     if options.baseline is None or options.baseline_artifact:
         return None
     baseline = read_baseline(options.baseline)
+    if options.strict and baseline.busy:
+        raise InputError(*notes.busy_baseline(baseline))
     baseline.check_machine(machine, gpu)
     baseline.check_counts("threads", options.threads_or_cores)
     baseline.check_counts("batch", options.batches)

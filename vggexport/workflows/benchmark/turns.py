@@ -6,12 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from typing import Any, Self
 
 from vggexport.metrics.timing import SETTLE_S, Share, Turn, by_launch, in_turn, shares
-from vggexport.results.benchmark import Minute
+from vggexport.results.benchmark_figures import Minute
 from vggexport.system.machine import frequency_mhz, temperature_c
+from vggexport.system.power import PowerMeter
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark.options import BenchmarkOptions
 
@@ -40,11 +42,15 @@ class MachineState:
 
 @dataclass(frozen=True, slots=True)
 class TimedTurn:
-    """A turn, in which minute of the measurement its round began, and the machine at its end."""
+    """A turn, in which minute of the measurement its round began, and the machine at its end.
+
+    Its mean power is in watts, None where nothing tells.
+    """
 
     turn: Turn
     minute: int
     state: MachineState
+    watts: float | None = None
 
 
 def plan(
@@ -83,6 +89,7 @@ def take_turns(
     rounds: Iterable[Share],
     clock: Callable[[], float] = time.monotonic,
     state: Callable[[], MachineState] = MachineState,
+    meter: PowerMeter | None = None,
 ) -> list[list[TimedTurn]]:
     """Rounds in which each model has one turn.
 
@@ -91,17 +98,19 @@ def take_turns(
         rounds: What a turn of each round has to reach.
         clock: Gives seconds.
         state: Of the machine now.
+        meter: What tells the power.
 
     Returns:
         The turns of each, one a round.
     """
     turns: list[list[TimedTurn]] = [[] for _ in calls]
+    meter = meter or PowerMeter()
     begin = clock()
     for number, share in enumerate(rounds):
         minute = int((clock() - begin) // _SECONDS_A_MINUTE)
         for index in in_turn(len(calls), number):
-            turn: Turn = calls[index]("take_turn", share)
-            turns[index].append(TimedTurn(turn, minute, state()))
+            turn, watts = meter.over(partial(calls[index], "take_turn", share))
+            turns[index].append(TimedTurn(turn, minute, state(), watts))
     return turns
 
 
