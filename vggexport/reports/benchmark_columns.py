@@ -87,8 +87,8 @@ COSTS: Columns[BenchmarkResult] = {
 
 START: Columns[BenchmarkResult] = {
     **_HOW,
-    "Python ms": lambda r: ms(r.cold_start and r.cold_start.python_ms),
-    "imports ms": lambda r: ms(r.cold_start and r.cold_start.imports_ms),
+    "Python ms": lambda r: ms(r.cold_start.python_ms if r.cold_start else None),
+    "imports ms": lambda r: ms(r.cold_start.imports_ms if r.cold_start else None),
     "cold load ms": lambda r: _cold(r.cold_start),
     "RSS before": lambda r: bytes_text(r.base_rss_bytes),
     "RSS added": lambda r: bytes_text(r.model_rss_bytes),
