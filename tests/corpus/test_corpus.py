@@ -212,6 +212,9 @@ def apart(path: str, data: bytes) -> tuple[Any, bytes]:
             model = tflite.ModelT.InitFromPackedBuf(data, 0)
             (entry,) = (e for e in model.metadata if e.name == DESCRIPTION.encode())
             told, model.buffers[entry.buffer].data = model.buffers[entry.buffer].data, None
+            if model.metadata[-1].name == b"min_runtime_version":  # which 0.1.0 did not say
+                assert model.metadata.pop().buffer == len(model.buffers) - 1
+                model.buffers.pop()
             for used in model.operatorCodes:  # 0.1.0 claimed less than int4 weights need
                 is_matrix = used.builtinCode == tflite.BuiltinOperator.FULLY_CONNECTED
                 used.version = 1 if is_matrix and used.version == INT4_VERSION else used.version

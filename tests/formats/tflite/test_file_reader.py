@@ -137,7 +137,8 @@ def test_operators_have_types_versions_and_tensors(export):
 def test_the_artifact_is_the_one_that_was_written(export, make_request, precision):
     file = TfliteFile(export(precision, format="tflite"))
     assert file.artifact() == make_request(precision, format="tflite").artifact
-    assert set(file.metadata) == {"vggexport.artifact", "TFLITE_METADATA"}
+    names = {"vggexport.artifact", "TFLITE_METADATA", "min_runtime_version"}
+    assert set(file.metadata) == names
 
 
 def test_a_foreign_file_is_read(foreign):

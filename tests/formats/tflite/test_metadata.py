@@ -15,6 +15,7 @@ from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.metadata import append_labels, tflite_metadata
 from vggexport.network.head import HeadActivation
+from vggexport.results.requirements import Requirements
 
 LABELS = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -104,6 +105,26 @@ def test_the_artifact_is_inside_without_what_it_cannot_know(export, make_request
     assert (data["size_bytes"], data["sha256"], data["path"]) == (None, None, "tiny.tflite")
     assert (data["format"], data["precision"], data["batch"]) == ("tflite", "int8", 3)
     assert file.artifact() == request.artifact
+
+
+@pytest.mark.parametrize(
+    ("precision", "oldest"),
+    [
+        ("float32", (1, 6)),
+        ("float16", (1, 15)),
+        ("int8", (2, 3)),
+        ("dynamic-int8", (2, 17)),
+        ("int8-w4", (2, 21)),
+    ],
+)
+def test_the_oldest_runtime_is_the_one_of_the_newest_operator(export, precision, oldest):
+    """As TensorFlow's table has it; the runtime that is told to have run it is no older."""
+    file = TfliteFile(export(precision, batch=1, format="tflite"))
+    told = file.metadata["min_runtime_version"]
+    assert told == f"{oldest[0]}.{oldest[1]}.0".encode().ljust(16, b"\0")
+    tried = Requirements.of(file.artifact()).oldest_runtimes.get("tflite-runtime")
+    assert (tried is None) == (oldest > (2, 14))
+    assert tried in {None, "2.14.0"}
 
 
 def test_the_model_is_named_and_described(exported):

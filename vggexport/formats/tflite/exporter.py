@@ -34,7 +34,7 @@ class TfliteExporter:
                 graph,
                 bind(artifact, request.weights, activations),
                 description=request.description,
-                metadata=metadata_buffers(artifact),
+                metadata=metadata_buffers(artifact, graph.operators),
             )
         append_labels(path, artifact.output_labels)
 

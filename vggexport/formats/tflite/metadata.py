@@ -1,9 +1,9 @@
 """What a TFLite file says of itself.
 
-Three things, each in the way that its readers look for it: the artifact object as a metadata buffer
+Four things, each in the way that its readers look for it: the artifact object as a metadata buffer
 under the name that all our formats use; TFLite's own metadata (TFLITE_METADATA), which viewers and
-Android's and MediaPipe's task libraries read; and the labels as ``labels.txt`` in a zip archive
-behind the model, where those libraries look for it.
+Android's and MediaPipe's task libraries read; the labels as ``labels.txt`` in a zip archive behind
+the model, where those libraries look for it; and the oldest TensorFlow that knows its operators.
 
 TFLite's metadata is a flatbuffer of its own, whose schema (``metadata_schema.fbs``, "M001") is part
 of tflite-support, which is no longer kept. The few tables needed are written here field by field.
@@ -12,7 +12,7 @@ of tflite-support, which is no longer kept. The few tables needed are written he
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -20,6 +20,8 @@ import flatbuffers
 import numpy as np
 
 from vggexport.artifact import METADATA_KEY, Artifact
+from vggexport.formats.tflite.graph import Operator
+from vggexport.formats.tflite.runtime_versions import MIN_RUNTIME_VERSION, min_runtime_version
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.network.spec import VGGSpec
@@ -79,11 +81,12 @@ _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 
 
-def metadata_buffers(artifact: Artifact) -> dict[str, bytes]:
+def metadata_buffers(artifact: Artifact, operators: Iterable[Operator]) -> dict[str, bytes]:
     """Metadata buffers of the model, by name."""
     return {
         METADATA_KEY: artifact.embedded().encode(),
         TFLITE_METADATA: tflite_metadata(artifact),
+        MIN_RUNTIME_VERSION: min_runtime_version(operators),
     }
 
 
