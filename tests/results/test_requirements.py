@@ -8,10 +8,10 @@ from vggexport.results.requirements import Requirements
 @pytest.mark.parametrize(
     ("precision", "format_", "words"),
     [
-        ("float32", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"),
-        ("int8", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"),
-        ("dynamic-int8", "tflite", "ai-edge-litert 1.0.1"),
-        ("int8-w4", "tflite", "ai-edge-litert 2.1.2"),
+        ("float32", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1, mediapipe 0.10.14"),
+        ("int8", "tflite", "tflite-runtime 2.14.0, ai-edge-litert 1.0.1, mediapipe 0.10.14"),
+        ("dynamic-int8", "tflite", "ai-edge-litert 1.0.1, mediapipe 0.10.14"),
+        ("int8-w4", "tflite", "ai-edge-litert 2.1.2, mediapipe 1.2.3"),
         ("int8-w4", "onnx", "onnxruntime 1.17.3"),
     ],
 )
@@ -26,5 +26,7 @@ def test_what_will_not_take_a_file_is_said(make_request):
     assert "without VNNI" in said
     assert "full-integer" in said
     assert Requirements.of(make_request("float32").artifact).notes == ()
-    dynamic = make_request("float32", format="tflite", batch=None).artifact
-    assert Requirements.of(dynamic).notes == ("MediaPipe's ImageClassifier takes batch 1 alone",)
+    assert Requirements.of(make_request("float32", format="tflite").artifact).notes == ()
+    three = Requirements.of(make_request("float32", format="tflite", batch=3).artifact)
+    assert three.notes == ("MediaPipe's ImageClassifier takes one image at a time, not 3",)
+    assert "mediapipe" not in three.oldest_runtimes

@@ -10,13 +10,14 @@ from vggexport.precision import Precision
 from vggexport.system.json_values import JsonValue
 
 _ONNX = {"onnxruntime": "1.17.3"}
-_TFLITE = {"tflite-runtime": "2.14.0", "ai-edge-litert": "1.0.1"}
+_MEDIAPIPE = "mediapipe"
+_TFLITE = {"tflite-runtime": "2.14.0", "ai-edge-litert": "1.0.1", _MEDIAPIPE: "0.10.14"}
 _OLDEST: Mapping[str, Mapping[Precision, Mapping[str, str]]] = {
     "onnx": dict.fromkeys(Precision, _ONNX),
     "tflite": {
         **dict.fromkeys(Precision, _TFLITE),
-        Precision.DYNAMIC_INT8: {"ai-edge-litert": "1.0.1"},
-        Precision.INT8_W4: {"ai-edge-litert": "2.1.2"},
+        Precision.DYNAMIC_INT8: {"ai-edge-litert": "1.0.1", _MEDIAPIPE: "0.10.14"},
+        Precision.INT8_W4: {"ai-edge-litert": "2.1.2", _MEDIAPIPE: "1.2.3"},
     },
 }
 """By format and precision; docs/runtimes.md has what was tried, and when."""
@@ -39,14 +40,21 @@ class Requirements(JsonValue):
     def of(cls, artifact: Artifact) -> Requirements:
         """Those of a file."""
         ours = {} if artifact.foreign else _OLDEST.get(artifact.format, {})
-        oldest = ours.get(artifact.precision, {})
-        return cls(dict(oldest), tuple(_notes(artifact)))
+        oldest = dict(ours.get(artifact.precision, {}))
+        if _has_more_at_a_time(artifact):
+            oldest.pop(_MEDIAPIPE, None)
+        return cls(oldest, tuple(_notes(artifact)))
 
     @property
     def words(self) -> str:
         """The runtimes: "tflite-runtime 2.14.0, ai-edge-litert 1.0.1"."""
         listed = ", ".join(f"{name} {version}" for name, version in self.oldest_runtimes.items())
         return listed or "not tried in older runtimes"
+
+
+def _has_more_at_a_time(artifact: Artifact) -> bool:
+    """Whether a file takes a fixed number of images, and not one."""
+    return artifact.batch not in (1, None)
 
 
 def _notes(artifact: Artifact) -> Iterator[str]:
@@ -63,5 +71,7 @@ def _notes(artifact: Artifact) -> Iterator[str]:
             )
         if not artifact.full_integer:
             yield "NPUs that compute in integers alone take full-integer TFLite files, not this one"
-    if is_tflite and artifact.batch != 1:
-        yield "MediaPipe's ImageClassifier takes batch 1 alone"
+    if is_tflite and _has_more_at_a_time(artifact):
+        yield f"MediaPipe's ImageClassifier takes one image at a time, not {artifact.batch}"
+    if is_tflite and artifact.spec.label_count > artifact.spec.classes:
+        yield "MediaPipe names no class of a single output"
