@@ -45,6 +45,7 @@ from vggexport.training.head_rate import head_rate
 from vggexport.training.image_views import Views
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.job import Sample, TrainingJob
+from vggexport.training.patience import patience
 from vggexport.training.trainer import train
 from vggexport.weights import SpecRequest
 from vggexport.weights.random import training_tensors
@@ -213,7 +214,8 @@ def trained(
         for part in (used[learn], used[judge])
     ]
     job = TrainingJob(spec, spec.head_input, weights, len(VIEWS), *samples)
-    course, checkpoint = Course.begin(recipe), InMemory(Path())
+    course = replace(Course.begin(recipe), patience=patience(job, recipe))
+    checkpoint = InMemory(Path())
     failed = ""
     if suited:
         course = replace(course, learning_rate=head_rate(job, recipe.learning_rate))

@@ -38,6 +38,16 @@ def test_it_ends_after_the_last_decrease_or_the_last_epoch():
     assert run([0.1, 0.2], dataclasses.replace(RECIPE, epochs=2)).is_over
 
 
+def test_patience_of_its_own_comes_before_the_recipes():
+    patient = dataclasses.replace(Course.begin(RECIPE), patience=4)
+    flat = [Epoch(number, 0.01, 1.0, 1.0, 0.2, 1.0) for number in range(1, 6)]
+    for epoch in flat[:-1]:
+        patient = patient.after(epoch)
+    assert patient.decreases == 0
+    assert patient.after(flat[-1]).decreases == 1
+    assert patient.begun_anew().patience == 4
+
+
 def test_the_best_epoch_is_the_most_accurate_then_the_one_of_least_loss():
     assert run([0.3, 0.5, 0.4]).best.number == 2
     assert run([0.3, 0.5, 0.5]).best.number == 3  # the loss falls

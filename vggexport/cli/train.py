@@ -30,7 +30,7 @@ _NUMBERS = {
         float,
         "Divide the learning rate by this when validation accuracy stops improving.",
     ),
-    "patience": (int, "Wait so many epochs for an improvement."),
+    "patience": (int, "Wait so many epochs for an improvement; by default 30 steps at least."),
     "decreases": (int, "Divide the learning rate so many times before training stops."),
     "epochs": (int, "Train for at most so many epochs."),
     "momentum": (float, "Use this momentum in the gradient descent."),
@@ -128,7 +128,7 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
             options,
             network=parsed.network(options),
             recipe=parsed.taken(Recipe, options),
-            keep_rate=_is_stated("learning_rate"),
+            stated=frozenset(filter(_is_stated, ("learning_rate", "patience"))),
         ),
         terminal.make_progress(),
     )

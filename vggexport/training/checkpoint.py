@@ -45,11 +45,14 @@ class Course(JsonValue):
         waited: Epochs since validation accuracy last rose, or since the rate was last divided.
         decreases: How often the rate was divided.
         restarts: How often it diverged and was begun anew at a lower rate.
+        patience: Epochs without improvement before the rate is divided; 0 for the recipe's.
         equal_batches: Whether batches are as equal as can be; those of 0.1.0 were not, and what it
             began goes on as it would have.
     """
 
-    json_keys = "recipe learning_rate history best waited decreases restarts? equal_batches?"
+    json_keys = (
+        "recipe learning_rate history best waited decreases restarts? patience? equal_batches?"
+    )
 
     recipe: Recipe
     learning_rate: float
@@ -58,6 +61,7 @@ class Course(JsonValue):
     waited: int = 0
     decreases: int = 0
     restarts: int = 0
+    patience: int = 0
     equal_batches: bool = False
 
     @classmethod
@@ -72,6 +76,7 @@ class Course(JsonValue):
             Course.begin(self.recipe),
             learning_rate=first / RESTART_DIVISOR,
             restarts=self.restarts + 1,
+            patience=self.patience,
             equal_batches=self.equal_batches,
         )
 
@@ -94,7 +99,7 @@ class Course(JsonValue):
             best=epoch if epoch.better_than(self.best) else self.best,
             waited=waited,
         )
-        if waited < self.recipe.patience:
+        if waited < (self.patience or self.recipe.patience):
             return course
         rate = self.learning_rate / self.recipe.learning_rate_divisor
         return replace(course, learning_rate=rate, waited=0, decreases=self.decreases + 1)

@@ -265,8 +265,17 @@ def test_a_rate_that_large_inputs_do_not_bear_is_lowered_and_told(trained):
     assert told[0].endswith("state another with learning_rate")
     anew = [note for note in progress.notes if "begins anew at learning rate" in note]
     kept = Telling()
-    trained(kept, recipe=recipe, keep_rate=True, force=True)
+    trained(kept, recipe=recipe, stated={"learning_rate"}, force=True)
     assert sum("begins anew" in note for note in kept.notes) > len(anew)
+
+
+def test_patience_is_in_steps_unless_it_is_stated(trained):
+    """A batch of 40 makes an epoch of 22 images a step: one epoch of patience is 30, or 1."""
+    recipe = dataclasses.replace(RECIPE, batch=40, patience=1, learning_rate=1e-12)
+    rates = [epoch.learning_rate for epoch in trained(recipe=recipe).epochs]
+    assert len(set(rates)) == 1
+    stated = trained(recipe=recipe, stated={"patience", "learning_rate"}, force=True)
+    assert len({epoch.learning_rate for epoch in stated.epochs}) > 1
 
 
 def test_random_layers_are_not_frozen(trained, begin):
@@ -298,8 +307,9 @@ def test_unreadable_images_are_left_out_and_too_many_refused(trained, labelled):
 
 
 def test_a_training_that_diverges_leaves_no_weights(trained):
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, restarts=0)
     with pytest.raises(Unfinished, match="the training diverged"):
-        trained(recipe=dataclasses.replace(RECIPE, learning_rate=1e30, restarts=0), keep_rate=True)
+        trained(recipe=recipe, stated={"learning_rate"})
     assert not OUTPUT.exists()
 
 

@@ -28,6 +28,7 @@ from vggexport.training.checkpoint import BEGIN_ANEW, Checkpoint, Course
 from vggexport.training.head_rate import head_rate
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.job import TrainingJob
+from vggexport.training.patience import patience
 from vggexport.training.teacher import ALL, open_teacher
 from vggexport.training.training_data import (
     CONVOLUTIONS,
@@ -59,7 +60,8 @@ class TrainOptions:
         data: A folder of folders, one a class.
         output: Where the weights go: a ``.safetensors`` file, or None for ``vgg_d.safetensors``.
         recipe: How it is trained.
-        keep_rate: Take the recipe's learning rate as it is, however large the inputs of a head are.
+        stated: Fields of the recipe that are taken as they are: else the learning rate is lowered
+            where the inputs of a head are large, and patience is longer where epochs are few steps.
         freeze: "conv" for all convolutions, "none", or the last block that is not trained.
         reinit: Layers whose weights are drawn anew.
         validation_data: A folder like ``data`` to judge by, or None to split some of it off.
@@ -76,7 +78,7 @@ class TrainOptions:
     data: Path
     output: Path | None = None
     recipe: Recipe = field(default_factory=Recipe)
-    keep_rate: bool = False
+    stated: frozenset[str] = frozenset()
     freeze: str = CONVOLUTIONS
     reinit: tuple[str, ...] = ()
     validation_data: Path | None = None
@@ -236,9 +238,13 @@ def _begin(
 
 
 def _suited(course: Course, job: TrainingJob, options: TrainOptions, steps: Steps) -> Course:
-    """A course that has not begun, with a learning rate that suits the head's inputs."""
+    """A course that has not begun, with what suits the head's inputs and the number of images."""
+    if course.history:
+        return course
+    if "patience" not in options.stated:
+        course = replace(course, patience=patience(job, options.recipe))
     rate = head_rate(job, course.learning_rate)
-    if course.history or options.keep_rate or rate == course.learning_rate:
+    if "learning_rate" in options.stated or rate == course.learning_rate:
         return course
     steps.progress.note(
         f"learning rate {rate:.2g} instead of {course.learning_rate:g}: the inputs of the head are "
