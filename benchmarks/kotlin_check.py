@@ -5,7 +5,8 @@
 
 ``kotlin/`` holds declarations of the classes of Android, LiteRT and ONNX Runtime that the examples
 use. The preprocessing must be within one level of Pillow's for each pair of the bundle, and the
-golden check must pass the same answers, find three problems in others, and one in none.
+golden check must pass the same answers, find three problems in others, and one in none. Frames must
+lie as Pillow turns them by each value of EXIF's orientation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
 
 from vggexport.bundles import static
 
@@ -41,7 +45,19 @@ def main() -> None:
         compiler = ["bash", options.kotlinc, *map(str, sources), "-include-runtime", "-d"]
         subprocess.run([*compiler, str(program)], check=True)
         run = ["java", "-cp", str(program), "CheckKt", str(options.bundle / "golden/sources")]
-        subprocess.run([*run, *map(str, told)], check=True)
+        ran = subprocess.run([*run, *map(str, told)], check=True, capture_output=True, text=True)
+        print(ran.stdout, end="")
+        for line in map(turned, range(1, 9)):
+            if line not in ran.stdout.splitlines():
+                raise SystemExit(f"FAILED: Pillow has {line}")
+
+
+def turned(orientation: int) -> str:
+    """What the program prints of a frame, as Pillow turns it."""
+    frame = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    frame.getexif()[0x0112] = orientation
+    upright = ImageOps.exif_transpose(frame)
+    return f"orientation {orientation}: {np.asarray(upright).tolist()}"
 
 
 if __name__ == "__main__":

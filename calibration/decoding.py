@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from calibration.colour import to_srgb
 from calibration.errors import UnreadableImageError, one_line
 from calibration.pictures import Colour, PictureOptions
 
@@ -110,12 +111,12 @@ def _formats() -> tuple[str, ...]:
 def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = None) -> Decoded:
     """Decodes an image file's content.
 
-    The EXIF orientation is applied, transparency is composited on the background, palettes,
-    grayscale and CMYK become RGB without a colour profile, and of several frames the first is
-    taken. Grayscale deeper than 8 bits is scaled to 0...255, colour keeps its upper 8 bits. Where
-    nothing states how many bits are used, files are refused that stay below a quarter of 16;
-    32-bit and float files have the least full scale that holds their largest value, of 1 (float
-    only), 255 and 65535.
+    The EXIF orientation is applied, colours become sRGB (:mod:`calibration.colour`), transparency
+    is composited on the background, palettes, grayscale and CMYK become RGB, and of several frames
+    the first is taken. Grayscale deeper than 8 bits is scaled to 0...255, colour keeps its upper 8
+    bits. Where nothing states how many bits are used, files are refused that stay below a quarter
+    of 16; 32-bit and float files have the least full scale that holds their largest value, of 1
+    (float only), 255 and 65535.
 
     Pillow's warnings are turned off for the whole process, because ``warnings.catch_warnings``
     is not safe in the thread that reads ahead. Pillow refuses more than twice
@@ -149,7 +150,7 @@ def _rgb(image: ImageFile.ImageFile, pictures: PictureOptions) -> Image.Image:
     """Mode RGB, upright."""
     is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     bits = _stated_bits(image) or pictures.bit_depth
-    is_cut = _is_cut(image)
+    is_cut, profile = _is_cut(image), image.info.get("icc_profile")
     image.load()
     if is_cut:
         _check_upper_bits(image, pictures.bit_depth)
@@ -158,8 +159,9 @@ def _rgb(image: ImageFile.ImageFile, pictures: PictureOptions) -> Image.Image:
     if is_deep:
         return _by_bands(image, _eight_bit(image, bits, pictures.background))
     if image.has_transparency_data:
-        return _by_bands(image, partial(_composited, background=pictures.background))
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return _by_bands(image, partial(_composited, pictures.background, profile))
+    colours = image if image.mode in ("RGB", "L") else image.convert("RGB")
+    return to_srgb(colours, profile).convert("RGB")
 
 
 def _by_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
@@ -177,8 +179,9 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
         yield top, band
 
 
-def _composited(image: Image.Image, background: Colour) -> Image.Image:
-    colours = image.convert("RGBA")
+def _composited(background: Colour, profile: bytes | None, image: Image.Image) -> Image.Image:
+    gray = image.mode == "LA"  # whose profile is of grays
+    colours = to_srgb(image if gray else image.convert("RGBA"), profile).convert("RGBA")
     behind = Image.new("RGBA", colours.size, (*background, 255))
     return Image.alpha_composite(behind, colours).convert("RGB")
 

@@ -12,9 +12,23 @@ class Bitmap {
     ): Unit = TODO()
 }
 
+abstract class ColorSpace {
+    enum class Named { SRGB }
+
+    companion object {
+        @JvmStatic fun get(name: Named): ColorSpace = TODO()
+    }
+}
+
+object ImageFormat {
+    const val YUV_420_888 = 35
+}
+
 object BitmapFactory {
     class Options {
         @JvmField var inPreferredConfig: Bitmap.Config? = null
+        @JvmField var inPreferredColorSpace: ColorSpace? = null
+        @JvmField var inPremultiplied = true
         @JvmField var inScaled = true
     }
 

@@ -10,7 +10,7 @@ class JSONObject(text: String) {
     fun optJSONObject(key: String): JSONObject? = TODO()
     fun optJSONArray(key: String): JSONArray? = TODO()
     fun optString(key: String, fallback: String = ""): String = TODO()
-    fun optInt(key: String): Int = TODO()
+    fun optInt(key: String, fallback: Int = 0): Int = TODO()
     fun has(key: String): Boolean = TODO()
     fun isNull(key: String): Boolean = TODO()
 }

@@ -2,7 +2,9 @@
 package org.tensorflow.lite
 
 class Interpreter(model: java.nio.ByteBuffer, options: Options) : AutoCloseable {
-    class Options
+    class Options {
+        fun setUseXNNPACK(use: Boolean): Options = TODO()
+    }
 
     fun run(input: Any, output: Any): Unit = TODO()
 

@@ -4,8 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ from vggexport.formats.registry import load_exporter
 from vggexport.network.pictures import Pictures
 
 GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
-PHONES = [name for name in STATIC if name.startswith("examples/")]
+PHONES = [name for name in STATIC if name.endswith((*GRAMMARS, ".kts"))]
 
 RUN_ALONE = """
 import importlib.abc, runpy, sys
@@ -173,11 +176,83 @@ def test_the_self_test_sees_what_is_wrong(unpacked):
 
 @pytest.mark.parametrize("name", PHONES)
 def test_examples_for_phones_are_of_right_syntax(name):
-    suffix = name[name.rindex(".") :]
+    suffix = name[name.rindex(".") :].removesuffix("s")
     parser = Parser(Language(GRAMMARS[suffix].language()))
     source = static_files()[name]
     assert not parser.parse(source).root_node.has_error
-    assert parser.parse(source.replace(b"{", b"", 1)).root_node.has_error
+    without_last, _, rest = source.rpartition(b")")
+    assert parser.parse(without_last + rest).root_node.has_error
+
+
+class Server(BaseHTTPRequestHandler):
+    """Triton and TensorFlow Serving as far as the client knows them, with recorded answers."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        row = [self.server.answers[next(self.server.turn) % len(self.server.answers)]]
+        if self.path == "/v2/models/vgg/infer":
+            (given,) = asked["inputs"]
+            assert (given["name"], given["datatype"]) == ("images", "FP32")
+            assert np.prod(given["shape"]) == len(given["data"])
+            output = {
+                "name": "probabilities",
+                "shape": np.shape(row),
+                "data": np.ravel(row).tolist(),
+            }
+            answer = {"outputs": [output]}
+        elif self.path == "/v1/models/vgg:predict":
+            assert np.shape(asked["instances"])[0] == 1
+            answer = {"predictions": row}
+        else:
+            self.send_error(404, "no such model")
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_arguments):
+        """Nothing."""
+
+
+@pytest.fixture
+def server(unpacked):
+    golden = json.loads((unpacked / "golden/golden.json").read_text())
+    made = HTTPServer(("127.0.0.1", 0), Server)
+    made.answers, made.turn = golden["artifacts"][0]["probabilities"], count()
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def client(folder, server, kind, *further):
+    url = f"http://127.0.0.1:{server.server_port}"
+    command = [sys.executable, str(folder / "examples/server/client.py"), "--url", url, *further]
+    command += ["--server", kind, "--model", "vgg", "--file", "models/tiny.onnx"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+@pytest.mark.parametrize("kind", ["triton", "tensorflow"])
+def test_the_client_of_servers_holds_answers_to_the_bundles(unpacked, server, kind):
+    ran = client(unpacked, server, kind)
+    assert (ran.returncode, ran.stdout[:23]) == (0, "passed: 4 golden images")
+    server.answers = server.answers[::-1]
+    ran = client(unpacked, server, kind)
+    assert (ran.returncode, "min_logit_sqnr_db is 80, found" in ran.stdout) == (1, True)
+
+
+def test_the_client_of_servers_classifies_pictures(unpacked, server):
+    picture = unpacked / "golden/pictures/turned.jpg"
+    lines = client(unpacked, server, "triton", str(picture)).stdout.splitlines()
+    assert len(lines) == 5
+    best = max(server.answers[0])
+    assert f"{best:.1%}" in lines[0]
+    wrong = client(unpacked, server, "triton", "--url", "http://127.0.0.1:1")
+    assert (wrong.returncode, wrong.stdout[:29]) == (1, "FAILED   http://127.0.0.1:1: ")
 
 
 def test_all_files_of_the_templates_are_used(bundled):

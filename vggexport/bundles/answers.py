@@ -47,10 +47,19 @@ class GoldenInput(JsonValue):
 
 @dataclass(frozen=True, slots=True)
 class GoldenSource(JsonValue):
-    """An image of another size, and what the preprocessing makes of it: both PNG in the bundle."""
+    """An image file, and what the preprocessing makes of it, in the bundle.
+
+    Attributes:
+        file: PNG or JPEG, to be decoded as the first step says.
+        prepared: PNG.
+        tolerance_levels: How far a pixel may be; None for what the preprocessing allows.
+    """
+
+    json_keys = "file prepared tolerance_levels?"
 
     file: str
     prepared: str
+    tolerance_levels: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
+from calibration.decoding import decode_bytes
 from vggexport.bundles import GOLDEN
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput, GoldenSource
+from vggexport.bundles.golden_pictures import LEVELS, golden_pictures
 from vggexport.bundles.png import encode_png
 from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.staging import Staging
@@ -49,7 +51,7 @@ def write_golden(
 
 
 def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[GoldenSource]:
-    """Images of other sizes, and what the preprocessing makes of them."""
+    """Images of other sizes and kinds, and what the preprocessing makes of them."""
     for number, (name, (height, width)) in enumerate(SOURCE_SHAPES.items()):
         rows, columns = (
             round(height * preprocessing.size[0]),
@@ -60,4 +62,11 @@ def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[Gol
         pair = GoldenSource(f"golden/sources/{name}.png", f"golden/sources/{name}_prepared.png")
         staging.add(pair.file, encode_png(image))
         staging.add(pair.prepared, encode_png(preprocessing.apply(image)))
+        yield pair
+    for picture in golden_pictures(preprocessing.size):
+        stem = f"golden/pictures/{picture.name.replace('.', '_')}"
+        pair = GoldenSource(f"golden/pictures/{picture.name}", f"{stem}_prepared.png", LEVELS)
+        decoded = decode_bytes(picture.data, label=picture.name, pictures=preprocessing.pictures)
+        staging.add(pair.file, picture.data)
+        staging.add(pair.prepared, encode_png(preprocessing.apply(np.asarray(decoded.image))))
         yield pair

@@ -37,6 +37,12 @@ _PART = "part"
 
 _AS_IT_LIES = "as it lies"
 
+_TO_SRGB = (
+    "convert to sRGB: RGB and gray pictures by the ICC profile in the file, relative colorimetric, "
+    "before transparency is composited; without a profile, with a damaged one, and of CMYK, values "
+    "count as sRGB"
+)
+
 _PROSE = frozenset(
     {"long_side", "sides", "part", "filter", "top", "left", "colour_profile", "lengths"}
 )
@@ -52,7 +58,8 @@ _FILTERS = {
 }
 _AROUND = (
     ", around (target pixel + 0.5) * source pixels per target pixel; cut off at the image's "
-    "border, its weights made to sum to 1; one axis after the other, rounded to 8 bits after each"
+    "border, its weights made to sum to 1; along each row first and then along each column, "
+    "rounded to 8 bits after each (the other order differs by tolerance_levels at most)"
 )
 _NEAREST = "the source pixel in which (target pixel + 0.5) * source pixels per target pixel lies"
 
@@ -110,7 +117,7 @@ class Preprocessing:
             "transparency": f"composited on {'white' if is_white else 'the background'}",
             **({} if is_white else {"background": list(pictures.background)}),
             **({} if pictures.bit_depth is None else {"bit_depth": pictures.bit_depth}),
-            "colour_profile": "ignored",
+            "colour_profile": _TO_SRGB,
         }
 
     def _resize(self) -> dict[str, Any]:

@@ -1,21 +1,47 @@
-"""Files that are the same in every bundle: the self-test, and example code for phones."""
+"""Files that are the same in every bundle: the self-test, and example apps and clients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
 
-STATIC: Mapping[str, str] = {
-    "self_test.py": "self_test.py",
+_APP = (
+    *("Bundle", "FrameAnalyzer", "Frames", "GoldenCheck", "LiteRtClassifier", "MainActivity"),
+    *("OnnxClassifier", "Orientation", "Pictures", "Preprocessing", "Ranking", "Worker"),
+)
+_ANDROID: Mapping[str, str] = {
+    "settings.gradle.kts": "settings.gradle.kts",
+    "build.gradle.kts": "build.gradle.kts",
+    "gradle.properties": "gradle.properties",
+    "app/build.gradle.kts": "app_build.gradle.kts",
+    "app/proguard-rules.pro": "proguard-rules.pro",
+    "app/src/main/AndroidManifest.xml": "AndroidManifest.xml",
+    **{f"app/src/main/java/com/example/vgg/{name}.kt": f"{name}.kt" for name in _APP},
+    "app/src/androidTest/java/com/example/vgg/GoldenTest.kt": "GoldenTest.kt",
+}
+"""A Gradle project: by its path in it, the template."""
+
+_IOS: Mapping[str, str] = {
+    "Package.swift": "Package.swift",
+    "LiteRtClassifier.swift": "LiteRtClassifier.swift",
     **{
-        f"examples/{name}": name
+        f"Sources/VGG/{name}.swift": f"{name}.swift"
         for name in (
-            *("android/Preprocessing.kt", "android/GoldenCheck.kt", "android/Bundle.kt"),
-            *("android/LiteRtClassifier.kt", "android/OnnxClassifier.kt"),
-            *("ios/Preprocessing.swift", "ios/GoldenCheck.swift", "ios/Bundle.swift"),
-            *("ios/LiteRtClassifier.swift", "ios/OnnxClassifier.swift"),
+            *("Bundle", "GoldenCheck", "OnnxClassifier", "Orientation", "Pictures"),
+            *("Preprocessing", "Ranking", "Worker"),
         )
     },
+    "Tests/VGGTests/GoldenTests.swift": "GoldenTests.swift",
+}
+"""A Swift package likewise."""
+
+STATIC: Mapping[str, str] = {
+    "self_test.py": "self_test.py",
+    "examples/LICENSE": "examples_LICENSE",
+    "examples/README.md": "examples_README.md",
+    "examples/server/client.py": "client.py",
+    **{f"examples/android/{name}": f"android/{source}" for name, source in _ANDROID.items()},
+    **{f"examples/ios/{name}": f"ios/{source}" for name, source in _IOS.items()},
 }
 """By name in the bundle: the file among the templates that is copied as it is."""
 

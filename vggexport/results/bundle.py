@@ -184,20 +184,32 @@ class PreprocessingCheck(Judged):
         images: Number of pairs.
         levels: Largest difference of a pixel, of 255.
         max_levels: Largest allowed.
+        picture_levels: Largest difference of a pixel of the pictures as phones have them.
+        max_picture_levels: Largest allowed there.
     """
 
-    json_keys = "images levels max_levels passed"
+    json_keys = "images levels max_levels picture_levels max_picture_levels passed"
 
     images: int
     levels: int
     max_levels: int
+    picture_levels: int
+    max_picture_levels: int
 
     @property
     def failures(self) -> tuple[str, ...]:
         """A clause if it is too large."""
-        if self.levels <= self.max_levels:
-            return ()
-        return (f"preprocessing is {self.levels} levels off, above {self.max_levels}",)
+        found = {
+            "preprocessing": (self.levels, self.max_levels),
+            "decoding of a picture with a colour profile, an orientation, transparency or gray": (
+                self.picture_levels, self.max_picture_levels
+            ),
+        }  # fmt: skip
+        return tuple(
+            f"{what} is {levels} levels off, above {most}"
+            for what, (levels, most) in found.items()
+            if levels > most
+        )
 
 
 @dataclass(frozen=True, slots=True)

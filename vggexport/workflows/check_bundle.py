@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import calibration
+from calibration.decoding import decode
 from vggexport.bundles import GOLDEN, PREPROCESSING
-from vggexport.bundles.answers import GoldenAnswers
+from vggexport.bundles.answers import GoldenAnswers, GoldenSource
 from vggexport.bundles.files import (
     BundleFiles,
     CheckedFiles,
@@ -124,15 +126,40 @@ def _check_preprocessing(
     files: BundleFiles, golden: GoldenAnswers, described: Preprocessing, folder: Path
 ) -> PreprocessingCheck:
     """Prepares the golden images anew, and looks how far that is from what was packed."""
-    largest = 0
+    largest, of_pictures, allowed = 0, 0, described.max_levels
     for pair in golden.sources:
-        actual = described.apply(read_png(unpack(files, pair.file, folder)))
+        file = unpack(files, pair.file, folder)
+        actual = described.apply(_decoded(file, pair, described.pictures))
         place = unpack(files, pair.prepared, folder)
         height, width = described.size
         expected = read_png(place, size=(width, height))
         difference = np.abs(actual.astype(np.int16) - expected.astype(np.int16))
-        largest = max(largest, int(difference.max()))
-    return PreprocessingCheck(len(golden.sources), largest, described.max_levels)
+        levels = int(difference.max())
+        if pair.tolerance_levels is None:
+            largest = max(largest, levels)
+        else:
+            of_pictures, allowed = max(of_pictures, levels), pair.tolerance_levels
+    return PreprocessingCheck(
+        len(golden.sources), largest, described.max_levels, of_pictures, allowed
+    )
+
+
+def _decoded(
+    file: Path, pair: GoldenSource, pictures: calibration.PictureOptions
+) -> NDArray[np.uint8]:
+    """A picture's pixels; those with a tolerance of their own are of any kind.
+
+    Raises:
+        ArtifactError: It is damaged.
+    """
+    if pair.tolerance_levels is None:
+        return read_png(file)
+    try:
+        return np.asarray(decode(file, pictures))
+    except calibration.UnreadableImageError as error:
+        raise ArtifactError(
+            f"{pair.file} cannot be decoded: {error}: get the bundle anew"
+        ) from error
 
 
 def _check(

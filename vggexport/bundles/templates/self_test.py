@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 
 FOLDER = Path(__file__).resolve().parent
 SMALLEST = 1e-30  # probability that smaller ones count as, before their logarithm is taken
@@ -76,6 +77,33 @@ def read_json(name: str) -> Any:
 def read_image(name: str) -> Any:
     with Image.open(FOLDER / name) as image:
         return np.array(image.convert("RGB"))
+
+
+def decode(name: Any, step: Any) -> Any:
+    """A picture as the first step says: upright, in sRGB, on a background; uint8 RGB."""
+    with Image.open(FOLDER / name) as opened:
+        profile = opened.info.get("icc_profile")
+        upright = ImageOps.exif_transpose(opened) if step["orientation"] != "as it lies" else opened
+        alpha = upright.convert("RGBA").getchannel("A")
+        gray = upright.mode in ("L", "LA")
+        colours = upright.convert("L" if gray else "RGB")
+    colours = to_srgb(colours, profile).convert("RGB")
+    behind = Image.new("RGB", colours.size, tuple(step.get("background", (255, 255, 255))))
+    return np.array(Image.composite(colours, behind, alpha))
+
+
+def to_srgb(image: Any, profile: Any) -> Any:
+    """RGB or gray by the picture's own profile, unless that is damaged or of another kind."""
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != {"RGB": "RGB ", "L": "GRAY"}[image.mode]:
+            return image
+        srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
+        return ImageCms.profileToProfile(image, source, srgb, intent, "RGB")
+    except (OSError, ImageCms.PyCMSError):
+        return image
 
 
 def check_files() -> list[str]:
@@ -164,9 +192,10 @@ def check_preprocessing(golden: Any, description: Any) -> list[str]:
     """Scales and crops the source images, and holds them to what they must become."""
     problems = []
     for pair in golden["preprocessing"]:
-        actual = prepare(read_image(pair["file"]), description).astype(int)
+        pixels = decode(pair["file"], description["steps"][0])
+        actual = prepare(pixels, description).astype(int)
         levels = int(np.abs(actual - read_image(pair["prepared"])).max())
-        if levels > description["tolerance_levels"]:
+        if levels > pair.get("tolerance_levels", description["tolerance_levels"]):
             problems.append(f"preprocessing of {pair['file']}: {levels} levels off")
     return problems
 

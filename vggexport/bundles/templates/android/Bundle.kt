@@ -2,8 +2,6 @@
 package com.example.vgg
 
 import android.content.res.AssetManager
-import android.graphics.Bitmap
-import android.graphics.BitmapFactory
 import org.json.JSONArray
 import org.json.JSONObject
 
@@ -49,8 +47,25 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
             )
         }
 
+    /** Whether pictures are turned as EXIF says. */
+    val isUpright: Boolean
+        get() = decode.getString("orientation") != "as it lies"
+
+    /** RGB, behind what is transparent. */
+    val background: IntArray
+        get() = decode.optJSONArray("background").let { rgb -> IntArray(3) { rgb?.getInt(it) ?: 255 } }
+
+    private val decode: JSONObject
+        get() = objects(description.getJSONArray("steps")).first { it.getString("step") == "decode" }
+
     val labels: List<String>
         get() = text("labels.txt").lines().filter { it.isNotEmpty() }
+
+    /** Models that these examples run: .tflite, .onnx and .ort. */
+    val modelNames: List<String>
+        get() = objects(json("MANIFEST.json").getJSONArray("artifacts"))
+            .map { it.getJSONObject("artifact").getString("path") }
+            .filter { name -> listOf(".tflite", ".onnx", ".ort").any { name.endsWith(it) } }
 
     fun model(name: String) =
         ModelDescription(description.getJSONObject("models").getJSONObject(name))
@@ -64,9 +79,10 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
     private fun preprocessingProblems(): List<String> {
         val allowed = description.getInt("tolerance_levels")
         return objects(golden.getJSONArray("preprocessing")).mapNotNull { pair ->
-            val actual = preprocessing.apply(image(pair.getString("file")))
+            val picture = decodePicture(bytes(pair.getString("file")), isUpright, background)
+            val actual = preprocessing.apply(picture)
             val levels = GoldenCheck.levels(image(pair.getString("prepared")), actual)
-            if (levels > allowed) "${pair.getString("file")}: $levels levels off" else null
+            if (levels > pair.optInt("tolerance_levels", allowed)) "${pair.getString("file")}: $levels levels off" else null
         }
     }
 
@@ -96,14 +112,8 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
         return model.getJSONObject("spec").optString("head_activation") == "sigmoid"
     }
 
-    private fun image(name: String): Pixels {
-        val options = BitmapFactory.Options().apply {
-            inPreferredConfig = Bitmap.Config.ARGB_8888
-            inScaled = false
-        }
-        val data = bytes(name)
-        return requireNotNull(BitmapFactory.decodeByteArray(data, 0, data.size, options)).pixels()
-    }
+    /** A golden image, which is prepared already. */
+    private fun image(name: String): Pixels = decodePicture(bytes(name)).pixels()
 
     private fun text(name: String) = bytes(name).toString(Charsets.UTF_8)
 
@@ -119,17 +129,4 @@ class Bundle(private val assets: AssetManager, private val folder: String) {
 
     private fun number(json: JSONObject, key: String): Double? =
         if (json.isNull(key)) null else json.getDouble(key)
-}
-
-/** A bitmap's pixels; turn it as EXIF says before, which BitmapFactory does not do. */
-fun Bitmap.pixels(): Pixels {
-    val colours = IntArray(width * height)
-    getPixels(colours, 0, width, 0, 0, width, height)
-    val rgb = ByteArray(3 * colours.size)
-    colours.forEachIndexed { i, colour ->
-        rgb[3 * i] = (colour shr 16).toByte()
-        rgb[3 * i + 1] = (colour shr 8).toByte()
-        rgb[3 * i + 2] = colour.toByte()
-    }
-    return Pixels(width, height, rgb)
 }

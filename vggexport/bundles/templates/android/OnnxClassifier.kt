@@ -1,5 +1,5 @@
 // An .onnx or .ort file in ONNX Runtime:
-// implementation("com.microsoft.onnxruntime:onnxruntime-android:1.24.0")
+// implementation("com.microsoft.onnxruntime:onnxruntime-android:1.24.3")
 package com.example.vgg
 
 import ai.onnxruntime.OnnxJavaType

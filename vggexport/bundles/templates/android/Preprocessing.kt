@@ -9,10 +9,23 @@ import kotlin.math.min
 import kotlin.math.round
 import kotlin.math.sin
 
+/** An image that is read a row at a time: no more of a large photograph is copied. */
+interface Rows {
+    val width: Int
+    val height: Int
+
+    /** Writes one row from the left, RGB, 8 bits a channel, into 3 * [width] bytes. */
+    fun read(y: Int, into: ByteArray)
+}
+
 /** An image: RGB, 8 bits a channel, row by row. */
-class Pixels(val width: Int, val height: Int, val rgb: ByteArray) {
+class Pixels(override val width: Int, override val height: Int, val rgb: ByteArray) : Rows {
     init {
         require(rgb.size == 3 * width * height) { "${rgb.size} bytes for ${width}x$height pixels" }
+    }
+
+    override fun read(y: Int, into: ByteArray) {
+        rgb.copyInto(into, 0, 3 * width * y, 3 * width * (y + 1))
     }
 }
 
@@ -30,7 +43,7 @@ class Preprocessing(
     private val interpolation: String,
     private val background: IntArray,
 ) {
-    fun apply(image: Pixels): Pixels = when (mode) {
+    fun apply(image: Rows): Pixels = when (mode) {
         "crop" -> {
             val scale =
                 max(coverHeight.toDouble() / image.height, coverWidth.toDouble() / image.width)
@@ -62,7 +75,7 @@ class Preprocessing(
         return Weights(interpolation, side, begin.toFloat(), (begin + length).toFloat(), size)
     }
 
-    private fun padded(image: Pixels): Pixels {
+    private fun padded(image: Rows): Pixels {
         val scale = min(height.toDouble() / image.height, width.toDouble() / image.width)
         val inWidth = max(1, round(image.width * scale).toInt())
         val inHeight = max(1, round(image.height * scale).toInt())
@@ -77,15 +90,17 @@ class Preprocessing(
         return Pixels(width, height, rgb)
     }
 
-    private fun resize(image: Pixels, horizontal: Weights, vertical: Weights) =
+    private fun resize(image: Rows, horizontal: Weights, vertical: Weights) =
         resizeRows(resizeColumns(image, horizontal), vertical)
 
-    private fun resizeColumns(image: Pixels, weights: Weights): Pixels {
+    private fun resizeColumns(image: Rows, weights: Weights): Pixels {
         val width = weights.size
         val out = ByteArray(3 * width * image.height)
-        for (y in 0 until image.height) for (x in 0 until width) for (channel in 0 until 3) {
-            out[3 * (y * width + x) + channel] = weights.sum(x) { source ->
-                image.rgb[3 * (y * image.width + source) + channel]
+        val row = ByteArray(3 * image.width)
+        for (y in 0 until image.height) {
+            image.read(y, row)
+            for (x in 0 until width) for (channel in 0 until 3) {
+                out[3 * (y * width + x) + channel] = weights.sum(x) { row[3 * it + channel] }
             }
         }
         return Pixels(width, image.height, out)

@@ -1,17 +1,15 @@
 // The bundle in a folder of an app: its images, its descriptions, its golden answers.
-import CoreGraphics
 import Foundation
-import ImageIO
 
-enum BundleError: Error {
+public enum BundleError: Error {
     case unreadable(String)
     case unknown(String)
 }
 
 /// Real value = scale * (integer - zero point).
-struct Quantization: Decodable {
-    let scale: Float
-    let zeroPoint: Int
+public struct Quantization: Decodable {
+    public let scale: Float
+    public let zeroPoint: Int
 
     enum CodingKeys: String, CodingKey {
         case scale
@@ -20,21 +18,22 @@ struct Quantization: Decodable {
 }
 
 /// An input or output of a model.
-struct TensorDescription: Decodable {
-    let name: String
-    let dtype: String
-    let quantization: Quantization?
+public struct TensorDescription: Decodable {
+    public let name: String
+    public let dtype: String
+    public let quantization: Quantization?
 }
 
-struct ModelDescription: Decodable {
-    let input: TensorDescription
-    let output: TensorDescription
+public struct ModelDescription: Decodable {
+    public let input: TensorDescription
+    public let output: TensorDescription
 }
 
 struct PreprocessingDescription: Decodable {
     struct Step: Decodable {
         let step: String
         let mode: String?
+        let orientation: String?
         let interpolation: String?
         let background: [UInt8]?
         let shortSide: Int?
@@ -44,7 +43,7 @@ struct PreprocessingDescription: Decodable {
         let width: Int?
 
         enum CodingKeys: String, CodingKey {
-            case step, mode, interpolation, background, height, width
+            case step, mode, orientation, interpolation, background, height, width
             case shortSide = "short_side"
             case coverHeight = "cover_height"
             case coverWidth = "cover_width"
@@ -69,6 +68,12 @@ struct GoldenAnswers: Decodable {
     struct Pair: Decodable {
         let file: String
         let prepared: String
+        let toleranceLevels: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case file, prepared
+            case toleranceLevels = "tolerance_levels"
+        }
     }
 
     struct Given: Decodable {
@@ -104,13 +109,13 @@ struct Manifest: Decodable {
 }
 
 /// A bundle that was unpacked into a folder.
-struct ModelBundle {
+public struct ModelBundle {
     let folder: URL
     let description: PreprocessingDescription
     let golden: GoldenAnswers
     let manifest: Manifest
 
-    init(folder: URL) throws {
+    public init(folder: URL) throws {
         func json<Content: Decodable>(_ name: String) throws -> Content {
             let data = try Data(contentsOf: folder.appendingPathComponent(name))
             return try JSONDecoder().decode(Content.self, from: data)
@@ -121,7 +126,7 @@ struct ModelBundle {
         manifest = try json("MANIFEST.json")
     }
 
-    func preprocessing() throws -> Preprocessing {
+    public func preprocessing() throws -> Preprocessing {
         let resize = description.steps.first { $0.step == "resize" }
         let target = description.steps.first { $0.step == "crop" } ?? resize
         guard let resize, let interpolation = resize.interpolation,
@@ -136,23 +141,24 @@ struct ModelBundle {
             background: resize.background ?? [255, 255, 255])
     }
 
-    func model(_ name: String) throws -> ModelDescription {
+    public func model(_ name: String) throws -> ModelDescription {
         guard let found = description.models[name] else { throw BundleError.unknown(name) }
         return found
     }
 
     /// What is wrong with the preprocessing and with one model on this device, which is "cpu", or
     /// "accelerator" behind Core ML or a delegate.
-    func problems(_ name: String, classifier: Classifier, device: String) throws -> [String] {
+    public func problems(_ name: String, classifier: Classifier, device: String) throws -> [String] {
         try preprocessingProblems() + answerProblems(name, classifier, device)
     }
 
     private func preprocessingProblems() throws -> [String] {
         let steps = try preprocessing()
         return try golden.preprocessing.compactMap { pair in
-            let actual = steps.apply(try image(pair.file))
-            let levels = GoldenCheck.levels(try image(pair.prepared), actual)
-            return levels > description.toleranceLevels ? "\(pair.file): \(levels) levels off" : nil
+            let picture = try decode(Data(contentsOf: folder.appendingPathComponent(pair.file)))
+            let levels = GoldenCheck.levels(try image(pair.prepared), steps.apply(picture))
+            let allowed = pair.toleranceLevels ?? description.toleranceLevels
+            return levels > allowed ? "\(pair.file): \(levels) levels off" : nil
         }
     }
 
@@ -170,35 +176,28 @@ struct ModelBundle {
         return found.map { "\(name): \($0)" }
     }
 
-    private func image(_ name: String) throws -> Pixels {
-        let url = folder.appendingPathComponent(name) as CFURL
-        guard let source = CGImageSourceCreateWithURL(url, nil),
-            let image = CGImageSourceCreateImageAtIndex(source, 0, nil)
-        else { throw BundleError.unreadable(name) }
-        return try image.pixels()
+    /// A picture as the bundle's preprocessing begins: upright, in sRGB, on a background.
+    public func decode(_ data: Data) throws -> Picture {
+        let step = description.steps.first { $0.step == "decode" }
+        return try Picture(
+            data, isUpright: step?.orientation != "as it lies",
+            background: step?.background ?? [255, 255, 255])
     }
-}
 
-extension CGImage {
-    /// The pixels; turn the image as EXIF says before, which this does not do.
-    func pixels() throws -> Pixels {
-        var rgba = [UInt8](repeating: 0, count: 4 * width * height)
-        let isDrawn = rgba.withUnsafeMutableBytes { bytes -> Bool in
-            guard let space = CGColorSpace(name: CGColorSpace.sRGB),
-                let context = CGContext(
-                    data: bytes.baseAddress, width: width, height: height, bitsPerComponent: 8,
-                    bytesPerRow: 4 * width, space: space,
-                    bitmapInfo: CGImageAlphaInfo.noneSkipLast.rawValue)
-            else { return false }
-            context.draw(self, in: CGRect(x: 0, y: 0, width: width, height: height))
-            return true
+    /// Models that these examples run.
+    public var modelNames: [String] {
+        manifest.artifacts.map(\.artifact.path).filter { name in
+            [".tflite", ".onnx", ".ort"].contains { name.hasSuffix($0) }
         }
-        guard isDrawn else { throw BundleError.unreadable("an image") }
-        var rgb: [UInt8] = []
-        rgb.reserveCapacity(3 * width * height)
-        for pixel in stride(from: 0, to: rgba.count, by: 4) {
-            rgb.append(contentsOf: rgba[pixel..<pixel + 3])
-        }
-        return Pixels(width: width, height: height, rgb: rgb)
+    }
+
+    public func labels() throws -> [String] {
+        let text = try String(contentsOf: folder.appendingPathComponent("labels.txt"), encoding: .utf8)
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    /// A golden image, which is prepared already.
+    private func image(_ name: String) throws -> Pixels {
+        try decode(Data(contentsOf: folder.appendingPathComponent(name))).pixels()
     }
 }

@@ -2,7 +2,7 @@
 import Foundation
 
 /// What runs a model: one image, prepared, gives one probability an output.
-protocol Classifier {
+public protocol Classifier {
     func probabilities(_ image: Pixels) throws -> [Float]
 }
 

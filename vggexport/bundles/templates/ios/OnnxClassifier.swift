@@ -1,19 +1,19 @@
-// An .onnx or .ort file in ONNX Runtime: pod 'onnxruntime-objc'
+// An .onnx or .ort file in ONNX Runtime, from its Swift package.
 import Foundation
-import onnxruntime_objc
+import OnnxRuntimeBindings
 
-final class OnnxClassifier: Classifier {
+public final class OnnxClassifier: Classifier {
     private let environment: ORTEnv
     private let session: ORTSession
     private let description: ModelDescription
 
-    init(modelPath: String, description: ModelDescription) throws {
+    public init(modelPath: String, description: ModelDescription) throws {
         self.description = description
         environment = try ORTEnv(loggingLevel: ORTLoggingLevel.warning)
         session = try ORTSession(env: environment, modelPath: modelPath, sessionOptions: nil)
     }
 
-    func probabilities(_ image: Pixels) throws -> [Float] {
+    public func probabilities(_ image: Pixels) throws -> [Float] {
         let shape: [NSNumber] = [1, image.height as NSNumber, image.width as NSNumber, 3]
         let isByte = description.input.dtype == "uint8"
         let tensor = try ORTValue(

@@ -2,24 +2,37 @@
 // Plain Swift, without UIKit.
 import Foundation
 
-/// An image: RGB, 8 bits a channel, row by row.
-struct Pixels {
-    let width: Int
-    let height: Int
-    let rgb: [UInt8]
+/// An image that is read a row at a time: no more of a large photograph is copied.
+public protocol Rows {
+    var width: Int { get }
+    var height: Int { get }
 
-    init(width: Int, height: Int, rgb: [UInt8]) {
+    /// One row from the left: RGB, 8 bits a channel, 3 * width bytes.
+    func row(_ y: Int) -> [UInt8]
+}
+
+/// An image: RGB, 8 bits a channel, row by row.
+public struct Pixels: Rows {
+    public let width: Int
+    public let height: Int
+    public let rgb: [UInt8]
+
+    public init(width: Int, height: Int, rgb: [UInt8]) {
         precondition(rgb.count == 3 * width * height, "bytes do not fit the size")
         self.width = width
         self.height = height
         self.rgb = rgb
+    }
+
+    public func row(_ y: Int) -> [UInt8] {
+        Array(rgb[3 * width * y..<3 * width * (y + 1)])
     }
 }
 
 /// What preprocessing.json says of its step "resize". `mode` is "crop": scales until `coverHeight` and
 /// `coverWidth` are covered, and cuts out the centre; "part": scales the largest part of the right
 /// shape; "stretch": scales all of it; "pad": scales until it fits, on `background` (RGB).
-struct Preprocessing {
+public struct Preprocessing {
     let mode: String
     let coverHeight: Int
     let coverWidth: Int
@@ -28,7 +41,7 @@ struct Preprocessing {
     let interpolation: String
     let background: [UInt8]
 
-    func apply(_ image: Pixels) -> Pixels {
+    public func apply(_ image: any Rows) -> Pixels {
         switch mode {
         case "crop":
             let scale = max(
@@ -66,7 +79,7 @@ struct Preprocessing {
         return Weights(interpolation, side: side, begin: Float(begin), end: end, size: size)
     }
 
-    private func padded(_ image: Pixels) -> Pixels {
+    private func padded(_ image: any Rows) -> Pixels {
         let scale = min(Double(height) / Double(image.height), Double(width) / Double(image.width))
         let inWidth = max(1, Int((Double(image.width) * scale).rounded(.toNearestOrEven)))
         let inHeight = max(1, Int((Double(image.height) * scale).rounded(.toNearestOrEven)))
@@ -83,19 +96,18 @@ struct Preprocessing {
         return Pixels(width: width, height: height, rgb: rgb)
     }
 
-    private func resize(_ image: Pixels, _ horizontal: Weights, _ vertical: Weights) -> Pixels {
+    private func resize(_ image: any Rows, _ horizontal: Weights, _ vertical: Weights) -> Pixels {
         resizeRows(resizeColumns(image, horizontal), vertical)
     }
 
-    private func resizeColumns(_ image: Pixels, _ weights: Weights) -> Pixels {
+    private func resizeColumns(_ image: any Rows, _ weights: Weights) -> Pixels {
         let width = weights.size
         var out = [UInt8](repeating: 0, count: 3 * width * image.height)
         for y in 0..<image.height {
+            let row = image.row(y)
             for x in 0..<width {
                 for channel in 0..<3 {
-                    out[3 * (y * width + x) + channel] = weights.sum(x) { source in
-                        image.rgb[3 * (y * image.width + source) + channel]
-                    }
+                    out[3 * (y * width + x) + channel] = weights.sum(x) { row[3 * $0 + channel] }
                 }
             }
         }

@@ -1,0 +1,114 @@
+"""Pictures as phones have them, which show whether they are decoded as the networks want.
+
+One is in Display P3, one lies on its side as EXIF says, one is transparent, one gray, one very
+wide. All are made here, of a synthetic image, so that nobody's rights are in them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import calibration
+from vggexport.bundles.display_p3 import display_p3
+
+LEVELS = 4
+"""How far decoders of JPEG and of colour profiles may be from Pillow's, in levels of 255: the
+inverse transform, the conversion from YCbCr and that of the colours round by 1 each, and the first
+two may add up. Mistakes are tens of levels (tests/bundles)."""
+
+_LONG, _SHORT = 1.5, 1.2
+"""Of sides, in the network's own."""
+
+_WIDE = 6.0
+_VIVID = 2.5
+"""Times the distance from gray: what sRGB has not is cut off."""
+
+_ORIENTATION, _TURNED = 0x0112, 6
+"""EXIF's tag, and its value for a picture whose rows run upwards along its right side."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenPicture:
+    """A file as a phone has it.
+
+    Attributes:
+        name: Its name.
+        data: Its bytes.
+    """
+
+    name: str
+    data: bytes
+
+
+def golden_pictures(size: tuple[int, int]) -> Iterator[GoldenPicture]:
+    """All of them.
+
+    Args:
+        size: Height and width that the network takes.
+    """
+    for number, (name, make) in enumerate(_MAKERS.items()):
+        sides = (_SHORT, _WIDE) if name.startswith("wide") else (_SHORT, _LONG)
+        rows, columns = (round(one * side) for one, side in zip(sides, size, strict=True))
+        square = calibration.synthetic_image(1, number, max(rows, columns))
+        vivid = 128 + _VIVID * (square[:rows, :columns].astype(np.float32) - 128)
+        gray = vivid.mean(axis=-1, keepdims=True)
+        pixels = np.clip(gray + _VIVID * (vivid - gray), 0, 255).astype(np.uint8)
+        yield GoldenPicture(name, make(pixels))
+
+
+def _jpeg(image: Image.Image, **options: object) -> bytes:
+    """Without a loss of colours' resolution, which decoders restore in their own ways."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=95, subsampling=0, **options)
+    return out.getvalue()
+
+
+def _png(image: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG", **options)
+    return out.getvalue()
+
+
+def _display_p3(pixels: NDArray[np.uint8]) -> bytes:
+    return _jpeg(Image.fromarray(pixels), icc_profile=display_p3())
+
+
+def _display_p3_png(pixels: NDArray[np.uint8]) -> bytes:
+    return _png(Image.fromarray(pixels), icc_profile=display_p3())
+
+
+def _turned(pixels: NDArray[np.uint8]) -> bytes:
+    exif = Image.Exif()
+    exif[_ORIENTATION] = _TURNED
+    return _jpeg(Image.fromarray(pixels), exif=exif)
+
+
+def _transparent(pixels: NDArray[np.uint8]) -> bytes:
+    """Opaque at the left, transparent at the right."""
+    across = np.linspace(255, 0, pixels.shape[1]).round().astype(np.uint8)
+    alpha = np.broadcast_to(across, pixels.shape[:2])
+    return _png(Image.fromarray(np.dstack([pixels, alpha])))
+
+
+def _gray(pixels: NDArray[np.uint8]) -> bytes:
+    return _jpeg(Image.fromarray(pixels).convert("L"))
+
+
+def _wide(pixels: NDArray[np.uint8]) -> bytes:
+    return _png(Image.fromarray(pixels))
+
+
+_MAKERS: Mapping[str, Callable[[NDArray[np.uint8]], bytes]] = {
+    "display_p3.jpg": _display_p3,
+    "display_p3.png": _display_p3_png,
+    "turned.jpg": _turned,
+    "transparent.png": _transparent,
+    "gray.jpg": _gray,
+    "wide.png": _wide,
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Classifies pictures on Triton or TensorFlow Serving over HTTP, or holds the server to the bundle.
+
+    pip install numpy pillow
+    python client.py --url http://localhost:8000 --server triton --model vgg [PICTURE...]
+    python client.py --url http://localhost:8501 --server tensorflow --model vgg [PICTURE...]
+
+Without pictures the golden images are sent, and the exit code is 1 if answers are out of tolerance.
+Decoding, scaling and the comparison are those of self_test.py, which lies in the bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BUNDLE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(BUNDLE))
+
+import self_test  # noqa: E402
+
+SECONDS = 60
+BEST = 5
+
+
+def main() -> int:
+    options = arguments()
+    golden = self_test.read_json("golden/golden.json")
+    description = self_test.read_json("preprocessing.json")
+    artifact = chosen(options.file)
+    model = description["models"][artifact["path"]]
+    ask = SERVERS[options.server]
+    try:
+        if options.pictures:
+            for picture in options.pictures:
+                decoded = self_test.decode(Path(picture).resolve(), description["steps"][0])
+                show(picture, ask(options, self_test.prepare(decoded, description), model))
+            return 0
+        images = [self_test.read_image(image["file"]) for image in golden["images"]]
+        actual = np.stack([ask(options, image, model) for image in images])
+    except (OSError, ValueError, KeyError) as error:
+        print(f"FAILED   {options.url}: {error}")
+        return 1
+    answers = next(a for a in golden["artifacts"] if a["name"] == artifact["path"])
+    activation = (artifact["spec"] or artifact["ends"]).get("head_activation", "softmax")
+    problems = self_test.check_answers(actual, answers, self_test.LOGITS[activation])
+    return self_test.conclude(problems, f"{len(images)} golden images on {options.url}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("pictures", nargs="*", help="files to classify")
+    parser.add_argument("--url", required=True, help="http://host:port")
+    parser.add_argument("--server", required=True, choices=list(SERVERS))
+    parser.add_argument("--model", required=True, help="its name on the server")
+    parser.add_argument("--file", help="which file of the bundle it is; the first otherwise")
+    return parser.parse_args()
+
+
+def chosen(name: str | None) -> Any:
+    """The model that the server has, of those in the bundle."""
+    found = [entry["artifact"] for entry in self_test.read_json("MANIFEST.json")["artifacts"]]
+    named = [artifact for artifact in found if name in (None, artifact["path"])]
+    if not named:
+        known = ", ".join(artifact["path"] for artifact in found)
+        sys.exit(f"{name} is not in the bundle, which has {known}")
+    return named[0]
+
+
+def ask_triton(options: argparse.Namespace, pixels: Any, model: Any) -> Any:
+    """By the KServe protocol, version 2."""
+    source, result = model["input"], model["output"]
+    values = self_test.quantized(pixels, source)
+    types = {"float32": "FP32", "uint8": "UINT8", "int8": "INT8"}
+    given = {
+        "name": source["name"],
+        "shape": list(values.shape),
+        "datatype": types[source["dtype"]],
+        "data": values.ravel().tolist(),
+    }
+    found = post(f"{options.url}/v2/models/{options.model}/infer", {"inputs": [given]})
+    output = next(o for o in found["outputs"] if o["name"] == result["name"])
+    return self_test.dequantized(np.array(output["data"]).reshape(output["shape"]), result)
+
+
+def ask_tensorflow(options: argparse.Namespace, pixels: Any, model: Any) -> Any:
+    """By TensorFlow Serving's REST API."""
+    source, result = model["input"], model["output"]
+    instances = self_test.quantized(pixels, source).tolist()
+    url = f"{options.url}/v1/models/{options.model}:predict"
+    predictions = post(url, {"instances": instances})["predictions"]
+    return self_test.dequantized(np.array(predictions), result)
+
+
+SERVERS = {"triton": ask_triton, "tensorflow": ask_tensorflow}
+
+
+def post(url: str, content: Any) -> Any:
+    """What a server answers; its own words where it refuses."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("the address does not begin with http:// or https://")
+    body = json.dumps(content).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise ValueError(f"{error}: {error.read(500).decode(errors='replace')}") from error
+
+
+def show(picture: str, probabilities: Any) -> None:
+    """The best classes by name."""
+    labels = (self_test.FOLDER / "labels.txt").read_text(encoding="utf-8").splitlines()
+    for index in np.argsort(-probabilities)[:BEST]:
+        print(f"{picture}: {probabilities[index]:6.1%} {labels[index]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
