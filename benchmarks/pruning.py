@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 import calibration
 import vggexport
 from vggexport.metrics.parity import compare, probabilities_of
+from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
 from vggexport.opening.network import NetworkOptions
 from vggexport.pruning.elimination import rows_of
-from vggexport.pruning.forward import Array, NumpyNetwork
 from vggexport.pruning.survey import Survey
 from vggexport.pruning.widths import narrowed, prunable
 from vggexport.results.prune import PruningReport

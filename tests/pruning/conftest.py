@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vggexport.network.forward import NumpyNetwork
 from vggexport.network.head import Pooling, fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.pruning.forward import NumpyNetwork
 from vggexport.pruning.survey import Survey
 
 NARROWABLE = VGGSpec(

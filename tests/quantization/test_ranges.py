@@ -161,3 +161,20 @@ def test_another_network_is_refused(ranges, tiny, weights_record, change, messag
 def test_other_weights_are_refused(ranges, tiny, weights_record, change):
     with pytest.raises(CalibrationError, match=r"other weights: tiny\.npz with SHA-256 ab"):
         ranges.check_belongs(tiny, replace(weights_record, **change))
+
+
+def test_corrections_of_biases_come_back_and_are_left_out_where_there_are_none(ranges, saved, tiny):
+    assert "bias_corrections" not in saved().read_text()
+    shifts = {layer.name: [0.25] * layer.output_shape[-1] for layer in tiny.weighted_layers}
+    loaded = ActivationRanges.load(saved(bias_corrections=shifts))
+    assert loaded.bias_corrections == {name: tuple(shift) for name, shift in shifts.items()}
+
+
+@pytest.mark.parametrize(
+    "shifts",
+    [{"fc1": [0.5]}, {"fc1": [float("nan")] * 64}, {"fc1": ["a"] * 64}, {"fc9": [0.5]}, {}, [1]],
+    ids=["too few", "NaN", "text", "no such layer", "none of them", "no mapping"],
+)
+def test_corrections_that_are_none_are_refused(saved, shifts):
+    with pytest.raises(CalibrationError, match="not a ranges file of vggexport calibrate"):
+        ActivationRanges.load(saved(bias_corrections=shifts))

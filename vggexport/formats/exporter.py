@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError, VggExportError
@@ -59,6 +62,39 @@ class ExportRequest:
             name = self.artifact.precision.value
             raise InputError(f"{name} needs activation ranges: calibrate")
         return self.ranges.quantization(symmetric=self.artifact.symmetric)
+
+    @property
+    def corrected_weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """The weights, with biases of layers that compute in integers corrected."""
+        corrections = self.ranges and self.ranges.bias_corrections
+        if not corrections:
+            return self.weights
+        int4 = self.artifact.profile.int4_blocks
+        layers = self.artifact.spec.weighted_layers
+        integer = [layer for layer in layers if not (int4 and layer.is_matrix)]
+        return _Corrected(
+            self.weights, {layer.bias.name: corrections[layer.name] for layer in integer}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Corrected(Mapping[str, NDArray[np.float32]]):
+    """Weights that something is added to as they are read."""
+
+    weights: Weights
+    corrections: Mapping[str, Sequence[float]]
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        value = self.weights[name]
+        if name not in self.corrections:
+            return value
+        return value + np.array(self.corrections[name], np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 class BindingError(VggExportError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter, load_runner
 from vggexport.formats.runner import Runner
+from vggexport.opening.bias_correction import with_bias_correction
 from vggexport.opening.calibration_images import ImagePlan, translated
 from vggexport.opening.network import Network
 from vggexport.precision import Precision
@@ -47,20 +48,30 @@ def float32_runner(
 
 
 def take_ranges(
-    network: Network, runner: Runner, plan: ImagePlan, steps: Steps
+    network: Network, runner: Runner, plan: ImagePlan, folder: Path, steps: Steps
 ) -> ActivationRanges:
-    """Observes the layers over the plan's calibration images.
+    """Observes the layers over the plan's calibration images, and corrects biases if that gains.
+
+    Args:
+        network: The network.
+        runner: Its float32 file.
+        plan: Its images.
+        folder: Where files may be.
+        steps: Who counts the seconds.
 
     Raises:
         CalibrationError: Images cannot be read, or an activation is not finite.
     """
-    return take_snapshots(network, runner, plan, steps, [plan.calibrated])[plan.calibrated]
+    found = take_snapshots(network, runner, plan, steps, [plan.calibrated])[plan.calibrated]
+    return with_bias_correction(network, runner, plan, found, folder, steps)
 
 
 def take_snapshots(
     network: Network, runner: Runner, plan: ImagePlan, steps: Steps, counts: Sequence[int]
 ) -> dict[int, ActivationRanges]:
-    """The same after several numbers of images, each of which is of the plan's first ones.
+    """Ranges after several numbers of images, each of which is of the plan's first ones.
+
+    Biases are as they were.
 
     Raises:
         CalibrationError: Images cannot be read, or an activation is not finite.

@@ -27,6 +27,9 @@ SPARE_SYNTHETIC = 8
 """Synthetic images beyond the calibration's, for checks. Always as many: the choice of images must
 not depend on whether a check follows."""
 
+KEPT = 24
+"""Calibration images that are kept, for what is measured on some."""
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationOptions:
@@ -68,6 +71,7 @@ class ImagePlan:
         calibrated: Images that ranges are taken from.
         is_short: Whether the source has no more images than that was to be.
         held_out: Images held out of them then.
+        first: The first images that ranges were taken from so far, :data:`KEPT` at most.
 
     Raises:
         CalibrationError: The source cannot be used, or no range can be taken from such images.
@@ -108,6 +112,7 @@ class ImagePlan:
             self._check_spread(source.name)
         self.source = source
         self._seen = frozenset(seen)
+        self.first: list[NDArray[np.uint8]] = []
         self._checks: list[NDArray[np.uint8]] = []
         self._synthetic = [
             calibration.varied_image(options.seed + 1, index, size) for index in range(synthetic)
@@ -153,7 +158,9 @@ class ImagePlan:
     def _deliver(self) -> Iterator[NDArray[np.uint8]]:
         with translated():
             for number, image in enumerate(self._images):
-                if number >= self.calibrated and image.digest not in self._seen:
+                if number < min(self.calibrated, KEPT):
+                    self.first.append(image.pixels)
+                elif number >= self.calibrated and image.digest not in self._seen:
                     self._checks.append(image.pixels)
                 yield image.pixels
                 if number + 1 >= self.calibrated and len(self._checks) == self.checked:

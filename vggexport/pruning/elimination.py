@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.pruning.forward import Array
+from vggexport.network.forward import Array
 
 BATCH = 8
 """Channels taken out between two updates of the whole inverse."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
 from vggexport.pruning.elimination import Elimination, rows_of
-from vggexport.pruning.forward import Array, NumpyNetwork
 from vggexport.pruning.survey import Survey
 from vggexport.pruning.widths import narrowed, prunable
 

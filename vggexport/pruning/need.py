@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array, NumpyNetwork, convolve, max_pool, quarters
 from vggexport.network.layers import Layer, LayerKind
-from vggexport.pruning.forward import Array, NumpyNetwork, convolve, max_pool, quarters
 
 
 def needs(

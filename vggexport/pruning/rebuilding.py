@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
-from vggexport.pruning.forward import Array, NumpyNetwork
 from vggexport.pruning.keeping import kept
 from vggexport.pruning.refit import Refit, dual_ridge, relu_aware
 from vggexport.pruning.survey import Survey

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array
 from vggexport.pruning.elimination import regularized
-from vggexport.pruning.forward import Array
 
 STRENGTHS = (3.0, 0.3, 0.03, 0.003)
 """Shares of the mean second moment that :func:`relu_aware` tries."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import POOL_SIZE, Layer
-from vggexport.pruning.forward import Array, NumpyNetwork
 
 ROWS_PER_INPUT = 8
 """Rows for each unknown of one output: the error on others is then 1/8 larger than on these."""

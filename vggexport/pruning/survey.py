@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
 from vggexport.pruning.elimination import Elimination, eliminate, refitted, regularized, rows_of
-from vggexport.pruning.forward import Array, NumpyNetwork
 from vggexport.pruning.keeping import kept
 from vggexport.pruning.need import needs
 from vggexport.pruning.refit import dual_ridge

@@ -69,6 +69,15 @@ class ActivationQuantization:
             return cls(1.0, 0)
         return cls(float(max(np.float32(magnitude / KERNEL_MAX), np.finfo(np.float32).tiny)), 0)
 
+    def rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The real values that the nearest of the integers stand for."""
+        integers: NDArray[np.float32] = values / np.float32(self.scale)
+        np.rint(integers, out=integers)
+        lowest, highest = ACTIVATION_MIN - self.zero_point, ACTIVATION_MAX - self.zero_point
+        np.clip(integers, lowest, highest, out=integers)
+        integers *= np.float32(self.scale)
+        return integers
+
 
 @dataclass(frozen=True, slots=True)
 class QuantizedLayer:
@@ -85,6 +94,11 @@ class QuantizedLayer:
     kernel_scales: NDArray[np.float32]
     bias: NDArray[np.int32]
     bias_scales: NDArray[np.float32]
+
+    @property
+    def real_kernel(self) -> NDArray[np.float32]:
+        """The real values that the kernel's integers stand for."""
+        return self.kernel.astype(np.float32) * self.kernel_scales
 
 
 def quantize_layer(

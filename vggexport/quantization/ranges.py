@@ -50,9 +50,11 @@ class ActivationRanges(JsonValue):
         ranges: (low, high) by layer name, for every one of :func:`observed_layers`; finite, and
             low <= 0 <= high.
         pictures: How those images became pixels; the defaults, not known, in files of 0.1.0.
+        bias_corrections: What is added to the biases of layers that compute in integers, by layer
+            name (:mod:`vggexport.quantization.bias_correction`); None for nothing.
     """
 
-    json_keys = "schema kind spec weights calibration ranges pictures?"
+    json_keys = "schema kind spec weights calibration ranges pictures? bias_corrections?"
 
     schema: ClassVar[int] = 1
     kind: ClassVar[str] = "vggexport activation ranges"
@@ -61,6 +63,7 @@ class ActivationRanges(JsonValue):
     calibration: CalibrationRecord
     ranges: Mapping[str, tuple[float, float]]
     pictures: Pictures = UNSTATED
+    bias_corrections: Mapping[str, tuple[float, ...]] | None = None
 
     def quantization(self, *, symmetric: bool = False) -> dict[str, ActivationQuantization]:
         """int8 parameters of the mean subtraction and of every observed layer, by layer name.
@@ -121,6 +124,7 @@ class ActivationRanges(JsonValue):
         try:
             found = cls(**read_fields(cls, data))
             names = observed_layers(found.spec)
+            _check_corrections(found.spec, found.bias_corrections)
             return replace(found, ranges={n: _bounds(n, *found.ranges[n]) for n in names})
         except WRONG_KINDS as error:
             raise CalibrationError(f"not a ranges file of vggexport calibrate: {error}") from error
@@ -152,3 +156,12 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high) and low <= 0.0 <= high):
         raise ValueError(f"range {low}...{high} of {name} is not finite with zero inside")
     return low, high
+
+
+def _check_corrections(spec: VGGSpec, corrections: Mapping[str, tuple[float, ...]] | None) -> None:
+    if corrections is None:
+        return
+    for layer in spec.weighted_layers:
+        values, count = corrections[layer.name], layer.output_shape[-1]
+        if len(values) != count or not all(map(math.isfinite, values)):
+            raise ValueError(f"bias_corrections of {layer.name} are not {count} finite numbers")

@@ -147,6 +147,33 @@ def test_the_onnx_file_of_the_same_ranges_has_the_same_numbers(numbers, onnx_num
         assert len(np.unique(numbers.biases[layer])) > 3
 
 
+def test_corrected_biases_are_the_same_in_both_formats_and_touch_nothing_but_integers(
+    make_request, ranges, tiny, tiny_weights, tmp_path, numbers
+):
+    random = np.random.default_rng(5)
+    counts = {layer.name: layer.output_shape[-1] for layer in tiny.weighted_layers}
+    shifts = {name: tuple(random.normal(0, 0.1, count)) for name, count in counts.items()}
+
+    def corrected(precision, file_format):
+        request = make_request(precision, format=file_format)
+        request = replace(request, ranges=replace(ranges, bias_corrections=shifts))
+        file = tmp_path / f"{precision}.{file_format}"
+        load_exporter(file_format).export(request, file)
+        return file
+
+    int8 = numbers_of_tflite(corrected("int8", "tflite"))
+    assert int8.differences(numbers_of_onnx(corrected("int8", "onnx"), tiny)) == []
+    assert int8.differences(numbers) == [f"biases {layer}" for layer in LAYERS]
+    mixed = {tensor.name: tensor for tensor in TfliteFile(corrected("int8-w4", "tflite")).tensors}
+    for layer in LAYERS:
+        expected = (tiny_weights[f"{layer}/bias"] + np.float32(shifts[layer])).astype(np.float64)
+        real = int8.biases[layer] * int8.bias_scales[layer].astype(np.float64)
+        np.testing.assert_allclose(real, expected, atol=int8.bias_scales[layer].max())
+        bias = array_of(mixed[f"{layer}/bias"])
+        wanted = int8.biases[layer] if layer in CONVOLUTIONS else tiny_weights[f"{layer}/bias"]
+        np.testing.assert_array_equal(bias, wanted)
+
+
 def test_the_full_integer_file_has_the_same_numbers_but_for_its_mean(full_path, onnx_numbers):
     tensors = TfliteFile(full_path).tensors
     (subtracted,) = (tensor for tensor in tensors if tensor.name == "mean_subtraction")

@@ -97,7 +97,7 @@ def calibration_digest(pixels):
 
 def answers_of(weights, images):
     from vggexport.metrics.parity import probabilities_of
-    from vggexport.pruning.forward import NumpyNetwork
+    from vggexport.network.forward import NumpyNetwork
 
     opened = open_weights(str(weights), SpecRequest())
     network = NumpyNetwork(opened.spec, opened)

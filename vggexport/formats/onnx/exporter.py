@@ -74,7 +74,7 @@ def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[
     activations = request.activations()
     if not request.artifact.profile.int4_blocks:
         use_int8(graph, spec.layers, activations)
-        return bind_int8(spec, spec.weighted_layers, request.weights, activations)
+        return bind_int8(spec, spec.weighted_layers, request.corrected_weights, activations)
     check_divides(spec)
     fully_connected = [layer for layer in spec.weighted_layers if layer.is_matrix]
     convolutions = [layer for layer in spec.weighted_layers if not layer.is_matrix]
@@ -84,6 +84,6 @@ def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[
     use_int8(graph, features, activations)
     use_int4_blocks(graph, fully_connected)
     return chain(
-        bind_int8(spec, convolutions, request.weights, activations),
+        bind_int8(spec, convolutions, request.corrected_weights, activations),
         bind_int4_blocks(fully_connected, request.weights),
     )

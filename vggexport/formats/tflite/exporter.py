@@ -32,7 +32,7 @@ class TfliteExporter:
             write_model(
                 file,
                 graph,
-                bind(artifact, request.weights, activations),
+                bind(artifact, request.corrected_weights, activations),
                 description=request.description,
                 metadata=metadata_buffers(artifact, graph.operators),
             )

@@ -144,7 +144,7 @@ def build_inputs(
             opset = next((file.opset for file in quantized if file.opset is not None), None)
             with float32_runner(network, folder, steps, opset=opset) as runner:
                 if quantized:
-                    ranges = ranges or take_ranges(network, runner, plan, steps)
+                    ranges = ranges or take_ranges(network, runner, plan, folder, steps)
                 if halves:
                     float16 = _float16_range(network, runner, plan, options, steps)
                 if quantized and options.check:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import load_exporter, load_runner
 from vggexport.formats.runner import Runner
-from vggexport.metrics.parity import ParityMetrics, compare
+from vggexport.metrics.parity import ParityMetrics
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
+from vggexport.opening.int8_trial import int8_parity
 from vggexport.opening.network import Network
-from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.calibration_curve import CurvePoint
 from vggexport.system.progress import Steps
@@ -60,29 +57,9 @@ def measure_curve(
         last = snapshots[max(snapshots)].ranges
         tracked = steps.track(snapshots.items(), len(snapshots))
         return tuple(
-            _point(count, ranges, last, _quantized(network, ranges, images, reference, folder))
+            _point(count, ranges, last, int8_parity(network, ranges, images, reference, folder))
             for count, ranges in tracked
         )
-
-
-def _quantized(
-    network: Network,
-    ranges: ActivationRanges,
-    images: NDArray[np.uint8],
-    reference: NDArray[np.float32],
-    folder: Path,
-) -> ParityMetrics:
-    """An int8 file with these ranges against float32."""
-    path = folder / "curve.onnx"
-    artifact = network.artifact(path, "onnx", Precision.INT8)
-    artifact = replace(artifact, calibration=ranges.calibration)
-    try:
-        load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
-        with load_runner("onnx")(path) as runner:
-            found = read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]
-        return compare(reference, found, network.spec.head_activation)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _point(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vggexport.opening.activation_ranges import float32_runner, take_snapshots
+from vggexport.opening.bias_correction import with_bias_correction
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
@@ -66,7 +67,8 @@ def calibrate(
             if curve:
                 images = plan.check_images()[:CHECK_IMAGES]
                 points = measure_curve(network, runner, snapshots, images, folder, steps)
-        ranges = snapshots[plan.calibrated]
+            taken = snapshots[plan.calibrated]
+            ranges = with_bias_correction(network, runner, plan, taken, folder, steps)
         note_synthetic(ranges, steps)
         note_unreadable(plan, steps)
         ranges.save(folder / output.name)

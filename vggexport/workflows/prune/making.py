@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import PruningRecord
 from vggexport.metrics.parity import Comparison, ParityMetrics, probabilities_of
+from vggexport.network.forward import NumpyNetwork
 from vggexport.opening.network import Network
-from vggexport.pruning.forward import NumpyNetwork
 from vggexport.pruning.plan import Forecast
 from vggexport.pruning.rebuilding import Rebuilding
 from vggexport.pruning.survey import Survey

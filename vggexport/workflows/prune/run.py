@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from vggexport.errors import WeightsError
+from vggexport.network.forward import NumpyNetwork
 from vggexport.opening.network import Network, open_network
-from vggexport.pruning.forward import NumpyNetwork
 from vggexport.pruning.survey import Survey
 from vggexport.results.prune import PruningReport
 from vggexport.system.options import takes

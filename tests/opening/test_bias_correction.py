@@ -1,0 +1,135 @@
+"""Biases are corrected where that is measured to gain, and nowhere else."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+
+from vggexport.opening import bias_correction
+from vggexport.opening.bias_correction import with_bias_correction
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.network import NetworkOptions
+from vggexport.precision import Precision
+from vggexport.quantization.ranges import ActivationRanges
+from vggexport.system.progress import Progress, Steps
+from vggexport.workflows.build.options import BuildOptions, FileOptions
+from vggexport.workflows.build.run import build
+from vggexport.workflows.calibrate.run import calibrate
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, fact, *advice):
+        self.notes.append(fact)
+
+
+@pytest.fixture
+def tried(monkeypatch, tiny, tiny_weights, ranges, tmp_path):
+    """(dB of the files measured, one by one, images=24, source) -> the ranges, notes, dB left."""
+
+    def try_them(*measured, images=24, source="photos"):
+        left = list(measured)
+        parity = lambda *_: SimpleNamespace(logit_sqnr_db=left.pop(0))  # noqa: E731
+        monkeypatch.setattr(bias_correction, "int8_parity", parity)
+        monkeypatch.setattr(bias_correction, "read", lambda *_: {"probabilities": None})
+        network = SimpleNamespace(spec=tiny, weights=tiny_weights)
+        pixels = np.random.default_rng(1).integers(0, 256, (images, *tiny.image_shape), np.uint8)
+        plan = SimpleNamespace(first=list(pixels), source=SimpleNamespace(name=source))
+        said = Notes()
+        found = with_bias_correction(network, None, plan, ranges, tmp_path, Steps(said))
+        return found, said.notes, left
+
+    return try_them
+
+
+def test_a_clear_gain_is_kept_recorded_and_said(tried, ranges):
+    found, notes, _ = tried(12.0, 15.0)
+    assert found.calibration == replace(ranges.calibration, bias_correction=True)
+    assert (found.ranges, set(found.bias_corrections)) == (ranges.ranges, set(ranges.ranges))
+    (note,) = notes
+    assert "15.0 dB instead of 12.0 dB on 8 calibration images" in note
+
+
+@pytest.mark.parametrize(
+    "gained", [14.9, 12.0, 3.0, -np.inf, np.nan], ids=["little", "nothing", "loss", "none", "nan"]
+)
+def test_less_than_that_changes_nothing(tried, ranges, gained):
+    found, notes, _ = tried(12.0, gained)
+    assert found is ranges
+    assert notes == []
+
+
+def test_what_is_good_is_left_alone(tried, ranges):
+    assert tried(20.0, 40.0) == (ranges, [], [40.0])
+
+
+@pytest.mark.parametrize("why", [{"images": 11}, {"source": "synthetic"}], ids=str)
+def test_nothing_is_measured_on_too_few_images_or_on_synthetic_ones(tried, ranges, why):
+    assert tried(12.0, 15.0, **why) == (ranges, [], [12.0, 15.0])
+
+
+@pytest.fixture(scope="module")
+def large_means(tiny, numpy_network, tmp_path_factory):
+    """Weights and images of a network with small differences between large values."""
+    random = np.random.default_rng(1)
+    weights = {}
+    for layer in tiny.weighted_layers:
+        shape = layer.kernel.shape
+        kernel = random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        weights[layer.kernel.name] = kernel.astype(np.float32)
+        weights[layer.bias.name] = (random.standard_normal(shape[-1]) / 20).astype(np.float32)
+    colours = random.normal(220, 8, (40, 2, 2, 3)).repeat(8, 1).repeat(8, 2)
+    colours += random.normal(0, 3, colours.shape)
+    pixels = np.clip(colours, 0, 255).astype(np.uint8)
+    features = numpy_network(tiny, weights, pixels)["fc2"]
+    kernel = random.standard_normal(weights["predictions/kernel"].shape)
+    kernel *= 2 / ((features - features.mean(0)) @ kernel).std()
+    weights["predictions/kernel"] = kernel.astype(np.float32)
+    weights["predictions/bias"] = -(features.mean(0) @ kernel).astype(np.float32)
+    folder = tmp_path_factory.mktemp("large_means")
+    np.savez(folder / "weights.npz", **weights)
+    np.savez(folder / "images.npz", images=pixels)
+    network = NetworkOptions(weights=str(folder / "weights.npz"), request=tiny)
+    return network, CalibrationOptions(str(folder / "images.npz"), samples=32), folder
+
+
+def biases(path):
+    graph = onnx.load(path).graph
+    return {
+        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
+        for tensor in graph.initializer
+        if tensor.name.endswith("/bias")
+    }
+
+
+def test_all_files_of_one_calibration_carry_the_same_choice(large_means, tmp_path, monkeypatch):
+    network, options, _ = large_means
+    ranges = tmp_path / "ranges.json"
+    report = calibrate(network, options, ranges)
+    assert report.calibration.bias_correction is True
+    assert ActivationRanges.load(ranges).bias_corrections
+    direct = FileOptions("onnx", tmp_path / "direct.onnx", Precision.INT8)
+    unchecked = BuildOptions(check=False)
+    built = build(network, options, direct, unchecked)
+    assert json.loads((tmp_path / "direct.onnx.json").read_text())["calibration"]["bias_correction"]
+    by_ranges = replace(direct, output=tmp_path / "ranges.onnx")
+    build(network, options, by_ranges, replace(unchecked, ranges=ranges))
+    assert biases(direct.output) == biases(by_ranges.output)
+    monkeypatch.setattr("vggexport.opening.bias_correction.GOOD_LOGIT_SQNR_DB", 0.0)
+    plain = replace(direct, output=tmp_path / "plain.onnx")
+    without = build(network, options, plain, unchecked).artifact
+    assert without == replace(
+        built.artifact,
+        path=without.path,
+        sha256=without.sha256,
+        size_bytes=without.size_bytes,
+        calibration=without.calibration,
+    )
+    assert without.calibration == replace(built.artifact.calibration, bias_correction=None)
+    assert "bias_correction" not in (tmp_path / "plain.onnx.json").read_text()
+    assert biases(plain.output) != biases(direct.output)
