@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := vggexport calibration tests benchmarks
 
-.PHONY: demo test check docs lint format typecheck gpu-check clean
+.PHONY: demo test check docs lint format typecheck gpu-check arm-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -53,6 +53,8 @@ gpu-check: ## on a machine with a CUDA GPU: everything that needs one
 	$(VENV)-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu]'
 	$(VENV)-gpu/bin/python -m benchmarks.gpu_check
 
+arm-check: $(VENV)/.run ## model files on an emulated ARM processor; ARM="--cpu cortex-a53" on another
+	$(BIN)/python -m benchmarks.arm_check $(ARM)
+
 clean: ## the environment, caches and what the demo wrote
-	rm -rf $(VENV) $(VENV)-gpu .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
-	rm -f demo_int8.onnx demo_int8.onnx.json
+	rm -rf $(VENV) $(VENV)-gpu .*_cache build *.egg-info demo_int8.onnx demo_int8.onnx.json
