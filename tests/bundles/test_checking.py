@@ -1,18 +1,22 @@
 """Checking a bundle that is what was packed: models, preprocessing, and what is not to be had."""
 
 import errno
+import io
 import json
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import vggexport
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundles.checksums import measure_path, render_checksums
 from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished, sentence
+from vggexport.reports import text
 from vggexport.system import lazy_imports
+from vggexport.system.machine import processor
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions
 from vggexport.workflows.diff import sides as diffing
@@ -53,6 +57,9 @@ def test_all_models_answer_as_they_did(bundled, make_key):
     ]
     assert report.answers[0].metrics.logit_sqnr_db > 100  # one thread there, several here
     assert report.preprocessing.levels == 0
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(text.bundle_check(report))
+    assert f"4, answered on {processor()}, checked on {processor()}\n" in shown.getvalue()
     data = json.loads(json.dumps(report.to_json()))
     assert data["passed"] is True
     assert data["bundle"]["signature_verified"] is True

@@ -3,7 +3,7 @@
 import pytest
 
 from vggexport.system import machine
-from vggexport.system.machine import read_machine
+from vggexport.system.machine import processor, read_machine
 
 X86 = """\
 processor\t: 0
@@ -74,6 +74,20 @@ def test_a_cpu_without_int8_instructions(make):
     found = read_machine(make(proc__cpuinfo=OLD_X86))
     assert not found.has_int8
     assert not any(found.cpu_features.values())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "cpuinfo", "told"),
+    [
+        ("x86_64", X86, "x86_64 (vnni, avx2, avx512)"),
+        ("x86_64", OLD_X86, "x86_64"),
+        ("aarch64", PI_5, "aarch64 (dotprod)"),
+        ("aarch64", BIG_LITTLE, "aarch64"),  # a program may be moved to the core without
+    ],
+)
+def test_what_the_last_digits_of_answers_depend_on(make, monkeypatch, architecture, cpuinfo, told):
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    assert processor(make(proc__cpuinfo=cpuinfo)) == told
 
 
 def test_an_arm_board(make):

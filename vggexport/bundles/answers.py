@@ -73,9 +73,10 @@ class GivenAnswers(JsonValue):
         provider: What that computed on.
         probabilities: For each golden image.
         tolerances: How far the same file may be from them elsewhere; nothing for the reference.
+        processor: Where it ran, by :func:`vggexport.system.machine.processor`; "" where unknown.
     """
 
-    json_keys = "name precision runtime provider tolerances probabilities"
+    json_keys = "name precision runtime provider processor? tolerances probabilities"
 
     name: str
     precision: str
@@ -83,6 +84,7 @@ class GivenAnswers(JsonValue):
     provider: str
     probabilities: Probabilities
     tolerances: tuple[DeviceTolerance, ...] = ()
+    processor: str = ""
 
 
 @dataclass(frozen=True, eq=False)

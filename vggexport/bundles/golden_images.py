@@ -103,6 +103,7 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
         file.runtime,
         file.provider,
         file.probabilities[: len(images)],
+        processor=file.processor,
     )
     pixels = np.stack([image.pixels for image in images])
     return ChosenImages(source.name, tuple(i.label for i in images), pixels, theirs, answers)

@@ -14,6 +14,7 @@ from vggexport.formats.registry import load_runner
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.preprocessed import PreprocessedRunner
+from vggexport.system.machine import processor
 
 REPEATABLE_THREADS = 1
 """Sums over several threads are added up in the order of the number of threads."""
@@ -46,4 +47,5 @@ def answer(
             runner.provider,
             found,
             device_tolerances(artifact),
+            processor(),
         )

@@ -80,9 +80,13 @@ class AnswerCheck(Judged):
         metrics: How far its answers are.
         tolerance: How far they may be.
         is_reference: Whether the others are its own.
+        processor: Where it ran now, by :func:`vggexport.system.machine.processor`.
+        recorded_on: Where it ran then; "" where that was not recorded.
     """
 
-    json_keys = "path format precision runtime provider metrics tolerance passed"
+    json_keys = """
+        path format precision runtime provider processor recorded_on metrics tolerance passed
+    """
 
     path: str
     format: str
@@ -92,6 +96,8 @@ class AnswerCheck(Judged):
     metrics: ParityMetrics
     tolerance: Tolerance
     is_reference: bool = False
+    processor: str = ""
+    recorded_on: str = ""
 
     @property
     def failures(self) -> tuple[str, ...]:

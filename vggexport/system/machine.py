@@ -136,6 +136,13 @@ def read_machine(root: Path = ROOT) -> Machine:
     )
 
 
+def processor(root: Path = ROOT) -> str:
+    """What the last digits of answers depend on: architecture and instruction sets for integers."""
+    flags = _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
+    found = [name for name in (*INT8_FEATURES, "avx2", "avx512") if flags & FEATURES[name]]
+    return f"{platform.machine()} ({', '.join(found)})" if found else platform.machine()
+
+
 def physical_cores(root: Path = ROOT) -> int:
     """Cores among those that this process may use, each counted once however many threads it runs.
 

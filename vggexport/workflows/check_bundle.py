@@ -187,6 +187,8 @@ def _check(
             bundled.artifact.spec.head_activation,
         ),
         tolerance_on(expected.tolerances, CPU),
+        processor=given.processor,
+        recorded_on=expected.processor,
     )
 
 

@@ -16,6 +16,7 @@ from vggexport.formats.golden import golden_file
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
 from vggexport.formats.golden.runner import GoldenRunner
 from vggexport.precision import Precision
+from vggexport.system.machine import processor
 
 CLASSES = 5
 
@@ -84,7 +85,7 @@ def test_numpy_reads_it_without_pickles(file, answers):
 
 def test_the_runner_gives_each_image_its_answer(file, images, answers):
     with GoldenRunner(GoldenFile.read(file)) as runner:
-        assert runner.runtime == "recorded from onnxruntime 1"
+        assert runner.runtime == f"recorded from onnxruntime 1 on {processor()}"
         assert np.array_equal(runner.predict(images[[3, 0]]), answers[[3, 0]])
         assert np.array_equal(runner.predict(images[:2].astype(np.float32)), answers[:2])
         assert runner.artifact.format == "golden"

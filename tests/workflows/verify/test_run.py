@@ -18,6 +18,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
+from vggexport.system.machine import processor
 from vggexport.weights import open_weights
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.build.several import ExportOptions
@@ -256,7 +257,9 @@ def test_a_golden_file_stands_for_reference_and_images(precision):
     candidate = f"out/vgg_tiny{precision}.tflite"
     live = verified(FILES[0], candidate, save_golden=Path("golden.npz"))
     recorded = verified(candidate, golden=Path("golden.npz"))
-    assert recorded.reference.runtime == f"recorded from {live.reference.runtime}"
+    assert recorded.reference.runtime == (
+        f"recorded from {live.reference.runtime} on {processor()}"
+    )
     assert (recorded.images, recorded.source) == (10, "golden.npz")
     assert recorded.candidates[0].tolerance == live.candidates[0].tolerance
     before, again = (report.candidates[0].metrics for report in (live, recorded))

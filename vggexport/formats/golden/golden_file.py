@@ -29,6 +29,7 @@ import calibration
 from calibration.npz import open_npz
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, WeightsError
+from vggexport.system.machine import processor
 from vggexport.weights.npz import read_npz
 
 SCHEMA = 1
@@ -66,6 +67,7 @@ class GoldenFile:
         known: What is known of each image, in order.
         probabilities: float32 (images, classes).
         images: uint8 (images, size, size, 3); mapped.
+        processor: Where it ran, by :func:`vggexport.system.machine.processor`; "" where unknown.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class GoldenFile:
     known: tuple[GoldenImage, ...]
     probabilities: NDArray[np.float32]
     images: NDArray[np.uint8]
+    processor: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -120,6 +123,7 @@ class GoldenFile:
             known,
             probabilities.astype(np.float32, copy=False),
             images,
+            str(manifest.get("processor", "")),
         )
 
     @cached_property
@@ -175,6 +179,7 @@ class GoldenWriter:
             "artifact": json.loads(artifact.embedded()),
             "runtime": runtime,
             "provider": provider,
+            "processor": processor(),
         }
         self._known: list[tuple[str, str, str]] = []
         self._probabilities: list[NDArray[np.float32]] = []

@@ -27,7 +27,8 @@ class GoldenRunner(Runner):
     """
 
     def __init__(self, file: GoldenFile) -> None:
-        self.runtime = f"recorded from {file.runtime}"
+        there = f" on {file.processor}" if file.processor else ""
+        self.runtime = f"recorded from {file.runtime}{there}"
         self.provider = file.provider
         self.threads = 0
         self.artifact: Artifact = replace(file.artifact, path=str(file.path), format=GOLDEN)

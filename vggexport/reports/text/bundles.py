@@ -66,10 +66,20 @@ def bundle_check(report: BundleCheckReport) -> RenderableType:
         lines["preprocessing"] = (
             f"{verdict}: {prepared.images} images, {counted(prepared.levels, 'level')} off at most"
         )
-        lines["golden images"] = str(report.images)
+        lines["golden images"] = f"{report.images}{_processors(report.answers)}"
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     parts: list[RenderableType] = [_answers(report.answers)] if report.answers else []
     return Group(*parts, Grid(lines))
+
+
+def _processors(checks: tuple[AnswerCheck, ...]) -> str:
+    """Where the golden answers were given, and where they were checked."""
+    told = dict.fromkeys(
+        f", answered on {printable(check.recorded_on)}, checked on {printable(check.processor)}"
+        for check in checks
+        if check.recorded_on
+    )
+    return "".join(told)
 
 
 def _verdict(integrity: Integrity) -> str:
