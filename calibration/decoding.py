@@ -55,7 +55,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 """Tags of TIFF 6.0, and a value of the second."""
 
 _BAND_PIXELS = 1 << 22
-_FRAMES = "more than one frame, of which the first is taken"
+_FRAMES = "more than one frame, the first is used"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

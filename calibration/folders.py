@@ -30,7 +30,7 @@ JUNK = (
 
 _APPLE_DOUBLE = "._"
 _HIDDEN = "."
-_BROKEN_LINK = "link to nothing"
+_BROKEN_LINK = "broken link"
 _SEEN_FOLDER = "link to a folder that is read already"
 _CONTENT_DECIDES = tuple(name for name in FORMATS if name != "TIFF")
 """Pillow's formats that a file of any name is tried as. Raw files of cameras and slides of
@@ -62,7 +62,7 @@ class FolderContents:
         if self.skipped:
             told.append(f"{sum(self.skipped.values())} skipped ({_listed(self.skipped)})")
         if self.junk:
-            told.append(f"passed over as junk: {_listed(self.junk)}")
+            told.append(f"ignored as junk: {_listed(self.junk)}")
         return ", ".join(told)
 
 

@@ -81,11 +81,12 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     """
     if not is_there(folder.is_dir):
         raise CalibrationDataError(
-            f"labelled data {str(folder)!r} is no folder: pass a folder of folders, one a class"
+            f"labelled data {str(folder)!r} is not a folder: pass a folder of folders, one per "
+            "class"
         )
     if table is not None:
         return _tabled(folder, size, table)
-    advice = "pass a folder of folders, one a class"
+    advice = "pass a folder of folders, one per class"
     source = open_folder(folder.absolute(), size, kind="labelled data", advice=advice)
     source = replace(source, name=printable_path(source.name))
     _refuse_splits(folder, source.paths)

@@ -219,7 +219,7 @@ class Artifact(JsonValue):
     def layer_names(self) -> tuple[str, ...]:
         """The layers that have the same values in every file of the network, in order.
 
-        What is in front of the first convolution differs by what a file wants done to pixels.
+        What is before the first convolution differs by what a file wants done to pixels.
         """
         if not self.foreign:
             return tuple(layer.name for layer in self.spec.layers)

@@ -156,7 +156,7 @@ def test_descriptions_that_are_no_json(unpacked, text):
     for name in (GOLDEN, MANIFEST):
         (unpacked / name).write_text(text)
     fit(unpacked)
-    with pytest.raises(ArtifactError, match=r"is not JSON|is no JSON object"):
+    with pytest.raises(ArtifactError, match=r"is not JSON|is not a JSON object"):
         check(unpacked)
 
 

@@ -193,7 +193,7 @@ def test_what_a_file_manager_left_is_told_apart_from_what_was_added(unpacked, na
     (unpacked / "models/added.bin").write_bytes(b"")
     report = vggexport.check_bundle(BundleCheckOptions(unpacked, run=False))
     assert set(report.failures) == {
-        f"{name} was left by a file manager and is no part of the bundle: remove it",
+        f"{name} was left by a file manager and is not part of the bundle: remove it",
         "models/added.bin was added",
     }
 

@@ -143,5 +143,5 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said(image_format):
     first.save(file, image_format, save_all=True, append_images=[second])
     decoded = decode_bytes(file.getvalue(), label="several")
     np.testing.assert_allclose(decoded.image.getpixel((8, 8)), (200, 0, 0), atol=6)
-    says = "" if image_format == "MPO" else "more than one frame, of which the first is taken"
+    says = "" if image_format == "MPO" else "more than one frame, the first is used"
     assert decoded.remark == says

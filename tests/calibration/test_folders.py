@@ -55,10 +55,10 @@ def test_contents_decide_what_is_a_picture(root, name, file_format):
         ("raw.nef", b"MM\0*\0\0\0\x08\0\0", "2 files: 1 picture, 1 skipped (1 .nef)"),
         ("empty", b"", "2 files: 1 picture, 1 skipped (1 without ending)"),
         ("damaged.jpg", b"no image", "2 files: 2 pictures"),
-        (".DS_Store", b"", "1 file: 1 picture, passed over as junk: 1 .DS_Store"),
-        ("._a.png", b"", "1 file: 1 picture, passed over as junk: 1 ._*"),
-        ("thumbs.db", b"", "1 file: 1 picture, passed over as junk: 1 Thumbs.db"),
-        (".gitignore", b"", "1 file: 1 picture, passed over as junk: 1 hidden"),
+        (".DS_Store", b"", "1 file: 1 picture, ignored as junk: 1 .DS_Store"),
+        ("._a.png", b"", "1 file: 1 picture, ignored as junk: 1 ._*"),
+        ("thumbs.db", b"", "1 file: 1 picture, ignored as junk: 1 Thumbs.db"),
+        (".gitignore", b"", "1 file: 1 picture, ignored as junk: 1 hidden"),
     ],
 )
 def test_what_is_no_picture_is_counted(root, name, content, counted):
@@ -77,7 +77,7 @@ def test_folders_of_junk_are_passed_over_whole(root, name):
     save(root / name / "b.png")
     paths, contents = list_pictures(root)
     assert paths == ("a.png",)
-    assert str(contents) == f"1 file: 1 picture, passed over as junk: 1 {name}"
+    assert str(contents) == f"1 file: 1 picture, ignored as junk: 1 {name}"
 
 
 def test_links_that_lead_back_or_nowhere_are_counted(root):
@@ -88,7 +88,7 @@ def test_links_that_lead_back_or_nowhere_are_counted(root):
     paths, contents = list_pictures(root)
     assert "up/data" not in paths
     assert paths == ("a.png", "gone.png")
-    assert contents.skipped == {"link to a folder that is read already": 2, "link to nothing": 1}
+    assert contents.skipped == {"link to a folder that is read already": 2, "broken link": 1}
 
 
 def test_a_pipe_is_counted_and_not_waited_for(root):

@@ -139,12 +139,12 @@ def test_an_image_in_no_class_is_refused(folder):
 def test_a_folder_without_images_is_refused_with_what_is_expected(tmp_path):
     with pytest.raises(CalibrationDataError) as raised:
         open_labelled(tmp_path, size=8)
-    assert str(raised.value).endswith("pass a folder of folders, one a class")
+    assert str(raised.value).endswith("pass a folder of folders, one per class")
 
 
 def test_what_is_no_folder_is_refused(tmp_path):
     for path in (tmp_path / "none", tmp_path / ("a" * 5000)):
-        with pytest.raises(CalibrationDataError, match="is no folder"):
+        with pytest.raises(CalibrationDataError, match="is not a folder"):
             open_labelled(path, size=8)
 
 

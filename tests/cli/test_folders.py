@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SAID = "36 files: 30 pictures, 6 skipped (5 .heic, 1 .txt), passed over as junk: 1 .DS_Store"
+SAID = "36 files: 30 pictures, 6 skipped (5 .heic, 1 .txt), ignored as junk: 1 .DS_Store"
 COUNTED = {
     "files": 36,
     "pictures": 30,

@@ -1,10 +1,13 @@
 """What a command says of itself, and what that costs."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import calibration
@@ -91,6 +94,7 @@ def test_the_help_imports_no_command(workplace):
         "vggexport.cli",
         "vggexport.cli.examples",
         "vggexport.cli.group",
+        "vggexport.cli.help_colours",
         "vggexport.cli.wording",
         "vggexport.errors",
     }
@@ -172,3 +176,28 @@ def test_commands_that_build_a_network_have_the_shared_options(command):
         *("--json", "-v"),
     }
     assert contract <= flags
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("command", [(), ("onnx",)])
+def test_help_is_in_colour_on_a_terminal_alone(command, run, monkeypatch):
+    """Without the colours it is the same text; NO_COLOR and dumb terminals have none."""
+    monkeypatch.setenv("TERM", "xterm")
+    plain = run(*command, "--help").stdout
+    shown = help_on_a_terminal(command)
+    assert "\x1b[36m--help" in shown or "\x1b[36m-h, --help" in shown
+    assert click.unstyle(shown) == plain
+    for name, value in {"NO_COLOR": "1", "TERM": "dumb"}.items():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert help_on_a_terminal(command) == plain
+
+
+def help_on_a_terminal(command):
+    with contextlib.redirect_stdout(Terminal()) as stdout, pytest.raises(SystemExit):
+        main([*command, "--help"])
+    return stdout.getvalue()

@@ -180,9 +180,7 @@ def test_depth_is_asked_for_by_the_option_and_frames_left_out_are_said(run, stre
     assert "say --bit-depth 12" in refused.error
     read = run("evaluate", stretched, "--data", wide, "--bit-depth", "12")
     assert read.code == 0
-    assert "1 with more than one frame, of which the first is taken, such as c/moving.gif" in (
-        read.stderr
-    )
+    assert "1 with more than one frame, the first is used, such as c/moving.gif" in (read.stderr)
 
 
 def test_an_array_that_looks_wrong_is_noted(run, stretched):

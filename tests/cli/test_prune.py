@@ -21,7 +21,7 @@ def inputs(tiny_arrays, workplace) -> tuple[str, ...]:
 def test_the_plan_and_then_the_network(run, inputs, listing):
     outcome = run("prune", *inputs, "--plan", "--cache-dir", "kept", "--json")
     assert outcome.code == 0, outcome.stderr
-    assert "kept keeps what the images say" in outcome.stderr
+    assert "kept keeps the statistics of the images" in outcome.stderr
     plan = outcome.json
     assert (plan["schema"], plan["narrowed"]) == (1, None)
     assert plan["curve"][0]["macs_share"] <= 1 / 1.25

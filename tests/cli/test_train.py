@@ -80,7 +80,7 @@ def test_the_recipe_is_shown(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--data", "none"], 2, "'none' is no folder"),
+        (["--data", "none"], 2, "'none' is not a folder"),
         (["--data", "data", "--batch", "0"], 2, "batch is 0, expected 1 or more"),
         (["--data", "data", "--freeze", "block9"], 2, "--freeze takes conv, none, block1"),
         (["--data", "data"], 2, "is random and would be frozen"),

@@ -54,7 +54,7 @@ def test_the_right_one_has_all_images_right(labelled):
     assert list(top1) == [f"w.npz ({name})" for name in CONVENTIONS]
     assert top1.pop("w.npz (caffe)") == 1.0
     assert max(top1.values()) < 1.0
-    assert notes.notes[-1] == "the labels speak for w.npz (caffe)"
+    assert notes.notes[-1] == "the labels favour w.npz (caffe)"
 
 
 def test_labels_that_do_not_decide(labelled):

@@ -141,7 +141,7 @@ def test_the_text_of_what_was_asked_for_besides(make_result, make_benchmark):
         "a_b.onnx (baseline) 1 1 12.0 0.024",
         "a_b.onnx (baseline) 1 1 2 800.0 500.0 1.60 2.50 2.00 2.80",
         "block1_conv1 Conv 1.500 75.0%",
-        "energy not told: there is no sensor",
+        "energy not measured: there is no sensor",
         "left out: a cold load with a ? is not known to be cold",
     ):
         assert line in lines, line
@@ -186,9 +186,9 @@ def test_what_there_is_none_of_is_a_dash(make_result, make_benchmark, machine):
             )
         )
     )
-    assert "load average not told, governor not told" in whole
+    assert "load average unknown, governor unknown" in whole
     assert "1.000              -" in whole
-    assert "left out: an interval needs 2 launches or 5 rounds, each of a run at least" in whole
+    assert "left out: an interval needs 2 launches or 5 rounds of at least one run each" in whole
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_the_page_shows_the_matrix_and_the_images(make_report):
     page = rendered(make_report())["html"]
     assert "confusion matrix of 3 classes, 70.0% on its diagonal" in page
     assert "data:image/jpeg" in page
-    assert "4 of the images were calibrated on" in page
+    assert "calibration used 4 of these images" in page
 
 
 def test_all_say_how_pictures_became_pixels_and_what_was_left_out(make_report):

@@ -33,11 +33,11 @@ def test_the_fault_is_named_with_its_figures_and_the_fix(candidates):
     assert found == {
         "out of tolerance": "SQNR of the logits 4.0 dB is below 12 dB",
         "fault": "channels-swapped: the file takes BGR where RGB is fed",
-        "figure": "SQNR of the logits: 4.0 dB as the file is, 27.5 dB with the mistake made up for",
+        "figure": "SQNR of the logits: 4.0 dB as the file is, 27.5 dB with the mistake undone",
         "fix": "export it again from weights whose first kernel is RGB",
-        "first layer": "block1_conv1 has 9.1 dB where the layers around it make one expect 24.0 dB",
-        "not unseen": "12 of the images were calibrated on: what they say of unseen images is too "
-        "good",
+        "suspect layer": "block1_conv1 has 9.1 dB, and the layers around it suggest 24.0 dB",
+        "seen images": "calibration used 12 of these images, so the figures are better than on "
+        "others",
     }
 
 
@@ -49,11 +49,23 @@ def test_the_layer_at_fault_is_named(candidates):
 def test_where_no_mistake_explains_it_the_nearest_is_said(candidates):
     found = verification_words.findings(candidates["nan"])
     assert found["fault"] == (
-        "no known mistake explains it; nearest is mean-twice (2.1 dB, 4.0 dB as the file is)"
+        "no known mistake explains it; nearest: mean-twice (2.1 dB instead of 4.0 dB)"
     )
     assert "fix" not in found
     tried = verification_words.tried(candidates["nan"].diagnosis)
     assert tried == "on the worst 16 images: range-01 (NaN), mean-twice (2.1 dB)"
+
+
+def test_of_many_mistakes_the_nearest_three_are_named(candidates):
+    trial = candidates["swapped"].diagnosis.trials[0]
+    trials = tuple(
+        dataclasses.replace(trial, fault=f"tried-{db}", with_db=db) for db in (1.5, 7.0, 2.5, 5.0)
+    )
+    candidate = dataclasses.replace(candidates["nan"], diagnosis=Diagnosis(trials, 16))
+    assert verification_words.findings(candidate)["fault"] == (
+        "no known mistake explains it; nearest: tried-7.0 (7.0 dB instead of 4.0 dB), "
+        "tried-5.0 (5.0 dB instead of 4.0 dB), tried-2.5 (2.5 dB instead of 4.0 dB)"
+    )
 
 
 def test_where_nothing_was_tried_nothing_is_listed(candidates):
@@ -66,7 +78,7 @@ def test_where_nothing_was_tried_nothing_is_listed(candidates):
 def test_of_a_file_that_passed_a_layer_that_stands_out_is_said_all_the_same(candidates):
     suspicious = candidates["swapped"].suspicious
     candidate = dataclasses.replace(candidates["healthy"], suspicious=suspicious, seen=1)
-    assert list(verification_words.findings(candidate)) == ["first layer", "not unseen"]
+    assert list(verification_words.findings(candidate)) == ["suspect layer", "seen images"]
 
 
 def test_limits():

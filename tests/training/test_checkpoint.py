@@ -139,7 +139,7 @@ def test_a_checkpoint_without_the_best_weights_is_refused(checkpoint):
     course = run([0.4])
     checkpoint.save(course, WEIGHTS, VELOCITIES)
     checkpoint.best_path(course).unlink()
-    with pytest.raises(InputError, match=r"best_0001\.safetensors is gone: begin anew"):
+    with pytest.raises(InputError, match=r"best_0001\.safetensors is gone: start again"):
         checkpoint.load(RECIPE)
 
 

@@ -191,7 +191,7 @@ def test_tampered_content_is_deleted(server, cache):
 
 def test_a_damaged_part_is_found_out_and_deleted(server, cache):
     leave_part(cache, b"x" * 1000)
-    with pytest.raises(WeightsError, match="run again to fetch it anew"):
+    with pytest.raises(WeightsError, match="run again to fetch it again"):
         fetch(server.remote(), cache)
     assert list(cache.iterdir()) == []
     assert fetch(server.remote(), cache).read_bytes() == CONTENT

@@ -67,7 +67,7 @@ def test_torchvision():
     np.testing.assert_array_equal(tensors["fc2/kernel"].read(), state["classifier.3.weight"].T)
     np.testing.assert_array_equal(tensors["fc2/bias"].read(), state["classifier.3.bias"])
     (note,) = network.notes
-    assert "ReLU assumed behind classifier.0, classifier.3, and none behind classifier.6" in note
+    assert "ReLU assumed after classifier.0, classifier.3, and none after classifier.6" in note
 
 
 @pytest.mark.parametrize(
@@ -239,16 +239,16 @@ REFUSED = {
     ),
     "normalization behind a relu": (
         normalized() | normalization("features.2", 4),
-        "features.2 normalizes, and features.1 is no layer with weights",
+        "features.2 normalizes, and features.1 is not a layer with weights",
     ),
     "normalization in front": (
         state_of(PLAIN | HEAD) | normalization("bn", 3),
-        "bn normalizes, and what is before it is no layer",
+        "bn normalizes, and what is before it is not a layer",
     ),
     "no variance": (normalized("features.4.running_var"), "features.4.running_var is not one"),
     "negative variance": (
         normalized() | {"features.4.running_var": -np.ones(6, np.float32)},
-        "features.4.running_var has values that are no variance",
+        "features.4.running_var has values that are not variances",
     ),
     "channels of a normalization": (
         normalized() | {"features.4.weight": np.ones(5, np.float32)},

@@ -278,7 +278,7 @@ def test_what_shapes_leave_open_or_contradict_is_asked(tmp_path, case):
 
 def test_a_map_that_is_no_square_must_be_said(tmp_path):
     save_file(state_of(*CASES["torchvision"], (16, 12)), path := tmp_path / "vgg.safetensors")
-    with pytest.raises(WeightsError, match="which is no square: say input_size as HEIGHTxWIDTH"):
+    with pytest.raises(WeightsError, match="which is not a square: say input_size as HEIGHTxWIDTH"):
         open_weights(str(path), SpecRequest())
 
 

@@ -121,7 +121,7 @@ class GoldenAnswers(JsonValue):
             _check_shapes(found, (len(found.images), classes))
         except WRONG_KINDS as error:
             raise ArtifactError(
-                f"the golden answers are not readable ({one_line(error)}): get the bundle anew"
+                f"the golden answers are not readable ({one_line(error)}): get the bundle again"
             ) from error
         return found
 
@@ -134,7 +134,7 @@ class GoldenAnswers(JsonValue):
         for given in self.artifacts:
             if given.name == name:
                 return given
-        raise ArtifactError(f"there are no golden answers of {name}: get the bundle anew")
+        raise ArtifactError(f"there are no golden answers of {name}: get the bundle again")
 
 
 def _check_distinct(images: Sequence[GoldenInput]) -> None:

@@ -144,7 +144,7 @@ class ArchiveFiles:
         self.names = tuple(member.name for member in members)
         if list(self.names) != sorted(self.names):
             raise ArtifactError(
-                f"{path}: its files are not in the order in which they were packed: get it anew"
+                f"{path}: its files are not in the order in which they were packed: get it again"
             )
         self.stamp = _packed(*infos[0].date_time)
         self._members = {member.name: member for member in members}
@@ -214,13 +214,13 @@ def _check_kinds(infos: Sequence[zipfile.ZipInfo]) -> None:
     for info in infos:
         if info.external_attr != _ATTRIBUTES:
             raise ArtifactError(
-                f"the bundle holds {info.filename!r}, which is a link, a folder or a device and "
-                "no plain file: do not use it"
+                f"the bundle holds {info.filename!r}, which is a link, a folder or a device, "
+                "not a plain file: do not use it"
             )
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise ArtifactError(
                 f"the bundle holds {info.filename!r} compressed, {info.file_size:,} bytes of "
-                f"{info.compress_size:,}: it was not packed by vggexport; get it anew"
+                f"{info.compress_size:,}: it was not packed by vggexport; get it again"
             )
 
 
@@ -233,12 +233,12 @@ def _check_records(path: Path, members: Sequence[Member], stamp: tuple[int, int]
             file.seek(place)
             if file.read(len(header)) != header:
                 raise ArtifactError(
-                    f"{path}: the record of {member.name!r} is not as it was packed: get it anew"
+                    f"{path}: the record of {member.name!r} is not as it was packed: get it again"
                 )
             begins[member.name] = file.tell()
         file.seek(member.size, 1)
         if file.read(CHUNK_BYTES + _MAX_DIRECTORY) != records.tail:
-            raise ArtifactError(f"{path}: its directory is not as it was packed: get it anew")
+            raise ArtifactError(f"{path}: its directory is not as it was packed: get it again")
     return begins
 
 

@@ -91,9 +91,9 @@ def parse_checksums(text: str) -> dict[str, str]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise ArtifactError(
-                f"the list of digests has a line {line[:80]!r}: get the bundle anew"
+                f"the list of digests has a line {line[:80]!r}: get the bundle again"
             )
         digests[match[2]] = match[1]
     if render_checksums(digests) != text:  # out of order, named twice, or without a last newline
-        raise ArtifactError("the list of digests is not as it was written: get the bundle anew")
+        raise ArtifactError("the list of digests is not as it was written: get the bundle again")
     return digests

@@ -80,7 +80,7 @@ class Evidence:
         except (KeyError, TypeError) as error:
             raise ValueError(f"its results are not as they should be: {error}") from error
         if not all(isinstance(row, dict) for row in rows):
-            raise ValueError("its results are no objects")
+            raise ValueError("its results are not objects")
         return evidence
 
     @property

@@ -118,7 +118,7 @@ def read_bytes(files: BundleFiles, name: str) -> bytes:
         ArtifactError: It is not there, or not small.
     """
     if name not in files.names:
-        raise ArtifactError(f"{files.path} has no {name}: get it anew")
+        raise ArtifactError(f"{files.path} has no {name}: get it again")
     if files.size(name) > MAX_TEXT_BYTES:
         raise ArtifactError(f"{files.path}: {name} has more than {MAX_TEXT_BYTES:,} bytes")
     with files.open(name) as file:
@@ -136,7 +136,7 @@ def read_object(files: BundleFiles, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{files.path}: {name} is not JSON: {one_line(error)}") from error
     if not isinstance(data, dict):
-        raise ArtifactError(f"{files.path}: {name} is no JSON object: get it anew")
+        raise ArtifactError(f"{files.path}: {name} is not a JSON object: get it again")
     return data
 
 
@@ -151,7 +151,7 @@ def read_manifest(files: BundleFiles) -> Manifest:
         if bundled.artifact.format not in BUNDLED:
             raise ArtifactError(
                 f"{files.path}: {bundled.artifact.path} is of the unknown format "
-                f"{bundled.artifact.format!r}: get the bundle anew, or update vggexport"
+                f"{bundled.artifact.format!r}: get the bundle again, or update vggexport"
             )
     return manifest
 
@@ -163,7 +163,7 @@ def unpack(files: BundleFiles, name: str, target: Path) -> Path:
         ArtifactError: It is not in the bundle, whose names alone are known to stay in the folder.
     """
     if name not in files.names:
-        raise ArtifactError(f"{files.path} has no {name}: get it anew")
+        raise ArtifactError(f"{files.path} has no {name}: get it again")
     place = target / name
     place.parent.mkdir(parents=True, exist_ok=True)
     with files.open(name) as source, place.open("wb") as copy:
@@ -184,12 +184,12 @@ def unpack_model(files: BundleFiles, bundled: BundledArtifact, target: Path) -> 
     place = bundled.artifact.path
     inside = [name == place or name.startswith(f"{place}/") for name in bundled.files]
     if not inside or not all(inside):
-        raise ArtifactError(f"{files.path}: the files of {place!r} are not its own: get it anew")
+        raise ArtifactError(f"{files.path}: the files of {place!r} are not its own: get it again")
     for name in bundled.files:
         unpack(files, name, target)
     found = bundled.artifact.located(target / place)
     if (found.size_bytes, found.sha256) != (bundled.artifact.size_bytes, bundled.artifact.sha256):
         raise ArtifactError(
-            f"{files.path}: {place} is not the file that the manifest describes: get it anew"
+            f"{files.path}: {place} is not the file that the manifest describes: get it again"
         )
     return target / place

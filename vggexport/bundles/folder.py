@@ -93,7 +93,7 @@ def _walk(root: Path) -> Iterator[str]:
                 name = f"{prefix}{entry.name}"
                 if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
                     raise ArtifactError(
-                        f"the bundle holds {name!r}, which is a link or a device and no plain "
+                        f"the bundle holds {name!r}, which is a link or a device, not a plain "
                         "file: do not use it"
                     )
                 if entry.is_dir():

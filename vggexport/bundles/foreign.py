@@ -48,13 +48,13 @@ def with_stated(
     path = foreign[0].path
     if not (ours or has_golden):
         raise InputError(
-            f"{path} was not made by vggexport, and nothing is there to hold it to",
+            f"{path} was not made by vggexport, and there is nothing to compare it with",
             Advice("name answers of a reference with {}", "golden"),
             "bundle it beside a file of ours",
         )
     if layout != PLAIN:
         raise InputError(
-            f"layout {layout} is for files of vggexport, and {path} is none",
+            f"layout {layout} is for files of vggexport, and {path} is not one",
             Advice(f"leave {{}} at {PLAIN}", "layout"),
         )
     names = next((model.artifact.labels for model in ours), ())

@@ -63,12 +63,12 @@ def _decoded(files: BundleFiles, checksums: bytes) -> dict[str, str]:
     try:
         return parse_checksums(checksums.decode())
     except UnicodeDecodeError as error:
-        raise ArtifactError(f"{files.path}: {CHECKSUMS} is not text: get it anew") from error
+        raise ArtifactError(f"{files.path}: {CHECKSUMS} is not text: get it again") from error
 
 
 def _stray(name: str) -> str:
     if name.rpartition("/")[2] in FILE_MANAGERS:
-        return f"{name} was left by a file manager and is no part of the bundle: remove it"
+        return f"{name} was left by a file manager and is not part of the bundle: remove it"
     return f"{name} was added"
 
 

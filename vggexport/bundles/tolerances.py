@@ -54,4 +54,4 @@ def tolerance_on(tolerances: tuple[DeviceTolerance, ...], device: str) -> Tolera
     for found in tolerances:
         if found.device == device:
             return found.tolerance
-    raise ArtifactError(f"the golden answers have no tolerance for {device}: get the bundle anew")
+    raise ArtifactError(f"the golden answers have no tolerance for {device}: get the bundle again")

@@ -45,25 +45,25 @@ MAX_BATCH = 4096
     "--batch",
     type=Numbers(MAX_BATCH),
     default="1",
-    help="Run so many images at a time; list several to measure each.",
+    help="Run this many images at a time; list several to measure each.",
 )
 @click.option(
     "--threads",
     type=Numbers(MAX_THREADS),
-    help="Give each runtime so many threads; list several to measure each.  [default: one per "
+    help="Give each runtime this many threads; list several to measure each.  [default: one per "
     "physical core]",
 )
 @click.option(
     "--warmup",
     type=AT_LEAST_0,
     default=3,
-    help="Discard so many runs after the first.",
+    help="Discard this many runs after the first.",
 )
 @click.option(
     "--runs",
     type=AT_LEAST_1,
     default=64,
-    help="Count at least so many runs; p90 needs 64, p95 130, p99 662.",
+    help="Count at least this many runs; p90 needs 64, p95 130, p99 662.",
 )
 @click.option(
     "--duration",
@@ -71,13 +71,13 @@ MAX_BATCH = 4096
     callback=finite,
     default=5.0,
     metavar="SECONDS",
-    help="Go on counting runs for at least so long.",
+    help="Keep counting runs for at least this long.",
 )
 @click.option(
     "--launches",
     type=AT_LEAST_1,
     default=5,
-    help="Divide the runs of each artifact among so many processes; with 5 or more, the interval "
+    help="Divide the runs of each artifact among this many processes; with 5 or more, the interval "
     "covers how processes differ.",
 )
 @click.option(
@@ -111,7 +111,7 @@ MAX_BATCH = 4096
     "--max-regression",
     type=Share(whole=False),
     default="5%",
-    help="Allow at most so much more time than the baseline takes.",
+    help="Allow at most this much more time than the baseline takes.",
 )
 @strict_option("Fail if the gate is inconclusive.")
 @click.option(
@@ -119,21 +119,22 @@ MAX_BATCH = 4096
     type=click.FloatRange(min=0, min_open=True),
     callback=finite,
     metavar="MINUTES",
-    help="Go on for so many minutes, and show each of them.",
+    help="Keep measuring for this many minutes, and show each of them.",
 )
 @click.option(
     "--golden",
     type=file_path(),
-    help="Give no latency for what does not give the answers that verify --save-golden stored.",
+    help="Give no latency for a file whose answers differ from those of this file of verify "
+    "--save-golden.",
 )
 @click.option(
     "--processes",
     type=AT_LEAST_1,
     default=1,
-    help="Measure so many processes of each artifact at once, too.",
+    help="Also measure this many processes of each artifact at once.",
 )
-@click.option("--layers", is_flag=True, help="Measure what each layer takes, too.")
-@seed_option("Make the images from this seed.")
+@click.option("--layers", is_flag=True, help="Also measure the time of each layer.")
+@seed_option("Generate the images from this seed.")
 @report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
 def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001

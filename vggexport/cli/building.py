@@ -52,7 +52,7 @@ def file_options(file_format: str) -> Decorator:
     return combined(
         network_options,
         output_options(named),
-        batch_option(str(row.batch or DYNAMIC), "Images at a time."),
+        batch_option(str(row.batch or DYNAMIC), "Take this many images at a time."),
         click.option(
             "--precision",
             type=click.Choice([precision.value for precision in precisions]),

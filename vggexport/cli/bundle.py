@@ -43,10 +43,10 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     8,
     "Take golden images from a folder, an .npz of uint8 NHWC, or synthetic ones, instead of "
     "--golden; the finest model answers for them.",
-    "Take at most so many golden images.",
+    "Take at most this many golden images.",
 )
 @labels_option(
-    "Read class names from a file, one a line or JSON.  [default: those that the artifacts carry]"
+    "Read class names from a file, one per line or JSON.  [default: those that the artifacts carry]"
 )
 @click.option(
     "--no-labels",

@@ -37,7 +37,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     "instead of folders named by class.",
 )
 @labels_option(
-    "Read the networks' class names from a file, one a line or JSON.  [default: those "
+    "Read the networks' class names from a file, one per line or JSON.  [default: those "
     "that the networks carry]"
 )
 @click.option(
@@ -47,7 +47,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     help="Say what folders named by number stand for; auto follows the labels, or takes 0 to the "
     "last.",
 )
-@click.option("--images", type=AT_LEAST_1, help="Take at most so many images.  [default: all]")
+@click.option("--images", type=AT_LEAST_1, help="Take at most this many images.  [default: all]")
 @seed_option("Choose images by this seed.")
 @combined(*picture_options)
 @max_unreadable_option
@@ -81,7 +81,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 )
 @click.option("--address", help="Use the Ray cluster at this address.  [default: one started here]")
 @click.option(
-    "--workers", type=AT_LEAST_1, help="Start so many runners.  [default: one per processor]"
+    "--workers", type=AT_LEAST_1, help="Start this many runners.  [default: one per processor]"
 )
 @report_file_options("markdown", "junit", "html")
 @common_options
@@ -113,4 +113,4 @@ def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
         )
         terminal.show(text.evaluation(report), report, as_json=json)
         write(report)
-    fail_check(report.failures, "the gate is not passed")
+    fail_check(report.failures, "the gate failed")

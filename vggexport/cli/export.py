@@ -42,7 +42,7 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
     default="float32,int8",
     help="Write each format in these precisions, where it has them.",
 )
-@batch_option(None, f"Images at a time.  [default: {_BATCHES}]")
+@batch_option(None, f"Take this many images at a time.  [default: {_BATCHES}]")
 @input_dtype_option
 @calibration_options
 @ranges_option

@@ -14,6 +14,7 @@ import click
 from vggexport import __version__
 from vggexport.cli import wording
 from vggexport.cli.examples import epilog
+from vggexport.cli.help_colours import HelpContext
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
 
 COMMANDS: Mapping[str, str] = {
@@ -49,6 +50,7 @@ class LazyGroup(click.Group):
         running: The command that runs, once it is known.
     """
 
+    context_class = HelpContext
     verbose = False
     running: click.Command | None = None
 
@@ -63,6 +65,7 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"vggexport.cli.{name}"), name)
         command.epilog = epilog(cmd_name)
+        command.context_class = HelpContext
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -161,7 +164,10 @@ def _describe(error: BaseException, command: click.Command | None) -> tuple[str,
             return f"out of memory: {error}".rstrip(": "), Unfinished.exit_code
         case _:
             kind = type(error).__name__
-            return f"unexpected {kind}: {error}; run again with -v for where", Unfinished.exit_code
+            return (
+                f"unexpected {kind}: {error}; run again with -v for the traceback",
+                Unfinished.exit_code,
+            )
 
 
 def fail_check(failures: Sequence[str], consequence: str) -> None:

@@ -30,4 +30,4 @@ def inspect(artifact: Path, require: str | None, json: bool) -> None:  # noqa: F
     report = vggexport.inspect(artifact)
     terminal.show(text.inspection(report), report, as_json=json)
     if require:
-        fail_check(report.not_integer(), f"{artifact.name} is not all {require}")
+        fail_check(report.not_integer(), f"{artifact.name} is not {require} throughout")

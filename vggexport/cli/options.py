@@ -70,13 +70,13 @@ architecture_options = combined(
     click.option(
         "--classes",
         type=AT_LEAST_1,
-        help="Give the last layer so many outputs.  [default: from the weights, or "
+        help="Give the last layer this many outputs.  [default: from the weights, or "
         f"{DEFAULT_CLASSES}]",
     ),
     click.option(
         "--fc-units",
         type=Units(),
-        help="Give the hidden fully connected layers so many outputs; one number stands for two "
+        help="Give the hidden fully connected layers this many outputs; one number stands for two "
         "layers, none for no layer.  [default: from the weights, or "
         f"{units_text(DEFAULT_FC_UNITS)}]",
     ),
@@ -90,7 +90,7 @@ architecture_options = combined(
         "--pooling",
         type=click.Choice(POOLINGS, case_sensitive=False),
         metavar=f"[{'|'.join(POOLINGS)}]",
-        help="Pool the features in front of the head: flatten keeps all, average and max keep "
+        help="Pool the features before the head: flatten keeps all, average and max keep "
         "one per channel, adaptive is torchvision's average to 7x7.  [default: from the "
         f"weights, or {Pooling.FLATTEN}]",
     ),
@@ -144,7 +144,7 @@ network_options = combined(
     ),
     architecture_options,
     labels_option(
-        "Read class names from a file, one a line or JSON; two for one output. They "
+        "Read class names from a file, one per line or JSON; two for one output. They "
         "travel in the artifact."
     ),
     *preprocessing_options,
@@ -169,13 +169,13 @@ calibration_options = combined(
         help="Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
     ),
     click.option(
-        "--calibration-samples", type=AT_LEAST_1, default=128, help="Take at most so many images."
+        "--calibration-samples", type=AT_LEAST_1, default=128, help="Take at most this many images."
     ),
     click.option(
         "--calibration-method",
         type=click.Choice(METHODS),
         default=METHODS[0],
-        help="Take ranges from activations by this method.",
+        help="Choose ranges from activations by this method.",
     ),
     max_unreadable_option,
 )
@@ -264,7 +264,7 @@ def image_options(count: int, data: str, images: str) -> Decorator:
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
-    help="Give each runtime so many threads.  [default: the runtime's own choice]",
+    help="Give each runtime this many threads.  [default: the runtime's own choice]",
 )
 
 run_options = combined(

@@ -24,7 +24,7 @@ picture_options = (
         "--resize-to",
         type=AT_LEAST_1,
         metavar="PIXELS",
-        help="Scale the short side to so many pixels before the centre is cut out.  [default: as "
+        help="Scale the short side to this many pixels before the centre is cut out.  [default: as "
         "recorded, or 256 for 224, and in proportion]",
     ),
     click.option(

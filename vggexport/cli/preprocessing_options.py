@@ -89,7 +89,7 @@ class PreprocessingOf(click.ParamType[tuple[str, Preprocessing]]):
 _PARTS = ("mean", "std")
 _FORM = (
     f"one of {', '.join(CONVENTIONS)}, or mean:R,G,B;std:R,G,B (one of them or both), with ;bgr or "
-    ";rgb behind it for another order of the channels"
+    ";rgb after it for another order of the channels"
 )
 
 preprocessing_of_option = click.option(

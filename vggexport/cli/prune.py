@@ -26,9 +26,9 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
 @click.option(
     "--calibration-samples",
     type=AT_LEAST_1,
-    help="Take so many images.  [default: all but one in five, at most 256]",
+    help="Take this many images.  [default: all but one in five, at most 256]",
 )
-@click.option("--speedup", type=Factor(), help="Need so many times fewer operations, such as 2x.")
+@click.option("--speedup", type=Factor(), help="Reduce the operations by this factor, such as 2x.")
 @click.option(
     "--max-size", type=Size(), help="Bring the float32 weights down to this size, such as 60MB."
 )
@@ -37,15 +37,15 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
     type=float,
     callback=finite,
     metavar="DB",
-    help="Be as narrow as this SQNR of the logits, in dB, allows.",
+    help="Make it as narrow as this SQNR of the logits, in dB, allows.",
 )
 @click.option("--plan", is_flag=True, help="Only show what each budget would give.")
 @click.option(
     "--cache-dir",
     type=file_path(),
     metavar="DIR",
-    help="Keep what the images say in this folder, for further budgets.  [default: beside the "
-    "output, until that is written]",
+    help="Keep the statistics of the images in this folder, for further budgets.  [default: "
+    "beside the output, until that is written]",
 )
 @click.option("--html", type=file_path(), metavar="FILE", help=REPORT_FILES["html"])
 @output_options("narrow.safetensors")

@@ -11,7 +11,7 @@ from vggexport.cli.options import architecture_options, common_options
 
 @click.command()
 @architecture_options
-@click.option("--training", is_flag=True, help="Show the paper's training recipe too.")
+@click.option("--training", is_flag=True, help="Also show the paper's training recipe.")
 @common_options
 def summary(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the network: layers, shapes, parameters, MACs."""

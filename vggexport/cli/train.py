@@ -21,7 +21,7 @@ from vggexport.cli.value_types import Names, Share, file_path
 from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
 
 _NUMBERS = {
-    "batch": (int, "Take so many images per step."),
+    "batch": (int, "Take this many images per step."),
     "learning_rate": (
         float,
         "Begin with this learning rate; if not stated, with less for a head of large inputs.",
@@ -30,16 +30,19 @@ _NUMBERS = {
         float,
         "Divide the learning rate by this when validation accuracy stops improving.",
     ),
-    "patience": (int, "Wait so many epochs for an improvement; by default 30 steps at least."),
-    "decreases": (int, "Divide the learning rate so many times before training stops."),
-    "epochs": (int, "Train for at most so many epochs."),
+    "patience": (int, "Wait this many epochs for an improvement; by default 30 steps at least."),
+    "decreases": (int, "Divide the learning rate this many times before training stops."),
+    "epochs": (int, "Train for at most this many epochs."),
     "momentum": (float, "Use this momentum in the gradient descent."),
     "weight_decay": (float, "Add this multiple of the sum of squares of each kernel to the loss."),
     "dropout": (float, "Drop this share of the outputs of each hidden layer."),
     "min_scale": (int, "Scale an image's short side to at least this, for a crop of 224."),
     "max_scale": (int, "Scale an image's short side to at most this, for a crop of 224."),
-    "restarts": (int, "Begin anew so many times, at a third of the rate, where it diverged."),
-    "views": (int, "Compute so many views of each image where layers are frozen."),
+    "restarts": (
+        int,
+        "Restart at most this many times, at a third of the rate, if training diverges.",
+    ),
+    "views": (int, "Compute this many views of each image if layers are frozen."),
 }
 """Of the recipe: type and help, by name."""
 
@@ -57,7 +60,7 @@ recipe_options = combined(
         "--initializer",
         type=click.Choice(INITIALIZERS),
         default=PAPER.initializer,
-        help="Draw layers without weights by this initializer.",
+        help="Initialize layers that have no weights in this way.",
     ),
 )
 
@@ -74,10 +77,10 @@ def _is_stated(option: str) -> bool:
     "--validation-data",
     type=file_path(),
     metavar="DIR",
-    help="Judge by the labelled images of this folder.  [default: a part of --data]",
+    help="Validate on the labelled images of this folder.  [default: a part of --data]",
 )
 @click.option(
-    "--split", type=Share(), default="25%", help="Split off this share of --data to judge by."
+    "--split", type=Share(), default="25%", help="Split off this share of --data to validate on."
 )
 @network_options
 @max_unreadable_option
@@ -85,10 +88,10 @@ def _is_stated(option: str) -> bool:
     "--freeze",
     default="conv",
     metavar="conv|none|BLOCK",
-    help="Do not train these layers: all convolutions, none, or all up to a block, such as block4.",
+    help="Freeze these layers: all convolutions, none, or all up to a block, such as block4.",
 )
 @click.option(
-    "--reinit", type=Names(), default=(), help="Draw these layers anew, such as predictions."
+    "--reinit", type=Names(), default=(), help="Reinitialize these layers, such as predictions."
 )
 @click.option(
     "--teacher",
@@ -96,7 +99,7 @@ def _is_stated(option: str) -> bool:
     help="Learn the answers of these weights in place of the classes; with --freeze none.",
 )
 @recipe_options
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint beside the output.")
+@click.option("--resume", is_flag=True, help="Resume from the checkpoint beside the output.")
 @click.option(
     "--cache-dir",
     type=file_path(),
@@ -133,4 +136,4 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
         terminal.make_progress(),
     )
     terminal.show(text.training(report), report, as_json=json)
-    fail_check(report.failures, "the weights are written, and not called trained")
+    fail_check(report.failures, "the weights are written, but not marked as trained")

@@ -34,19 +34,19 @@ from vggexport.cli.value_types import Share, file_path, finite
 @image_options(
     200,
     "Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
-    "Take at most so many images.",
+    "Take at most this many images.",
 )
 @combined(*picture_options)
 @max_unreadable_option
 @run_options
 @preprocessing_of_option
-@click.option("--layers", is_flag=True, help="Compare every layer too.")
+@click.option("--layers", is_flag=True, help="Also compare every layer.")
 @click.option(
     "--layer-images",
     type=click.IntRange(min=1),
     default=16,
     show_default=True,
-    help="Compare layers on the first so many images.",
+    help="Compare layers on at most this many images.",
 )
 @strict_option("Refuse images that an artifact was calibrated on.")
 @click.option(

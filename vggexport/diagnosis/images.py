@@ -100,7 +100,7 @@ def halve_resolution(images: Pixels) -> Pixels:
 CHANNELS_SWAPPED = ImageFault(
     "channels-swapped",
     "takes the channels as BGR",
-    "feed RGB: reverse the channels in front of it, or export the weights again with "
+    "feed RGB: reverse the channels before it, or export the weights again with "
     "the layout that they are stored in",
     swap_channels,
     swap_channels,
@@ -118,7 +118,7 @@ RANGE_FAULTS = (
     ImageFault(
         "expects-0-1",
         "expects pixels in [0, 1] and multiplies them by 255",
-        "divide the pixels by 255 in front of it, or take the multiplication out",
+        "divide the pixels by 255 before it, or take the multiplication out",
         lambda images: images * np.float32(255),
         lambda images: images / np.float32(255),
     ),
@@ -132,7 +132,7 @@ RANGE_FAULTS = (
     ImageFault(
         "expects-minus1-1",
         "expects pixels in [-1, 1] and scales them to 0...255",
-        "scale the pixels by 1 / 127.5 - 1 in front of it, or take its own scaling out",
+        "scale the pixels by 1 / 127.5 - 1 before it, or take its own scaling out",
         lambda images: (images + np.float32(1)) * np.float32(127.5),
         lambda images: images / np.float32(127.5) - np.float32(1),
     ),
@@ -157,7 +157,7 @@ LAYOUT_FAULTS = (
     ImageFault(
         "height-width-swapped",
         "takes columns for rows",
-        "transpose height and width of the images in front of it",
+        "transpose height and width of the images before it",
         lambda images: images.swapaxes(1, 2),
         lambda images: images.swapaxes(1, 2),
         keeps_pixels=True,
@@ -165,7 +165,7 @@ LAYOUT_FAULTS = (
     ImageFault(
         "upside-down",
         "takes the rows from the bottom up",
-        "flip the images in front of it: some cameras and textures begin with the last row",
+        "flip the images before it: some cameras and textures begin with the last row",
         lambda images: images[:, ::-1],
         lambda images: images[:, ::-1],
         keeps_pixels=True,
@@ -199,7 +199,7 @@ def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
     return (
         ImageFault(
             "kernel-channels-swapped",
-            "has the first convolution's weights in BGR order behind a mean in RGB order",
+            "has the first convolution's weights in BGR order after a mean in RGB order",
             "export the weights again with the layout that they are stored in",
             lambda images: swap_channels(images - mean) + mean,
             lambda images: swap_channels(images - mean) + mean,
@@ -207,14 +207,15 @@ def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
         ImageFault(
             "mean-missing",
             "does not subtract the mean",
-            "export it again with the mean subtraction in the graph, or subtract the mean in front",
+            "export it again with the mean subtraction in the graph, or subtract the mean "
+            "before it",
             lambda images: images + mean,
             lambda images: images - mean,
         ),
         ImageFault(
             "mean-twice",
             "subtracts the mean twice",
-            "take the mean subtraction out of what is in front: the graph has its own",
+            "take the mean subtraction out of what comes before it: the graph has its own",
             lambda images: images - mean,
             lambda images: images + mean,
         ),

@@ -27,7 +27,7 @@ differently; activations quantized by image against by block measured 38 dB."""
 def expected_sqnr_db(
     layers: Sequence[Layer], sqnr_db: Sequence[float], own: LayerSqnr
 ) -> Iterator[float]:
-    """What each layer's SQNR should reach, given that of the layer in front of it, in dB.
+    """What each layer's SQNR should reach, given that of the layer before it of it, in dB.
 
     Args:
         layers: In order, from the first.

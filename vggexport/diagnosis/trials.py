@@ -252,7 +252,7 @@ def _not_finite_trial(
     return Trial(
         "not-finite",
         f"{case.candidate.path} has NaN or infinity from {suspicious.name} on",
-        f"SQNR of {suspicious.name}, and of the layer in front",
+        f"SQNR of {suspicious.name}, and of the layer before it",
         suspicious.sqnr_db,
         curve[before].sqnr_db if before >= 0 else math.inf,
         explains=True,

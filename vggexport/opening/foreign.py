@@ -57,7 +57,7 @@ def find_preprocessing(
         return list(models)
     known = next((m for m in models if not (is_unknown(m) and m.computes)), None)
     if known is None:
-        raise unstated(models[0].path, "no other network here is known to hold it to")
+        raise unstated(models[0].path, "there is no known network here to compare it with")
     pixels = images()
     with steps.step("preprocessing"):
         expected = _answers(known, pixels)

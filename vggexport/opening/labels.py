@@ -46,7 +46,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
         unit = "entries" if is_json else "lines"
         raise InputError(
             f"labels file {path} has {named} names on {len(names)} {unit}: {classes} classes need "
-            "one name a line"
+            "one name per line"
         )
     return told_apart([normal(name) for name in names])
 
@@ -97,5 +97,5 @@ def _name(value: Any) -> str:
     """A name; of a synset and its name both, with a space between."""
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) for part in parts):
-        raise TypeError(f"{value!r} is no name")
+        raise TypeError(f"{value!r} is not a name")
     return " ".join(part.strip() for part in parts)

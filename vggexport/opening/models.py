@@ -263,8 +263,8 @@ def check_named(preprocessing: Mapping[str, Preprocessing], sources: Sequence[st
     """
     if unused := [path for path in preprocessing if path not in sources]:
         raise InputError(
-            f"the preprocessing of {unused[0]} is stated, which is not one of "
-            f"{', '.join(sources)}: name it as it is named there"
+            f"preprocessing is stated for {unused[0]}, which is not among {', '.join(sources)}: "
+            "use the name that is given there"
         )
 
 
@@ -326,7 +326,7 @@ def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
     if not network.record.same_tensors(record):
         raise ArtifactError(
             f"{known.path} was made of other weights than {record.source} has now",
-            Advice("name those that are meant with {}", "reference"),
+            Advice("name the right ones with {}", "reference"),
         )
     return network
 

@@ -41,6 +41,6 @@ def note_seen(path: str, seen: int, steps: Steps) -> None:
     """Says how many there were, if there were some."""
     if seen:
         steps.progress.note(
-            f"{seen} of the images were calibrated on for {path}: what they say of unseen images "
-            "is too good"
+            f"calibration of {path} used {seen} of these images, so its figures are better than "
+            "on others"
         )

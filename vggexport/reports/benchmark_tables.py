@@ -99,7 +99,7 @@ def reasons(report: BenchmarkReport) -> Iterator[str]:
     """Why there are gaps in the tables, each once."""
     found = [reason for result in report.results for reason in result.measurement.unsupported]
     if any(comparison.ratio.low is None for comparison in report.comparisons):
-        found.append("an interval needs 2 launches or 5 rounds, each of a run at least")
+        found.append("an interval needs 2 launches or 5 rounds of at least one run each")
     if any(r.cold_start and not r.cold_start.is_cold for r in report.results):
         found.append("a cold load with a ? is not known to be cold")
     yield from dict.fromkeys(found)
@@ -125,7 +125,7 @@ def environment(report: BenchmarkReport) -> dict[str, str]:
         lines["settings"] = " ".join(f"{k}={v}" for k, v in machine.thread_settings.items())
     if report.gpu:
         lines["GPU"] = f"{report.gpu.name}, driver {report.gpu.driver}"
-    lines["energy"] = report.power.source or f"not told: {report.power.reason}"
+    lines["energy"] = report.power.source or f"not measured: {report.power.reason}"
     if report.comparisons:
         lines["* ratio"] = "geometric mean over launches of the medians' ratio"
     for ceiling in report.ceilings:
@@ -141,8 +141,8 @@ def environment(report: BenchmarkReport) -> dict[str, str]:
 def _state(report: BenchmarkReport) -> Iterator[str]:
     machine = report.machine
     load = machine.load_average
-    yield "load average " + ("not told" if load is None else f"{load:.2f}")
-    yield f"governor {machine.governor or 'not told'}"
+    yield "load average " + ("unknown" if load is None else f"{load:.2f}")
+    yield f"governor {machine.governor or 'unknown'}"
     if machine.frequency_mhz is not None:
         yield f"{machine.frequency_mhz:.0f} MHz"
     if machine.temperature_c is not None:

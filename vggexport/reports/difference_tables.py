@@ -104,7 +104,7 @@ def _bias(layer: LayerChange) -> str:
 
 
 def _nearness(sqnr_db: float) -> str:
-    return "all was zero" if sqnr_db == -math.inf else decibels(sqnr_db)
+    return "was all zero" if sqnr_db == -math.inf else decibels(sqnr_db)
 
 
 def _ranges(model: ModelDifference) -> tuple[tuple[str, ...], ...]:

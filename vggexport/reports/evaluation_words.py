@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vggexport.metrics.accuracy import Interval, PairedCounts
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports.verification_words import not_unseen
+from vggexport.reports.verification_words import seen
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, printable, share
@@ -38,11 +38,11 @@ def headline(report: EvaluationReport) -> str:
             networks, images = len(report.results), report.images
             return f"{counted(networks, 'network')} on {counted(images, 'image')}."
         case Verdict.PASS:
-            return "All limits are kept."
+            return "All limits are met."
         case Verdict.FAIL:
-            return "A limit is not kept."
+            return "A limit is not met."
         case Verdict.INCONCLUSIVE:
-            return f"{report.images} images are too few to tell whether the limits are kept."
+            return f"{report.images} images are too few to tell whether the limits are met."
 
 
 def left_out(report: EvaluationReport) -> str:
@@ -85,7 +85,7 @@ def findings(result: EvaluationResult) -> dict[str, str]:
     """What there is to say of a network beside its figures: a name and a sentence each."""
     found: dict[str, str] = {}
     if result.seen:
-        found["not unseen"] = not_unseen(result.seen)
+        found["seen images"] = seen(result.seen)
     if result.accuracy.unanswered:
         found["no answer"] = (
             f"probabilities of {result.accuracy.unanswered} images are not finite, which counts as "
@@ -95,8 +95,8 @@ def findings(result: EvaluationResult) -> dict[str, str]:
         found["class order"] = printable(result.order_clause)
     if compared := result.comparison:
         counts = compared.counts
-        found["beside the first"] = (
-            f"{counts.only_first} images only {printable(compared.first)} gets right, "
-            f"{counts.only_second} only this one"
+        found["against the first"] = (
+            f"{printable(compared.first)} alone is right on {counted(counts.only_first, 'image')}, "
+            f"this one alone on {counts.only_second}"
         )
     return found

@@ -32,7 +32,7 @@ def cells(spec: VGGSpec, point: PlanPoint) -> tuple[str, ...]:
 def plan(report: PruningReport) -> str:
     """What the planned figures are."""
     return (
-        "SQNR of the logits against the network as it is, on images like the "
+        "SQNR of the logits against the original network, expected on images like the "
         f"{report.images} that channels were chosen by"
     )
 
@@ -42,11 +42,11 @@ def findings(made: Narrowed, spec: VGGSpec) -> dict[str, str]:
     metrics = made.metrics
     return {
         "sha256": made.sha256,
-        "operations": f"{made.spec.macs / spec.macs:.1%} of the network as it is",
+        "operations": f"{made.spec.macs / spec.macs:.1%} of the original network's",
         "size": f"{made.spec.parameters * FLOAT32_BYTES / MEGA:.1f} MB as float32, "
         f"{made.spec.parameters / spec.parameters:.1%}",
-        "logits": f"{decibels(metrics.logit_sqnr_db)} on {made.images} images that it was not made "
-        f"by (planned {decibels(made.pruning.predicted_logit_sqnr_db)}, promised "
+        "logits": f"{decibels(metrics.logit_sqnr_db)} on {made.images} images held out "
+        f"(planned {decibels(made.pruning.predicted_logit_sqnr_db)}, promised "
         f"{decibels(made.pruning.promised_logit_sqnr_db)})",
-        "agreement": f"best class the same on {share(metrics.top1_agreement)} of those",
+        "agreement": f"the same best class on {share(metrics.top1_agreement)} of those",
     }

@@ -16,9 +16,9 @@ from vggexport.system.columns import Columns
 from vggexport.system.number_text import decibels, difference, printable, probability, share
 
 DEFINITIONS = (
-    "SQNR is 10 log10 of the power of the reference's values over that of the differences; of the "
-    "probabilities, or of the logits, taken as log-probabilities minus their mean an image. Top-1 "
-    "and top-5 are the shares of the reference's best classes that a file finds too."
+    "SQNR is 10 log10 of the power of the reference's values over that of the differences: of the "
+    "probabilities, or of the logits, which are log-probabilities minus their mean in each image. "
+    "Top-1 and top-5 are the shares of the reference's best classes that a file finds too."
 )
 
 FIGURES: Columns[CandidateReport] = {
@@ -104,25 +104,25 @@ def findings(candidate: CandidateReport) -> dict[str, str]:
         if candidate.diagnosis:
             found |= _diagnosed(candidate.diagnosis)
     if suspicious := candidate.suspicious:
-        found["first layer"] = (
-            f"{suspicious.name} has {decibels(suspicious.sqnr_db)} where the layers around it make "
-            f"one expect {decibels(suspicious.expected_db)}"
+        found["suspect layer"] = (
+            f"{suspicious.name} has {decibels(suspicious.sqnr_db)}, and the layers around it "
+            f"suggest {decibels(suspicious.expected_db)}"
         )
     if candidate.seen:
-        found["not unseen"] = not_unseen(candidate.seen)
+        found["seen images"] = seen(candidate.seen)
     return found
 
 
-def not_unseen(images: int) -> str:
+def seen(images: int) -> str:
     """What it means that a file was calibrated on some of the images that it is judged by."""
-    return f"{images} of the images were calibrated on: what they say of unseen images is too good"
+    return f"calibration used {images} of these images, so the figures are better than on others"
 
 
 def figure(trial: Trial) -> str:
     """What was measured with and without a mistake."""
     return (
         f"{trial.figure}: {decibels(trial.without_db)} as the file is, {decibels(trial.with_db)} "
-        "with the mistake made up for"
+        "with the mistake undone"
     )
 
 
@@ -134,11 +134,12 @@ def _diagnosed(diagnosis: Diagnosis) -> dict[str, str]:
             "figure": figure(trial),
             "fix": trial.fix,
         }
+    nearest = ", ".join(
+        f"{trial.fault} ({decibels(trial.with_db)} instead of {decibels(trial.without_db)})"
+        for trial in diagnosis.nearest
+    )
     nothing = "no known mistake explains it"
-    if nearest := diagnosis.nearest:
-        with_it, without = decibels(nearest.with_db), decibels(nearest.without_db)
-        nothing += f"; nearest is {nearest.fault} ({with_it}, {without} as the file is)"
-    return {"fault": nothing}
+    return {"fault": f"{nothing}; nearest: {nearest}" if nearest else nothing}
 
 
 def tried(diagnosis: Diagnosis) -> str:

@@ -135,6 +135,6 @@ class Manifest(JsonValue):
             return cls(**read_fields(cls, data))
         except WRONG_KINDS as error:
             raise ArtifactError(
-                f"the manifest is not readable ({one_line(error)}): get the bundle anew, or update "
-                "vggexport"
+                f"the manifest is not readable ({one_line(error)}): get the bundle again, or "
+                "update vggexport"
             ) from error

@@ -141,7 +141,7 @@ class ModelDifference(JsonValue):
         }
         named = [name for name, is_other in other.items() if is_other]
         if named:
-            return f"same weights, other {' and '.join(named)}"
+            return f"same weights, different {' and '.join(named)}"
         return "" if self.changed_layers else "same weights"
 
     @property

@@ -76,6 +76,10 @@ class Trial(JsonValue):
         return self.with_db - (-math.inf if math.isnan(self.without_db) else self.without_db)
 
 
+NEAREST = 3
+"""Mistakes that are named where none explains the difference."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis(JsonValue):
     """Why a file failed.
@@ -98,10 +102,11 @@ class Diagnosis(JsonValue):
         return next((trial for trial in self.trials if trial.explains), None)
 
     @property
-    def nearest(self) -> Trial | None:
-        """The mistake that gains most, or loses least, made up for; None where none can be."""
+    def nearest(self) -> tuple[Trial, ...]:
+        """The mistakes that gain most, or lose least, when they are undone, the best first."""
         measured = [trial for trial in self.trials if not math.isnan(trial.gain_db)]
-        return max(measured, key=lambda trial: trial.gain_db, default=None)
+        ordered = sorted(measured, key=lambda trial: -trial.gain_db)
+        return tuple(ordered[:NEAREST])
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def _attempt(function: Any, *arguments: Any) -> tuple[Any, BaseException | None]
     except Exception as error:  # noqa: BLE001  whatever it is, the other process is to know
         kind = type(error).__name__
         said = Unfinished(
-            f"unexpected {kind}: {error}", Advice("run again with {} for where", "verbose")
+            f"unexpected {kind}: {error}", Advice("run again with {} for the traceback", "verbose")
         )
         return None, _with_trace(said, error)
 

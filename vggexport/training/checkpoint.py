@@ -22,7 +22,7 @@ from vggexport.weights.safetensors_file import read_metadata, read_safetensors, 
 
 METADATA_KEY = "vggexport.training"
 STATE_NAME = "state.safetensors"
-BEGIN_ANEW = Advice("begin anew with {}", "force")
+BEGIN_ANEW = Advice("start again with {}", "force")
 VELOCITY = "velocity:"
 """Stands before the name of a tensor whose momentum is kept."""
 
@@ -208,7 +208,9 @@ class Checkpoint:
             network = {**UNSAID_IN_0_1_0, **identity["network"]}
             return Course.from_json(data["course"]), {**identity, "network": network}
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.state_path} is no checkpoint of ours: {error!r}") from error
+            raise InputError(
+                f"{self.state_path} is not a checkpoint of vggexport: {error!r}"
+            ) from error
 
     def _write(self, path: Path, tensors: Tensors, course: Course) -> None:
         """Writes a file whole or not at all."""

@@ -148,7 +148,7 @@ def open_initial_weights(
     seed = int(weights.source.removeprefix(_RANDOM)) if is_random else options.seed
     if fresh:
         layers = dict.fromkeys(name.partition("/")[0] for name in sorted(fresh))
-        steps.progress.note(f"drawn anew, seed {seed}: {', '.join(layers)}")
+        steps.progress.note(f"reinitialized, seed {seed}: {', '.join(layers)}")
     pictures = _pictures(options, weights, steps)
     return InitialWeights(weights, spec, fresh, seed, initializer, pictures), labels
 
@@ -205,7 +205,7 @@ def _labels(
     if keeps_head:
         raise InputError(
             f"{weights.source} has {classes} classes and {images.source.name!r} has {found}",
-            Advice(f"pass {{}} {LOGITS_NAME} to learn them anew", "reinit"),
+            Advice(f"pass {{}} {LOGITS_NAME} to learn them from scratch", "reinit"),
         )
     raise InputError(
         f"{classes} classes were asked for, and {images.source.name!r} has {found}",

@@ -164,8 +164,8 @@ def open_training_data(
         learn, judge = part, _read(others, start, labels, steps, choice.max_unreadable)
     if shared := len(set(learn.digests) & set(judge.digests)):
         steps.progress.note(
-            f"{shared} of the images to judge by are learnt from, too: what they say of unseen "
-            "images is too good"
+            f"{shared} of the validation images are trained on too, so the validation accuracy is "
+            "better than on unseen images"
         )
     return TrainingData(start, tuple(labels), after, learn, judge)
 

@@ -230,7 +230,7 @@ def _check_digest(remote: RemoteFile, part: Path) -> None:
         part.unlink()
         raise WeightsError(
             f"{remote.url} has MD5 {actual}, expected {remote.md5}: it is not the file that was "
-            "published, and was deleted; run again to fetch it anew"
+            "published, and was deleted; run again to fetch it again"
         )
 
 

@@ -89,7 +89,7 @@ def entered(
     side = isqrt(positions)
     if side * side != positions:
         raise WeightsError(
-            f"{takes}, which is no square", Advice("say {} as HEIGHTxWIDTH", "input_size")
+            f"{takes}, which is not a square", Advice("say {} as HEIGHTxWIDTH", "input_size")
         )
     return Entry(Pooling.FLATTEN, (side * scale, side * scale))
 

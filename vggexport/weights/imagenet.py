@@ -55,7 +55,7 @@ def _name_classes(weights: Weights) -> None:
     try:
         weights.labels = fetch_labels()
     except VggExportError as error:
-        weights.notes += (f"the names of ImageNet's classes are not to be had: {error.fact}",)
+        weights.notes += (f"the names of ImageNet's classes are not available: {error.fact}",)
 
 
 def _check_configuration(options: Options) -> None:

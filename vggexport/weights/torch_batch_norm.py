@@ -49,8 +49,8 @@ def _fold(archive: dict[str, StoredTensor], module: str, origin: str) -> str:
     kernel = archive.get(f"{layer}.weight")
     if kernel is None or len(kernel.shape) == 1:
         raise WeightsError(
-            f"{origin}: {module} normalizes, and {layer or 'what is before it'} is no layer with "
-            "weights: only a batch normalization right behind one can be folded"
+            f"{origin}: {module} normalizes, and {layer or 'what is before it'} is not a layer "
+            "with weights: only a batch normalization right after one can be folded"
         )
     parts = {role: archive.pop(f"{module}.{role}", None) for role in _ROLES}
     after = _affine(parts, kernel.shape[-1], f"{origin}: {module}")
@@ -75,6 +75,6 @@ def _affine(parts: Mapping[str, StoredTensor | None], channels: int, label: str)
         if role not in values or values[role].shape != (channels,):
             raise WeightsError(f"{label}.{role} is not one number for each of {channels} channels")
     if not (values["running_var"] >= 0).all():
-        raise WeightsError(f"{label}.running_var has values that are no variance")
+        raise WeightsError(f"{label}.running_var has values that are not variances")
     scale = values["weight"] / np.sqrt(values["running_var"] + EPSILON)
     return Affine(scale, values["bias"] - values["running_mean"] * scale)

@@ -50,7 +50,7 @@ def state_dict_of(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]
     ((key, chosen),) = choices.items()
     tensors = {name: item for name, item in chosen.items() if isinstance(item, Tensor)}
     if not all(isinstance(name, str) and name.isprintable() for name in tensors):
-        raise ValueError("the name of a tensor is no printable text")
+        raise ValueError("the name of a tensor is not printable text")
     return key, tensors
 
 

@@ -96,6 +96,6 @@ def _notes(prefix: str, head: list[str], normalized: frozenset[str]) -> Iterator
         yield f"batch normalization: folded, with torch's default epsilon of {EPSILON:g} assumed"
     if len(head) > 1:
         yield (
-            f"a ReLU assumed behind {', '.join(head[:-1])}, and none behind {head[-1]}, as in "
+            f"a ReLU assumed after {', '.join(head[:-1])}, and none after {head[-1]}, as in "
             "torchvision: names do not tell"
         )

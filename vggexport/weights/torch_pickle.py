@@ -93,7 +93,7 @@ class _Global:
 
 def _set(target: Any, items: list[Any]) -> None:
     if not isinstance(target, dict):
-        raise TypeError("its pickle sets items of what is no dict")
+        raise TypeError("its pickle sets items of something that is not a dict")
     if not all(map(_is_key, items[::2])):
         raise TypeError("a dict has a key that is neither text nor a number")
     target.update(zip(items[::2], items[1::2], strict=True))
@@ -108,7 +108,7 @@ def _is_key(key: object) -> bool:
 
 def _extend(target: Any, items: list[Any]) -> None:
     if not isinstance(target, list):
-        raise TypeError("its pickle appends to what is no list")
+        raise TypeError("its pickle appends to something that is not a list")
     target.extend(items)
 
 
@@ -118,7 +118,7 @@ def _build(target: Any, items: list[Any]) -> None:
     if isinstance(target, dict):
         return
     if not isinstance(target, Tensor) or not isinstance(state, tuple) or len(state) != _FLAGS:
-        raise TypeError("its pickle sets the state of what has none")
+        raise TypeError("its pickle sets the state of something that has none")
     if not all(isinstance(flag, bool | dict | NoneType) for flag in state):
         raise TypeError("its pickle sets a state that no parameter has")
 
@@ -144,7 +144,7 @@ def _called(machine: Machine) -> Any:
     """What the function that a global stands for makes of its arguments."""
     function, arguments = machine.pop(2)
     if not isinstance(function, _Global) or function.name not in _CALLS:
-        raise TypeError("its pickle calls what is no function")
+        raise TypeError("its pickle calls something that is not a function")
     if not isinstance(arguments, tuple):
         raise TypeError(f"its pickle calls {function.name} without arguments")
     machine.spend(len(arguments))
@@ -165,7 +165,7 @@ def _tensor(
     the values are to be negated, for one.
     """
     if any(flags[2:]):
-        raise TypeError("a tensor that is no plain view of its storage")
+        raise TypeError("a tensor that is not a plain view of its storage")
     return Tensor(storage, offset, shape, strides)
 
 
@@ -181,7 +181,7 @@ def _ordered_dict(*items: list[Any]) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for pairs in items:
         if not isinstance(pairs, list):
-            raise TypeError("its pickle makes a dict of what is no list")
+            raise TypeError("its pickle makes a dict of something that is not a list")
         _set(result, [each for key, value in pairs for each in (key, value)])
     return result
 

@@ -117,7 +117,7 @@ def _described_preprocessing(files: BundleFiles, size: tuple[int, int]) -> Prepr
         raise ArtifactError(
             f"{files.path}: its preprocessing is for images of {size_text(described.size)} pixels, "
             "its models "
-            f"take {size_text(size)}: get it anew"
+            f"take {size_text(size)}: get it again"
         )
     return described
 

@@ -81,7 +81,7 @@ def test_an_operator_behind_the_softmax_is_refused(tiny, graph):
     output = graph.output[0].name
     softmax.output[0] = "before"
     graph.node.append(helper.make_node("Sqrt", ["before"], [output]))
-    with pytest.raises(UnexpectedGraphError, match=r"operators behind the last layer: \['Sqrt'\]"):
+    with pytest.raises(UnexpectedGraphError, match=r"operators after the last layer: \['Sqrt'\]"):
         check(tiny, graph)
 
 

@@ -117,13 +117,13 @@ def test_a_symbol_never_bound_is_refused(arrays):
 
 
 def test_a_symbol_bound_twice_is_refused(arrays):
-    with pytest.raises(BindingError, match="a is no symbol of the graph, or is bound twice"):
+    with pytest.raises(BindingError, match="a is not a symbol of the graph, or is bound twice"):
         written(make_model(arrays), [*arrays.items(), ("a", arrays["a"])])
 
 
 @pytest.mark.parametrize("name", ["other", "images", "constant"])
 def test_what_is_no_symbol_is_refused(arrays, name):
-    with pytest.raises(BindingError, match=f"{name} is no symbol"):
+    with pytest.raises(BindingError, match=f"{name} is not a symbol"):
         written(make_model(arrays), [(name, np.zeros(1, np.float32))])
 
 

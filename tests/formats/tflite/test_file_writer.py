@@ -217,13 +217,13 @@ def test_a_weight_never_bound_is_refused(arrays, graph):
 
 
 def test_a_weight_bound_twice_is_refused(arrays, graph):
-    with pytest.raises(BindingError, match="a is no weight of the graph, or is bound twice"):
+    with pytest.raises(BindingError, match="a is not a weight of the graph, or is bound twice"):
         written(graph, [*values_of(arrays), Value("a", arrays["a"])])
 
 
 @pytest.mark.parametrize("name", ["other", "in", "constant", "out"])
 def test_what_is_no_weight_is_refused(arrays, graph, name):
-    with pytest.raises(BindingError, match=f"{name} is no weight"):
+    with pytest.raises(BindingError, match=f"{name} is not a weight"):
         written(graph, [*values_of(arrays), Value(name, np.zeros(1, np.float32))])
 
 

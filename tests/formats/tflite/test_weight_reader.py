@@ -145,7 +145,7 @@ def no_inputs(file):
     ("edit", "message"),
     [
         (less_data, "is damaged"),
-        (no_data, "is no constant"),
+        (no_data, "is not a constant"),
         (another_shape, r"has shape \(128, 32\), expected \(64, 64\)|is damaged"),
         (another_type, "is damaged"),
         (no_kernel, "left out"),

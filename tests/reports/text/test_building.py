@@ -77,7 +77,7 @@ def test_summary():
         "fc2                                   16         272    256",
         "predictions                            5          85     80",
         "probabilities                          5",
-        "VGG-tiny: 1,037 parameters, 0.00 GMAC an image, 0.0 MB in float32",
+        "VGG-tiny: 1,037 parameters, 0.00 GMAC per image, 0.0 MB in float32",
         "input 8x8x3, RGB 0...255 minus (123.68, 116.779, 103.939)",
     ]
 
@@ -184,7 +184,7 @@ def test_inspection():
         f"weights               random:0, SHA-256 {'ab' * 32}",
         "pictures".ljust(22)
         + "scaled to a short side of 9, the centre 8x8 cut out, bilinear, turned as EXIF says, on",
-        "                      white: the defaults, nobody said",
+        "                      white: assumed, as the file does not say",
         "calibration           128 images of photos, mse",
         "needs at least        onnxruntime 1.17.3",
         "made with             vggexport 0.1.0, onnx 1.19.0",

@@ -90,13 +90,13 @@ def test_logits_are_said(save):
         "3 outputs, then softmax"
     )
     assert weights.notes[1:] == (
-        "the network described ends in logits: softmax is put behind them",
+        "the network described ends in logits: softmax is added after them",
     )
     asked = SpecRequest(head_activation=HeadActivation.SIGMOID)
     weights = open_weights(str(path), asked)
     assert weights.spec.head_activation == HeadActivation.SIGMOID
     assert weights.notes[1:] == (
-        "the network described ends in logits: sigmoid is put behind them",
+        "the network described ends in logits: sigmoid is added after them",
     )
 
 

@@ -99,7 +99,7 @@ DENSE = layers.Dense
 REFUSED = {
     "lambda": (
         lambda: network(front=[layers.Lambda(lambda x: x / 255, name="scale")]),
-        r"'scale' \(Lambda\).*layers.Rescaling\(1/255\).*say its preprocessing",
+        r"'scale' \(Lambda\).*layers.Rescaling\(1/255\).*state its preprocessing",
     ),
     "own layer": (lambda: network(Own(name="x")), r"'x' \(Own, not one of Keras' own\)"),
     "own model": (own_model, r"\(OwnModel, a model of its own class\).*Sequential"),
@@ -174,27 +174,27 @@ REFUSED = {
     ),
     "pooling twice": (
         lambda: network(layers.MaxPooling2D(), layers.MaxPooling2D(name="p")),
-        r"'p' \(MaxPooling2D, not behind a convolution\)",
+        r"'p' \(MaxPooling2D, not after a convolution\)",
     ),
     "no ReLU": (
         lambda: network(convolution(activation=None, name="c"), convolution()),
         r"'c' \(Conv2D, no ReLU",
     ),
     "no ReLU at the end": (
-        lambda: network(convolution(activation=None, name="c")), r"'c' \(Conv2D, no ReLU behind it"
+        lambda: network(convolution(activation=None, name="c")), r"'c' \(Conv2D, no ReLU after it"
     ),
     "batch norm after ReLU": (
         lambda: network(BN(name="b"), convolution()),
-        r"'b' \(BatchNormalization, behind a ReLU, .*between the layer with weights and its ReLU",
+        r"'b' \(BatchNormalization, after a ReLU, .*between the layer with weights and its ReLU",
     ),
     "batch norm between ReLUs": (
-        lambda: network(BN(name="b"), layers.ReLU()), r"'b' \(BatchNormalization, behind a ReLU"
+        lambda: network(BN(name="b"), layers.ReLU()), r"'b' \(BatchNormalization, after a ReLU"
     ),
     "batch norm before softmax": (
         lambda: network(
             head=[layers.Flatten(), DENSE(3, "relu"), BN(name="b"), layers.Softmax()]
         ),
-        r"'b' \(BatchNormalization, behind a ReLU",
+        r"'b' \(BatchNormalization, after a ReLU",
     ),
     "batch norm axis": (
         lambda: network(BN(axis=1, name="b")), r"'b' \(BatchNormalization, axis=1\)"
@@ -230,7 +230,7 @@ REFUSED = {
         lambda: keras.Sequential(
             [keras.Input((None, None, 3)), convolution(), layers.GlobalMaxPooling2D(), DENSE(3)]
         ),
-        "images of .x.*say the input size",
+        "images of .x.*state the input size",
     ),
     "no head": (lambda: network(head=[layers.Flatten(name="f")]), r"'f' \(Flatten, at the end\)"),
     "ReLU at the end": (
@@ -239,7 +239,7 @@ REFUSED = {
     ),
     "softmax inside": (
         lambda: network(head=[layers.Flatten(), DENSE(3, "softmax"), DENSE(3, name="d")]),
-        r"'d' \(Dense, behind the softmax of the output\)",
+        r"'d' \(Dense, after the softmax of the output\)",
     ),
     "dense on a map": (
         lambda: network(DENSE(3, name="d")), r"'d' \(Dense, on a map\).*Flatten"
@@ -248,7 +248,7 @@ REFUSED = {
         lambda: network(
             head=[layers.GlobalMaxPooling2D(keepdims=True), convolution(name="c")]
         ),
-        r"'c' \(Conv2D, behind the max of the head\)",
+        r"'c' \(Conv2D, after the max of the head\)",
     ),
     "reshaped": (
         lambda: network(layers.Reshape((8, 12, 4), name="r")), r"'r' \(Reshape, target_shape="
@@ -307,15 +307,15 @@ def rewrite(path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no JSON"),
-        ("{", "no JSON"),
-        ("[]", "no object"),
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "not an object"),
         ('{"class_name": NaN}', "NaN is not a number"),
         ("{}", "damaged .KeyError: 'class_name'"),
         ('{"class_name": "Sequential"}', "damaged .KeyError: 'config'"),
         ('{"class_name": "Functional", "config": {"layers": 3}}', "damaged .TypeError"),
         (" " * (MAX_BYTES + 1), f"longer than {MAX_BYTES}"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "not JSON"),
         ('{"a": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", "of at most 100 levels"),
     ],
 )

@@ -162,7 +162,7 @@ def test_the_same_machine_is_not(write, make_result, machine):
         ),
         (lambda d: d["results"][0].update(samples_ms=[float("inf")] * 8), "that are not times"),
         (lambda d: d["results"][0].update(samples_ms=[10**999] * 8), "is not what vggexport"),
-        (lambda d: d["results"][0].update(threads=[1]), "threads or batch that are no numbers"),
+        (lambda d: d["results"][0].update(threads=[1]), "threads or batch that are not numbers"),
         (lambda d: d["results"][0].update(samples_ms=[], rounds=[]), "samples_ms that are not"),
         (lambda d: d.update(results="none"), "is not what"),
     ],

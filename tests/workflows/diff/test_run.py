@@ -188,7 +188,7 @@ def test_other_networks_have_no_weights_to_compare(
     load_exporter("onnx").export(ExportRequest(artifact, make_weights(other)), path)
     (model,) = vggexport.diff(export("float32"), path).models
     assert (model.layers, model.layers_compared) == ((), 0)
-    assert "the layers are others" in model.note
+    assert "the layers differ" in model.note
     assert {fact.name for fact in model.facts} >= {"network fc units"}
 
 
@@ -263,9 +263,9 @@ def test_another_calibration_is_told_from_other_weights(make_request, ranges, tm
         assert len(model.layers) > len(model.changed_layers) == 0
         assert all(0 < layer.bias_steps <= 1.1 for layer in model.layers)
         page = shown(report)
-        assert "1 of 1 models changed: same weights, other calibration." in page
+        assert "1 of 1 models changed: same weights, different calibration." in page
         rounded = f"biases of {len(model.layers)} layers rounded to another step"
-        assert f"same weights, other calibration; {rounded}; " in summary(model)
+        assert f"same weights, different calibration; {rounded}; " in summary(model)
         assert ("-inf" in page, " steps" in page) == (False, True)
 
 
@@ -273,7 +273,7 @@ def test_a_bias_that_was_zero_is_said_to_have_been(export, changed):
     (model,) = vggexport.diff(export("float32"), changed("fc1/bias")).models
     layer = replace(model.layers[0], bias_db=float("-inf"))
     page = difference(DifferenceReport("a", "b", (replace(model, layers=(layer,)),)))
-    assert "| exact | all was zero | 0 |" in page
+    assert "| exact | was all zero | 0 |" in page
 
 
 def test_labels_are_those_of_the_bundle(make_request, export, pack, tmp_path):

@@ -107,7 +107,7 @@ def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
     with pytest.raises(KeyboardInterrupt):
         trained(Interrupting(2))
     assert not OUTPUT.exists()
-    with pytest.raises(OutputError, match="go on with resume, or begin anew with force"):
+    with pytest.raises(OutputError, match="go on with resume, or start again with force"):
         trained()
     resumed = trained(resume=True)
     expected = safetensors.numpy.load_file("whole.safetensors")
@@ -263,10 +263,10 @@ def test_a_rate_that_large_inputs_do_not_bear_is_lowered_and_told(trained):
     told = [note for note in progress.notes if "inputs of the head are large" in note]
     assert len(told) == 1
     assert told[0].endswith("state another with learning_rate")
-    anew = [note for note in progress.notes if "begins anew at learning rate" in note]
+    anew = [note for note in progress.notes if "restarts at learning rate" in note]
     kept = Telling()
     trained(kept, recipe=recipe, stated={"learning_rate"}, force=True)
-    assert sum("begins anew" in note for note in kept.notes) > len(anew)
+    assert sum("restarts" in note for note in kept.notes) > len(anew)
 
 
 def test_patience_is_in_steps_unless_it_is_stated(trained):
@@ -362,7 +362,7 @@ def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
     with pytest.raises(InputError, match="holds no checkpoint to resume"):
         trained(progress, resume=True)
     Path("w.safetensors.checkpoint").write_text("no folder")
-    with pytest.raises(OutputError, match="is where checkpoints go and is no folder"):
+    with pytest.raises(OutputError, match="is where checkpoints go, and is not a folder"):
         trained(progress)
     assert progress.steps == []
 

@@ -126,7 +126,7 @@ def check_files() -> list[str]:
 def fault_of(extra: str) -> str:
     left = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
     if extra.rpartition("/")[2] in left:
-        return "was left by a file manager and is no part of the bundle: remove it"
+        return "was left by a file manager and is not part of the bundle: remove it"
     return "is not in SHA256SUMS"
 
 

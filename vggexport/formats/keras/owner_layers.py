@@ -101,7 +101,7 @@ def computation(layer: DescribedLayer, variables: Variables) -> Computation | No
     if name in ("Stack", "stack"):
         channels = layer.call.keywords["channels"]
         return lambda values: tf.stack([values[..., channel] for channel in channels], axis=-1)
-    raise WeightsError(f"layer {layer.name!r} ({name}) is of no known class")
+    raise WeightsError(f"layer {layer.name!r} ({name}) is of an unknown class")
 
 
 def ends(layer: DescribedLayer) -> bool:
@@ -129,7 +129,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"{value} is no plain value")
+    raise TypeError(f"{value} is not a plain value")
 
 
 def _of_layer(layer: keras.layers.Layer, variables: Sequence[Any]) -> Computation:

@@ -102,7 +102,7 @@ def computations(path: Path, added: str) -> tuple[Computation, ...]:
 
     Args:
         path: The file.
-        added: The activation that is put behind them where they end in logits.
+        added: The activation that is added after them where they end in logits.
 
     Raises:
         WeightsError: A layer is not of a known class, or not as its class is.

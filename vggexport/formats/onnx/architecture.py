@@ -95,7 +95,7 @@ def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
         yield TracedLayer(layer, nodes, input_shape)
         input_shape = layer.output_shape
     if rest := [node.op_type for node in path]:
-        raise UnexpectedGraphError(f"operators behind the last layer: {rest}")
+        raise UnexpectedGraphError(f"operators after the last layer: {rest}")
 
 
 def _data_path(graph: onnx.GraphProto, sources: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:

@@ -85,7 +85,7 @@ def _without_symbols(model: onnx.ModelProto) -> tuple[bytes, bytes]:
 
 def _take(unbound: dict[str, onnx.TensorProto], name: str, array: np.ndarray) -> onnx.TensorProto:
     if name not in unbound:
-        raise BindingError(f"{name} is no symbol of the graph, or is bound twice")
+        raise BindingError(f"{name} is not a symbol of the graph, or is bound twice")
     tensor = unbound.pop(name)
     dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
     if (array.dtype, array.shape) != (dtype, tuple(tensor.dims)):

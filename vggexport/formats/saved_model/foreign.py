@@ -156,7 +156,7 @@ def _ends(path: Path, source: Any, output: Any, nodes: _ForeignNodes, scores: st
     if dtype == "int8":
         raise not_taken(path, f"its input {source.name} is int8 without a scale")
     if not tf.as_dtype(output.dtype).is_floating:
-        raise not_taken(path, f"its output {output.name} is no float: expected scores")
+        raise not_taken(path, f"its output {output.name} is not float: expected scores")
     batch, size, layout = image_shape(path, source.name, _shape(source.tensor_shape))
     classes = class_count(path, output.name, _shape(output.tensor_shape))
     operators = nodes.data_path(node_name(source.name), node_name(scores))

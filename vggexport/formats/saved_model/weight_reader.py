@@ -133,7 +133,7 @@ class SavedModelWeights(ModelWeights):
     def _variable(self, name: str) -> NDArray[np.float32]:
         variable = node_name(name)
         if variable not in self._keys:
-            raise ValueError(f"{variable} is no variable that is restored")
+            raise ValueError(f"{variable} is not a variable that is restored")
         try:
             with silenced_stderr():
                 array: NDArray[np.float32] = self._checkpoint.get_tensor(self._keys[variable])

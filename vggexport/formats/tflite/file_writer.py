@@ -142,7 +142,7 @@ def _check_size(size_bytes: int) -> None:
 
 def _take(unbound: dict[str, Tensor], value: Value) -> Tensor:
     if value.name not in unbound:
-        raise BindingError(f"{value.name} is no weight of the graph, or is bound twice")
+        raise BindingError(f"{value.name} is not a weight of the graph, or is bound twice")
     tensor = unbound.pop(value.name)
     declared = tensor.stored_dtype, tensor.stored_shape, tensor.channels
     given = value.array.dtype, value.array.shape, 0 if value.scales is None else len(value.scales)

@@ -147,7 +147,7 @@ class TfliteWeights(ModelWeights):
 
 def _constant(tensor: TfliteTensor) -> Constant:
     if not tensor.data.size:
-        raise ValueError(f"{tensor.name} is no constant")
+        raise ValueError(f"{tensor.name} is not a constant")
     values = tensor.data.view(np.dtype(tensor.dtype)).reshape(tensor.shape)
     if not tensor.scales.size:
         return Constant(values)

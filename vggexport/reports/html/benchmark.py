@@ -114,7 +114,7 @@ def _far_end(values: Sequence[NDArray[np.float64]]) -> float:
 
 
 def _scaling(entries: Sequence[_Entry]) -> charts.Chart | None:
-    """Images a second by batch; None for a single batch."""
+    """Images per second by batch; None for a single batch."""
     batches = sorted({result.batch for entry in entries for result in entry.results})
     if len(batches) < len(("one", "another")):
         return None
@@ -135,12 +135,12 @@ def _scaling(entries: Sequence[_Entry]) -> charts.Chart | None:
         plot,
         width_px=CHART_PX,
         height_px=340,
-        alt=f"Images a second by batch on {counted(threads, 'thread')}; the table has the figures",
+        alt=f"Images per second by batch on {counted(threads, 'thread')}; figures are in the table",
     )
 
 
 def _roofline(entries: Sequence[_Entry], ceiling: Ceiling) -> charts.Chart:
-    """What was reached beneath what the machine can do, by operations a byte of weights."""
+    """What was reached beneath what the machine can do, by operations per byte of weights."""
     bandwidth = ceiling.gbyte_per_s or 0.0
     reached = [
         (entry.style, intensity(result), reached)
@@ -168,7 +168,7 @@ def _roofline(entries: Sequence[_Entry], ceiling: Ceiling) -> charts.Chart:
         axes.set(xscale="log", yscale="log", xlim=_INTENSITIES)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set(xlabel="operations a byte of weights", ylabel="GFLOP/s")
+        axes.set(xlabel="operations per byte of weights", ylabel="GFLOP/s")
         axes.grid(color=theme.rule, linewidth=0.8)
 
     return charts.draw(

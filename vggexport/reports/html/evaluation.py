@@ -12,6 +12,7 @@ from vggexport.reports import evaluation_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
+from vggexport.reports.paths import ends
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable
 
@@ -42,6 +43,7 @@ def evaluation(report: EvaluationReport) -> str:
         "evaluation.html",
         report=report,
         entries=entries,
+        names=list(ends(result.runner.path for result in report.results).values()),
         evaluation_words=evaluation_words,
     )
 

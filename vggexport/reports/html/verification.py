@@ -61,7 +61,7 @@ def _bars(candidate: CandidateReport) -> tuple[tuple[str, str, float, str], ...]
     if not named:
         return ()
     largest = max(named.without_db, named.with_db, 1.0)
-    pairs = ("as it is", named.without_db, "before"), ("made up for", named.with_db, "after")
+    pairs = ("as it is", named.without_db, "before"), ("mistake undone", named.with_db, "after")
     return tuple((what, decibels(db), _share(db, largest), look) for what, db, look in pairs)
 
 

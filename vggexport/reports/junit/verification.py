@@ -94,5 +94,5 @@ def _figures(candidate: CandidateReport) -> str:
         f"{described(runner)}, {runner.provider}: max abs {difference(metrics.max_abs)}, "
         f"SQNR {decibels(metrics.sqnr_db)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, "
         f"top-1 agreement {share(metrics.top1_agreement)}, top-5 {share(metrics.top5_agreement)}; "
-        f"demanded: {', '.join(limits(candidate.tolerance))}"
+        f"required: {', '.join(limits(candidate.tolerance))}"
     )

@@ -46,7 +46,7 @@ def verification(report: VerifyReport) -> str:
     tolerances = table_of(_TOLERANCES, report.candidates, names=3)
     return document(
         f"## {'❌' if report.failures else '✅'} vggexport verify",
-        f"**{headline(report)}** Held to {code(report.reference.path)} "
+        f"**{headline(report)}** Compared with {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
         f"{report.images} images of {code(report.source)}.",
         table_of(_FILES, report.candidates, names=4),

@@ -105,7 +105,7 @@ def calibration(report: CalibrationReport) -> RenderableType:
 
 
 def _curve(curve: Sequence[CurvePoint]) -> Table:
-    table = Table("images", "logit SQNR", "top-1 agreement", "range change", "of layer")
+    table = Table("images", "logit SQNR", "top-1 agreement", "largest range change", "in layer")
     for point in curve:
         table.add_row(
             str(point.images),
@@ -121,4 +121,4 @@ def _sufficiency(curve: Sequence[CurvePoint]) -> str:
     found, last = sufficient_images(curve), curve[-1].images
     if found is None:
         return f"the SQNR still moves up to {last} images: pass more --calibration-samples"
-    return f"from {found} images on, more change the SQNR by {STEADY_DB:g} dB at most"
+    return f"from {found} images on, more images change the SQNR by at most {STEADY_DB:g} dB"

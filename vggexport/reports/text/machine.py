@@ -34,14 +34,14 @@ def _machine(report: DoctorReport) -> Iterator[tuple[str, str]]:
     if machine.architecture == "x86_64" and not machine.has_int8:
         yield "int8", "no VNNI: ONNX Runtime needs the option session.x64quantprecision=1, set here"
     yield "cores", f"{counted(len(machine.affinity), 'core')} of {machine.logical_cores} to be used"
-    yield "GPU", f"{report.gpu.name}, driver {report.gpu.driver}" if report.gpu else "none seen"
+    yield "GPU", f"{report.gpu.name}, driver {report.gpu.driver}" if report.gpu else "none found"
     for room in report.rooms:
         yield room.name, _room(room)
 
 
 def _room(room: Room) -> str:
     if room.free_bytes is None:
-        return "not told by the system"
+        return "unknown"
     verdict = "enough" if room.enough else "TOO LITTLE"
     needed = gibibytes(room.needed_bytes)
     return f"{gibibytes(room.free_bytes)} free, {needed} for a full-size export: {verdict}"

@@ -22,7 +22,7 @@ def summary(report: SummaryReport) -> RenderableType:
     mean = ", ".join(f"{value:g}" for value in spec.mean_rgb)
     totals = (
         f"VGG-{spec.configuration}: {spec.parameters:,} parameters, {spec.macs / GIGA:.2f} GMAC "
-        f"an image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
+        f"per image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
         f"input {height}x{width}x3, RGB 0...255 minus ({mean})"
     )
     parts: list[RenderableType] = [table, Text(totals)]
@@ -70,7 +70,7 @@ def inspection(report: Inspection) -> RenderableType:
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:
-            lines["pictures"] += ": the defaults, nobody said"
+            lines["pictures"] += ": assumed, as the file does not say"
         if artifact.calibration:
             lines["calibration"] = (
                 f"{artifact.calibration.samples} images of {artifact.calibration.source}, "
@@ -87,13 +87,13 @@ def _foreign(report: Inspection) -> dict[str, str]:
     """What is said of a file of another converter: it does not say more itself."""
     if not report.foreign:
         return {}
-    lines = {"made by": "another converter: it says nothing of its weights"}
+    lines = {"made by": "another converter, which says nothing about its weights"}
     if report.refusal:
-        return lines | {"not taken": report.refusal}
+        return lines | {"refused": report.refusal}
     if (artifact := report.recognized) and artifact.macs:
         configuration, classes = artifact.spec.configuration, artifact.spec.classes
         lines["network"] = f"VGG-{configuration} by its graph, {classes} classes"
-        lines["MACs"] = f"{artifact.macs:,} an image"
+        lines["MACs"] = f"{artifact.macs:,} per image"
     return lines
 
 

@@ -28,8 +28,8 @@ def training(report: TrainingReport) -> RenderableType:
     lines = {
         "weights": f"{printable(report.path)}, of epoch {report.best}",
         "sha256": report.sha256,
-        "accuracy": f"{share(report.accuracy)} of {report.validation_images} images not learnt "
-        f"from (95 %: {interval(report.interval)}), which also chose the epoch",
+        "accuracy": f"{share(report.accuracy)} of {report.validation_images} validation "
+        f"images (95 %: {interval(report.interval)}), which also chose the epoch",
         "frozen": f"up to {report.frozen}" if report.frozen else "nothing",
         "cost": cost(report.seconds, report.peak_rss_bytes),
         "next": _next(report),
@@ -60,15 +60,14 @@ def recipe(found: Recipe) -> RenderableType:
 def described(found: Recipe) -> dict[str, str]:
     """What each value of a recipe is for."""
     lines = {
-        "loss": "categorical cross-entropy of the softmax (multinomial logistic regression); of a "
-        "sigmoid, binary cross-entropy",
+        "loss": "categorical cross-entropy after a softmax, binary cross-entropy after a sigmoid",
         "regularization": f"L2, {found.weight_decay:g} times the sum of squares of each kernel; "
-        f"dropout {found.dropout:g} behind fc1 and fc2",
+        f"dropout {found.dropout:g} after fc1 and fc2",
         "descent": f"SGD, momentum {found.momentum:g}, batch {found.batch}",
         "learning rate": f"{found.learning_rate:g}, divided by {found.learning_rate_divisor:g} "
         f"when validation accuracy has not risen for {found.patience} epochs, {found.decreases} "
         "times",
-        "divergence": f"begins anew at a third of the rate, {found.restarts} times at most",
+        "divergence": f"restarts at a third of the rate, at most {found.restarts} times",
         "length": f"at most {found.epochs} epochs",
         "augmentation": f"short side {found.min_scale}...{found.max_scale} for a crop of 224 in a "
         f"random place{', half of them mirrored' if found.flip else ''}",

@@ -134,7 +134,7 @@ class Chain:
         self._padded = None
         self._follows(layer)
         if self.flat or self.pooling:
-            raise layer.refused(f"behind the {self.pooling} of the head")
+            raise layer.refused(f"after the {self.pooling} of the head")
         if self._open:
             raise self._last.layer.refused("no ReLU between it and the next convolution")
         self._no_pending()
@@ -152,7 +152,7 @@ class Chain:
         """A ReLU; a second one changes nothing."""
         self._follows(layer)
         if self.in_front:
-            raise layer.refused("in front of the first convolution")
+            raise layer.refused("before the first convolution")
         self._no_pending()
         if self._open:
             self._last.relu, self._open = True, False
@@ -161,7 +161,7 @@ class Chain:
         """The maximum of 2x2, stride 2."""
         self._follows(layer)
         if self.in_front or self.pooled[-1] or self.pooling:
-            raise layer.refused("not behind a convolution")
+            raise layer.refused("not after a convolution")
         height, width = self.map_size
         if same and (height % 2 or width % 2):
             raise layer.refused(f"padding=same on a map of {height}x{width}")
@@ -212,7 +212,7 @@ class Chain:
     def finish(self, layer: Settings, *, headless: bool) -> None:
         """The network's end is here; ``layer`` is its last, a convolution's too if ``headless``."""
         if self._padded:
-            raise self._padded[0].refused("without a convolution behind it")
+            raise self._padded[0].refused("without a convolution after it")
         self._no_pending()
         if not self.head and not headless:
             raise layer.refused("at the end", "a network that ends in Dense is expected")
@@ -232,7 +232,7 @@ class Chain:
         if height is None or width is None:
             raise layer.refused(
                 f"images of {height or '?'}x{width or '?'}",
-                "the file leaves the size of the images open: say the input size",
+                "the file leaves the size of the images open: state the input size",
             )
         self.input_size = self.map_size = (height, width)
 
@@ -244,9 +244,9 @@ class Chain:
     def _end_features(self, layer: Settings) -> None:
         self._follows(layer)
         if not self.blocks or self.pooling:
-            raise layer.refused("not behind convolutions")
+            raise layer.refused("not after convolutions")
         if self._open:
-            raise self._last.layer.refused("no ReLU behind it")
+            raise self._last.layer.refused("no ReLU after it")
 
     def _take_maximum(self, layer: Settings) -> None:
         self._maximum = True
@@ -262,11 +262,11 @@ class Chain:
         if self._padded:
             raise self._padded[0].refused("not right before a convolution")
         if self.activation:
-            raise layer.refused(f"behind the {self.activation} of the output")
+            raise layer.refused(f"after the {self.activation} of the output")
 
     def _no_pending(self) -> None:
         if self._pending:
             raise self._pending[0].refused(
-                "behind a ReLU, with no Dense next: it cannot be folded exactly",
+                "after a ReLU, with no Dense next: it cannot be folded exactly",
                 "put it between the layer with weights and its ReLU",
             )

@@ -25,7 +25,7 @@ _EPSILON = 1e-7
 _ADVICE = MappingProxyType(
     {
         "Lambda": "code inside a file is never run: replace it by layers.Rescaling(1/255) or "
-        "layers.Normalization, or build the network without it and say its preprocessing",
+        "layers.Normalization, or build the network without it and state its preprocessing",
         "AveragePooling2D": "expected is MaxPooling2D 2x2 between blocks, and "
         "GlobalAveragePooling2D in front of the head",
     }

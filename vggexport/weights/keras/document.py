@@ -41,12 +41,12 @@ def read_document(path: Path) -> Mapping[str, Any] | None:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path}: the description of its network is no JSON ({error}): save the model again"
+            f"{path}: the description of its network is not JSON ({error}): save the model again"
         ) from error
     if not isinstance(document, dict) or _is_deeper(document, MAX_DEPTH):
         raise WeightsError(
-            f"{path}: the description of its network is no object of at most {MAX_DEPTH} levels: "
-            "save the model again"
+            f"{path}: the description of its network is not an object of at most {MAX_DEPTH} "
+            "levels: save the model again"
         )
     return document
 

@@ -119,6 +119,6 @@ def _check_asked(spec: VGGSpec, request: VGGSpec | SpecRequest, origin: str) -> 
 
 def _notes(network: DescribedNetwork, spec: VGGSpec) -> Iterator[str]:
     if network.logits_only and network.classes:
-        yield f"the network described ends in logits: {spec.head_activation} is put behind them"
+        yield f"the network described ends in logits: {spec.head_activation} is added after them"
     if network.reduced:
         yield f"the network described computes in {', '.join(network.reduced)}: exported in float32"

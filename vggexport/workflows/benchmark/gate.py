@@ -217,5 +217,5 @@ def _result(result: Mapping[str, Any]) -> BaselineResult:
         raise ValueError("samples_ms that are not times")
     settings = result_settings(result)
     if not all(isinstance(settings[name], int) for name in ("threads", "batch")):
-        raise ValueError("threads or batch that are no numbers")
+        raise ValueError("threads or batch that are not numbers")
     return BaselineResult(Path(result["path"]), settings, launches)

@@ -56,7 +56,7 @@ class BenchmarkOptions:
         seed: Of the images.
         golden: A golden file, whose answers are to be given by what is measured.
         processes: Measure so many of each at once, too; 1 for not.
-        layers: Measure what each layer takes, too.
+        layers: Also measure the time of each layer.
     """
 
     artifacts: tuple[str, ...] | list[str]

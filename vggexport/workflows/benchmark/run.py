@@ -97,7 +97,7 @@ def _checked(
     wrong = [str(a) for a in answers if not a.passed]
     baseline = any(e.is_baseline and not a.passed for e, a in zip(cells[0], answers, strict=True))
     if wrong and (baseline or len(wrong) == len(answers)):
-        what = "the baseline does: nothing is held to it" if baseline else "no latency is given"
+        what = "there is nothing to compare with" if baseline else "no latency is given"
         raise CheckFailed(f"{'; '.join(wrong)}: {what}")
     return tuple(answers)
 

@@ -125,7 +125,7 @@ def _compare(old: ComparedModel, new: ComparedModel, former: Side, latter: Side)
         tuple(_range_changes(before.ranges, after.ranges)),
         tuple(_operator_changes(before.operators, after.operators)),
         figures,
-        "" if same else "the layers are others: weights are not compared",
+        "" if same else "the layers differ, so weights are not compared",
     )
 
 

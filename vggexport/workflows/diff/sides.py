@@ -94,4 +94,4 @@ def _evidence(files: BundleFiles, name: str) -> Evidence:
     try:
         return Evidence.of(Path(name), read_object(files, name))
     except ValueError as error:
-        raise ArtifactError(f"{files.path}: {name} is no report: {error}") from error
+        raise ArtifactError(f"{files.path}: {name} is not a report: {error}") from error

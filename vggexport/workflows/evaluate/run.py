@@ -295,4 +295,4 @@ def _spoken_for(results: Sequence[EvaluationResult]) -> str:
     ]
     if rivals:
         return f"the labels do not decide between {best.runner.path} and {', '.join(rivals)}"
-    return f"the labels speak for {best.runner.path}"
+    return f"the labels favour {best.runner.path}"

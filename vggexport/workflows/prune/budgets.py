@@ -61,7 +61,7 @@ def _keeping(expected: Forecast, target_sqnr: float) -> Widths:
     reached = [w for w in steps if expected.logit_sqnr_db(w) >= target_sqnr]
     if len(reached) == len(("the network as it is",)):
         raise InputError(
-            f"{target_sqnr:g} dB is more than any narrower network is to keep",
+            f"no narrower network is expected to keep {target_sqnr:g} dB",
             Advice("ask for less with {}", "target_sqnr"),
             Advice("see {}", "plan"),
         )
@@ -83,7 +83,7 @@ def _out_of_reach(expected: Forecast, options: PruneOptions) -> InputError:
     asked = [f"{options.speedup:g}x"] if options.speedup else []
     asked += [f"{options.max_size / MEGA:g} MB"] if options.max_size else []
     return InputError(
-        f"{' and '.join(asked)} is out of reach: narrower convolutions come to {fastest:.1f}x and "
-        f"to {size:.1f} MB of float32 weights",
+        f"{' and '.join(asked)} is out of reach: narrower convolutions give at most "
+        f"{fastest:.1f}x, or {size:.1f} MB of float32 weights",
         Advice("ask for less with {} or {}", "speedup", "max_size"),
     )

@@ -38,7 +38,9 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
     steps = Steps(progress or Progress())
     if options.plan:
         report = _run(options, None, steps)
-        steps.progress.note(f"{options.folder} keeps what the images say, for one of these budgets")
+        steps.progress.note(
+            f"{options.folder} keeps the statistics of the images for a run with a budget"
+        )
         return report
     with output_folder(options.place, force=options.force) as folder:
         report = _run(options, folder / options.place.name, steps)

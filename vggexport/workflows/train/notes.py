@@ -18,7 +18,7 @@ def note_epoch(course: Course, steps: Steps) -> None:
     """One line an epoch, and how much time the others take at most."""
     if not course.history:
         steps.progress.note(
-            f"the training diverged and begins anew at learning rate {course.learning_rate:.2g}"
+            f"the training diverged and restarts at learning rate {course.learning_rate:.2g}"
         )
         return
     epoch, recipe = course.history[-1], course.recipe

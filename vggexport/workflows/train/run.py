@@ -67,7 +67,7 @@ class TrainOptions:
         validation_data: A folder like ``data`` to judge by, or None to split some of it off.
         split: Share that is split off.
         max_unreadable: Share of the images that may be unreadable.
-        resume: Go on from the checkpoint beside the output.
+        resume: Resume from the checkpoint beside the output.
         cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
         log_dir: Where to write logs for TensorBoard.
         teacher: Weights whose answers are learnt in place of the classes, or None.
@@ -201,7 +201,7 @@ def _check_checkpoint(options: TrainOptions) -> None:
     checkpoint = Checkpoint(_checkpoint_folder(options.place))
     if checkpoint.folder.exists() and not checkpoint.folder.is_dir():
         raise OutputError(
-            f"{checkpoint.folder} is where checkpoints go and is no folder: remove it, or name "
+            f"{checkpoint.folder} is where checkpoints go, and is not a folder: remove it, or name "
             "another output"
         )
     if options.resume:

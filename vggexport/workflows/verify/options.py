@@ -31,7 +31,7 @@ class VerifyOptions:
         pictures: How pictures become pixels, where the artifacts do not record it.
         max_unreadable: Share of the images that may be unreadable.
         run: How they run.
-        layers: Compare every layer too.
+        layers: Also compare every layer.
         layer_images: On so many images at most: a layer's SQNR is settled by few.
         diagnose: Try the known mistakes on a file that fails.
         strict: Refuse images that an artifact's calibration took ranges from.
@@ -92,7 +92,5 @@ class VerifyOptions:
             reference = next((a for a in self.artifacts if not is_model(a)), KERAS)
         sources = (reference, *(a for a in self.artifacts if a != reference))
         if len(sources) < len(("reference", "candidate")):
-            raise InputError(
-                "verify needs a reference and something to hold to it: name two artifacts"
-            )
+            raise InputError("verify compares files with a reference: name two artifacts")
         return sources
