@@ -204,7 +204,7 @@ def bundle():
 def check_bundle():
     path = f"{FOLDER}/bundle.zip"
     integrity = Integrity(24, is_signed=True, is_verified=False, problems=())
-    prepared = PreprocessingCheck(4, 1, 2)
+    prepared = PreprocessingCheck(4, 1, 2, 3, 8)
     return BundleCheckReport(path, integrity, None, prepared, 8, answers(), COST, PEAK)
 
 

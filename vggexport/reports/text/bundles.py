@@ -64,7 +64,8 @@ def bundle_check(report: BundleCheckReport) -> RenderableType:
     if prepared := report.preprocessing:
         verdict = "FAILED" if prepared.failures else "passed"
         lines["preprocessing"] = (
-            f"{verdict}: {prepared.images} images, {counted(prepared.levels, 'level')} off at most"
+            f"{verdict}: {counted(prepared.images, 'image')}, at most "
+            f"{counted(prepared.levels, 'level')} off"
         )
         lines["golden images"] = f"{report.images}{_processors(report.answers)}"
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
