@@ -26,14 +26,15 @@ from numpy.typing import NDArray
 import calibration
 import vggexport as api
 from tests.diagnosis.faulty_files import OUTPUT_BREAKS, PAIR_BREAKS, in_front, node, resize_breaks
-from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter, load_runner
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
+from vggexport.network.provenance import CalibrationRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.opening.models import RunOptions
+from vggexport.opening.run_options import RunOptions
 from vggexport.precision import Precision
 from vggexport.quantization.calibrate import observe_ranges
 from vggexport.quantization.ranges import ActivationRanges, observed_layers

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from benchmarks.int8_accuracy import keras
 from benchmarks.measure import photographs, run, vggexport
-from vggexport.artifact import files_of
 from vggexport.formats.registry import format_of, load_runner
 from vggexport.metrics.parity import compare
+from vggexport.system.digests import files_of
 
 PRECISIONS = "float32,float16,dynamic-int8,int8,int8-w4"
 TOGETHER = ("float32", "int8", "int8-w4")

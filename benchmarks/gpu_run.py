@@ -25,12 +25,13 @@ import onnxruntime
 from benchmarks import gpu_beside, gpu_measure
 from benchmarks.gpu_figures import figures
 from benchmarks.gpu_table import markdown
-from vggexport.artifact import Artifact, sha256
+from vggexport.artifact import Artifact
 from vggexport.errors import CheckFailed, InputError, Unavailable, VggExportError, one_line
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.onnx.exporter import OnnxExporter
 from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.quantization.ranges import ActivationRanges
+from vggexport.system.digests import sha256
 from vggexport.system.process import package_versions
 from vggexport.weights.mapping import Weights
 from vggexport.weights.random import random_tensors

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Cost, run, vggexport
-from vggexport.artifact import files_of
+from vggexport.system.digests import files_of
 
 ALTERNATIVE = """
 import sys, numpy as np, tensorflow as tf

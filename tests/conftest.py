@@ -14,11 +14,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
+from vggexport.network.provenance import CalibrationRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from vggexport.network.spec import MEAN_RGB as MEAN_RGB
     from vggexport.network.spec import VGGSpec as VGGSpec
     from vggexport.opening.calibration_images import CalibrationOptions as CalibrationOptions
-    from vggexport.opening.models import RunOptions as RunOptions
     from vggexport.opening.network import NetworkOptions as NetworkOptions
     from vggexport.opening.network import summarize as summarize
+    from vggexport.opening.run_options import RunOptions as RunOptions
     from vggexport.precision import Precision as Precision
     from vggexport.results.schemas import json_schema as json_schema
     from vggexport.workflows.benchmark.options import BenchmarkOptions as BenchmarkOptions
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from vggexport.workflows.inspect import inspect as inspect
     from vggexport.workflows.prune.options import PruneOptions as PruneOptions
     from vggexport.workflows.prune.run import prune as prune
-    from vggexport.workflows.train.run import TrainOptions as TrainOptions
+    from vggexport.workflows.train.options import TrainOptions as TrainOptions
     from vggexport.workflows.train.run import train as train
     from vggexport.workflows.verify.options import VerifyOptions as VerifyOptions
     from vggexport.workflows.verify.run import verify as verify
@@ -75,7 +75,7 @@ _PLACES = {
     "VGGSpec": "network.spec",
     "Precision": "precision",
     "json_schema": "results.schemas",
-    "RunOptions": "opening.models",
+    "RunOptions": "opening.run_options",
     "NetworkOptions": "opening.network",
     "summarize": "opening.network",
     "BenchmarkOptions": "workflows.benchmark.options",
@@ -99,7 +99,7 @@ _PLACES = {
     "inspect": "workflows.inspect",
     "PruneOptions": "workflows.prune.options",
     "prune": "workflows.prune.run",
-    "TrainOptions": "workflows.train.run",
+    "TrainOptions": "workflows.train.options",
     "train": "workflows.train.run",
     "VerifyOptions": "workflows.verify.options",
     "verify": "workflows.verify.run",

@@ -6,7 +6,6 @@ own digest, so ``size_bytes`` and ``sha256`` are null inside and filled in besid
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ from vggexport.network.ends import Ends
 from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.provenance import CalibrationRecord, PruningRecord, WeightsRecord
 from vggexport.network.rescaling import Scales
 from vggexport.network.spec import VGGSpec
-from vggexport.network.table import column_of, parse_blocks
 from vggexport.precision import Precision, Profile, profile_of
+from vggexport.system.digests import files_of, sha256
 from vggexport.system.json_values import (
     NULL,
     WRONG_KINDS,
@@ -34,96 +34,6 @@ from vggexport.system.json_values import (
 
 METADATA_KEY = "vggexport.artifact"
 """Name under which formats with key-value metadata keep the artifact's JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationRecord(JsonValue):
-    """What the activation ranges were taken from.
-
-    Attributes:
-        source: "synthetic" or the name of the folder or file.
-        samples: Number of images.
-        method: "minmax", "percentile", "entropy" or "mse"; "pruning" where channels were chosen.
-        fingerprint: SHA-256 over the images' digests, in order.
-        image_digests: SHA-256 of each image, in order: an evaluation can tell which it has seen.
-        bias_correction: True where biases were corrected for the errors of rounding; None where
-            they were not.
-    """
-
-    json_keys = "source samples method fingerprint image_digests bias_correction?"
-
-    source: str
-    samples: int
-    method: str
-    fingerprint: str
-    image_digests: tuple[str, ...] = ()
-    bias_correction: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PruningRecord(JsonValue):
-    """What a network was made narrower from, and how near to it it is to be.
-
-    Attributes:
-        source: Weights of the ancestor: "imagenet" or the file's name.
-        sha256: Of that file.
-        blocks: The ancestor's convolutions, as in a spec.
-        calibration: The images that channels were chosen by.
-        predicted_logit_sqnr_db: SQNR of the logits against the ancestor's that the plan gave.
-        promised_logit_sqnr_db: What it is to be at least on images like those.
-    """
-
-    source: str
-    sha256: str
-    blocks: tuple[tuple[str, ...], ...]
-    calibration: CalibrationRecord
-    predicted_logit_sqnr_db: float
-    promised_logit_sqnr_db: float
-
-    def ancestor_of(self, narrow: VGGSpec) -> VGGSpec:
-        """The network that a narrower one was made from."""
-        column = " | ".join(" ".join(block) for block in self.blocks)
-        blocks = parse_blocks(column)
-        return replace(narrow, configuration=column_of(blocks), blocks=blocks)
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsRecord(JsonValue):
-    """Where the weights came from.
-
-    Attributes:
-        source: "random:0", "imagenet" or the file's name.
-        sha256: Of the file's bytes; of random weights' tensors in order of use.
-        trained: False when any of them are random.
-        layout: "native", "keras" or "torchvision", as it was read.
-        initialized: Names of the tensors that the source lacked and ``seed`` filled.
-        seed: Of the tensors that were filled; null where none was.
-        pruning: What they were made narrower from; None where they were not.
-    """
-
-    json_keys = "source sha256 trained layout initialized seed pruning?"
-
-    source: str
-    sha256: str
-    trained: bool
-    layout: str
-    initialized: tuple[str, ...] = ()
-    seed: int | None = None
-    pruning: PruningRecord | None = None
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What tells these values from others; names of files do not."""
-        return {
-            "SHA-256": self.sha256,
-            "layout": self.layout,
-            "initialized": self.initialized,
-            "seed": self.seed,
-        }
-
-    def same_tensors(self, other: WeightsRecord) -> bool:
-        """Whether both are the same values."""
-        return self.identity == other.identity
 
 
 def _batch(value: Any) -> int | None:
@@ -177,7 +87,7 @@ class Artifact(JsonValue):
         labels: A name a class, or nothing.
         tools: Versions of the packages that made it.
         size_bytes: Size of the file, or of all files of a directory; None inside the file itself.
-        sha256: Digest of the file or directory (:func:`sha256`); None inside the file itself.
+        sha256: Digest of the file, or of a directory's listing; None inside the file itself.
         ends: What a file of another converter takes and gives; None for ours.
     """
 
@@ -320,37 +230,6 @@ class Artifact(JsonValue):
             size_bytes=sum(part.stat().st_size for part in files_of(file)),
             sha256=sha256(file),
         )
-
-
-def files_of(path: Path) -> list[Path]:
-    """The file itself, or all files in a directory, sorted by their path in it."""
-    if not path.is_dir():
-        return [path]
-    files = (part for part in path.rglob("*") if part.is_file())
-    return sorted(files, key=lambda part: part.relative_to(path).as_posix())
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes or of a directory's listing, in hexadecimal.
-
-    The listing is what ``sha256sum`` prints for the files in order of their paths, so a shell says
-    the same: ``find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum``.
-    """
-    if not path.is_dir():
-        return _file_sha256(path)
-    lines = (f"{_file_sha256(p)}  {p.relative_to(path).as_posix()}\n" for p in files_of(path))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def source_sha256(source: str) -> str | None:
-    """SHA-256 of a file or directory; None where a source is none, such as "random:0"."""
-    path = Path(source)
-    return sha256(path) if path.exists() else None
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sidecar_path(path: Path) -> Path:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import vggexport
-from vggexport.artifact import sha256
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
+from vggexport.system.digests import sha256
 from vggexport.workflows.bundle.options import BundleOptions
 
 

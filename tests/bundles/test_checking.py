@@ -12,10 +12,11 @@ from rich.console import Console
 
 import vggexport
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
-from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.checksums import measure_path
 from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished, sentence
 from vggexport.reports import text
 from vggexport.system import lazy_imports
+from vggexport.system.digests import render_checksums
 from vggexport.system.machine import processor
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions

@@ -18,11 +18,12 @@ from tree_sitter import Language, Parser
 
 import calibration
 import vggexport
-from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.checksums import measure_path
 from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.static import STATIC, static_files
 from vggexport.formats.registry import load_exporter
 from vggexport.network.pictures import Pictures
+from vggexport.system.digests import render_checksums
 
 GRAMMARS = {".kt": tree_sitter_kotlin, ".swift": tree_sitter_swift}
 PHONES = [name for name in STATIC if name.endswith((*GRAMMARS, ".kts"))]

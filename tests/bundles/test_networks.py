@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import vggexport
-from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.checksums import measure_path
 from vggexport.network.head import HeadActivation
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
+from vggexport.system.digests import render_checksums
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.bundle.options import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions

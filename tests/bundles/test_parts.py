@@ -15,7 +15,7 @@ from PIL import Image
 import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput
-from vggexport.bundles.checksums import parse_checksums, render_checksums
+from vggexport.bundles.checksums import parse_checksums
 from vggexport.bundles.evidence import Evidence, number
 from vggexport.bundles.png import encode_png, read_png
 from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
@@ -28,6 +28,7 @@ from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.results.bundle import LayerSize
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+from vggexport.system.digests import render_checksums
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import pytest
 import vggexport
 from vggexport.bundles import CHECKSUMS, MANIFEST, SIGNATURE
 from vggexport.bundles.archive import ArchiveFiles, write_archive
-from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.checksums import measure_path
 from vggexport.errors import ArtifactError, VggExportError
+from vggexport.system.digests import render_checksums
 from vggexport.workflows import check_bundle
 from vggexport.workflows.check_bundle import BundleCheckOptions
 

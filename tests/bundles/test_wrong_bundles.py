@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 import vggexport
-from vggexport.artifact import sha256
 from vggexport.bundles import CHECKSUMS, MANIFEST, SIGNATURE
-from vggexport.bundles.checksums import measure_path, render_checksums
+from vggexport.bundles.checksums import measure_path
 from vggexport.errors import InputError
 from vggexport.reports import text
+from vggexport.system.digests import render_checksums, sha256
 from vggexport.system.progress import Progress
 from vggexport.workflows.bundle.options import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vggexport.artifact import files_of, sha256
+from vggexport.system.digests import files_of, sha256
 
 BLOCKS = ("--fc-units", "64")
 """The networks of these tests are the tiny one with enough units for int4 blocks."""

@@ -13,7 +13,8 @@ import pytest
 import calibration
 from vggexport.cli.evaluate import CLASS_ORDERS
 from vggexport.cli.group import COMMANDS, main
-from vggexport.cli.options import LAYOUTS, METHODS, POOLINGS, RUNTIMES
+from vggexport.cli.network_options import LAYOUTS, POOLINGS
+from vggexport.cli.options import METHODS, RUNTIMES
 from vggexport.cli.value_types import DYNAMIC
 from vggexport.formats import registry
 from vggexport.network.head import Pooling

@@ -14,7 +14,7 @@ from PIL import Image
 from vggexport.cli.group import main
 from vggexport.network.training_recipe import PAPER, Recipe
 from vggexport.training.training_data import CONVOLUTIONS
-from vggexport.workflows.train.run import DEFAULT_SPLIT
+from vggexport.workflows.train.options import DEFAULT_SPLIT
 
 QUICK = (
     *("--freeze", "none", "--initializer", "he", "--learning-rate", "1e-4"),

@@ -8,27 +8,11 @@ from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.opening import models
-from vggexport.opening.models import RunOptions, open_model
+from vggexport.opening import models, recorded_weights
+from vggexport.opening.models import open_model
 from vggexport.opening.network import NetworkOptions
+from vggexport.opening.run_options import RunOptions
 from vggexport.system.progress import Progress, Steps
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (RunOptions(provider=CUDA_PROVIDER), {"use_tf32": "0"}),
-        (RunOptions(provider=CUDA_PROVIDER, tf32=True), {}),
-        (
-            RunOptions(provider=CUDA_PROVIDER, cuda_graph=True),
-            {"use_tf32": "0", "enable_cuda_graph": "1"},
-        ),
-        (RunOptions(provider=CPU_PROVIDER), {}),
-        (RunOptions(), {}),
-    ],
-)
-def test_the_options_of_cuda(options, expected):
-    assert options.provider_options == expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +49,7 @@ def test_recorded_answers_are_advised_where_tensorflow_is_missing(monkeypatch):
     monkeypatch.setattr(models, "reference_runner", missing)
     spec = VGGSpec("tiny", parse_blocks("conv1-2"), 3, (), (8, 8))
     known = NetworkOptions("random:0", request=spec)
-    monkeypatch.setattr(models, "_wanted", lambda *_: known)
+    monkeypatch.setattr(recorded_weights, "_wanted", lambda *_: known)
     with ExitStack() as entered, pytest.raises(Unavailable) as raised:
         open_model(entered, "random:0", None, RunOptions(), Steps(Progress()))
     assert str(raised.value) == (

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.metrics.latency import Measurement
 from vggexport.metrics.latency_ratio import Ratio
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.timing import Scenario, Turn
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
+from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -21,15 +22,13 @@ from vggexport.results.benchmark import (
     BenchmarkResult,
 )
 from vggexport.results.benchmark_figures import Ceiling
+from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer, Trial
 from vggexport.results.verify import (
     CandidateReport,
-    Diagnosis,
     Guess,
     ImageParity,
     LayerParity,
     RunnerRecord,
-    SuspiciousLayer,
-    Trial,
     VerifyReport,
 )
 from vggexport.system.machine import FEATURES, Machine

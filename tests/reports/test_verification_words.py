@@ -6,7 +6,8 @@ import pytest
 
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.reports import verification_words
-from vggexport.results.verify import Diagnosis, Guess
+from vggexport.results.diagnosis import Diagnosis
+from vggexport.results.verify import Guess
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from vggexport.errors import ArtifactError, Unfinished
+from vggexport.system.digests import render_checksums
 
 CHUNK_BYTES = 1 << 20
 
@@ -68,16 +69,6 @@ def copy_checked(path: Path, target: IO[bytes], digest: Digest) -> None:
             crc = zlib.crc32(chunk, crc)
     if (size, crc) != (digest.size, digest.crc32):
         raise Unfinished(f"{path} was changed while it was read: bundle it when it is whole")
-
-
-def render_checksums(digests: Mapping[str, str]) -> str:
-    """The list: a digest, two spaces and a name a line, in order of the names."""
-    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
-
-
-def listing_digest(digests: Mapping[str, str]) -> str:
-    """One digest for many files: that of their list, as ``vggexport.artifact.sha256`` has it."""
-    return hashlib.sha256(render_checksums(digests).encode()).hexdigest()
 
 
 def parse_checksums(text: str) -> dict[str, str]:

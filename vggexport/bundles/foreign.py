@@ -14,7 +14,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.foreign import unstated
 from vggexport.opening.labels import read_labels
-from vggexport.opening.models import check_named, check_stated
+from vggexport.opening.stated_preprocessing import check_named, check_stated
 
 
 def with_stated(

@@ -10,8 +10,9 @@ from typing import Any
 
 from vggexport.bundles import CHECKSUMS, SIGNATURE
 from vggexport.bundles.archive import write_archive
-from vggexport.bundles.checksums import Digest, measure_path, render_checksums
+from vggexport.bundles.checksums import Digest, measure_path
 from vggexport.bundles.folder import write_folder
+from vggexport.system.digests import render_checksums
 
 
 class Staging:

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from vggexport.cli.group import fail_check
+from vggexport.cli.network_options import network_options
 from vggexport.cli.options import (
     Decorator,
     batch_option,
@@ -18,7 +19,6 @@ from vggexport.cli.options import (
     combined,
     common_options,
     input_dtype_option,
-    network_options,
     output_options,
     ranges_option,
     rescale_option,

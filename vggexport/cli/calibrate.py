@@ -6,12 +6,8 @@ from typing import Any
 
 import click
 
-from vggexport.cli.options import (
-    calibration_options,
-    common_options,
-    network_options,
-    output_options,
-)
+from vggexport.cli.network_options import network_options
+from vggexport.cli.options import calibration_options, common_options, output_options
 
 
 @click.command()

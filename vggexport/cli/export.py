@@ -8,13 +8,13 @@ import click
 
 from vggexport.cli.building import ways_out
 from vggexport.cli.group import fail_check
+from vggexport.cli.network_options import network_options
 from vggexport.cli.options import (
     batch_option,
     calibration_options,
     check_options,
     common_options,
     input_dtype_option,
-    network_options,
     output_options,
     ranges_option,
     rescale_option,

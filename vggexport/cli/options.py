@@ -1,6 +1,6 @@
 """Options that several commands share, as decorators.
 
-Defaults are shown by the main group's settings. Layouts and methods are literals here and not
+Defaults are shown by the main group's settings. Methods and runtimes are literals here and not
 imported, as ``--help`` must not import numpy: a test holds them equal.
 """
 
@@ -12,34 +12,19 @@ from typing import Any
 import click
 
 from vggexport.cli.group import verbose_option
-from vggexport.cli.picture_options import picture_options
-from vggexport.cli.preprocessing_options import preprocessing_options
 from vggexport.cli.value_types import (
     AT_LEAST_0,
     AT_LEAST_1,
     Batch,
-    ImageSize,
     Share,
-    Units,
     file_path,
 )
-from vggexport.network.head import HeadActivation, Pooling, units_text
-from vggexport.network.spec import (
-    DEFAULT_CLASSES,
-    DEFAULT_CONFIGURATION,
-    DEFAULT_FC_UNITS,
-    DEFAULT_INPUT_SIZE,
-    size_text,
-)
-from vggexport.network.table import TABLE_1
 from vggexport.precision import Precision
 
 Decorator = Callable[[Any], Any]
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
-LAYOUTS = ("auto", "native", "keras", "torchvision")
 RUNTIMES = ("onnxruntime", "litert", "openvino", "tensorflow")
-POOLINGS = (*(pooling.value for pooling in Pooling), "adaptive")
 
 MAX_THREADS = 1024
 """Of a runtime: more than machines have cores. 5,000 took ONNX Runtime minutes to start on two."""
@@ -59,51 +44,6 @@ def combined(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-architecture_options = combined(
-    click.option(
-        "--config",
-        type=click.Choice(tuple(TABLE_1), case_sensitive=False),
-        metavar=f"[{'|'.join(TABLE_1)}]",
-        help="Take this column of the paper's table 1.  [default: from the weights, or "
-        f"{DEFAULT_CONFIGURATION}]",
-    ),
-    click.option(
-        "--classes",
-        type=AT_LEAST_1,
-        help="Give the last layer this many outputs.  [default: from the weights, or "
-        f"{DEFAULT_CLASSES}]",
-    ),
-    click.option(
-        "--fc-units",
-        type=Units(),
-        help="Give the hidden fully connected layers this many outputs; one number stands for two "
-        "layers, none for no layer.  [default: from the weights, or "
-        f"{units_text(DEFAULT_FC_UNITS)}]",
-    ),
-    click.option(
-        "--input-size",
-        type=ImageSize(),
-        help="Set the size of the input in pixels: the side of a square, or height and width.  "
-        f"[default: from the weights, or {size_text(DEFAULT_INPUT_SIZE)}]",
-    ),
-    click.option(
-        "--pooling",
-        type=click.Choice(POOLINGS, case_sensitive=False),
-        metavar=f"[{'|'.join(POOLINGS)}]",
-        help="Pool the features before the head: flatten keeps all, average and max keep "
-        "one per channel, adaptive is torchvision's average to 7x7.  [default: from the "
-        f"weights, or {Pooling.FLATTEN}]",
-    ),
-    click.option(
-        "--head-activation",
-        type=click.Choice(HeadActivation, case_sensitive=False),
-        metavar=f"[{'|'.join(HeadActivation)}]",
-        help="Turn logits into probabilities by this function.  [default: from the weights, or "
-        f"{HeadActivation.SOFTMAX}]",
-    ),
-)
-
-
 def seed_option(of: str) -> Decorator:
     """``--seed``, with what follows from it."""
     return click.option("--seed", type=AT_LEAST_0, default=0, help=of)
@@ -118,40 +58,6 @@ def labels_option(text: str) -> Decorator:
     """``--labels``."""
     return click.option("--labels", type=file_path(dir_okay=False), help=text)
 
-
-network_options = combined(
-    click.option(
-        "--weights",
-        default="random:0",
-        metavar="SOURCE",
-        help="Take weights from random[:SEED], imagenet (the VGG16 file that Keras publishes), "
-        "or a file: .npz, .safetensors, Keras .h5, .weights.h5, .keras, a torch state dict "
-        ".pth, .pt.",
-    ),
-    click.option(
-        "--weights-layout",
-        type=click.Choice(LAYOUTS),
-        default="auto",
-        help="State the layout of the weights file; auto says which one it took.",
-    ),
-    click.option(
-        "--weights-sha256", metavar="HEX", help="Refuse a weights file with another SHA-256 digest."
-    ),
-    click.option(
-        "--init-missing",
-        is_flag=True,
-        help="Fill layers that the file lacks with seeded random weights.",
-    ),
-    architecture_options,
-    labels_option(
-        "Read class names from a file, one per line or JSON; two for one output. They "
-        "travel in the artifact."
-    ),
-    *preprocessing_options,
-    *picture_options,
-    strict_option("Refuse to assume what the weights file does not say."),
-    seed_option("Draw weights and choose images by this seed."),
-)
 
 max_unreadable_option = click.option(
     "--max-unreadable",

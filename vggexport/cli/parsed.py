@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from vggexport.cli.preprocessing_options import preprocessing
 from vggexport.network.pictures import PictureRequest
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.models import RunOptions
 from vggexport.opening.network import NetworkOptions
+from vggexport.opening.run_options import RunOptions
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions
 

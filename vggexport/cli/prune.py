@@ -6,12 +6,8 @@ from typing import Any
 
 import click
 
-from vggexport.cli.options import (
-    REPORT_FILES,
-    common_options,
-    network_options,
-    output_options,
-)
+from vggexport.cli.network_options import network_options
+from vggexport.cli.options import REPORT_FILES, common_options, output_options
 from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finite
 
 

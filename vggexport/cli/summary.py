@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from vggexport.cli.options import architecture_options, common_options
+from vggexport.cli.network_options import architecture_options
+from vggexport.cli.options import common_options
 
 
 @click.command()

@@ -8,13 +8,13 @@ import click
 from click.core import ParameterSource
 
 from vggexport.cli.group import fail_check
+from vggexport.cli.network_options import network_options
 from vggexport.cli.options import (
     Decorator,
     combined,
     common_options,
     labelled_data_option,
     max_unreadable_option,
-    network_options,
     output_options,
 )
 from vggexport.cli.value_types import Names, Share, file_path

@@ -16,7 +16,7 @@ from vggexport.network.head import HeadActivation
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import OpenedModel
-from vggexport.results.verify import Trial
+from vggexport.results.diagnosis import Trial
 
 CLEAR_GAIN_DB = 3.0
 """What making up for a mistake must gain, at least, over the file as it is: half of the

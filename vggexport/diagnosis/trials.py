@@ -40,7 +40,8 @@ from vggexport.metrics.tolerance import LayerSqnr, Tolerance
 from vggexport.opening.file_check import read, same_integers
 from vggexport.opening.models import OpenedModel, shared_layers
 from vggexport.precision import Profile, coarser
-from vggexport.results.verify import Diagnosis, LayerParity, SuspiciousLayer, Trial
+from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer, Trial
+from vggexport.results.verify import LayerParity
 from vggexport.system.progress import Steps
 
 SCREENED_IMAGES = 2

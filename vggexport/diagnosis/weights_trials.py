@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from vggexport.diagnosis.case import Case
 from vggexport.diagnosis.weights import KernelDifference, compare_weights
 from vggexport.precision import coarser
-from vggexport.results.verify import Trial
+from vggexport.results.diagnosis import Trial
 
 LISTED_LAYERS = 4
 

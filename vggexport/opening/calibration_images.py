@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.decoding import OPEN_DEPTH
-from vggexport.artifact import CalibrationRecord
 from vggexport.errors import Advice, CalibrationError
+from vggexport.network.provenance import CalibrationRecord
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.progress import Steps
 

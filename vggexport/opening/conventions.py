@@ -8,8 +8,9 @@ from pathlib import Path
 from vggexport.errors import InputError
 from vggexport.formats.registry import KERAS, is_model, load_runner
 from vggexport.network.preprocessing import CONVENTIONS
-from vggexport.opening.models import OpenedModel, RunOptions
+from vggexport.opening.models import OpenedModel
 from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.opening.run_options import RunOptions
 from vggexport.precision import Precision
 from vggexport.system.progress import Progress, Steps
 from vggexport.weights.layouts import FIRST_KERNEL

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact, PruningRecord
+from vggexport.artifact import Artifact
 from vggexport.formats.registry import load_inspector, load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare, probabilities_of
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.rescaling import output_scales
 from vggexport.opening.same_network import pruning_between
 from vggexport.precision import coarser

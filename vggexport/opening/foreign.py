@@ -16,8 +16,9 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.preprocessing import BGR, CONVENTIONS, Preprocessing
 from vggexport.opening.file_check import read, tolerance_between
-from vggexport.opening.models import OpenedModel, can_be_done, with_preprocessing
+from vggexport.opening.models import OpenedModel, with_preprocessing
 from vggexport.opening.preprocessed import PreprocessedRunner, preprocessed
+from vggexport.opening.stated_preprocessing import can_be_done
 from vggexport.results.verify import FoundPreprocessing
 from vggexport.system.progress import Steps
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import Artifact, sha256, source_sha256
-from vggexport.errors import Advice, ArtifactError, InputError, Unavailable
+from vggexport.artifact import Artifact
+from vggexport.errors import Advice, ArtifactError, Unavailable
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
 from vggexport.formats.registry import (
@@ -24,45 +24,17 @@ from vggexport.formats.registry import (
     load_weight_reader,
 )
 from vggexport.formats.runner import Runner
-from vggexport.metrics.placement import CUDA_PROVIDER
-from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
-from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.network.preprocessing import Preprocessing
+from vggexport.opening.network import Network
 from vggexport.opening.preprocessed import PreprocessedRunner
+from vggexport.opening.recorded_weights import open_weights
 from vggexport.opening.reference import reference_runner
+from vggexport.opening.run_options import RunOptions, check_provider_used
+from vggexport.opening.stated_preprocessing import check_named, check_stated
 from vggexport.precision import Precision
 from vggexport.results.verify import FoundPreprocessing, RunnerRecord
+from vggexport.system.digests import sha256, source_sha256
 from vggexport.system.progress import Steps
-from vggexport.weights.files import described, file_sha256
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How networks run.
-
-    Attributes:
-        threads: Threads of each runtime; 0 where the runtime chooses.
-        provider: ONNX Runtime's execution provider, or None for its CPU's.
-        runtime: What runs the files that several can run; None for the first of each format.
-        preprocessing_of: Of files of other converters: what each wants done to RGB 0...255, by its
-            path.
-        tf32: Let CUDA compute float32 in TF32, with 10-bit significands, as it does by itself.
-        cuda_graph: Have CUDA record a run once and repeat it: for :meth:`Runner.prepare` alone.
-    """
-
-    threads: int = 0
-    provider: str | None = None
-    runtime: str | None = None
-    preprocessing_of: Mapping[str, Preprocessing] = field(default_factory=dict)
-    tf32: bool = False
-    cuda_graph: bool = False
-
-    @property
-    def provider_options(self) -> dict[str, str]:
-        """Of the execution provider, by ONNX Runtime's names; empty for its defaults."""
-        if self.provider != CUDA_PROVIDER:
-            return {}
-        asked = {"use_tf32": "0"} if not self.tf32 else {}
-        return asked | ({"enable_cuda_graph": "1"} if self.cuda_graph else {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,28 +105,6 @@ def with_preprocessing(
         artifact=replace(model.artifact, preprocessing=preprocessing),
         found=found,
     )
-
-
-def check_provider_used(
-    sources: Sequence[str], provider: str | None, runtimes: Collection[str | None] = ()
-) -> None:
-    """Refuses an execution provider that nothing is run by.
-
-    Args:
-        sources: Paths of files, and sources of weights, which Keras runs.
-        provider: What was asked for, or None.
-        runtimes: Names of those asked for; files that none of them runs are run by their own.
-
-    Raises:
-        InputError: None of them is run by a runtime that has providers.
-    """
-    formats = (FORMATS[format_of(Path(source))] for source in sources if is_model(source))
-    runs = (runtime for row in formats for runtime in row.runs_in(runtimes))
-    if provider and not any(runtime.has_providers for runtime in runs):
-        raise InputError(
-            f"{provider} is ONNX Runtime's, which runs none of {', '.join(sources)}",
-            Advice("leave out {}, or name an ONNX file", "provider"),
-        )
 
 
 def open_golden(entered: ExitStack, file: GoldenFile) -> OpenedModel:
@@ -229,52 +179,10 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
     return with_preprocessing(model, preprocessing)
 
 
-def check_stated(preprocessing: Preprocessing, source: str, artifact: Artifact) -> None:
-    """Refuses a preprocessing that is stated of a file of ours, or that a file cannot take.
-
-    Raises:
-        InputError: It is.
-    """
-    if not artifact.foreign:
-        raise InputError(
-            f"{source} was made by vggexport and has its preprocessing inside",
-            Advice("leave out {} for it", "preprocessing_of"),
-        )
-    if not can_be_done(preprocessing, artifact):
-        raise InputError(
-            f"{source} takes whole pixels ({artifact.input_dtype}), so that what happens to them "
-            "is inside",
-            Advice(f"state {{}} {source}=raw, or raw;bgr", "preprocessing_of"),
-        )
-
-
-def can_be_done(preprocessing: Preprocessing, artifact: Artifact) -> bool:
-    """Whether a file takes what a preprocessing gives: some take nothing but whole pixels."""
-    ends = artifact.ends
-    whole = ends is not None and ends.input_dtype == "uint8" and ends.quantization is None
-    return not whole or preprocessing.affine[:2] == CONVENTIONS["raw"].affine[:2]
-
-
-def check_named(preprocessing: Mapping[str, Preprocessing], sources: Sequence[str]) -> None:
-    """Refuses preprocessing of what is not there.
-
-    Raises:
-        InputError: It is stated of another file.
-    """
-    if unused := [path for path in preprocessing if path not in sources]:
-        raise InputError(
-            f"preprocessing is stated for {unused[0]}, which is not among {', '.join(sources)}: "
-            "use the name that is given there"
-        )
-
-
 def _open_weights(
     entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
 ) -> OpenedModel:
-    if source == KERAS:
-        network = _recorded_network(known, steps)
-    else:
-        network = open_network(_wanted(source, known), steps, in_memory=True)
+    network = open_weights(source, known, steps)
     with steps.step("load"), _or_recorded_answers():
         runner = entered.enter_context(
             reference_runner(network, dict(network.weights), threads=options.threads)
@@ -291,59 +199,3 @@ def _or_recorded_answers() -> Iterator[None]:
     except Unavailable as error:
         recorded = Advice("compare with answers that were recorded elsewhere, with {}", "golden")
         raise Unavailable(error.fact, *error.advice, recorded) from error
-
-
-def _wanted(source: str, known: Artifact | None) -> NetworkOptions:
-    """The network that weights are of: that of a known file, one narrower, or the file's own."""
-    told = described(Path(source))
-    if told and (known is None or told.pruning):
-        return NetworkOptions(weights=source, request=told.spec)
-    if known is None:
-        return NetworkOptions(weights=source)
-    pruning, spec = known.weights.pruning, known.spec
-    if pruning and Path(source).is_file() and file_sha256(Path(source)) == pruning.sha256:
-        spec = pruning.ancestor_of(spec)
-    return NetworkOptions(weights=source, request=spec, preprocessing=known.preprocessing)
-
-
-def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
-    """The weights that a file says it was made of."""
-    if known is None:
-        raise InputError(
-            "the reference keras is the Keras network of a file's weights, and no file is given: "
-            "name the weights instead"
-        )
-    record = known.weights
-    options = NetworkOptions(
-        weights=_recorded_source(known),
-        layout=record.layout,
-        preprocessing=known.preprocessing,
-        init_missing=bool(record.initialized),
-        request=known.spec,
-        seed=record.seed or 0,
-    )
-    network = open_network(options, steps, in_memory=True)
-    if not network.record.same_tensors(record):
-        raise ArtifactError(
-            f"{known.path} was made of other weights than {record.source} has now",
-            Advice("name the right ones with {}", "reference"),
-        )
-    return network
-
-
-def _recorded_source(known: Artifact) -> str:
-    """Where the weights of a file are: it knows the name of theirs, not the folder.
-
-    Raises:
-        InputError: They are neither here nor beside the file.
-    """
-    source = known.weights.source
-    if not Path(source).suffix:
-        return source  # random:0, imagenet
-    for folder in (Path(), Path(known.path).parent):
-        if (found := folder / source).is_file():
-            return str(found)
-    raise InputError(
-        f"{known.path} was made of {source}, which is neither here nor beside it",
-        Advice("name the weights with {}", "reference"),
-    )

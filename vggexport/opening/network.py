@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError
 from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.labels import read_labels

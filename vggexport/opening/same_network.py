@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vggexport.artifact import Artifact, PruningRecord
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError
+from vggexport.network.provenance import PruningRecord
 from vggexport.system.differences import Difference, differences
 
 NARROWED = ("configuration", "blocks", "weights")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import calibration
-from vggexport.artifact import CalibrationRecord, WeightsRecord
 from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.pictures import UNSTATED, Pictures, check_same_pixels
+from vggexport.network.provenance import CalibrationRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.system.differences import differences

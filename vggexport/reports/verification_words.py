@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.results.verify import (
-    CandidateReport,
-    Diagnosis,
-    Guess,
-    LayerParity,
-    RunnerRecord,
-    Trial,
-    VerifyReport,
-)
+from vggexport.results.diagnosis import Diagnosis, Trial
+from vggexport.results.verify import CandidateReport, Guess, LayerParity, RunnerRecord, VerifyReport
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import decibels, difference, printable, probability, share
 

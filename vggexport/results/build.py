@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from calibration import FolderContents
-from vggexport.artifact import Artifact, CalibrationRecord
+from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.provenance import CalibrationRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from vggexport.artifact import Artifact, CalibrationRecord
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
+from vggexport.network.provenance import CalibrationRecord
 from vggexport.results.requirements import Requirements
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels, read_fields
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calibration import FolderContents
-from vggexport.artifact import PruningRecord
 from vggexport.metrics.parity import ParityMetrics
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.json_values import Finite, JsonValue

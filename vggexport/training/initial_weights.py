@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.artifact import PruningRecord
 from vggexport.errors import Advice, InputError
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.pictures import Pictures
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.labels import read_labels
 from vggexport.opening.network import NetworkOptions, check_known, opened_weights

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from calibration.seeding import generator
 from vggexport.formats.keras.model import build_model
-from vggexport.network.head import HeadActivation
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
 from vggexport.training.checkpoint import VELOCITY, Tensors
 from vggexport.training.divergence import check_loss
 from vggexport.training.image_views import CENTRE
 from vggexport.training.job import Read, Sample, TrainingJob
+from vggexport.training.losses import LOSSES, SOFT_LOSSES
 
 ORDER_KEY, VIEW_KEY, DROPOUT_KEY = range(3)
 """What a generator of random numbers is for, beside the seed and the epoch."""
@@ -50,7 +50,7 @@ class TrainedLayers:
         self._apply = tf.function(self._apply_gradients)
         self._whole_step = tf.function(self._take_step, reduce_retracing=True)
         self._forward = tf.function(self._evaluate, reduce_retracing=True)
-        self._cross_entropy = _LOSSES[job.spec.head_activation]
+        self._cross_entropy = LOSSES[job.spec.head_activation]
         self._answers = self._teacher(job)
 
     @property
@@ -178,7 +178,7 @@ class TrainedLayers:
         """Image by image, against the classes or a teacher's answers to the same images."""
         if self._answers is None:
             return self._cross_entropy(targets, logits)
-        return _SOFT_LOSSES[self._job.spec.head_activation](self._answers(inputs), logits)
+        return SOFT_LOSSES[self._job.spec.head_activation](self._answers(inputs), logits)
 
     def _teacher(self, job: TrainingJob) -> keras.Model | None:
         """What gives a teacher's logits."""
@@ -264,37 +264,6 @@ def _chunk_lengths(images: int, batch: int, room: int) -> Iterator[int]:
             length = min(room, left)
             yield length
             left -= length
-
-
-def _categorical(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Multinomial logistic regression, image by image."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-
-
-def _binary(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy, image by image: the mean over the outputs, as Keras has it."""
-    one_output = logits.shape[1] == 1
-    wanted = targets[:, None] if one_output else tf.one_hot(targets, logits.shape[1])
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(wanted, tf.float32), logits)
-    return tf.reduce_mean(losses, axis=1)
-
-
-def _soft_categorical(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of a teacher's softmax, image by image."""
-    return tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(answers), logits)
-
-
-def _soft_binary(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy of a teacher's sigmoid, the mean over the outputs."""
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(answers), logits)
-    return tf.reduce_mean(losses, axis=1)
-
-
-_LOSSES = {HeadActivation.SOFTMAX: _categorical, HeadActivation.SIGMOID: _binary}
-_SOFT_LOSSES = {
-    HeadActivation.SOFTMAX: _soft_categorical,
-    HeadActivation.SIGMOID: _soft_binary,
-}
 
 
 def _reader(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.pictures import Pictures
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, Labels
 from vggexport.weights.request import SpecRequest

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
-from vggexport.artifact import PruningRecord
 from vggexport.errors import Advice, WeightsError
 from vggexport.network.pictures import UNSTATED, Pictures
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing, mean_subtraction
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import DEFAULT_CLASSES, DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
+from vggexport.system.digests import file_sha256
 from vggexport.system.lazy_imports import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
@@ -94,7 +94,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     """
     file_format = _format_of(path)
     _check_content(path, file_format)
-    digest = cache(partial(file_sha256, path))  # pinned and recorded, read once
+    digest = cache(partial(weights_sha256, path))  # pinned and recorded, read once
     if options.pin is not None:
         check_pin(options.pin, digest(), str(path))
     opened = _described(path, options, file_format, digest) or _named(
@@ -235,14 +235,14 @@ def described(path: Path) -> Description | None:
     return Description.of(resolve(file_format.metadata)(path), path)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
+def weights_sha256(path: Path) -> str:
+    """SHA-256 of a weights file, in hexadecimal.
 
     Raises:
         WeightsError: It cannot be read.
     """
-    with reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path):
+        return file_sha256(path)
 
 
 def _format_of(path: Path) -> FileFormat:

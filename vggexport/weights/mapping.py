@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vggexport.artifact import PruningRecord
 from vggexport.errors import WeightsError
 from vggexport.network.pictures import UNSTATED
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
+from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
 

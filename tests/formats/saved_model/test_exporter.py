@@ -13,12 +13,13 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vggexport.artifact import Artifact, sha256
+from vggexport.artifact import Artifact
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
 from vggexport.formats.saved_model import exporter as saved_model
 from vggexport.precision import Precision
+from vggexport.system.digests import sha256
 
 ROUNDING = 1e-6
 """float32 sums of at most 128 products against float64 ones, relative to the largest value."""

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vggexport.artifact import files_of, sha256
 from vggexport.errors import ArtifactError
 from vggexport.formats.registry import load_exporter, load_inspector
 from vggexport.formats.saved_model.inspector import inspect_saved_model
+from vggexport.system.digests import files_of, sha256
 
 ARTIFACT = "assets.extra/vggexport.artifact.json"
 CONVOLUTION = [("convolution", "Conv2D"), ("BiasAdd", "BiasAdd"), ("Relu", "Relu")]
@@ -56,12 +56,6 @@ def export(request_for, tmp_path_factory):
         return path
 
     return write
-
-
-@pytest.fixture
-def copied(export, tmp_path):
-    """A directory to change."""
-    return shutil.copytree(export(), tmp_path / "net")
 
 
 def types_and_names(inspection):

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -21,22 +20,6 @@ PRECISIONS = {  # dtypes of the kernels of convolutions and of fully connected l
     "int8": ("int8", "int8"),
     "int8-w4": ("int8", "int4"),
 }
-
-
-@pytest.fixture
-def edited(tmp_path):
-    """(path, edit) -> the file after ``edit(model)``, written anew by the generated classes."""
-
-    def write(path, edit):
-        model = schema.ModelT.InitFromPackedBuf(bytearray(path.read_bytes()), 0)
-        edit(model)
-        builder = flatbuffers.Builder()
-        builder.Finish(model.Pack(builder), b"TFL3")
-        changed = tmp_path / "changed.tflite"
-        changed.write_bytes(bytes(builder.Output()))
-        return changed
-
-    return write
 
 
 def without_metadata(model) -> None:

@@ -6,10 +6,11 @@ import io
 import pytest
 from rich.console import Console
 
-from vggexport.artifact import Artifact, CalibrationRecord, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
+from vggexport.network.provenance import CalibrationRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision

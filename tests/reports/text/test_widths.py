@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from vggexport.artifact import Artifact, CalibrationRecord, PruningRecord, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.metrics.verdict import Verdict
+from vggexport.network.provenance import CalibrationRecord, PruningRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import PAPER
 from vggexport.precision import Precision

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.errors import Unavailable
 from vggexport.metrics.latency import Measurement
 from vggexport.metrics.layer_times import LayerTime
 from vggexport.metrics.placement import PlacedNode, place
 from vggexport.metrics.timing import Scenario, Turn
 from vggexport.network.head import fully_connected
+from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision

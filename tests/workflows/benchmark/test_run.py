@@ -10,10 +10,11 @@ import pytest
 
 import vggexport
 from calibration import SourceImage, synthetic_image
-from vggexport.artifact import Artifact, WeightsRecord
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, CheckFailed, InputError, Unavailable
 from vggexport.formats.golden.golden_file import GoldenWriter
 from vggexport.metrics.timing import Scenario
+from vggexport.network.provenance import WeightsRecord
 from vggexport.precision import Precision
 from vggexport.results.benchmark_figures import Ceiling
 from vggexport.workflows.benchmark import run

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import vggexport
-from vggexport.artifact import Artifact, files_of
+from vggexport.artifact import Artifact
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
@@ -17,6 +17,7 @@ from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import same_integers
 from vggexport.precision import Precision
+from vggexport.system.digests import files_of
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions

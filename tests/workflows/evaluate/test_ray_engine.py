@@ -15,7 +15,8 @@ import vggexport
 from vggexport.errors import CalibrationError, InputError, Unavailable, Unfinished
 from vggexport.network.pictures import UNSTATED
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.models import RunOptions, open_models
+from vggexport.opening.models import open_models
+from vggexport.opening.run_options import RunOptions
 from vggexport.precision import Precision
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.build.options import BuildOptions, FileOptions

@@ -23,7 +23,7 @@ from vggexport.weights.description import METADATA_KEY, Description
 from vggexport.weights.safetensors_file import read_metadata, write_safetensors
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
-from vggexport.workflows.train.run import TrainOptions
+from vggexport.workflows.train.options import TrainOptions
 
 RECIPE = Recipe(learning_rate=0.01, batch=8, epochs=3, patience=50, views=2)
 OUTPUT = Path("w.safetensors")

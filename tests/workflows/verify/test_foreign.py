@@ -10,7 +10,7 @@ import vggexport
 from benchmarks.foreign_onnx import Style, torch_like
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.preprocessing import CONVENTIONS
-from vggexport.opening.models import RunOptions
+from vggexport.opening.run_options import RunOptions
 from vggexport.system.progress import Progress
 from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
 from vggexport.workflows.evaluate.run import EvaluateOptions

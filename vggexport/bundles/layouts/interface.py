@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from vggexport.artifact import Artifact, files_of
+from vggexport.artifact import Artifact
 from vggexport.errors import InputError
 from vggexport.results.bundle_manifest import BundledArtifact
+from vggexport.system.digests import files_of
 
 
 @dataclass(frozen=True, slots=True)

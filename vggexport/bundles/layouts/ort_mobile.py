@@ -19,10 +19,11 @@ from onnxruntime.tools.convert_onnx_models_to_ort import (
     convert_onnx_models_to_ort,
 )
 
-from vggexport.artifact import Artifact, sha256
+from vggexport.artifact import Artifact
 from vggexport.bundles.layouts.interface import PlacedModel, check_format
 from vggexport.bundles.layouts.ort_order import order_kernel_types
 from vggexport.errors import ArtifactError, one_line
+from vggexport.system.digests import sha256
 
 FORMAT = "ort"
 _PLATFORM = "arm"

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.framework import op_def_pb2, types_pb2
 
-from vggexport.artifact import Artifact, files_of
+from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.formats.foreign import told
 from vggexport.formats.saved_model.foreign import read_foreign, serving
@@ -25,6 +25,7 @@ from vggexport.formats.saved_model.graph import (
 )
 from vggexport.quantization.audit import Operator
 from vggexport.results.build import Inspection, TensorDescription
+from vggexport.system.digests import files_of
 
 _KERNEL_INPUTS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MatMul": 1}
 """Which input of an operator is its kernel."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import calibration
-from vggexport.artifact import Artifact, files_of
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.registry import load_runner
@@ -24,9 +24,11 @@ from vggexport.metrics.timing import NANOSECONDS, Clock, Share, Turn, take_turn
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, tolerance_between
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
-from vggexport.opening.models import OpenedModel, RunOptions, open_golden, open_model
+from vggexport.opening.models import OpenedModel, open_golden, open_model
+from vggexport.opening.run_options import RunOptions
 from vggexport.opening.same_network import check_same
 from vggexport.system import lazy_imports
+from vggexport.system.digests import files_of
 from vggexport.system.gpu import gpu_memory_used_bytes
 from vggexport.system.page_cache import drop_cached
 from vggexport.system.process import peak_rss_bytes

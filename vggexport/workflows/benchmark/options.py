@@ -12,7 +12,7 @@ from vggexport.formats.registry import FORMATS, check_runtimes, format_or_keras,
 from vggexport.metrics.latency_ratio import MIN_LAUNCHES
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.metrics.timing import Scenario
-from vggexport.opening.models import check_provider_used
+from vggexport.opening.run_options import check_provider_used
 from vggexport.system.machine import physical_cores
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
 from vggexport.weights.sources import WORDS

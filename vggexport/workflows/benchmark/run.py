@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from vggexport.artifact import source_sha256
 from vggexport.errors import Advice, CheckFailed, InputError
 from vggexport.metrics.latency_ratio import paired_ratio
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER, Placement
@@ -18,6 +17,7 @@ from vggexport.results.benchmark import (
     GatedResult,
 )
 from vggexport.results.benchmark_figures import Ceiling, CheckedAnswers
+from vggexport.system.digests import source_sha256
 from vggexport.system.gpu import Gpu, read_gpu
 from vggexport.system.machine import Machine, read_machine
 from vggexport.system.options import takes

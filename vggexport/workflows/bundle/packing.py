@@ -12,7 +12,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
 from vggexport.bundles.answers import GivenAnswers
-from vggexport.bundles.checksums import Digest, listing_digest
+from vggexport.bundles.checksums import Digest
 from vggexport.bundles.class_names import agreed_labels
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import ends_described, foreign_names, layout_of
@@ -35,6 +35,7 @@ from vggexport.opening.pictures import agreed_pictures
 from vggexport.results.bundle import AnswerCheck, BundleReport, SizeGate
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import lazy_imports
+from vggexport.system.digests import listing_digest
 from vggexport.system.output_files import publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Steps
@@ -271,7 +272,7 @@ def _report_place(evidence: Evidence) -> str:
 
 
 def _packed_sha256(placed: PlacedModel, digests: Mapping[str, Digest]) -> str:
-    """The digest of a model as it is packed, in the sense of :func:`vggexport.artifact.sha256`."""
+    """The digest of a model as it is packed, a directory's being that of its listing."""
     place = placed.artifact.path
     if not placed.path.is_dir():
         return digests[place].sha256

@@ -15,7 +15,8 @@ import calibration
 from vggexport.metrics.accuracy import TOP_K, Best, best_classes, class_probabilities
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
-from vggexport.opening.models import OpenedModel, RunOptions
+from vggexport.opening.models import OpenedModel
+from vggexport.opening.run_options import RunOptions
 from vggexport.opening.seen_images import count_seen
 from vggexport.system.progress import Steps
 

@@ -26,7 +26,8 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, Unavailable, Unfinished, one_line
 from vggexport.metrics.accuracy import TOP_K
-from vggexport.opening.models import OpenedModel, RunOptions, open_model
+from vggexport.opening.models import OpenedModel, open_model
+from vggexport.opening.run_options import RunOptions
 from vggexport.opening.seen_images import count_seen, seen_error
 from vggexport.system.progress import Progress, Steps
 from vggexport.system.stderr_capture import silenced_stderr

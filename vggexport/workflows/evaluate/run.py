@@ -23,8 +23,9 @@ from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import open_under_conventions
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
 from vggexport.opening.labelled_images import check_readable, note_contents
-from vggexport.opening.models import OpenedModel, RunOptions, open_models
+from vggexport.opening.models import OpenedModel, open_models
 from vggexport.opening.pictures import agreed_pictures
+from vggexport.opening.run_options import RunOptions
 from vggexport.opening.same_network import check_same
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.artifact import CalibrationRecord
 from vggexport.errors import CalibrationError
 from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import Pictures
+from vggexport.network.provenance import CalibrationRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.opening.labelled_images import note_contents

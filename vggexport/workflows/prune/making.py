@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.artifact import PruningRecord
 from vggexport.metrics.parity import Comparison, ParityMetrics, probabilities_of
 from vggexport.network.forward import NumpyNetwork
+from vggexport.network.provenance import PruningRecord
 from vggexport.opening.network import Network
 from vggexport.pruning.plan import Forecast
 from vggexport.pruning.rebuilding import Rebuilding
 from vggexport.pruning.survey import Survey
 from vggexport.results.prune import PLAN_ERROR_DB, Narrowed, PlanPoint, RefittedLayer
+from vggexport.system.digests import file_sha256
 from vggexport.system.progress import Steps
 from vggexport.weights.description import Description
-from vggexport.weights.files import file_sha256
 from vggexport.weights.safetensors_file import write_safetensors
 from vggexport.workflows.prune.forecasting import batches
 from vggexport.workflows.prune.images import PruningImages

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import Advice, InputError, OutputError
-from vggexport.network.training_recipe import Recipe
+from vggexport.errors import Advice, OutputError
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import note_contents
-from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.results.train import TrainingReport, training_failures
 from vggexport.system import lazy_imports
+from vggexport.system.digests import file_sha256
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
@@ -29,10 +28,8 @@ from vggexport.training.head_rate import head_rate
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.job import TrainingJob
 from vggexport.training.patience import patience
-from vggexport.training.teacher import ALL, open_teacher
+from vggexport.training.teacher import open_teacher
 from vggexport.training.training_data import (
-    CONVOLUTIONS,
-    NOTHING,
     Choice,
     TrainingData,
     last_frozen,
@@ -41,77 +38,11 @@ from vggexport.training.training_data import (
     training_job,
 )
 from vggexport.weights.description import Description
-from vggexport.weights.files import file_sha256
 from vggexport.weights.safetensors_file import write_safetensors
 from vggexport.workflows.train.notes import note_epoch, note_plateau
+from vggexport.workflows.train.options import TrainOptions
 
 GO_ON = Advice("go on with {}", "resume")
-
-DEFAULT_SPLIT = 0.25
-"""Share of the images that is held out to judge by. The paper has a validation set of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """What is trained, on what, and how.
-
-    Attributes:
-        network: The weights to begin with, and the network.
-        data: A folder of folders, one a class.
-        output: Where the weights go: a ``.safetensors`` file, or None for ``vgg_d.safetensors``.
-        recipe: How it is trained.
-        stated: Fields of the recipe that are taken as they are: else the learning rate is lowered
-            where the inputs of a head are large, and patience is longer where epochs are few steps.
-        freeze: "conv" for all convolutions, "none", or the last block that is not trained.
-        reinit: Layers whose weights are drawn anew.
-        validation_data: A folder like ``data`` to judge by, or None to split some of it off.
-        split: Share that is split off.
-        max_unreadable: Share of the images that may be unreadable.
-        resume: Resume from the checkpoint beside the output.
-        cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
-        log_dir: Where to write logs for TensorBoard.
-        teacher: Weights whose answers are learnt in place of the classes, or None.
-        force: Replace an existing output, and begin anew where there is a checkpoint.
-    """
-
-    network: NetworkOptions
-    data: Path
-    output: Path | None = None
-    recipe: Recipe = field(default_factory=Recipe)
-    stated: frozenset[str] = frozenset()
-    freeze: str = CONVOLUTIONS
-    reinit: tuple[str, ...] = ()
-    validation_data: Path | None = None
-    split: float = DEFAULT_SPLIT
-    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
-    resume: bool = False
-    cache_dir: Path | None = None
-    log_dir: Path | None = None
-    teacher: str | None = None
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        if self.teacher and self.freeze != NOTHING:
-            raise InputError(f"the teacher {self.teacher} answers to images, not to layers", ALL)
-
-    @property
-    def place(self) -> Path:
-        """Where the weights go.
-
-        Raises:
-            OutputError: Its name is not that of a ``.safetensors`` file.
-        """
-        suffix = ".safetensors"
-        place = self.output or Path(f"vgg_{configuration_of(self.network).lower()}{suffix}")
-        if place.suffix != suffix:
-            raise OutputError(f"output {place}: weights are written as {suffix}, name one")
-        return place
-
-    @property
-    def table(self) -> Path | None:
-        """CSV file that names the images that were split off, for ``evaluate``."""
-        place = self.place
-        return None if self.validation_data else place.with_name(f"{place.stem}.validation.csv")
 
 
 @takes(TrainOptions)

@@ -10,7 +10,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import KERAS, is_model
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.pictures import PictureRequest
-from vggexport.opening.models import RunOptions
+from vggexport.opening.run_options import RunOptions
 
 DEFAULT_IMAGES = 200
 DEFAULT_LAYER_IMAGES = 16

@@ -1,0 +1,95 @@
+"""What a network's weights and ranges came from, as every file of it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vggexport.network.spec import VGGSpec
+from vggexport.network.table import column_of, parse_blocks
+from vggexport.system.json_values import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecord(JsonValue):
+    """What the activation ranges were taken from.
+
+    Attributes:
+        source: "synthetic" or the name of the folder or file.
+        samples: Number of images.
+        method: "minmax", "percentile", "entropy" or "mse"; "pruning" where channels were chosen.
+        fingerprint: SHA-256 over the images' digests, in order.
+        image_digests: SHA-256 of each image, in order: an evaluation can tell which it has seen.
+    """
+
+    source: str
+    samples: int
+    method: str
+    fingerprint: str
+    image_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PruningRecord(JsonValue):
+    """What a network was made narrower from, and how near to it it is to be.
+
+    Attributes:
+        source: Weights of the ancestor: "imagenet" or the file's name.
+        sha256: Of that file.
+        blocks: The ancestor's convolutions, as in a spec.
+        calibration: The images that channels were chosen by.
+        predicted_logit_sqnr_db: SQNR of the logits against the ancestor's that the plan gave.
+        promised_logit_sqnr_db: What it is to be at least on images like those.
+    """
+
+    source: str
+    sha256: str
+    blocks: tuple[tuple[str, ...], ...]
+    calibration: CalibrationRecord
+    predicted_logit_sqnr_db: float
+    promised_logit_sqnr_db: float
+
+    def ancestor_of(self, narrow: VGGSpec) -> VGGSpec:
+        """The network that a narrower one was made from."""
+        column = " | ".join(" ".join(block) for block in self.blocks)
+        blocks = parse_blocks(column)
+        return replace(narrow, configuration=column_of(blocks), blocks=blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRecord(JsonValue):
+    """Where the weights came from.
+
+    Attributes:
+        source: "random:0", "imagenet" or the file's name.
+        sha256: Of the file's bytes; of random weights' tensors in order of use.
+        trained: False when any of them are random.
+        layout: "native", "keras" or "torchvision", as it was read.
+        initialized: Names of the tensors that the source lacked and ``seed`` filled.
+        seed: Of the tensors that were filled; null where none was.
+        pruning: What they were made narrower from; None where they were not.
+    """
+
+    json_keys = "source sha256 trained layout initialized seed pruning?"
+
+    source: str
+    sha256: str
+    trained: bool
+    layout: str
+    initialized: tuple[str, ...] = ()
+    seed: int | None = None
+    pruning: PruningRecord | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these values from others; names of files do not."""
+        return {
+            "SHA-256": self.sha256,
+            "layout": self.layout,
+            "initialized": self.initialized,
+            "seed": self.seed,
+        }
+
+    def same_tensors(self, other: WeightsRecord) -> bool:
+        """Whether both are the same values."""
+        return self.identity == other.identity
