@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundles.checksums import measure_path
-from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished, sentence
+from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished
 from vggexport.reports import text
 from vggexport.system import lazy_imports
 from vggexport.system.digests import render_checksums
@@ -181,16 +182,7 @@ def test_a_bundle_with_many_files_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_note_says_that_a_signature_was_not_checked(bundled):
-    from vggexport.system.progress import Progress
-
-    class Notes(Progress):
-        def __init__(self):
-            self.notes = []
-
-        def note(self, fact, *advice):
-            self.notes.append(sentence(fact, advice))
-
-    notes = Notes()
+    notes = Recorded()
     vggexport.check_bundle(BundleCheckOptions(bundled, run=False), notes)
     assert notes.notes == ["the bundle is signed: pass public_key to check by whom"]
 

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.bundles import CHECKSUMS, MANIFEST, SIGNATURE
 from vggexport.bundles.checksums import measure_path
 from vggexport.errors import InputError
 from vggexport.reports import text
 from vggexport.system.digests import render_checksums, sha256
-from vggexport.system.progress import Progress
 from vggexport.workflows.bundle.options import BundleOptions
 from vggexport.workflows.check_bundle import BundleCheckOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -82,18 +82,10 @@ def test_of_two_files_of_one_name_the_one_that_is_bundled_is_quoted(hand_over, r
     assert ("50.00%" in card, "25.00%" in card) == (True, False)
 
 
-class Notes(Progress):
-    def __init__(self):
-        self.facts = []
-
-    def note(self, fact, *_advice):
-        self.facts.append(fact)
-
-
 def test_a_report_without_digests_is_told(models, row, tmp_path):
     """As versions before this one wrote them."""
     (tmp_path / "old.json").write_text(json.dumps({"schema": 1} | measured(row(sha256=None))))
-    notes = Notes()
+    notes = Recorded()
     options = BundleOptions(
         (models["tiny.onnx"],), tmp_path / "out", reports=(tmp_path / "old.json",), images=2
     )
@@ -226,7 +218,7 @@ def test_photographs_are_not_handed_on_without_their_licence(pack, models, tmp_p
     golden = tmp_path / "golden.npz"
     pair = [str(models[name]) for name in ("tiny.onnx", "tiny_int8.onnx")]
     vggexport.verify(VerifyOptions(pair, images=2, save_golden=golden))
-    notes = Notes()
+    notes = Recorded()
     vggexport.bundle(BundleOptions((models["tiny.onnx"],), tmp_path / "out", golden=golden), notes)
     assert any("golden.npz are handed on, and their licence is not" in f for f in notes.facts)
     for name in ("MODEL_CARD.md", "README.md"):

@@ -191,7 +191,6 @@ def is_alive(pid):
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 4), (signal.SIGTERM, 4)])
 def test_an_interrupted_run_leaves_no_process_and_no_file(file, workplace, listing, sent, code):
     before = listing()

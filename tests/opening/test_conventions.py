@@ -7,23 +7,13 @@ import pytest
 from PIL import Image
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.errors import InputError
 from vggexport.network import table
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import MEAN_RGB
-from vggexport.system.progress import Progress
 
 IMAGES = 300
-
-
-class Notes(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.notes = []
-
-    def note(self, message, *_advice):
-        self.notes.append(message)
 
 
 @pytest.fixture
@@ -45,7 +35,7 @@ def labelled(tmp_path, tiny, tiny_weights, numpy_network, monkeypatch):
 
 
 def test_the_right_one_has_all_images_right(labelled):
-    notes = Notes()
+    notes = Recorded()
     options = vggexport.EvaluateOptions(
         ("w.npz",), labelled, class_order="index", try_preprocessing=True
     )
@@ -54,17 +44,17 @@ def test_the_right_one_has_all_images_right(labelled):
     assert list(top1) == [f"w.npz ({name})" for name in CONVENTIONS]
     assert top1.pop("w.npz (caffe)") == 1.0
     assert max(top1.values()) < 1.0
-    assert notes.notes[-1] == "the labels favour w.npz (caffe)"
+    assert notes.facts[-1] == "the labels favour w.npz (caffe)"
 
 
 def test_labels_that_do_not_decide(labelled):
     """Of two images, any convention may be right about both."""
-    notes = Notes()
+    notes = Recorded()
     options = vggexport.EvaluateOptions(
         ("w.npz",), labelled, images=2, class_order="index", try_preprocessing=True
     )
     vggexport.evaluate(options, notes)
-    assert notes.notes[-1].startswith("the labels do not decide between w.npz (")
+    assert notes.facts[-1].startswith("the labels do not decide between w.npz (")
 
 
 @pytest.mark.parametrize("artifacts", [("a.onnx",), ("w.npz", "v.npz")])

@@ -2,6 +2,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.recorded_progress import Recorded
 from vggexport.errors import Unavailable
 from vggexport.formats.onnx import sessions
 from vggexport.formats.onnx.runner import OnnxRunner
@@ -25,19 +26,18 @@ from vggexport.system.progress import Progress, Steps
 def test_what_is_compared_computes_float32_in_float32(
     export, monkeypatch, provider, options, notes
 ):
-    asked, told = [], []
+    asked = []
 
     def runner(path, **chosen):
         asked.append((chosen["provider"], chosen["provider_options"]))
         return OnnxRunner(path)
 
     monkeypatch.setattr(models, "load_runner", lambda *_names: runner)
-    progress = Progress()
-    monkeypatch.setattr(progress, "note", lambda *parts: told.append(parts[0]))
+    progress = Recorded()
     with ExitStack() as entered:
         run = RunOptions(provider=provider)
         models.open_models(entered, [str(export())], run, Steps(progress))
-    assert (asked, told) == ([(provider, options)], notes)
+    assert (asked, progress.facts) == ([(provider, options)], notes)
 
 
 def test_recorded_answers_are_advised_where_tensorflow_is_missing(monkeypatch):

@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.weights.torch_opcodes import (
+    legacy,
+    pickle_of,
+    ramp,
+)
 from vggexport.network.head import fully_connected
 from vggexport.network.layers import LayerKind
 from vggexport.network.spec import VGGSpec
@@ -125,3 +130,32 @@ def _native_logits(weights: Mapping[str, np.ndarray], spec: VGGSpec, mean, image
 def native_logits():
     """The native convention in float64: (weights, spec, mean, images NHWC) -> logits."""
     return _native_logits
+
+
+@pytest.fixture
+def in_zip(tmp_path):
+    """Writes a zip container: opcodes, the storages' bytes, further members."""
+
+    def save(value, storages=None, folder="archive", **members):
+        path = tmp_path / "model.pth"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{folder}/data.pkl", pickle_of(value))
+            for key, content in (storages or {"0": ramp(6).tobytes()}).items():
+                archive.writestr(f"{folder}/data/{key}", content)
+            for member, content in members.items():
+                archive.writestr(f"{folder}/{member}", content)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def in_a_row(tmp_path):
+    """Writes the container of torch before 1.6: as :func:`legacy`."""
+
+    def save(*arguments, **named):
+        path = tmp_path / "model.pth"
+        path.write_bytes(legacy(*arguments, **named))
+        return path
+
+    return save

@@ -20,13 +20,18 @@ class CalibrationRecord(JsonValue):
         method: "minmax", "percentile", "entropy" or "mse"; "pruning" where channels were chosen.
         fingerprint: SHA-256 over the images' digests, in order.
         image_digests: SHA-256 of each image, in order: an evaluation can tell which it has seen.
+        bias_correction: True where biases were corrected for the errors of rounding; None where
+            they were not.
     """
+
+    json_keys = "source samples method fingerprint image_digests bias_correction?"
 
     source: str
     samples: int
     method: str
     fingerprint: str
     image_digests: tuple[str, ...] = ()
+    bias_correction: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,6 @@ print(*counts)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
 def test_each_runner_has_threads_of_its_own_and_nothing_is_printed(export):
     """Without TF_OVERRIDE_GLOBAL_THREADPOOL the later ones compute on the threads of the first."""
     done = subprocess.run(

@@ -10,13 +10,13 @@ import pytest
 
 import calibration
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.verdict import Verdict
 from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
-from vggexport.system.progress import Progress
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
 
@@ -211,98 +211,6 @@ def test_without_labels_folders_stand_for_classes(network, labelled, files):
         evaluated("bare.onnx", data=labelled)
 
 
-@pytest.fixture
-def bare(network, labelled, tmp_path, monkeypatch):
-    """A network without labels, and a folder a class by its own answers: all are right."""
-    monkeypatch.chdir(tmp_path)
-    file = FileOptions("onnx", Path("bare.onnx"))
-    vggexport.build(network, CalibrationOptions(), file, UNCHECKED)
-    images = calibration.open_labelled(labelled, size=16)
-    best = by_hand(file.output, images).argmax(1)
-
-    def sorted_into(*names):
-        root = tmp_path / "-".join(names)
-        for name in names:
-            (root / name).mkdir(parents=True)
-            shutil.copy(labelled / "ant" / "0.png", root / name / "x.png")  # no class is empty
-        for path, answer in zip(images.source.paths, best, strict=True):
-            shutil.copy(labelled / path, root / names[answer] / path.replace("/", ""))
-        return root
-
-    return sorted_into
-
-
-@pytest.mark.parametrize(
-    ("names", "order", "right"),
-    [
-        ("01234", "auto", True),
-        ("01234", "index", True),
-        ("12345", "index-from-1", True),
-        ("12345", "alphabetical", True),
-        (("00", "01", "02", "03", "04"), "auto", True),
-        ("abcde", "auto", True),
-        ("12340", "index", False),
-        ("badce", "auto", False),
-    ],
-)
-def test_folders_stand_for_classes(bare, names, order, right):
-    (result,) = evaluated("bare.onnx", data=bare(*names), class_order=order).results
-    assert (result.accuracy.top1_hits >= 30) == right
-    assert (result.other_order is None) == right
-
-
-@pytest.mark.parametrize("names", ["12345", "13579", ("1", "2", "3", "4", "10")])
-def test_numbers_that_may_be_indices_or_not_are_asked_for(bare, names):
-    data = bare(*names)
-    with pytest.raises(
-        InputError, match="may be indices of its 5 classes from 0 or from 1"
-    ) as said:
-        evaluated("bare.onnx", data=data)
-    assert "say class_order index, index-from-1 or alphabetical" in str(said.value)
-    with pytest.raises(InputError, match="not numbers from 0 to 4"):
-        evaluated("bare.onnx", data=data, class_order="index")
-
-
-def test_numbers_that_labels_name_are_names(bare):
-    Path("labels.txt").write_text("5\n4\n3\n2\n1\n")
-    report = evaluated("bare.onnx", data=bare(*"54321"), labels=Path("labels.txt"))
-    assert report.results[0].accuracy.top1_hits >= 30
-
-
-def test_labels_that_do_not_name_numbers_are_passed_over_if_told(bare):
-    Path("labels.txt").write_text("a\nb\nc\nd\ne\n")
-    data, labels = bare(*"01234"), Path("labels.txt")
-    with pytest.raises(CalibrationError, match=r"labels\.txt does not know.*say class_order"):
-        evaluated("bare.onnx", data=data, labels=labels)
-    (result,) = evaluated("bare.onnx", data=data, labels=labels, class_order="index").results
-    assert (result.accuracy.top1_hits >= 30, result.labels) == (True, tuple("abcde"))
-
-
-def test_another_order_of_classes_is_told_and_fails_if_strict(bare):
-    """Every folder has the name of the next one."""
-    data, said = bare(*"12340"), Remembered()
-    report = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data), said)
-    assert report.passed
-    other = report.results[0].other_order
-    assert other.hits <= 5
-    assert other.other_hits >= 20
-    assert report.to_json()["results"][0]["other_class_order"]["answers"] == list(other.answers)
-    (note,) = (note for note in said.notes if "another order" in note)
-    assert note.startswith("bare.onnx: classes seem to be in another order: top-1 ")
-    strict = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data, strict=True))
-    assert strict.failures == (report.results[0].order_clause,)
-
-
-class Remembered(Progress):
-    """Keeps what is noted."""
-
-    def __init__(self):
-        self.notes = []
-
-    def note(self, fact, *advice):
-        self.notes.append(fact)
-
-
 def test_other_classes_are_refused_and_another_architecture_is_not(named, files, labelled):
     wider = dataclasses.replace(
         named, request=dataclasses.replace(named.request, hidden=fully_connected(32, 32))
@@ -400,14 +308,10 @@ def test_several_sigmoids_are_judged_by_the_highest(network, labelled, tmp_path,
     options = dataclasses.replace(network, request=spec)
     file = FileOptions("onnx", Path("several.onnx"))
     vggexport.build(options, CalibrationOptions(), file, UNCHECKED)
-    noted = []
+    noted = Recorded()
 
-    class Noting(Progress):
-        def note(self, message, *advice):
-            noted.append(message)
-
-    (result,) = vggexport.evaluate(EvaluateOptions(("several.onnx",), labelled), Noting()).results
+    (result,) = vggexport.evaluate(EvaluateOptions(("several.onnx",), labelled), noted).results
     images = calibration.open_labelled(labelled, size=16)
     best = by_hand("several.onnx", images).argmax(1)
     assert result.accuracy.top1 == np.mean(best == images.targets)
-    assert any("highest is that of its folder" in message for message in noted)
+    assert any("highest is that of its folder" in message for message in noted.facts)

@@ -11,55 +11,21 @@ import pytest
 import safetensors.numpy
 
 import vggexport
-from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, sentence
+from tests.recorded_progress import Recorded
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished
 from vggexport.network.head import HeadActivation, Pooling, fully_connected
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions
-from vggexport.system.progress import Progress
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.weights.description import METADATA_KEY, Description
 from vggexport.weights.safetensors_file import read_metadata, write_safetensors
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
-from vggexport.workflows.train.options import TrainOptions
 
 RECIPE = Recipe(learning_rate=0.01, batch=8, epochs=3, patience=50, views=2)
 OUTPUT = Path("w.safetensors")
-
-
-@pytest.fixture
-def begin(network, make_weights, tmp_path, monkeypatch):
-    """Weights for all but the last layer, in a folder to work in."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    weights = make_weights(network.request)
-    np.savez("conv.npz", **{n: a for n, a in weights.items() if not n.startswith("predictions")})
-    return dataclasses.replace(network, weights="conv.npz", init_missing=True)
-
-
-@pytest.fixture
-def trained(begin, labelled):
-    """Options -> the report of a training."""
-
-    def train(progress=None, **options):
-        defaults = {"recipe": RECIPE, "output": OUTPUT, "cache_dir": Path("cache")}
-        chosen = {"network": begin, "data": labelled, **defaults, **options}
-        return vggexport.train(TrainOptions(**chosen), progress)
-
-    return train
-
-
-class Interrupting(Progress):
-    """Ctrl-C after an epoch."""
-
-    def __init__(self, epoch):
-        self._epoch = epoch
-
-    def note(self, message, *advice):
-        if message.startswith(f"epoch {self._epoch} "):
-            raise KeyboardInterrupt
 
 
 def test_the_weights_are_those_of_the_best_epoch_and_say_what_they_are(trained, network):
@@ -102,21 +68,6 @@ def test_labels_travel_into_artifacts(trained, network, labelled):
     assert result[1].agreement == 1.0
 
 
-def test_interrupted_and_resumed_it_writes_the_same_weights(trained):
-    whole = trained(output=Path("whole.safetensors"))
-    with pytest.raises(KeyboardInterrupt):
-        trained(Interrupting(2))
-    assert not OUTPUT.exists()
-    with pytest.raises(OutputError, match="go on with resume, or start again with force"):
-        trained()
-    resumed = trained(resume=True)
-    expected = safetensors.numpy.load_file("whole.safetensors")
-    for name, array in safetensors.numpy.load_file(OUTPUT).items():
-        np.testing.assert_allclose(array, expected[name], atol=1e-6)  # the issue's figure
-    assert [e.loss for e in resumed.epochs] == pytest.approx([e.loss for e in whole.epochs])
-    assert resumed.best == whole.best
-
-
 def test_a_teachers_answers_are_learnt_in_place_of_the_classes(trained, begin):
     """One that answers as the network itself leaves nothing to learn, whatever the classes say."""
     assert trained(recipe=dataclasses.replace(RECIPE, epochs=12, seed=1)).passed
@@ -140,21 +91,6 @@ def test_a_teachers_answers_are_learnt_in_place_of_the_classes(trained, begin):
         trained(teacher="w.safetensors")
     with pytest.raises(InputError, match="is not trained"):
         trained(freeze="none", teacher="random:0", output=Path("other.safetensors"))
-
-
-def test_a_checkpoint_of_another_training_is_refused(trained, begin):
-    with pytest.raises(KeyboardInterrupt):
-        trained(Interrupting(1))
-    wider = dataclasses.replace(begin.request, input_size=(18, 18))  # the poolings drop the odd row
-    with pytest.raises(InputError, match=r"network input_size was 16 there and is 18 now"):
-        trained(resume=True, network=dataclasses.replace(begin, request=wider))
-    with pytest.raises(InputError, match=r"training images was .* there and is"):
-        trained(resume=True, recipe=dataclasses.replace(RECIPE, seed=1))
-    with pytest.raises(InputError, match=r"frozen was flatten there and is block1_pool now"):
-        trained(resume=True, freeze="block1")
-    assert trained(force=True).epochs[0].number == 1
-    with pytest.raises(InputError, match="holds no checkpoint to resume"):
-        trained(resume=True, force=True)
 
 
 def test_features_are_computed_once(trained):
@@ -244,19 +180,19 @@ def test_what_learns_nothing_is_told(trained, network, make_weights):
     weights["predictions/kernel"] = np.zeros_like(weights["predictions/kernel"])
     weights["predictions/bias"] = np.zeros_like(weights["predictions/bias"])
     np.savez("zeros.npz", **weights)
-    progress = Telling()
+    progress = Recorded()
     options = dataclasses.replace(network, weights="zeros.npz")
     trained(progress, network=options, recipe=dataclasses.replace(RECIPE, learning_rate=1e-12))
     assert progress.notes[-1].startswith(
         "the validation loss ends at 1.609, and ln(5) = 1.609 is what guessing gives: nothing was "
     )
-    other = Telling()
+    other = Recorded()
     trained(other, force=True)
     assert not any("guessing" in note for note in other.notes)
 
 
 def test_a_rate_that_large_inputs_do_not_bear_is_lowered_and_told(trained):
-    recipe, progress = dataclasses.replace(RECIPE, learning_rate=1e3), Telling()
+    recipe, progress = dataclasses.replace(RECIPE, learning_rate=1e3), Recorded()
     report = trained(progress, recipe=recipe)
     assert report.recipe.learning_rate == 1e3
     assert report.epochs[0].learning_rate < 1e3
@@ -264,7 +200,7 @@ def test_a_rate_that_large_inputs_do_not_bear_is_lowered_and_told(trained):
     assert len(told) == 1
     assert told[0].endswith("state another with learning_rate")
     anew = [note for note in progress.notes if "restarts at learning rate" in note]
-    kept = Telling()
+    kept = Recorded()
     trained(kept, recipe=recipe, stated={"learning_rate"}, force=True)
     assert sum("restarts" in note for note in kept.notes) > len(anew)
 
@@ -331,7 +267,7 @@ def test_what_is_stated_of_pixels_is_what_is_trained_with(trained, begin):
 
 
 def test_what_is_assumed_of_pixels_is_said_and_refused_by_strict(trained, begin):
-    progress = Telling()
+    progress = Recorded()
     trained(progress, network=dataclasses.replace(begin, layout="keras"))
     assert any(note.startswith("pixels: Caffe's convention assumed") for note in progress.notes)
     strict = dataclasses.replace(begin, layout="keras", strict=True)
@@ -342,42 +278,6 @@ def test_what_is_assumed_of_pixels_is_said_and_refused_by_strict(trained, begin)
 def test_other_blocks_are_named(trained):
     with pytest.raises(InputError, match=r"freeze takes conv, none, block1, block2"):
         trained(freeze="block7")
-
-
-class Telling(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.steps, self.notes = [], []
-
-    def start(self, step):
-        self.steps.append(step)
-
-    def note(self, message, *advice):
-        self.notes.append(sentence(message, advice))
-
-
-def test_a_checkpoint_is_looked_for_before_images_are_read(trained):
-    progress = Telling()
-    with pytest.raises(InputError, match="holds no checkpoint to resume"):
-        trained(progress, resume=True)
-    Path("w.safetensors.checkpoint").write_text("no folder")
-    with pytest.raises(OutputError, match="is where checkpoints go, and is not a folder"):
-        trained(progress)
-    assert progress.steps == []
-
-
-def test_a_training_that_is_interrupted_says_how_to_go_on(trained):
-    class InterruptedTelling(Telling):
-        def note(self, message, *advice):
-            super().note(message, *advice)
-            if message.startswith("epoch 2 "):
-                raise KeyboardInterrupt
-
-    progress = InterruptedTelling()
-    with pytest.raises(KeyboardInterrupt):
-        trained(progress)
-    assert progress.notes[-1] == "w.safetensors.checkpoint has the last epoch: go on with resume"
 
 
 @pytest.mark.parametrize(
@@ -393,16 +293,16 @@ def test_features_that_cannot_be_kept(trained, monkeypatch, number, kind):
 
 
 def test_images_on_both_sides_are_told(trained, labelled):
-    progress = Telling()
+    progress = Recorded()
     trained(progress, validation_data=labelled)
     assert any(note.startswith("30 of the images to judge by") for note in progress.notes)
-    other = Telling()
+    other = Recorded()
     trained(other, force=True)
     assert not any("judge by" in note for note in other.notes)
 
 
 def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, capfd):
-    class Removing(Telling):
+    class Removing(Recorded):
         def note(self, message, *advice):
             if message.startswith("epoch 1 "):
                 (labelled / "bee" / "1.png").unlink()
@@ -411,19 +311,6 @@ def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, 
     with pytest.raises(CalibrationError, match=r"image 'bee/[12]\.png' is not readable"):
         trained(Removing(), freeze="none", recipe=dataclasses.replace(RECIPE, learning_rate=1e-5))
     assert "Traceback" not in capfd.readouterr().err
-
-
-def test_a_disk_that_is_full_at_the_end_loses_no_epoch(trained, monkeypatch):
-    def full(*_arguments):
-        raise OSError(errno.ENOSPC, "no space")
-
-    progress = Telling()
-    with monkeypatch.context() as patch:
-        patch.setattr("vggexport.workflows.train.run._write", full)
-        with pytest.raises(Unfinished, match=r"no room for w\.safetensors"):
-            trained(progress)
-    assert progress.notes[-1].endswith("has the last epoch: go on with resume")
-    assert len(trained(resume=True).epochs) == 3
 
 
 HEADS = {

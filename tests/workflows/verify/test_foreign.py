@@ -8,10 +8,10 @@ import pytest
 
 import vggexport
 from benchmarks.foreign_onnx import Style, torch_like
+from tests.recorded_progress import Recorded
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.opening.run_options import RunOptions
-from vggexport.system.progress import Progress
 from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
 from vggexport.workflows.evaluate.run import EvaluateOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -89,15 +89,11 @@ def test_a_mistake_of_a_converter_is_named_once_its_convention_is_stated(
 
 
 def test_a_convention_that_was_misstated_is_told(theirs):
-    class Notes(Progress):
-        def note(self, fact, *_advice):
-            told.append(fact)
-
-    told = []
+    told = Recorded()
     run = RunOptions(preprocessing_of={theirs(): CONVENTIONS["tf"]})
-    report = vggexport.verify(VerifyOptions(("ours.onnx", "old.onnx"), run=run, images=8), Notes())
+    report = vggexport.verify(VerifyOptions(("ours.onnx", "old.onnx"), run=run, images=8), told)
     assert not report.passed
-    (note,) = (fact for fact in told if fact.startswith("old.onnx"))
+    (note,) = (fact for fact in told.facts if fact.startswith("old.onnx"))
     assert "its preprocessing was misstated: preprocessing found: vgg, RGB fits with" in note
 
 

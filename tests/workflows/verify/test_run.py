@@ -6,62 +6,24 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
 
 import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
-from vggexport.system.machine import processor
-from vggexport.weights import open_weights
 from vggexport.workflows.build.options import BuildOptions, FileOptions
-from vggexport.workflows.build.several import ExportOptions
 from vggexport.workflows.verify.options import VerifyOptions
 
 FEW = CalibrationOptions(samples=4)
 FILES = ("out/vgg_tiny.onnx", "out/vgg_tiny.tflite", "out/vgg_tiny_saved_model")
 
 
-@pytest.fixture(scope="module")
-def built(network, tmp_path_factory) -> Path:
-    """float32 and int8 of every format."""
-    options = ExportOptions(folder=tmp_path_factory.mktemp("built"))
-    assert vggexport.export(network, FEW, options, BuildOptions(check=False)).failures == ()
-    return options.folder
-
-
-@pytest.fixture
-def files(built, tmp_path, monkeypatch, tolerate) -> None:
-    """A copy of them in ``out/``, which may be changed."""
-    shutil.copytree(built, tmp_path / "work" / "out")
-    monkeypatch.chdir(tmp_path / "work")
-    tolerate(Tolerance("", min_logit_sqnr_db=5.0), Precision.INT8.profile)
-
-
 def verified(*artifacts, **options):
     return vggexport.verify(VerifyOptions(artifacts, **{"images": 10} | options))
-
-
-@pytest.fixture
-def changed():
-    """Writes a copy of the float32 ONNX file with one weight changed by a function."""
-
-    def change(name, function):
-        model = onnx.load("out/vgg_tiny.onnx")
-        for tensor in model.graph.initializer:
-            if tensor.name == name:
-                array = function(numpy_helper.to_array(tensor))
-                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        onnx.save(model, "broken.onnx")
-        return "broken.onnx"
-
-    return change
 
 
 @pytest.mark.usefixtures("files")
@@ -252,68 +214,6 @@ def test_the_layer_that_stands_out_is_named(changed):
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("precision", ["", "_int8"])
-def test_a_golden_file_stands_for_reference_and_images(precision):
-    candidate = f"out/vgg_tiny{precision}.tflite"
-    live = verified(FILES[0], candidate, save_golden=Path("golden.npz"))
-    recorded = verified(candidate, golden=Path("golden.npz"))
-    assert recorded.reference.runtime == (
-        f"recorded from {live.reference.runtime} on {processor()}"
-    )
-    assert (recorded.images, recorded.source) == (10, "golden.npz")
-    assert recorded.candidates[0].tolerance == live.candidates[0].tolerance
-    before, again = (report.candidates[0].metrics for report in (live, recorded))
-    for name in (*ParityMetrics.json_keys.split(), "finite", "logit_rms_error"):
-        # In another order of the images.
-        assert getattr(again, name) == pytest.approx(getattr(before, name), rel=1e-9), name
-    assert again.choices == before.choices
-
-
-@pytest.mark.usefixtures("files")
-def test_a_mistake_is_named_by_a_golden_file_too(changed):
-    path = changed("mean_subtraction/mean_rgb", lambda mean: 0 * mean)
-    verified(*FILES[:2], save_golden=Path("golden.npz"))
-    (candidate,) = verified(path, golden=Path("golden.npz")).candidates
-    assert candidate.diagnosis.named.fault == "mean-missing"
-    unknown = changed("fc1/kernel", lambda kernel: np.roll(kernel, 1, axis=1))
-    (candidate,) = verified(unknown, golden=Path("golden.npz")).candidates
-    assert candidate.failures
-    assert candidate.diagnosis.named is None  # without a reference there are no layers to compare
-
-
-@pytest.mark.usefixtures("files")
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"reference": FILES[1]}, "leave out reference and data"),
-        ({"data": "photos"}, "leave out reference and data"),
-        ({"layers": True}, "leave out layers"),
-    ],
-)
-def test_what_a_golden_file_brings_is_not_given_again(options, said):
-    with pytest.raises(InputError, match=said):
-        verified(FILES[0], golden=Path("golden.npz"), **options)
-
-
-@pytest.mark.usefixtures("files")
-def test_a_golden_file_of_another_network_is_refused(network):
-    verified(*FILES[:2], save_golden=Path("golden.npz"))
-    other = dataclasses.replace(
-        network, request=dataclasses.replace(network.request, hidden=fully_connected(32, 32))
-    )
-    vggexport.build(other, FEW, FileOptions("onnx", Path("other.onnx")))
-    with pytest.raises(ArtifactError, match="different networks: fc_units is 64 and 32"):
-        verified("other.onnx", golden=Path("golden.npz"))
-
-
-@pytest.mark.usefixtures("files")
-def test_no_golden_file_is_left_when_the_images_cannot_be_used():
-    with pytest.raises(CalibrationError):
-        verified(*FILES[:2], data="missing", save_golden=Path("golden.npz"))
-    assert not list(Path().glob("*golden*"))
-
-
-@pytest.mark.usefixtures("files")
 def test_keras_is_the_network_that_a_file_was_made_of():
     report = verified(*FILES[:2], reference="keras", images=4)
     assert report.reference.runtime.startswith("keras")
@@ -375,57 +275,3 @@ def test_the_docs_have_every_limit():
     for precision in map(Precision, pairs):
         limit = precision.profile.same_integers.min_logit_sqnr_db
         assert f"logits {limit:g} dB" in pairs[precision]
-
-
-@pytest.fixture
-def owned(files, network, pixels, numpy_network):
-    """What the owner of the tiny network gets, by plain numpy, saved with changes."""
-    weights = open_weights("random:0", network.request)
-    probabilities = numpy_network(weights.spec, dict(weights), pixels)["probabilities"]
-
-    def save(**changes):
-        np.savez("answers.npz", **({"images": pixels, "probabilities": probabilities} | changes))
-        return Path("answers.npz")
-
-    return save
-
-
-def test_the_owners_own_answers_are_a_reference(owned):
-    report = verified(*FILES, answers=owned())
-    assert (report.reference.path, report.reference.runtime) == (
-        "answers.npz",
-        "recorded from the owner's own answers",
-    )
-    assert report.images == 10
-    assert report.failures == ()
-
-
-def test_answers_of_another_preprocessing_fail_and_it_is_named(owned, pixels):
-    """Images that the owner's program read as BGR."""
-    (candidate,) = verified(FILES[0], answers=owned(images=pixels[..., ::-1])).candidates
-    assert candidate.failures
-    assert candidate.diagnosis.named.fault == "channels-swapped"
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"images": np.zeros((10, 8, 8, 3), np.uint8)}, "images are of shape"),
-        ({"images": np.zeros((10, 16, 16, 3), np.float32)}, "float32"),
-        ({"probabilities": np.zeros((10, 4), np.float32)}, "of shape .* for 5 classes"),
-        ({"probabilities": np.full((10, 5), 3.0)}, "apply softmax or sigmoid first"),
-        ({"probabilities": np.full((10, 5), np.nan)}, "apply softmax or sigmoid first"),
-        ({"probabilities": np.zeros((10, 5), np.int64)}, "int64"),
-    ],
-)
-def test_what_are_no_answers_is_refused(owned, changes, says):
-    with pytest.raises(ArtifactError, match=says):
-        verified(FILES[0], answers=owned(**changes))
-
-
-@pytest.mark.parametrize(
-    "options", [{"golden": Path("golden.npz")}, {"data": "photos"}, {"layers": True}]
-)
-def test_what_answers_bring_is_not_given_again(options):
-    with pytest.raises(InputError):
-        verified("a.onnx", answers=Path("answers.npz"), **options)

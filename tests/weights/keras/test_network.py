@@ -12,7 +12,6 @@ from keras import layers
 from vggexport.errors import WeightsError
 from vggexport.weights.keras import affine
 from vggexport.weights.keras.affine import Preprocessing
-from vggexport.weights.keras.classes import PASSED_OVER
 from vggexport.weights.keras.network import read_network
 
 pytestmark = pytest.mark.filterwarnings(
@@ -257,31 +256,25 @@ CASES = {
 
 @pytest.fixture
 def read(save, images):
-    """case -> (network, images, Keras' answers)."""
+    """case -> (network, its file, images, Keras' answers)."""
 
     def read_case(case: Case):
         model, path = save(case.make(), case.suffix)
         pixels = images * np.float32(case.span / 255)
         answers = np.asarray(model(pixels, training=False))
         assert answers.std(axis=0).max() > 0.01, "answers that differ"
-        return read_network(path), pixels, answers
+        return read_network(path), path, pixels, answers
 
     return read_case
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_answers_as_keras_does(read, forward, case):
-    network, pixels, answers = read(case)
+def test_answers_as_keras_does(read, forward, by_layers, case):
+    """Both what is exported and the reference of checks, which Keras computes layer by layer."""
+    network, path, pixels, answers = read(case)
     assert not network.logits_only
     assert network.reduced == ()
     np.testing.assert_allclose(forward(network, pixels), answers, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_reference_of_checks_answers_as_keras_does(save, images, by_layers, case):
-    model, path = save(case.make(), case.suffix)
-    pixels = images * np.float32(case.span / 255)
-    answers = np.asarray(model(pixels, training=False))
     np.testing.assert_allclose(by_layers(path, pixels), answers, rtol=0, atol=TOLERANCE)
 
 
@@ -377,30 +370,12 @@ def test_tensors_are_read_when_asked_for(save, monkeypatch):
         network.tensors[0].kernel.read()
 
 
-@pytest.mark.parametrize("name", sorted(PASSED_OVER - {"RandomHeight", "RandomWidth"}))
-def test_passed_over_classes_do_nothing_at_inference(name):
-    """Keras' own word for it, on values on both sides of 0...255. Two classes were Keras 2's."""
-    needed = {
-        "RandomTranslation": (0.3, 0.3),
-        "RandomPosterization": (4,),
-        "ActivityRegularization": (),
-        "Identity": (),
-    }
-    optional = {"RandomFlip", "RandomGrayscale", "RandomInvert", "RandomErasing", "RandomShear"}
-    optional |= {"AugMix", "RandAugment", "RandomColorJitter", "RandomElasticTransform"}
-    optional |= {"RandomGaussianBlur", "RandomPerspective"}
-    arguments = needed.get(name, () if name in optional else (0.3,))
-    layer = getattr(layers, name)(*arguments)
-    pixels = np.random.default_rng(0).uniform(-300, 600, (2, *SHAPE)).astype(np.float32)
-    assert np.array_equal(keras.Sequential([keras.Input(SHAPE), layer]).predict(pixels), pixels)
-
-
 def differs(forward, network, pixels, answers):
     return np.abs(forward(network, pixels) - answers).max() > 100 * TOLERANCE
 
 
 def test_comparison_sees_a_wrong_reading(read, forward):
-    network, pixels, answers = read(CASES["namesakes"])
+    network, _, pixels, answers = read(CASES["namesakes"])
     first, second, third, fourth, head = network.tensors
     wrong = [
         replace(network, tensors=(first, third, second, fourth, head)),
@@ -420,4 +395,5 @@ def test_comparison_sees_a_wrong_fold(read, forward, monkeypatch, case):
         "vggexport.weights.keras.network.folded_bias",
         lambda kernel, bias, before, after: right(kernel, bias, before, None),
     )
-    assert differs(forward, *read(CASES[case]))
+    network, _, pixels, answers = read(CASES[case])
+    assert differs(forward, network, pixels, answers)

@@ -1,292 +1,28 @@
-"""State dicts as torch writes them, checkpoints around them, and what pretends to be one."""
+"""What pretends to be a state dict: refused in one line, and never run."""
 
 import random
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vggexport.errors import WeightsError
-from vggexport.weights.torch_file import read_torch, state_dict_key
-
-ASSETS = Path(__file__).parent / "assets"
-MAGIC = b"\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-
-
-def ramp(*shape, dtype=np.float32):
-    return np.arange(1, 1 + np.prod(shape), dtype=dtype).reshape(shape)
-
-
-SAVED = {
-    "0.weight": ramp(2, 1, 3, 3),
-    "0.bias": ramp(2),
-    "1.weight": ramp(2),
-    "1.bias": ramp(2),
-    "1.running_mean": ramp(2),
-    "1.running_var": ramp(2),
-    "1.num_batches_tracked": np.array(7),
-    "transposed": ramp(4, 6).T,
-    "slice": ramp(4, 6)[1:3, 2:5],
-    "every_other": ramp(4, 6)[:, ::2],
-    "last": ramp(4, 6)[3, 5],
-    "empty": np.zeros((0, 4), np.float32),
-    "half": ramp(3, dtype=np.float16) / 4,
-    "bfloat16": ramp(3) / 4,
-    "double": ramp(2, 2, dtype=np.float64) / 3,
-    "flags": np.array([True, False]),
-    "parameter": ramp(2),
-    "channels_last": ramp(1, 2, 2, 3),
-}
-"""What lies in both assets."""
-
-
-# Opcodes written by hand.
-
-
-def text(value):
-    content = value.encode()
-    return b"X" + struct.pack("<I", len(content)) + content
-
-
-def integer(value):
-    if 0 <= value < 256:
-        return b"K" + bytes([value])
-    return b"\x8a\x0a" + value.to_bytes(10, "little", signed=True)
-
-
-def many(*items):
-    return b"(" + b"".join(items) + b"t"
-
-
-def integers(values):
-    return many(*map(integer, values))
-
-
-def name(full):
-    module, _, attribute = full.rpartition(".")
-    return f"c{module}\n{attribute}\n".encode()
-
-
-def storage(key="0", count=6, kind="torch.FloatStorage", view=()):
-    return many(text("storage"), name(kind), text(key), text("cpu"), integer(count), *view) + b"Q"
-
-
-def tensor(source, shape=(2, 3), strides=(3, 1), offset=0, rebuild="_rebuild_tensor_v2"):
-    more = (b"\x89", name("collections.OrderedDict") + b")R") if rebuild.endswith("v2") else ()
-    arguments = many(source, integer(offset), integers(shape), integers(strides), *more)
-    return name(f"torch._utils.{rebuild}") + arguments + b"R"
-
-
-def items(entries):
-    return b"}(" + b"".join(text(key) + value for key, value in entries.items()) + b"u"
-
-
-def pickle_of(value):
-    return b"\x80\x02" + value + b"."
-
-
-@pytest.fixture
-def in_zip(tmp_path):
-    """Writes a zip container: opcodes, the storages' bytes, further members."""
-
-    def save(value, storages=None, folder="archive", **members):
-        path = tmp_path / "model.pth"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(f"{folder}/data.pkl", pickle_of(value))
-            for key, content in (storages or {"0": ramp(6).tobytes()}).items():
-                archive.writestr(f"{folder}/data/{key}", content)
-            for member, content in members.items():
-                archive.writestr(f"{folder}/{member}", content)
-        return path
-
-    return save
-
-
-def legacy(value, storages=None, keys=None, magic=MAGIC, version=1001):
-    storages = storages or [("0", ramp(6))]
-    keys = [key for key, _ in storages] if keys is None else keys
-    pickles = [magic, integer(version), b"}", value, b"](" + b"".join(map(text, keys)) + b"e"]
-    contents = [struct.pack("<q", len(array)) + array.tobytes() for _, array in storages]
-    return b"".join([*map(pickle_of, pickles), *contents])
-
-
-@pytest.fixture
-def in_a_row(tmp_path):
-    """Writes the container of torch before 1.6: as :func:`legacy`."""
-
-    def save(*arguments, **named):
-        path = tmp_path / "model.pth"
-        path.write_bytes(legacy(*arguments, **named))
-        return path
-
-    return save
-
-
-def arrays_of(path):
-    return {key: stored.read() for key, stored in read_torch(path).items()}
-
-
-def refused(path):
-    """The one line that reading all of ``path`` ends in."""
-    with pytest.raises(WeightsError) as caught:
-        arrays_of(path)
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(str(path))
-    return str(caught.value)
-
-
-# What torch wrote, and what it used to write.
-
-
-@pytest.mark.parametrize("asset", ["state_dict.pth", "state_dict_legacy.pth"])
-def test_what_torch_wrote(asset):
-    archive = read_torch(ASSETS / asset)
-    assert list(archive) == list(SAVED)
-    for key, expected in SAVED.items():
-        array = archive[key].read()
-        assert archive[key].shape == array.shape == expected.shape
-        assert array.dtype == expected.dtype
-        np.testing.assert_array_equal(array, expected)
-    assert state_dict_key(ASSETS / asset) is None
-
-
-@pytest.mark.parametrize("asset", ["state_dict.pth", "state_dict_legacy.pth"])
-def test_only_what_is_asked_for_is_read(monkeypatch, asset):
-    counts = []
-
-    def fromfile(path, dtype, count, **place):
-        counts.append(count)
-        return original(path, dtype, count, **place)
-
-    original = np.fromfile
-    monkeypatch.setattr(np, "fromfile", fromfile)
-    archive = read_torch(ASSETS / asset)
-    assert not counts
-    archive["slice"].read()
-    assert counts == [9]  # of 24: from row 1, column 2 to row 2, column 4
-
-
-def test_big_endian(in_zip):
-    path = in_zip(items({"w": tensor(storage())}), {"0": ramp(6).astype(">f4").tobytes()},
-                  byteorder="big")  # fmt: skip
-    array = arrays_of(path)["w"]
-    np.testing.assert_array_equal(array, ramp(2, 3))
-    assert array.dtype.isnative
-
-
-def test_big_endian_bfloat16(in_zip):
-    halves = (ramp(6).view(np.uint32) >> 16).astype(">u2")
-    source = storage(kind="torch.BFloat16Storage")
-    path = in_zip(items({"w": tensor(source)}), {"0": halves.tobytes()}, byteorder="big")
-    np.testing.assert_array_equal(arrays_of(path)["w"], ramp(2, 3))
-
-
-def test_no_byte_order_is_little_endian(in_zip):
-    np.testing.assert_array_equal(
-        arrays_of(in_zip(items({"w": tensor(storage())})))["w"], ramp(2, 3)
-    )
-
-
-def test_a_view_of_a_storage(in_a_row):
-    """Before torch 1.0 storages had views of their own: (key, first value, number)."""
-    view = (many(text("view"), integer(2), integer(4)),)
-    path = in_a_row(items({"w": tensor(storage(view=view), (3,), (1,), offset=1)}))
-    np.testing.assert_array_equal(arrays_of(path)["w"], [4, 5, 6])
-
-
-def test_a_view_of_a_storage_has_an_end(in_a_row):
-    view = (many(text("view"), integer(2), integer(3)),)
-    path = in_a_row(items({"w": tensor(storage(view=view), (3,), (1,), offset=1)}))
-    assert "a tensor of shape (3,) in a storage of 3 values" in refused(path)
-
-
-def test_the_first_torch_under_python_2(in_a_row):
-    """Items as a list, text as bytes, long integers, Parameters of ``_rebuild_tensor``."""
-    two, three = b"\x8a\x01\x02", b"\x8a\x01\x03"
-    data = many(storage(view=(b"N",)), b"K\x00", many(two, three), many(three, b"K\x01"))
-    data = name("torch._utils._rebuild_tensor") + data + b"R"
-    flags = many(b"\x88", b"\x89", b"}")
-    parameter = name("torch.nn.parameter.Parameter") + many(data) + b"R" + flags + b"b"
-    pairs = b"](" + b"](U\x01w" + parameter + b"e" + b"e"
-    path = in_a_row(name("collections.OrderedDict") + many(pairs) + b"R")
-    np.testing.assert_array_equal(arrays_of(path)["w"], ramp(2, 3))
-
-
-def test_protocol_4(in_zip):
-    """Frames, short text, globals from the stack, and a memo that counts by itself."""
-
-    def short(value):
-        return b"\x8c" + bytes([len(value)]) + value.encode()
-
-    kind = short("torch") + b"\x94" + short("FloatStorage") + b"\x93\x94"
-    source = many(short("storage"), kind, short("0"), short("cpu"), integer(6)) + b"Q"
-    rebuild = short("torch._utils") + short("_rebuild_tensor_v2") + b"\x93"
-    hooks = short("collections") + short("OrderedDict") + b"\x93)R"
-    sizes = b"K\x02K\x03\x86" + b"K\x03K\x01\x86"
-    value = rebuild + many(source, b"K\x00", sizes, b"\x89", hooks) + b"R"
-    path = in_zip(b"\x95" + bytes(8) + b"}" + short("w") + value + b"s")
-    np.testing.assert_array_equal(arrays_of(path)["w"], ramp(2, 3))
-
-
-def test_a_rebuilt_parameter_and_metadata(in_zip):
-    parameter = name("torch._utils._rebuild_parameter") + many(
-        tensor(storage()), b"\x88", name("collections.OrderedDict") + b")R"
-    )
-    state = items({"_metadata": items({"": items({"version": integer(1)})})})
-    path = in_zip(items({"w": parameter + b"R"}) + state + b"b")
-    assert list(read_torch(path)) == ["w"]
-
-
-# Checkpoints.
-
-
-@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
-def test_a_checkpoint_around_one_state_dict(in_zip, key):
-    scalar = tensor(storage(), (), ())
-    adam = items({"state": b"}K\x00" + items({"exp_avg": tensor(storage())}) + b"s"})
-    path = in_zip(
-        items({
-            "epoch": integer(3), "best": scalar, "loss": b"](G" + bytes(8) + b"e",
-            key: items({"w": tensor(storage())}), "optimizer": adam,
-        })
-    )  # fmt: skip
-    assert list(read_torch(path)) == ["w"]
-    assert state_dict_key(path) == key
-
-
-def test_two_state_dicts(in_zip):
-    inner = items({"w": tensor(storage())})
-    message = refused(in_zip(items({"state_dict": inner, "ema\n": inner, "epoch": integer(3)})))
-    assert (
-        r"holds several state dicts, 'state_dict', 'ema\n': save the one that is meant" in message
-    )
-    assert 'torch.save(checkpoint[KEY], "vgg16.pth")' in message
-
-
-def test_a_state_dict_beside_tensors(in_zip):
-    weights = tensor(storage())
-    message = refused(in_zip(items({"model": items({"w": weights}), "w": weights})))
-    assert "holds several state dicts, its top level, 'model': save the one" in message
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        (items({"epoch": integer(3)}), "no state dict, at its top or under its keys 'epoch': "),
-        (tensor(storage()), "holds no state dict (Tensor); pickles can run code"),
-        (b"](" + tensor(storage()) + b"e", "holds no state dict (list); "),
-        (integer(3), "holds no state dict (int); "),
-        (items({"w\n": tensor(storage())}), "the name of a tensor is not printable text"),
-        (b"}K\x01" + tensor(storage()) + b"s", "the name of a tensor is not printable text"),
-    ],
+from tests.weights.torch_opcodes import (
+    ASSETS,
+    SAVED,
+    integer,
+    items,
+    many,
+    name,
+    pickle_of,
+    ramp,
+    refused,
+    storage,
+    tensor,
+    text,
 )
-def test_no_state_dict(in_zip, value, says):
-    assert says in refused(in_zip(value))
-
-
-# What could run code, if it were run.
+from vggexport.errors import WeightsError
+from vggexport.weights.torch_file import read_torch
 
 
 @pytest.mark.parametrize(
@@ -320,11 +56,13 @@ def test_another_pickle(tmp_path):
     assert "holds a pickle that torch.save did not write; pickles can run code" in refused(path)
 
 
-# What is damaged, or made to hurt.
-
 _DEEP = b")" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(60))
 """A tuple of tuples of tuples: few bytes, 2 ** 60 parts."""
+
+
 _LONG = 1 << 48
+
+
 _SAME_HASH = b"".join(integer(k * (2**61 - 1)) + b"N" for k in range(9))
 
 
@@ -469,9 +207,6 @@ def test_every_cut_is_refused(tmp_path, asset):
     for size in range(0, len(whole), 37):
         path.write_bytes(whole[:size])
         refused(path)
-
-
-# A thousand accidents each.
 
 
 def mutated(content, source):

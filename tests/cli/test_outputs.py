@@ -1,0 +1,95 @@
+"""Where outputs go: what is in the way, and when that is said."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture(params=["onnx", "onnx --quantize", "calibrate"])
+def command(request, tiny):
+    return (*request.param.split(), *tiny, "--calibration-samples", 4, "-o")
+
+
+@pytest.fixture
+def name(command):
+    """An output of the suffix that the command writes."""
+    return "out.json" if "calibrate" in command else "out.onnx"
+
+
+def test_an_existing_output_is_refused(run, command, name, workplace, listing):
+    (workplace / name).write_bytes(b"old")
+    outcome = run(*command, name)
+    assert outcome.code == 2
+    assert f"{name} exists" in outcome.error
+    assert "--force" in outcome.error
+    assert (workplace / name).read_bytes() == b"old"
+    assert listing() == [name]
+
+
+def test_an_existing_output_is_replaced(run, tiny, workplace, listing):
+    (workplace / "out.onnx").write_bytes(b"old")
+    (workplace / "out.onnx.json").write_bytes(b"old")
+    outcome = run("onnx", *tiny, "-o", "out.onnx", "--force", "--json")
+    artifact = outcome.json["artifact"]
+    assert (workplace / "out.onnx").stat().st_size == artifact["size_bytes"]
+    assert json.loads((workplace / "out.onnx.json").read_text()) == artifact
+    assert listing() == ["out.onnx", "out.onnx.json"]
+
+
+def test_an_existing_file_where_the_artifact_object_goes_is_refused(run, tiny, workplace):
+    (workplace / "out.onnx.json").write_bytes(b"precious")
+    outcome = run("onnx", *tiny, "-o", "out.onnx")
+    assert outcome.code == 2
+    assert "out.onnx.json" in outcome.error
+    assert (workplace / "out.onnx.json").read_bytes() == b"precious"
+
+
+def test_a_folder_where_the_artifact_object_goes(run, tiny, workplace, listing):
+    (workplace / "out.onnx.json").mkdir()
+    outcome = run("onnx", *tiny, "-o", "out.onnx", "--force")
+    assert outcome.code == 2
+    assert "out.onnx.json" in outcome.error
+    assert listing() == ["out.onnx.json"]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["", "force"])
+def test_a_directory_as_the_output(run, command, name, workplace, listing, force):
+    (workplace / name).mkdir()
+    outcome = run(*command, name, *force)
+    assert outcome.code == 2
+    assert f"{name} is a directory" in outcome.error
+    assert listing() == [name]
+
+
+def test_an_output_folder_that_is_missing(run, command, name, listing):
+    outcome = run(*command, f"none/{name}")
+    assert outcome.code == 2
+    assert "cannot write to none" in outcome.error
+    assert listing() == []
+
+
+def test_an_output_below_a_file(run, command, name, workplace, listing):
+    (workplace / "file").write_bytes(b"")
+    outcome = run(*command, f"file/{name}")
+    assert outcome.code == 2
+    assert "cannot write to file" in outcome.error
+    assert listing() == ["file"]
+
+
+def test_an_output_folder_where_nothing_can_be_made(run, command, name):
+    """Nobody can make files there, root included."""
+    outcome = run(*command, f"/proc/{name}")
+    assert outcome.code == 2
+    assert "cannot write to /proc" in outcome.error
+
+
+def test_the_output_is_tried_before_the_work_begins(run):
+    outcome = run("onnx", "--weights", "none.npz", "-o", "none/out.onnx")
+    assert "cannot write to none" in outcome.error
+
+
+def test_another_suffix_is_taken_or_refused_whatever_the_precision(run, tiny):
+    def code(*options):
+        return run("onnx", *tiny, "--calibration-samples", 8, "-o", "model.bin", *options).code
+
+    assert code() == code("--quantize", "--force")
