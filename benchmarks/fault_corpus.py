@@ -36,7 +36,7 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.run_options import RunOptions
 from vggexport.precision import Precision
-from vggexport.quantization.calibrate import observe_ranges
+from vggexport.quantization.calibrate import observe_growing
 from vggexport.quantization.ranges import ActivationRanges, observed_layers
 from vggexport.results.verify import CandidateReport
 
@@ -202,13 +202,14 @@ class Workshop:
         path = self.write(network, ("onnx", "float32"), taps=observed_layers(SPEC))
         spec = dataclasses.replace(SPEC, mean_rgb=network.mean)
         with load_runner("onnx")(path) as runner:
-            found = observe_ranges(runner.activations, spec, images, method)
+            *_, found = observe_growing(runner.activations, spec, images, method)
+            bounds = found()
         weights = WeightsRecord("seeded", "ab" * 32, trained=True, layout="native")
         digests = tuple(calibration.array_digest(image) for image in images)
         record = CalibrationRecord(
             "images", len(images), method, calibration.fingerprint(digests), digests
         )
-        return ActivationRanges(spec, weights, record, found)
+        return ActivationRanges(spec, weights, record, bounds)
 
 
 def colourful(seed: int, count: int = IMAGES) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ import pytest
 
 from vggexport.errors import Unavailable, Unfinished, WeightsError
 from vggexport.network.spec import VGGSpec
+from vggexport.system.user_cache import user_cache
 from vggexport.weights import SpecRequest, download, imagenet, imagenet_labels, open_weights
 from vggexport.weights.download import RemoteFile, fetch
 
@@ -264,7 +265,7 @@ def published(tmp_path, server, monkeypatch, cache) -> RemoteFile:
     digest = hashlib.md5(server.content, usedforsecurity=False).hexdigest()
     remote = RemoteFile(server.remote().url, len(server.content), digest)
     monkeypatch.setattr(imagenet, "KERAS_VGG16", remote)
-    monkeypatch.setattr(imagenet, "cache_dir", lambda: cache)
+    monkeypatch.setenv("VGGEXPORT_CACHE_DIR", str(cache))
     return remote
 
 
@@ -288,7 +289,7 @@ def class_index(server, monkeypatch, cache):
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     monkeypatch.setattr(imagenet_labels, "CLASS_INDEX_URL", server.remote().url + ".json")
     monkeypatch.setattr(imagenet_labels, "CLASS_INDEX_MD5", digest)
-    monkeypatch.setattr(imagenet_labels, "cache_dir", lambda: cache)
+    monkeypatch.setenv("VGGEXPORT_CACHE_DIR", str(cache))
     server.content = content
     return content
 
@@ -314,7 +315,7 @@ def test_weights_without_their_labels_are_noted(class_index, server):
     weights = SimpleNamespace(labels=(), notes=())
     imagenet._name_classes(weights)
     assert weights.labels[0] == "n00000000 name 0"
-    for path in imagenet_labels.cache_dir().iterdir():
+    for path in user_cache().iterdir():
         path.unlink()
     server.status = 404
     weights = SimpleNamespace(labels=(), notes=())
@@ -333,13 +334,6 @@ def test_imagenet_is_of_configuration_d(tiny):
 def test_imagenet_takes_no_argument():
     with pytest.raises(WeightsError, match="imagenet takes nothing after it"):
         open_weights("imagenet:1", SpecRequest())
-
-
-def test_the_cache_is_the_users_or_the_one_that_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("VGGEXPORT_CACHE_DIR", str(tmp_path))
-    assert imagenet.cache_dir() == tmp_path
-    monkeypatch.delenv("VGGEXPORT_CACHE_DIR")
-    assert imagenet.cache_dir().name == "vggexport"
 
 
 def test_a_download_has_a_time_limit(server, cache, monkeypatch):

@@ -24,10 +24,10 @@ class ReadActivations(Protocol):
         ...
 
 
-def observe_ranges(
+def observe_growing(
     activations: ReadActivations, spec: VGGSpec, images: Iterable[NDArray[np.uint8]], method: str
-) -> dict[str, tuple[float, float]]:
-    """Ranges of every observed layer, in memory that does not grow with the number of images.
+) -> Iterator[Callable[[], dict[str, tuple[float, float]]]]:
+    """Observes ranges of every observed layer, in memory that does not grow with the images.
 
     Args:
         activations: Reads the observed layers of the float network.
@@ -35,40 +35,17 @@ def observe_ranges(
         images: uint8 (size, size, 3), one at a time.
         method: A name of ``calibration.OBSERVERS``.
 
-    Returns:
-        (low, high) by layer name.
+    Yields:
+        After each image, what gives (low, high) by layer name of all so far.
 
     Raises:
         calibration.CalibrationDataError: The method is unknown, or an activation is not finite.
     """
-    observers = _observers(spec, method)
-    for _ in _observe(observers, activations, images):
-        pass
-    return _ranges(observers)
-
-
-def observe_growing(
-    activations: ReadActivations, spec: VGGSpec, images: Iterable[NDArray[np.uint8]], method: str
-) -> Iterator[Callable[[], dict[str, tuple[float, float]]]]:
-    """The same image by image: after each, what gives the ranges of all so far."""
-    observers = _observers(spec, method)
-    for _ in _observe(observers, activations, images):
-        yield partial(_ranges, observers)
-
-
-def _observers(spec: VGGSpec, method: str) -> dict[str, RangeObserver]:
-    return {name: make_observer(method) for name in observed_layers(spec)}
-
-
-def _observe(
-    observers: Mapping[str, RangeObserver],
-    activations: ReadActivations,
-    images: Iterable[NDArray[np.uint8]],
-) -> Iterator[None]:
+    observers = {name: make_observer(method) for name in observed_layers(spec)}
     for image in images:
         for name, values in activations(image[np.newaxis], observers).items():
             observers[name].observe(values)
-        yield
+        yield partial(_ranges, observers)
 
 
 def _ranges(observers: Mapping[str, RangeObserver]) -> dict[str, tuple[float, float]]:

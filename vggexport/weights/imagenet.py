@@ -7,9 +7,10 @@ from dataclasses import replace
 from vggexport.errors import Advice, VggExportError, WeightsError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import VGGSpec
+from vggexport.system.user_cache import user_cache
 from vggexport.weights.download import RemoteFile, fetch
 from vggexport.weights.files import open_file
-from vggexport.weights.imagenet_labels import CLASSES, cache_dir, fetch_labels
+from vggexport.weights.imagenet_labels import CLASSES, fetch_labels
 from vggexport.weights.mapping import Weights
 from vggexport.weights.open_options import Options
 
@@ -43,7 +44,7 @@ def open_imagenet(options: Options) -> Weights:
             f"imagenet weights want BGR minus the mean (caffe), not {options.preprocessing.name}: "
             "leave the preprocessing out"
         )
-    path = fetch(KERAS_VGG16, cache_dir(), options.progress)
+    path = fetch(KERAS_VGG16, user_cache(), options.progress)
     weights = open_file(path, replace(options, preprocessing=CAFFE), "imagenet")
     if weights.spec.classes == CLASSES:
         _name_classes(weights)

@@ -20,11 +20,6 @@ CLASS_INDEX_MD5 = "c2c37ea517e94d9795004a39431a14cb"
 CLASSES = 1000
 
 
-def cache_dir() -> Path:
-    """Where downloads are kept."""
-    return user_cache()
-
-
 def fetch_labels() -> tuple[str, ...]:
     """The names, downloaded if need be: "n01440764 tench".
 
@@ -33,12 +28,12 @@ def fetch_labels() -> tuple[str, ...]:
         Unavailable: It cannot be downloaded here.
         Unfinished: It cannot be kept.
     """
-    return _read(fetch_small(CLASS_INDEX_URL, CLASS_INDEX_MD5, cache_dir()))
+    return _read(fetch_small(CLASS_INDEX_URL, CLASS_INDEX_MD5, user_cache()))
 
 
 def cached_labels() -> tuple[str, ...]:
     """The same if they have been fetched before; else nothing."""
-    place = cache_dir() / CLASS_INDEX_URL.rpartition("/")[2]
+    place = user_cache() / CLASS_INDEX_URL.rpartition("/")[2]
     return _read(place) if is_whole(place, CLASS_INDEX_MD5) else ()
 
 
