@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := vggexport calibration tests benchmarks
+CODE := vggexport calibration gpu_check tests benchmarks
 
 .PHONY: demo test check docs lint format typecheck gpu-check arm-check clean
 .DEFAULT_GOAL := help
@@ -51,7 +51,7 @@ typecheck: $(VENV)/.dev ## strict types
 gpu-check: ## on a machine with a CUDA GPU: everything that needs one
 	$(PYTHON) -m venv $(VENV)-gpu
 	$(VENV)-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu]'
-	$(VENV)-gpu/bin/python -m benchmarks.gpu_check
+	$(VENV)-gpu/bin/python -m gpu_check
 
 arm-check: $(VENV)/.run ## model files on an emulated ARM processor; ARM="--cpu cortex-a53" on another
 	$(BIN)/python -m benchmarks.arm_check $(ARM)

@@ -34,7 +34,7 @@ from keras import layers
 from onnxruntime import quantization
 
 import calibration
-from benchmarks.foreign_onnx import Style, torch_like
+from tests.foreign_onnx import Style, torch_like
 from vggexport.cli import main as command_line
 from vggexport.network.head import fully_connected
 from vggexport.network.preprocessing import CONVENTIONS

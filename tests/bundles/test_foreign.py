@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import vggexport
-from benchmarks.foreign_onnx import Style, torch_like
+from tests.foreign_onnx import Style, torch_like
 from vggexport.errors import InputError
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.workflows.bundle.options import BundleOptions

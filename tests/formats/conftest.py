@@ -1,6 +1,7 @@
 """Files of a network with layers of one shape, which can be exchanged; and files to change."""
 
 import shutil
+from functools import cache
 
 import pytest
 
@@ -40,6 +41,7 @@ def twin_file(twin_weights, weights_record, tmp_path_factory):
     """format -> a float32 file in which ``TWINS`` have one shape; not to be changed."""
     spec, weights = twin_weights
 
+    @cache
     def write(name):
         path = tmp_path_factory.mktemp("twins") / f"net{FORMATS[name].suffix}"
         artifact = Artifact(path.name, name, Precision.FLOAT32, spec, weights_record)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from benchmarks.foreign_onnx import Style, torch_like
+from tests.foreign_onnx import Style, torch_like
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.formats.onnx.inspector import inspect_onnx

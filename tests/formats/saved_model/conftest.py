@@ -1,30 +1,22 @@
 """SavedModel directories of the tiny network."""
 
-import shutil
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from vggexport.formats.registry import load_exporter
 
-
-@pytest.fixture(scope="module")
-def export(make_request, tmp_path_factory):
+@pytest.fixture(scope="session")
+def directory(export) -> Callable[..., Path]:
     """(input_dtype, batch) -> a directory that is not to be changed."""
-    folder, exporter = tmp_path_factory.mktemp("exported"), load_exporter("savedmodel")
 
-    def write(input_dtype="float32", batch=None):
-        path = folder / f"{input_dtype}-{batch}"
-        if not path.exists():
-            request = make_request("float32", input_dtype, batch)
-            artifact = replace(request.artifact, format="savedmodel")
-            exporter.export(replace(request, artifact=artifact), path)
-        return path
+    def path(input_dtype: str = "float32", batch: int | None = None) -> Path:
+        return export("float32", input_dtype, batch, format="savedmodel")
 
-    return write
+    return path
 
 
 @pytest.fixture
-def copied(export, tmp_path):
+def copy(directory, copied) -> Path:
     """A directory to change."""
-    return shutil.copytree(export(), tmp_path / "net")
+    return copied(directory())

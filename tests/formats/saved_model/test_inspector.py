@@ -2,14 +2,13 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vggexport.errors import ArtifactError
-from vggexport.formats.registry import load_exporter, load_inspector
+from vggexport.formats.registry import load_inspector
 from vggexport.formats.saved_model.inspector import inspect_saved_model
 from vggexport.system.digests import files_of, sha256
 
@@ -35,37 +34,16 @@ OPERATORS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def request_for(make_request):
-    def make(input_dtype="float32", batch=None):
-        request = make_request("float32", input_dtype, batch)
-        return replace(request, artifact=replace(request.artifact, format="savedmodel"))
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def export(request_for, tmp_path_factory):
-    """(input_dtype, batch) -> a directory that is not to be changed."""
-    folder, exporter = tmp_path_factory.mktemp("exported"), load_exporter("savedmodel")
-
-    def write(*arguments):
-        path = folder / "-".join(map(str, ("net", *arguments)))
-        if not path.exists():
-            exporter.export(request_for(*arguments), path)
-        return path
-
-    return write
-
-
 def types_and_names(inspection):
     return [(operator.name, operator.type) for operator in inspection.operators]
 
 
 @pytest.mark.parametrize("batch", [None, 2])
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
-def test_one_of_ours_with_its_interface_and_metadata(export, request_for, tiny, input_dtype, batch):
-    path = export(input_dtype, batch)
+def test_one_of_ours_with_its_interface_and_metadata(
+    directory, make_request, tiny, input_dtype, batch
+):
+    path = directory(input_dtype, batch)
     inspection = load_inspector("savedmodel")(path)
     assert [tensor.to_json() for tensor in inspection.inputs] == [
         {
@@ -85,20 +63,21 @@ def test_one_of_ours_with_its_interface_and_metadata(export, request_for, tiny, 
     ]
     assert (inspection.opset, inspection.parameters) == (None, tiny.parameters)
     assert inspection.size_bytes == sum(file.stat().st_size for file in files_of(path))
-    assert inspection.artifact == request_for(input_dtype, batch).artifact.located(path)
+    written = make_request("float32", input_dtype, batch, format="savedmodel").artifact
+    assert inspection.artifact == written.located(path)
     assert inspection.artifact.sha256 == sha256(path)
 
 
 @pytest.mark.parametrize("batch", [None, 2])
-def test_the_operators_are_those_on_the_images_in_order(export, batch):
-    assert types_and_names(inspect_saved_model(export("float32", batch))) == OPERATORS
-    cast, *others = types_and_names(inspect_saved_model(export("uint8", batch)))
+def test_the_operators_are_those_on_the_images_in_order(directory, batch):
+    assert types_and_names(inspect_saved_model(directory("float32", batch))) == OPERATORS
+    cast, *others = types_and_names(inspect_saved_model(directory("uint8", batch)))
     assert cast == ("Cast", "Cast")
     assert others == OPERATORS
 
 
-def test_data_types_of_operators_and_their_weights(export):
-    operators = {operator.name: operator for operator in inspect_saved_model(export()).operators}
+def test_data_types_of_operators_and_their_weights(directory):
+    operators = {operator.name: operator for operator in inspect_saved_model(directory()).operators}
     convolution, pooling = operators["block1_conv1/convolution"], operators["block1_pool/MaxPool2d"]
     assert (convolution.inputs, convolution.outputs) == (("float32", "float32"), ("float32",))
     assert (pooling.inputs, pooling.outputs) == (("float32",), ("float32",))
@@ -106,41 +85,41 @@ def test_data_types_of_operators_and_their_weights(export):
     weighted = [operator for operator in operators.values() if operator.weights_dtype]
     assert [operator.weights_dtype for operator in weighted] == ["float32"] * 6
     assert {operator.type for operator in weighted} == {"Conv2D", "MatMul"}
-    (cast, *_) = inspect_saved_model(export("uint8")).operators
+    (cast, *_) = inspect_saved_model(directory("uint8")).operators
     assert (cast.inputs, cast.outputs) == (("uint8",), ("float32",))
 
 
-def test_it_is_not_int8_and_every_layer_says_so(export, tiny):
-    clauses = inspect_saved_model(export()).not_integer()
+def test_it_is_not_int8_and_every_layer_says_so(directory, tiny):
+    clauses = inspect_saved_model(directory()).not_integer()
     assert clauses[-1] == "no operator has int8 weights"
     for layer in tiny.weighted_layers:
         assert any(layer.name in clause and "computes in float" in clause for clause in clauses)
 
 
-def test_the_variables_are_not_read(copied):
+def test_the_variables_are_not_read(copy):
     """Only counted: their values may be anything."""
-    before = inspect_saved_model(copied)
-    for part in (copied / "variables").iterdir():
+    before = inspect_saved_model(copy)
+    for part in (copy / "variables").iterdir():
         part.write_bytes(bytes(part.stat().st_size))
-    assert inspect_saved_model(copied).operators == before.operators
+    assert inspect_saved_model(copy).operators == before.operators
 
 
 @pytest.mark.parametrize("name", ["variables.index", "variables.data-00000-of-00001"])
-def test_variables_that_are_missing_or_cut_off_are_noticed(copied, name):
-    part = copied / "variables" / name
+def test_variables_that_are_missing_or_cut_off_are_noticed(copy, name):
+    part = copy / "variables" / name
     whole = part.read_bytes()
     part.unlink()
     with pytest.raises(ArtifactError, match="is not whole: its variables"):
-        inspect_saved_model(copied)
+        inspect_saved_model(copy)
     part.write_bytes(whole[: len(whole) // 2])
     if "data" in name:
         with pytest.raises(ArtifactError, match="is not whole: its variables"):
-            inspect_saved_model(copied)
+            inspect_saved_model(copy)
 
 
-def test_the_newest_version_in_tensorflow_servings_layout_is_taken(export, tmp_path):
+def test_the_newest_version_in_tensorflow_servings_layout_is_taken(directory, tmp_path):
     for version, variant in (("9", "float32"), ("10", "uint8")):
-        shutil.copytree(export(variant), tmp_path / "net" / version)
+        shutil.copytree(directory(variant), tmp_path / "net" / version)
     inspection = inspect_saved_model(tmp_path / "net")
     assert inspection.inputs[0].dtype == "uint8"
     assert inspection.artifact.path == str(tmp_path / "net" / "10")
@@ -151,27 +130,27 @@ def test_the_newest_version_in_tensorflow_servings_layout_is_taken(export, tmp_p
     [b"", b"{", b"[]", b"{}", b"\xff\xfe", None],
     ids=["empty", "cut", "list", "no keys", "binary", "folder"],
 )
-def test_damaged_metadata_is_refused_in_one_line(copied, content):
-    (copied / ARTIFACT).unlink()
-    (copied / ARTIFACT).mkdir() if content is None else (copied / ARTIFACT).write_bytes(content)
+def test_damaged_metadata_is_refused_in_one_line(copy, content):
+    (copy / ARTIFACT).unlink()
+    (copy / ARTIFACT).mkdir() if content is None else (copy / ARTIFACT).write_bytes(content)
     with pytest.raises(ArtifactError, match=rf"{ARTIFACT} is damaged: ") as raised:
-        inspect_saved_model(copied)
+        inspect_saved_model(copy)
     assert "\n" not in str(raised.value)
 
 
-def test_metadata_of_an_unknown_precision_is_refused(copied):
-    described = json.loads((copied / ARTIFACT).read_text())
-    (copied / ARTIFACT).write_text(json.dumps({**described, "precision": "int3"}))
+def test_metadata_of_an_unknown_precision_is_refused(copy):
+    described = json.loads((copy / ARTIFACT).read_text())
+    (copy / ARTIFACT).write_text(json.dumps({**described, "precision": "int3"}))
     with pytest.raises(ArtifactError, match="int3"):
-        inspect_saved_model(copied)
+        inspect_saved_model(copy)
 
 
 @pytest.mark.parametrize("kept", [0, 0.01, 0.5, 0.999])
-def test_a_truncated_graph_is_refused(copied, kept):
-    data = (copied / "saved_model.pb").read_bytes()
-    (copied / "saved_model.pb").write_bytes(data[: int(len(data) * kept)])
+def test_a_truncated_graph_is_refused(copy, kept):
+    data = (copy / "saved_model.pb").read_bytes()
+    (copy / "saved_model.pb").write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(ArtifactError, match="is not a SavedModel") as raised:
-        inspect_saved_model(copied)
+        inspect_saved_model(copy)
     assert "\n" not in str(raised.value)
 
 

@@ -33,30 +33,30 @@ def refused(path, match, capfd):
 
 @pytest.mark.parametrize("name", ["saved_model.pb", DATA, INDEX])
 @pytest.mark.parametrize("kept", [0, 0.01, 0.5, 0.99])
-def test_a_truncated_file_is_refused(copied, name, kept, capfd):
-    data = (copied / name).read_bytes()
-    (copied / name).write_bytes(data[: int(len(data) * kept)])
-    refused(copied, "is not a SavedModel", capfd)
+def test_a_truncated_file_is_refused(copy, name, kept, capfd):
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[: int(len(data) * kept)])
+    refused(copy, "is not a SavedModel", capfd)
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", DATA, INDEX, "variables"])
-def test_a_missing_file_is_refused(copied, name, capfd):
-    removed = copied / name
+def test_a_missing_file_is_refused(copy, name, capfd):
+    removed = copy / name
     shutil.rmtree(removed) if removed.is_dir() else removed.unlink()
-    refused(copied, r"is not a SavedModel.*(No such file|Failed to find)", capfd)
+    refused(copy, r"is not a SavedModel.*(No such file|Failed to find)", capfd)
 
 
-def test_a_flipped_bit_in_the_weights_is_refused(copied, capfd):
-    data = bytearray((copied / DATA).read_bytes())
+def test_a_flipped_bit_in_the_weights_is_refused(copy, capfd):
+    data = bytearray((copy / DATA).read_bytes())
     data[4000] ^= 1
-    (copied / DATA).write_bytes(bytes(data))
-    refused(copied, "is not a SavedModel that TensorFlow reads: .*[Cc]hecksum", capfd)
+    (copy / DATA).write_bytes(bytes(data))
+    refused(copy, "is not a SavedModel that TensorFlow reads: .*[Cc]hecksum", capfd)
 
 
 @pytest.mark.parametrize("content", [b"", b"a text file\nof two lines\n", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_graph_is_refused(copied, content, capfd):
-    (copied / "saved_model.pb").write_bytes(content)
-    refused(copied, "is not a SavedModel", capfd)
+def test_what_is_no_graph_is_refused(copy, content, capfd):
+    (copy / "saved_model.pb").write_bytes(content)
+    refused(copy, "is not a SavedModel", capfd)
 
 
 def test_what_is_no_directory_of_a_model_is_refused(tmp_path, capfd):
@@ -152,18 +152,18 @@ def test_of_logits_the_softmax_is_taken(foreign):
 
 
 @pytest.mark.parametrize("name", ["serving_default", "layers"])
-def test_a_model_with_a_second_input_is_refused(copied, name, capfd):
+def test_a_model_with_a_second_input_is_refused(copy, name, capfd):
     def change(graph):
         inputs = graph.signature_def[name].inputs
         inputs["mask"].CopyFrom(inputs["images"])
 
-    changed(copied, change)
-    refused(copied, "does not map images to probabilities", capfd)
+    changed(copy, change)
+    refused(copy, "does not map images to probabilities", capfd)
 
 
-def test_a_graph_for_training_is_refused(copied, capfd):
-    changed(copied, lambda graph: graph.meta_info_def.ClearField("tags"))
-    refused(copied, "no graph is tagged serve", capfd)
+def test_a_graph_for_training_is_refused(copy, capfd):
+    changed(copy, lambda graph: graph.meta_info_def.ClearField("tags"))
+    refused(copy, "no graph is tagged serve", capfd)
 
 
 def test_a_model_that_writes_files_is_refused_and_writes_none(foreign, tmp_path, capfd):
@@ -180,17 +180,17 @@ def test_a_model_that_writes_files_is_refused_and_writes_none(foreign, tmp_path,
     assert victim.exists()  # else the graph was harmless
 
 
-def test_an_operator_that_loading_would_run_is_refused(copied, capfd):
+def test_an_operator_that_loading_would_run_is_refused(copy, capfd):
     """Restoring could as well save: over any file that the graph names."""
 
     def change(graph):
         graph.saver_def.restore_op_name = graph.saver_def.save_tensor_name.partition(":")[0]
 
-    changed(copied, change)
-    refused(copied, r"an operator (StaticRegexFullMatch|SaveV2|MergeV2Checkpoints|\w+) ", capfd)
+    changed(copy, change)
+    refused(copy, r"an operator (StaticRegexFullMatch|SaveV2|MergeV2Checkpoints|\w+) ", capfd)
 
 
-def test_an_initializer_is_not_run(copied, tmp_path, images):
+def test_an_initializer_is_not_run(copy, tmp_path, images):
     """Ours has nothing to initialize, and a changed one names whatever it likes."""
     victim = tmp_path / "victim"
     with tf.Graph().as_default() as graph:
@@ -201,12 +201,12 @@ def test_an_initializer_is_not_run(copied, tmp_path, images):
         initializer = meta_graph.signature_def["__saved_model_init_op"].outputs
         initializer["__saved_model_init_op"].name = "initializer"
 
-    changed(copied, change)
-    with SavedModelRunner(copied) as runner:
+    changed(copy, change)
+    with SavedModelRunner(copy) as runner:
         runner.predict(images)
     assert not victim.exists()
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        tf.compat.v1.saved_model.loader.load(session, ["serve"], str(copied))
+        tf.compat.v1.saved_model.loader.load(session, ["serve"], str(copy))
     assert victim.exists()  # else it was harmless
 
 

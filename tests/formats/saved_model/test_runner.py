@@ -21,8 +21,8 @@ INDEX = "variables/variables.index"
 
 
 @pytest.fixture
-def runner(export):
-    with SavedModelRunner(export("uint8"), threads=1) as runner:
+def runner(directory):
+    with SavedModelRunner(directory("uint8"), threads=1) as runner:
         yield runner
 
 
@@ -40,9 +40,9 @@ def open_it(path):
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 @pytest.mark.parametrize("given", ["float32", "uint8"])
 def test_pixels_of_either_type_give_the_same_probabilities(
-    export, images, expected, input_dtype, given, batch
+    directory, images, expected, input_dtype, given, batch
 ):
-    with SavedModelRunner(export(input_dtype, batch)) as runner:
+    with SavedModelRunner(directory(input_dtype, batch)) as runner:
         probabilities = runner.predict(images.astype(given))
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, expected["probabilities"], rtol=0, atol=ROUNDING)
@@ -72,10 +72,10 @@ def test_activations_come_in_the_order_asked_for(runner, images):
     assert runner.activations(images, []) == {}
 
 
-def test_what_is_returned_belongs_to_the_caller(export, images):
+def test_what_is_returned_belongs_to_the_caller(directory, images):
     pixels = images.astype(np.float32)
     names = ("mean_subtraction", "flatten", "probabilities")
-    with SavedModelRunner(export()) as runner:
+    with SavedModelRunner(directory()) as runner:
         found = runner.activations(pixels, names)
         kept = {name: values.copy() for name, values in found.items()}
         pixels[:] = 255 - pixels
@@ -87,9 +87,9 @@ def test_what_is_returned_belongs_to_the_caller(export, images):
         np.testing.assert_array_equal(values, kept[name])
 
 
-def test_the_images_are_left_as_they_are(export, images):
+def test_the_images_are_left_as_they_are(directory, images):
     pixels = images.astype(np.float32)
-    with SavedModelRunner(export()) as runner:
+    with SavedModelRunner(directory()) as runner:
         runner.predict(pixels)
     np.testing.assert_array_equal(pixels, images)
 
@@ -101,8 +101,8 @@ def test_images_that_are_not_contiguous_are_taken_as_they_look(runner, images):
     )
 
 
-def test_it_says_what_really_runs(export):
-    with SavedModelRunner(export(), threads=3) as runner:
+def test_it_says_what_really_runs(directory):
+    with SavedModelRunner(directory(), threads=3) as runner:
         assert (runner.provider, runner.threads) == ("CPU", 3)
         assert runner.runtime == f"tensorflow {tf.__version__}"
         options = runner._session._config
@@ -137,10 +137,10 @@ print(*counts)
 """
 
 
-def test_each_runner_has_threads_of_its_own_and_nothing_is_printed(export):
+def test_each_runner_has_threads_of_its_own_and_nothing_is_printed(directory):
     """Without TF_OVERRIDE_GLOBAL_THREADPOOL the later ones compute on the threads of the first."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", THREADS, str(export())],
+        [sys.executable, "-W", "error", "-c", THREADS, str(directory())],
         env={k: v for k, v in os.environ.items() if k != "TF_OVERRIDE_GLOBAL_THREADPOOL"},
         capture_output=True,
         text=True,
@@ -152,23 +152,23 @@ def test_each_runner_has_threads_of_its_own_and_nothing_is_printed(export):
     assert after == base
 
 
-def test_the_session_is_released_when_it_is_left_even_by_an_error(export):
-    runner = SavedModelRunner(export())
+def test_the_session_is_released_when_it_is_left_even_by_an_error(directory):
+    runner = SavedModelRunner(directory())
     with pytest.raises(RuntimeError, match="inside"), runner:
         raise RuntimeError("inside")
     assert runner._session is None
 
 
-def test_the_newest_version_in_tensorflow_servings_layout_is_taken(export, tmp_path, images):
+def test_the_newest_version_in_tensorflow_servings_layout_is_taken(directory, tmp_path, images):
     for version in ("2", "10"):
-        shutil.copytree(export(), tmp_path / "net" / version)
+        shutil.copytree(directory(), tmp_path / "net" / version)
     (tmp_path / "net" / "2" / "saved_model.pb").write_bytes(b"older")
     with SavedModelRunner(tmp_path / "net") as runner:
         assert runner.predict(images).shape == (6, 5)
 
 
-def test_a_directory_with_more_than_versions_is_none(export, tmp_path):
-    shutil.copytree(export(), tmp_path / "net" / "1")
+def test_a_directory_with_more_than_versions_is_none(directory, tmp_path):
+    shutil.copytree(directory(), tmp_path / "net" / "1")
     (tmp_path / "net" / "notes").mkdir()
     with pytest.raises(ArtifactError, match=r"saved_model\.pb: No such file"):
         open_it(tmp_path / "net")
@@ -181,8 +181,8 @@ def test_images_of_another_shape_are_refused_in_one_line(runner, shape):
     assert "\n" not in str(raised.value)
 
 
-def test_another_batch_than_the_files_is_refused_in_one_line(export, images):
-    with SavedModelRunner(export("uint8", 2)) as runner:
+def test_another_batch_than_the_files_is_refused_in_one_line(directory, images):
+    with SavedModelRunner(directory("uint8", 2)) as runner:
         assert runner.predict(images[:2]).shape == (2, 5)
         with pytest.raises(ArtifactError, match=r"shape \(3, 16, 16, 3\): it takes \(2, 16"):
             runner.predict(images[:3])
@@ -199,6 +199,6 @@ def test_a_layer_that_the_file_does_not_have_is_refused(runner, images):
 # What is foreign
 
 
-def test_reading_the_graph_reads_no_variables(copied):
-    shutil.rmtree(copied / "variables")
-    assert "serving_default" in read_graph(copied).signature_def
+def test_reading_the_graph_reads_no_variables(copy):
+    shutil.rmtree(copy / "variables")
+    assert "serving_default" in read_graph(copy).signature_def

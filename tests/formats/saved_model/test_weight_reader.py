@@ -32,8 +32,8 @@ def edited(copied):
 
 
 @pytest.fixture
-def tiny_folder(export):
-    return export(format="savedmodel")
+def tiny_folder(directory):
+    return directory()
 
 
 def functions_with(graph, operator):

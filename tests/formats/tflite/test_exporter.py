@@ -51,6 +51,14 @@ def expected(tiny, tiny_weights, images, numpy_network) -> np.ndarray:
     return numpy_network(tiny, tiny_weights, images)["probabilities"]
 
 
+@pytest.fixture
+def tflite(export):
+    def path(precision, input_dtype="float32", batch=None, full_integer=False):
+        return export(precision, input_dtype, batch, format="tflite", full_integer=full_integer)
+
+    return path
+
+
 def run_file(path, images: np.ndarray, interpreter_class=Interpreter) -> np.ndarray:
     interpreter = interpreter_class(model_path=str(path), num_threads=1)
     (source,) = interpreter.get_input_details()

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import vggexport
-from benchmarks.foreign_onnx import Style, torch_like
+from tests.foreign_onnx import Style, torch_like
 from tests.recorded_progress import Recorded
 from vggexport.errors import ArtifactError, InputError
 from vggexport.network.preprocessing import CONVENTIONS

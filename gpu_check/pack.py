@@ -54,7 +54,7 @@ def pack(folder: Path, network: vggexport.NetworkOptions) -> dict[str, object]:
     save(entry(folder / "graphs", spec, DEFAULT_OPSET), converted(spec, DEFAULT_OPSET))
     np.savez_compressed(folder / "expected.npz", **answers)
     _write_sources(folder / "source.zip")
-    shutil.copyfile(HERE / "gpu_start.py", folder / "run.py")
+    shutil.copyfile(HERE / "start.py", folder / "run.py")
     told = {
         "artifacts": {a.precision.value: _without_folder(a) for a in artifacts},
         "versions": package_versions(),
@@ -83,7 +83,7 @@ def _write_sources(path: Path) -> None:
     """The packages, and the scripts of the other half."""
     root = HERE.parent
     found = [*root.glob("vggexport/**/*.py"), *root.glob("calibration/*.py")]
-    found += [HERE / "__init__.py", *HERE.glob("gpu_*.py")]
+    found += HERE.glob("*.py")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as sources:
         for file in sorted(found):
             sources.write(file, file.relative_to(root))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from benchmarks.gpu_measure import measured, timed
+from gpu_check.measure import measured, timed
 from vggexport.artifact import Artifact
 from vggexport.metrics.parity import compare
 from vggexport.network.layers import Layer, LayerKind
@@ -42,10 +42,10 @@ def pytorch(pack: Path) -> dict[str, Any]:
         return {"absent": "PyTorch is not installed"}
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; sys.dont_write_bytecode = True\n"
-        "from benchmarks.gpu_start import stand_in_for_pillow\n"
+        "from gpu_check.start import stand_in_for_pillow\n"
         "stand_in_for_pillow()\n"
         "from pathlib import Path\n"
-        "from benchmarks.gpu_beside import measure_pytorch\n"
+        "from gpu_check.beside import measure_pytorch\n"
         "measure_pytorch(Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(pack)]

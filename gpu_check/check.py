@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vggexport as package
-from benchmarks.gpu_pack import pack
-from benchmarks.measure import vggexport
-from vggexport.errors import InputError, VggExportError
+import vggexport
+from gpu_check.pack import pack
+from vggexport.errors import InputError
 from vggexport.metrics.placement import CUDA_PROVIDER as CUDA
 
 WEIGHTS = "random:0"
@@ -36,11 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.source:
         return run_pack(options.source, further)
     if options.pack:
-        pack(options.pack, package.NetworkOptions(WEIGHTS))
+        pack(options.pack, vggexport.NetworkOptions(WEIGHTS))
         return 0
     with tempfile.TemporaryDirectory(prefix="vggexport-") as name:
         folder, files = Path(name) / "pack", Path(name) / "files"
-        pack(folder, package.NetworkOptions(WEIGHTS))
+        pack(folder, vggexport.NetworkOptions(WEIGHTS))
         code = run_pack(folder, ["--files", str(files), *further])
         if code in (0, 1) and not further:
             code = max(code, int(not benchmark(sorted(files.glob("*.onnx")))))
@@ -57,7 +56,8 @@ def run_pack(folder: Path, arguments: Sequence[str]) -> int:
 
 def benchmark(paths: Sequence[Path]) -> bool:
     """Whether ``vggexport benchmark`` ran all files wholly on the GPU."""
-    command = vggexport("benchmark", *paths, "--device", "cuda", "--batch", "1,8,32", "--json")
+    command = [sys.executable, "-m", "vggexport", "benchmark", *map(str, paths)]
+    command += ["--device", "cuda", "--batch", "1,8,32", "--json"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if not answer.stdout:
         print(f"benchmark --device cuda ended with code {answer.returncode}: FAILED")
@@ -87,11 +87,3 @@ def describe(result: dict[str, Any]) -> str:
         f"GPU memory {result['gpu_memory_bytes']}, "
         f"of ceiling {result['ceiling_share']}"
     )
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except VggExportError as error:
-        print(f"gpu-check: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)

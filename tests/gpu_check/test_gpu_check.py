@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import gpu_measure, gpu_run
-from benchmarks.gpu_check import run_pack
-from benchmarks.gpu_figures import figures
-from benchmarks.gpu_pack import pack
-from benchmarks.gpu_table import markdown
+from gpu_check import measure, run
+from gpu_check.check import run_pack
+from gpu_check.figures import figures
+from gpu_check.pack import pack
+from gpu_check.table import markdown
 from vggexport.errors import InputError, Unavailable
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.opening.network import NetworkOptions
@@ -77,14 +77,14 @@ def edit(folder: Path, change) -> None:
 
 def test_other_bytes_are_told(copy, capsys):
     edit(copy, lambda artifacts: artifacts["float16"].update(sha256="0" * 64))
-    assert gpu_run.main(copy, ON_CPU) == 1
+    assert run.main(copy, ON_CPU) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["failures"] == ["the float16 file has other bytes than where the pack was made"]
 
 
 def test_other_weights_are_told_before_a_file_is_written(copy, capsys, tmp_path):
     edit(copy, lambda artifacts: artifacts["float32"]["weights"].update(sha256="0" * 64))
-    assert gpu_run.main(copy, [*ON_CPU, "--files", str(tmp_path / "files")]) == 1
+    assert run.main(copy, [*ON_CPU, "--files", str(tmp_path / "files")]) == 1
     assert "the weights of random:0 have the SHA-256" in capsys.readouterr().err
     assert not list((tmp_path / "files").iterdir())
 
@@ -94,7 +94,7 @@ def test_other_answers_are_out_of_tolerance(copy, capsys):
         answers = dict(stored)
     answers["int8"] = answers["int8"][:, ::-1]
     np.savez(copy / "expected.npz", **answers)
-    assert gpu_run.main(copy, ON_CPU) == 1
+    assert run.main(copy, ON_CPU) == 1
     (failure,) = json.loads(capsys.readouterr().out)["failures"]
     assert failure.startswith("int8: SQNR of the logits ")
     assert failure.endswith("35 dB needed")
@@ -102,21 +102,21 @@ def test_other_answers_are_out_of_tolerance(copy, capsys):
 
 def test_a_damaged_pack_and_a_folder_that_is_none_are_refused(copy, tmp_path, capsys):
     (copy / "expected.npz").write_bytes(b"PK\x03\x04")
-    assert gpu_run.main(copy, ON_CPU) == 2
+    assert run.main(copy, ON_CPU) == 2
     assert f"{copy} is no whole pack" in capsys.readouterr().err
     with pytest.raises(InputError, match="is no pack: make one with --pack"):
         run_pack(tmp_path, [])
 
 
 def test_without_cuda_the_exit_code_is_3(packed, capsys):
-    assert gpu_run.main(packed, []) == 3
+    assert run.main(packed, []) == 3
     assert "CUDAExecutionProvider is not in this onnxruntime" in capsys.readouterr().err
 
 
 def test_a_silent_fallback_is_refused_first(monkeypatch):
-    monkeypatch.setattr(gpu_measure, "try_providers", lambda: {CUDA_PROVIDER: "did not start"})
+    monkeypatch.setattr(measure, "try_providers", lambda: {CUDA_PROVIDER: "did not start"})
     with pytest.raises(Unavailable, match="did not start"):
-        gpu_measure.check_starts(CUDA_PROVIDER)
+        measure.check_starts(CUDA_PROVIDER)
 
 
 class FakeRunner:
@@ -150,16 +150,16 @@ def test_float32_on_cuda_is_held_to_float32_and_to_tf32(monkeypatch, noise, fail
         np.exp(x) / np.exp(x).sum(1, keepdims=True) for x in (logits, noisy)
     )
     FakeRunner.opened = []
-    monkeypatch.setattr(gpu_measure, "OnnxRunner", FakeRunner)
+    monkeypatch.setattr(measure, "OnnxRunner", FakeRunner)
     names = ("float32", "float16", "int8")
-    found = gpu_measure.parity(
+    found = measure.parity(
         {name: Path(name) for name in names}, logits, dict.fromkeys(names, expected), CUDA_PROVIDER
     )
     assert FakeRunner.opened == [
         ("float32", {"use_tf32": "0"}), ("float32", {}), ("float16", {}), ("int8", {}),
     ]  # fmt: skip
     assert [name for name, case in found.items() if not case["passed"]] == failing
-    assert len(gpu_measure.parity_failures(found)) == len(failing)
+    assert len(measure.parity_failures(found)) == len(failing)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_float32_on_cuda_is_held_to_float32_and_to_tf32(monkeypatch, noise, fail
     [({"error": "out of memory"}, 1), ({"p50_ms": 5001.0}, 1), ({"p50_ms": 1.0}, 9)],
 )
 def test_a_curve_ends_where_memory_or_patience_does(monkeypatch, answer, tried):
-    monkeypatch.setattr(gpu_measure, "_runs", lambda *_a, **_k: answer)
-    monkeypatch.setattr(gpu_measure, "OnnxRunner", FakeRunner)
+    monkeypatch.setattr(measure, "_runs", lambda *_a, **_k: answer)
+    monkeypatch.setattr(measure, "OnnxRunner", FakeRunner)
     images = np.zeros((4, 2, 2, 3), np.uint8)
-    curve = gpu_measure.curves(
+    curve = measure.curves(
         {"float16": Path("a")}, images, CUDA_PROVIDER, quick=False, left=lambda: 1.0
     )
     assert len(curve["float16"]) == tried
@@ -216,5 +216,5 @@ def test_the_figures_of_a_card():
 
 def test_nodes_elsewhere_are_a_failure():
     found = {"int8": {"node_share": 0.5, "elsewhere": {CPU_PROVIDER: ["Softmax"]}}}
-    (failure,) = gpu_measure.placement_failures(found)
+    (failure,) = measure.placement_failures(found)
     assert failure.startswith("int8: 50.0% of the nodes on the provider")

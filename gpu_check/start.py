@@ -1,6 +1,6 @@
 """``run.py`` of a pack: ``python run.py [--provider NAME] [--quick] [--json]``.
 
-Takes the sources out of the pack into a folder of its own and starts ``benchmarks.gpu_run``. Python
+Takes the sources out of the pack into a folder of its own and starts ``gpu_check.run``. Python
 3.11 to 3.13 with numpy, onnx and onnxruntime(-gpu) is all that it needs; nothing is downloaded.
 """
 
@@ -61,7 +61,7 @@ def start(pack: Path, arguments: list[str]) -> int:
         sys.dont_write_bytecode = True
         sys.path.insert(0, folder)
         stand_in_for_pillow()
-        from benchmarks.gpu_run import main  # noqa: PLC0415  it is in the zip
+        from gpu_check.run import main  # noqa: PLC0415  it is in the zip
 
         return main(pack, arguments)
 

@@ -1,8 +1,8 @@
-"""Files of the corpus of seeded faults that only their weights tell apart."""
+"""Files with seeded mistakes that only their weights tell apart."""
 
 import pytest
 
-from benchmarks.fault_corpus import Workshop, colourful, healthy, mistakes, verify
+from tests.diagnosis.seeded_networks import Workshop, colourful, healthy, mistakes, verify
 
 
 @pytest.mark.parametrize(

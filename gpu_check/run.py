@@ -22,9 +22,9 @@ from zipfile import BadZipFile
 import numpy as np
 import onnxruntime
 
-from benchmarks import gpu_beside, gpu_measure
-from benchmarks.gpu_figures import figures
-from benchmarks.gpu_table import markdown
+from gpu_check import beside, measure
+from gpu_check.figures import figures
+from gpu_check.table import markdown
 from vggexport.artifact import Artifact
 from vggexport.errors import CheckFailed, InputError, Unavailable, VggExportError, one_line
 from vggexport.formats.exporter import ExportRequest
@@ -123,10 +123,10 @@ def _check(run: Run, folder: Path) -> None:
     images = expected.pop("images")
     run.report |= {
         "provider": run.provider,
-        "machine": gpu_measure.machine(),
+        "machine": measure.machine(),
         "versions": {"here": package_versions(), "pack": told["versions"]},
     }
-    gpu_measure.check_starts(run.provider)
+    measure.check_starts(run.provider)
     folder.mkdir(parents=True, exist_ok=True)
     artifacts = {name: Artifact.from_json(data) for name, data in told["artifacts"].items()}
     start = time.monotonic()
@@ -138,11 +138,11 @@ def _check(run: Run, folder: Path) -> None:
         run.report["files"][name] = {"bytes": path.stat().st_size, "same_bytes": equal}
         if not equal:
             run.failures.append(f"the {name} file has other bytes than where the pack was made")
-    for name, measure, needs in _parts(run, paths, images, expected):
-        run.part(name, measure, needs)
+    for name, take, needs in _parts(run, paths, images, expected):
+        run.part(name, take, needs)
     run.report["figures"] = figures(run.report)
-    run.failures += gpu_measure.parity_failures(run.report["parity"])
-    run.failures += gpu_measure.placement_failures(run.report["placement"])
+    run.failures += measure.parity_failures(run.report["parity"])
+    run.failures += measure.placement_failures(run.report["placement"])
 
 
 def _read(pack: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -160,16 +160,16 @@ def _parts(
 ) -> Iterator[tuple[str, Callable[[], Any], float]]:
     """What is measured, and seconds that it needs: the most telling first."""
     provider, quick = run.provider, run.quick
-    yield "parity", lambda: gpu_measure.parity(paths, images, expected, provider), 0
-    yield "placement", lambda: gpu_measure.placements(paths, images[:1], provider), 0
-    yield "ceilings", lambda: gpu_measure.ceilings(provider, quick=quick), 0
-    yield "variants", lambda: gpu_measure.variants(paths, images, provider, quick=quick), 30
+    yield "parity", lambda: measure.parity(paths, images, expected, provider), 0
+    yield "placement", lambda: measure.placements(paths, images[:1], provider), 0
+    yield "ceilings", lambda: measure.ceilings(provider, quick=quick), 0
+    yield "variants", lambda: measure.variants(paths, images, provider, quick=quick), 30
     if not quick:
-        yield "pytorch", lambda: gpu_beside.pytorch(run.pack), gpu_beside.TORCH_SECONDS
+        yield "pytorch", lambda: beside.pytorch(run.pack), beside.TORCH_SECONDS
     left = partial(getattr, run, "seconds_left")
-    yield "latency", lambda: gpu_measure.curves(paths, images, provider, quick=quick, left=left), 0
+    yield "latency", lambda: measure.curves(paths, images, provider, quick=quick, left=left), 0
     if not quick:
-        yield "tensorrt", lambda: gpu_beside.tensorrt(paths["float16"], images[:1]), 60
+        yield "tensorrt", lambda: beside.tensorrt(paths["float16"], images[:1]), 60
 
 
 def drawn(spec: Any, record: Any) -> Weights:
