@@ -23,7 +23,7 @@ from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
 ADAPTIVE = "adaptive"
 ADAPTIVE_SIZE = (7, 7)
 """Of torchvision's ``VGG.avgpool``."""
-_POSITIONS = {ADAPTIVE: 49, Pooling.AVERAGE.value: 1, Pooling.MAX.value: 1}
+_POSITIONS = dict.fromkeys(set(Pooling) - {Pooling.FLATTEN}, 1) | {ADAPTIVE: 49}
 """What each leaves of a channel."""
 
 

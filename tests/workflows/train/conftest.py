@@ -11,8 +11,6 @@ from vggexport.network.training_recipe import Recipe
 from vggexport.workflows.train.options import TrainOptions
 
 RECIPE = Recipe(learning_rate=0.01, batch=8, epochs=3, patience=50, views=2)
-
-
 OUTPUT = Path("w.safetensors")
 
 

@@ -14,8 +14,6 @@ from vggexport.network.training_recipe import Recipe
 from vggexport.system.progress import Progress
 
 RECIPE = Recipe(learning_rate=0.01, batch=8, epochs=3, patience=50, views=2)
-
-
 OUTPUT = Path("w.safetensors")
 
 
