@@ -21,7 +21,13 @@ from vggexport.bundles.png import encode_png, read_png
 from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
 from vggexport.bundles.signing import signer, verify
 from vggexport.bundles.sizes import file_size
-from vggexport.bundles.tolerances import ACCELERATOR, CPU, device_tolerances, tolerance_on
+from vggexport.bundles.tolerances import (
+    ACCELERATOR,
+    CPU,
+    XNNPACK,
+    device_tolerances,
+    tolerance_on,
+)
 from vggexport.errors import ArtifactError, InputError
 from vggexport.metrics.parity import compare
 from vggexport.network.spec import VGGSpec
@@ -217,6 +223,16 @@ def test_every_precision_has_tolerances_with_reasons(artifact, precision):
         assert tolerance.tolerance.min_logit_sqnr_db
     with pytest.raises(ArtifactError, match="no tolerance for abacus"):
         tolerance_on(found, "abacus")
+
+
+def test_tolerances_of_int8_tflite_go_by_the_kernels(artifact):
+    """XNNPACK's and all others', of which a correct app may have either: measured 25.3 dB."""
+    found = device_tolerances(replace(artifact, format="tflite", precision=Precision.INT8))
+    assert [(t.device, t.tolerance.min_logit_sqnr_db) for t in found] == [
+        (CPU, 18.0), (XNNPACK, 35.0), (ACCELERATOR, 25.0)
+    ]  # fmt: skip
+    whole = replace(artifact, format="tflite", full_integer=True)
+    assert [t.device for t in device_tolerances(whole)] == [CPU, ACCELERATOR]
 
 
 def test_tolerances_refuse_swapped_classes_and_allow_the_same_answers(artifact):

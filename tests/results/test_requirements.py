@@ -30,3 +30,9 @@ def test_what_will_not_take_a_file_is_said(make_request):
     three = Requirements.of(make_request("float32", format="tflite", batch=3).artifact)
     assert three.notes == ("MediaPipe's ImageClassifier takes one image at a time, not 3",)
     assert "mediapipe" not in three.oldest_runtimes
+
+
+def test_int8_w4_tflite_says_that_it_wants_xnnpack(make_request):
+    notes = Requirements.of(make_request("int8-w4", format="tflite").artifact).notes
+    assert any(note.startswith("without XNNPACK it answers wrongly") for note in notes)
+    assert "XNNPACK" not in " ".join(Requirements.of(make_request("int8-w4").artifact).notes)

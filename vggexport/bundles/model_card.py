@@ -64,12 +64,16 @@ def guide(manifest: Manifest, pictures: PictureOptions, *, is_signed: bool) -> s
         pictures=pictures,
         packages=packages,
         files=table_of(_FILES, manifest.artifacts, names=4),
-        notes=dict.fromkeys(
-            f"{code(b.artifact.path)}: {note}"
-            for b in manifest.artifacts
-            for note in b.requires.notes
-        ),
+        notes=_notes(manifest),
     )
+
+
+def _notes(manifest: Manifest) -> list[str]:
+    """What files will not do everywhere, each once."""
+    told = (
+        f"{code(b.artifact.path)}: {note}" for b in manifest.artifacts for note in b.requires.notes
+    )
+    return list(dict.fromkeys(told))
 
 
 def _best_known(manifest: Manifest) -> Artifact:
@@ -101,6 +105,7 @@ def model_card(
         has_own_reference=any(check.is_reference for check in checks),
         shown_classes=SHOWN_CLASSES,
         packed=_day(manifest.moment),
+        notes=_notes(manifest),
     )
 
 

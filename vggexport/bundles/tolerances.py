@@ -15,6 +15,11 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.system.json_values import JsonValue
 
 CPU = "cpu"
+"""Any processor, whichever kernels run there."""
+
+XNNPACK = "cpu-xnnpack"
+"""A processor on which XNNPACK runs the file, where that is known."""
+
 ACCELERATOR = "accelerator"
 """Graphics processors, neural engines and signal processors behind delegates."""
 
@@ -25,7 +30,7 @@ class DeviceTolerance(JsonValue):
 
     Attributes:
         runtime: Name of the package that runs the file.
-        device: :data:`CPU` or :data:`ACCELERATOR`.
+        device: :data:`CPU`, :data:`XNNPACK` or :data:`ACCELERATOR`.
         tolerance: How far its answers may be from the recorded ones.
     """
 
@@ -37,12 +42,13 @@ class DeviceTolerance(JsonValue):
 
 
 def device_tolerances(artifact: Artifact) -> tuple[DeviceTolerance, ...]:
-    """The tolerances of a file, on CPUs and on accelerators."""
+    """The tolerances of a file: what every correct app keeps on its device, and stricter ones."""
     runtime, profile = FORMATS[artifact.format].runtime().package, artifact.profile
-    return (
-        DeviceTolerance(runtime, CPU, profile.on_cpu),
-        DeviceTolerance(runtime, ACCELERATOR, profile.on_accelerator),
-    )
+    found = {CPU: profile.on_cpu}
+    if artifact.format == "tflite" and profile.on_other_kernels:
+        found = {CPU: profile.on_other_kernels, XNNPACK: profile.on_cpu}
+    found[ACCELERATOR] = profile.on_accelerator
+    return tuple(DeviceTolerance(runtime, device, limits) for device, limits in found.items())
 
 
 def tolerance_on(tolerances: tuple[DeviceTolerance, ...], device: str) -> Tolerance:

@@ -71,6 +71,13 @@ def _notes(artifact: Artifact) -> Iterator[str]:
             )
         if not artifact.full_integer:
             yield "NPUs that compute in integers alone take full-integer TFLite files, not this one"
+    if is_tflite and artifact.precision is Precision.INT8_W4:
+        yield (
+            "without XNNPACK it answers wrongly and says nothing: LiteRT's other kernels gave "
+            "-8 dB. Turn XNNPACK on (Android: Interpreter.Options.setUseXNNPACK(true); Swift: "
+            "Interpreter.Options.isXNNPackEnabled, which is off by default), and run the golden "
+            "check"
+        )
     if is_tflite and _has_more_at_a_time(artifact):
         yield f"MediaPipe's ImageClassifier takes one image at a time, not {artifact.batch}"
     if is_tflite and artifact.spec.label_count > artifact.spec.classes:
