@@ -95,7 +95,7 @@ def test_build():
             "check        passed on 8 images against the float32 ONNX file: max abs 1.2e-03, "
             "SQNR of the logits 25.0 dB,"
         ),
-        "             best class the same on 7",
+        "             the same best class on 7",
         (
             "to run it    x86-64 CPUs without VNNI need ONNX Runtime's session option "
             "session.x64quantprecision=1: without"

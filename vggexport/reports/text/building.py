@@ -12,7 +12,7 @@ from vggexport.precision import Precision
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
 from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
-from vggexport.system.number_text import MEGA, cost, decibels, share
+from vggexport.system.number_text import MEGA, cost, decibels, difference, share
 
 
 def build(report: BuildReport) -> RenderableType:
@@ -51,8 +51,8 @@ def _check(check: CheckReport) -> str:
     same = round(metrics.top1_agreement * check.images)
     return (
         f"{verdict} on {check.images} images against the {check.reference}: max abs "
-        f"{metrics.max_abs:.1e}, SQNR of the logits {metrics.logit_sqnr_db:.1f} dB, best class the "
-        f"same on {same}"
+        f"{difference(metrics.max_abs)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, the "
+        f"same best class on {same}"
     )
 
 
@@ -73,7 +73,7 @@ def export(report: ExportReport) -> RenderableType:
             f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
             f"{sum(file.seconds.values()):.1f}",
             ("FAILED, not kept" if file.failures else "passed") if check else "none",
-            f"{check.metrics.logit_sqnr_db:.1f} dB" if check else "",
+            decibels(check.metrics.logit_sqnr_db) if check else "",
             bold=bool(file.failures),
         )
     seconds = dict(report.common_seconds)
