@@ -142,8 +142,8 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. Several are measured in turn, so that a drift
-    of the machine hits all alike; each is compared with the first. With --baseline, exit code 1 if
-    one became slower than --max-regression allows; with --golden, if one answers wrongly.
+    of the machine affects all alike; each is compared with the first. The exit code is 1 if one
+    became slower than --max-regression allows (with --baseline) or answers wrongly (with --golden).
     """
     import vggexport
     from vggexport.cli import parsed, terminal

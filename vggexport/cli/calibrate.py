@@ -23,7 +23,7 @@ from vggexport.cli.options import calibration_options, common_options, output_op
 def calibrate(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Take activation ranges from images, for int8 exports.
 
-    The file that is written goes to --ranges of the int8 exports.
+    Pass the file that it writes to --ranges of the int8 exports.
     """
     import vggexport
     from vggexport.cli import parsed, terminal

@@ -90,7 +90,7 @@ def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
     random:SEED), which stand for the Keras network. The others are compared with the first. A gate
-    fails where the 95 % interval is beyond the limit, and is inconclusive where it holds it.
+    fails if the whole 95 % interval is beyond the limit, and is inconclusive if the limit is in it.
     """
     import vggexport
     from vggexport.cli import parsed, terminal

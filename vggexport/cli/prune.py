@@ -49,9 +49,9 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
 def prune(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Make a narrower network from calibration images alone.
 
-    Channels that the images show to be spared best are taken out, and the layers behind them
-    refitted to what the whole network gives. What a budget costs is said first. The weights that
-    are written are those of a narrower VGG, which every command reads.
+    The channels that matter least on the images are removed, and the layers after them are refitted
+    to the outputs of the whole network. The expected cost of the budget is printed first. The
+    result is the weights of a narrower VGG, which every command reads.
     """
     import vggexport
     from vggexport.cli import parsed, terminal

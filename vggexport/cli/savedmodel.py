@@ -20,9 +20,9 @@ from vggexport.cli import building
 def savedmodel(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write a SavedModel directory, and check it.
 
-    The file is compared with the Keras network.
+    The directory is compared with the Keras network.
 
-    It has every variable once, and loads wherever TensorFlow is. A directory that fails is not
-    kept, and the exit code is 1.
+    Every variable is stored once, and it loads wherever TensorFlow is. A directory that fails is
+    not kept, and the exit code is 1.
     """
     building.build(ctx, "savedmodel", options, as_json=json, serving=options["serving"])

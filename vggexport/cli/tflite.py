@@ -21,7 +21,7 @@ from vggexport.precision import Precision
 def tflite(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write a TFLite file, and check it.
 
-    int8 carries the same scales and weights as the ONNX file of the same ranges. float32, float16
+    An int8 file has the scales and weights of the ONNX file of the same ranges. float32, float16
     and dynamic-int8 are checked against the Keras network, the others against the float32 file. A
     file that fails is not kept, and the exit code is 1.
     """

@@ -105,10 +105,10 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Compare files, weights and runtimes with each other.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
-    random:SEED), which stand for the Keras network. All run on the same images. What a file of
-    another converter wants done to pixels is found out, where --preprocessing-of does not say it,
-    by trying the conventions against a network that is known. Limits that are not
-    given are those of the artifacts' precisions; exit code 1 if one is not met.
+    random:SEED), which stand for the Keras network. All run on the same images. For a file of
+    another converter --preprocessing-of states what it wants done to pixels; otherwise it is found
+    by trying the conventions against a known network. Limits that you do not set follow from the
+    precisions of the artifacts. The exit code is 1 if one is not met.
     """
     import vggexport
     from vggexport.cli import parsed, terminal

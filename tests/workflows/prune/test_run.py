@@ -148,6 +148,11 @@ def test_a_size_is_kept_with_or_without_a_speedup(prune):
         ({"target_sqnr": 90.0}, InputError, "no narrower network is expected to keep 90 dB"),
         ({"speedup": 2.0, "calibration_data": "synthetic"}, InputError, "synthetic images"),
         ({"speedup": 2.0, "calibration_samples": 1}, CalibrationError, "block2_conv1 needs 7"),
+        (
+            {"speedup": 2.0, "calibration_samples": 999},
+            CalibrationError,
+            "999 were asked for, and none is left to measure on: pass fewer with",
+        ),
         ({"speedup": 2.0, "network": NetworkOptions("random:0")}, WeightsError, "not trained"),
     ],
 )

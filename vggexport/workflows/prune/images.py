@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import CalibrationError
+from vggexport.errors import Advice, CalibrationError
 from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import Pictures
 from vggexport.network.provenance import CalibrationRecord
@@ -57,13 +57,19 @@ def read_images(
         checked = min(len(source) // CHECKED_SHARE, MOST_CHECKED)
         count = options.calibration_samples or min(len(source) - checked, MOST_IMAGES)
         checked = min(max(checked, 1), len(source) - count)
+        if options.calibration_samples and checked < 1:
+            raise CalibrationError(
+                f"{source.name} has {len(source)} images, {count} were asked for, and none is left "
+                "to measure on",
+                Advice("pass fewer with {}", "calibration_samples"),
+            )
         least, layer = images_needed(spec)
         if count < least or checked < 1:
             raise CalibrationError(
                 f"{source.name} has {len(source)} images, {count} of them to choose channels by: "
                 f"{layer} needs {least}, and one in {CHECKED_SHARE} is measured on",
-                f"give {least + -(-least // (CHECKED_SHARE - 1))} or more photographs of what the "
-                "network is to see",
+                f"give {least + -(-least // (CHECKED_SHARE - 1))} or more photographs like those "
+                "that the network will see",
             )
         images = calibration.CalibrationImages(
             source, count, spare=checked, seed=options.network.seed
@@ -105,5 +111,5 @@ def _check_unlike(
         raise CalibrationError(
             f"{name}: {different} of {len(digests)} images are not the same as another, nor of one "
             f"colour, where {least} are needed",
-            "give photographs of what the network is to see",
+            "give photographs like those that the network will see",
         )
