@@ -170,8 +170,7 @@ def install_wheels(folder: Path, python: str) -> None:
     Raises:
         Unavailable: pip does not find one.
     """
-    pins = (ROOT / "constraints.txt", ROOT / "pyproject.toml")
-    digest = hashlib.sha256(b"".join(pin.read_bytes() for pin in pins)).hexdigest()
+    digest = hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()
     stamp = folder / ".complete"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
         return
@@ -185,9 +184,9 @@ def install_wheels(folder: Path, python: str) -> None:
 def pip_for_arm(python: str, *arguments: str) -> list[str]:
     """The command that installs wheels of aarch64, at the versions that were measured."""
     platforms = (part for name in PLATFORMS for part in ("--platform", f"{name}_aarch64"))
-    begin = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
+    begin = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     chosen = ["--only-binary=:all:", "--python-version", python, "--constraint", "constraints.txt"]
-    return [*begin, "install", "--quiet", *platforms, *chosen, *arguments]
+    return [*begin, *platforms, *chosen, *arguments]
 
 
 def resolve(python: str, extras: str) -> None:

@@ -62,6 +62,11 @@ _POWERS = Form(lambda scales: scales, _powers_of_two)
 _DYNAMIC = Form(lambda batch: batch or "dynamic", _batch, {"const": "dynamic"})
 
 
+TENSORRT, SNAPDRAGON = TARGETS = ("tensorrt", "snapdragon")
+"""NVIDIA's compiler, which takes activations with zero point 0 alone; Qualcomm's NPUs, which take
+no layer with int8 in and float out, so that the last one has float weights there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact(JsonValue):
     """One model file or directory.
@@ -81,6 +86,7 @@ class Artifact(JsonValue):
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator: int8 for NPUs.
         symmetric: Activations have zero point 0 too, as TensorRT demands.
+        target: What alone it is laid out for, one of :data:`TARGETS`; None for anything.
         rescaled: What the outputs of layers are multiplied by to fit into float16, powers of two,
             by the layer's name; None where none is.
         pictures: How pictures become its input; the defaults, not known, in files of 0.1.0.
@@ -93,7 +99,7 @@ class Artifact(JsonValue):
 
     json_keys = """
         path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
-        input_dtype batch full_integer symmetric? rescaled? labels tools foreign? ends?
+        input_dtype batch full_integer symmetric? target? rescaled? labels tools foreign? ends?
     """
 
     path: str
@@ -108,6 +114,7 @@ class Artifact(JsonValue):
     batch: Annotated[int | None, _DYNAMIC] = None
     full_integer: bool = False
     symmetric: bool = False
+    target: str | None = None
     rescaled: Annotated[Scales | None, _POWERS] = None
     labels: Labels = ()
     tools: Mapping[str, str] = field(default_factory=dict)

@@ -103,6 +103,7 @@ def _brings(requirements: list[str], package: str) -> bool:
     distributions = {
         "keras": "tensorflow",
         "ai_edge_litert": "ai-edge-litert",
+        "onnxruntime_qnn": "onnxruntime-qnn",
         "pandas": "ray",
         "pyarrow": "ray",
     }
@@ -117,6 +118,6 @@ def test_the_extra_named_is_the_smallest_that_brings_the_package():
     extras["cpu"] = extras["cpu"] + extras["build"]
     assert "vggexport[build]" in extras["cpu"]
     for package, extra in lazy_imports._EXTRAS.items():
-        smallest_first = ("report", "sign", "openvino", "ray", "runtime", "cpu")
+        smallest_first = ("report", "sign", "openvino", "ray", "qnn", "runtime", "cpu")
         brought_by = [name for name in smallest_first if _brings(extras[name], package)]
         assert brought_by[0] == extra

@@ -8,6 +8,9 @@ import click
 
 from vggexport.cli import building
 
+TARGETS = ("tensorrt", "snapdragon")
+"""Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
+
 
 @click.command()
 @building.file_options("onnx")
@@ -22,6 +25,12 @@ from vggexport.cli import building
     help="Quantize activations with zero point 0, as TensorRT demands; CPUs compute such a file in "
     "float, and outputs of ReLU have 7 bits.",
 )
+@click.option(
+    "--target",
+    type=click.Choice(TARGETS),
+    help="Lay the file out for this alone: tensorrt, with --symmetric, or snapdragon, Qualcomm's "
+    "NPU, with one image at a time and the last layer in float.",
+)
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write an ONNX file, and check it.
@@ -29,6 +38,5 @@ def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FB
     Float files are checked against the Keras network, int8 against the float32 file. A file that
     fails is not kept, and the exit code is 1.
     """
-    building.build(
-        ctx, "onnx", options, as_json=json, opset=options["opset"], symmetric=options["symmetric"]
-    )
+    extra = {name: options[name] for name in ("opset", "symmetric", "target")}
+    building.build(ctx, "onnx", options, as_json=json, **extra)

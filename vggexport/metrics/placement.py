@@ -22,6 +22,9 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 """ONNX Runtime's name of NVIDIA's GPUs."""
 
+QNN_PROVIDER = "QNNExecutionProvider"
+"""ONNX Runtime's name of Qualcomm's NPUs."""
+
 _KERNEL = "_kernel_time"
 _COMPUTES = ("Conv", "Gemm", "MatMul")
 """Parts of the names of types that multiply: of a layer's nodes, these have its MACs."""

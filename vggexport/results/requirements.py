@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vggexport.artifact import Artifact
+from vggexport.artifact import SNAPDRAGON, Artifact
 from vggexport.precision import Precision
 from vggexport.system.json_values import JsonValue
 
@@ -69,7 +69,12 @@ def _notes(artifact: Artifact) -> Iterator[str]:
                 "TensorRT takes symmetric int8 alone, and activations that have a zero point "
                 "other than 0 are asymmetric"
             )
-        if not artifact.full_integer:
+        if artifact.target == SNAPDRAGON:
+            yield (
+                "on Qualcomm's NPU the last layer and the softmax compute in half precision: "
+                "probabilities below 4e-7 are 0 there"
+            )
+        elif not artifact.full_integer:
             yield "NPUs that compute in integers alone take full-integer TFLite files, not this one"
     if is_tflite and artifact.precision is Precision.INT8_W4:
         yield (

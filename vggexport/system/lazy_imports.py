@@ -27,6 +27,7 @@ _EXTRAS: Mapping[str, str] = {
     "ai_edge_litert": "runtime",
     "onnx": "runtime",
     "onnxruntime": "runtime",
+    "onnxruntime_qnn": "qnn",
     "openvino": "openvino",
     "safetensors": "runtime",
     "cryptography": "sign",
@@ -60,7 +61,9 @@ def installs(packages: Iterable[str]) -> str:
     """The line that installs these packages, each of which some extra brings."""
     extras = dict.fromkeys(_EXTRAS[package] for package in packages)
     if "cpu" in extras:  # it brings what the others of one environment bring
-        extras = {"cpu": None} | {name: None for name in extras if name in ("ray", "openvino")}
+        extras = {"cpu": None} | {
+            name: None for name in extras if name in ("ray", "openvino", "qnn")
+        }
     return f"pip install 'vggexport[{','.join(extras)}]'"
 
 

@@ -9,14 +9,16 @@ import onnx
 import pytest
 
 import vggexport
-from vggexport.artifact import Artifact
+from vggexport.artifact import TARGETS, Artifact
+from vggexport.cli import onnx as command
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
-from vggexport.formats.registry import WRITTEN, load_exporter
+from vggexport.formats.registry import WRITTEN, load_exporter, load_weight_reader
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import same_integers
 from vggexport.precision import Precision
+from vggexport.results.requirements import Requirements
 from vggexport.system.digests import files_of
 from vggexport.weights import SpecRequest
 from vggexport.workflows.build.options import BuildOptions, FileOptions
@@ -106,6 +108,40 @@ def test_symmetric_activations_have_zero_point_0_and_other_integers(network):
     assert same_integers(report.artifact, report.artifact)
 
 
+def test_the_command_offers_every_target():
+    assert command.TARGETS == TARGETS
+
+
+def test_a_file_for_tensorrt_is_the_symmetric_one(network):
+    symmetric = FileOptions("onnx", Path("s.onnx"), precision=Precision.INT8, symmetric=True)
+    for_it = FileOptions("onnx", Path("t.onnx"), precision=Precision.INT8, target="tensorrt")
+    one, other = (vggexport.build(network, FEW, file).artifact for file in (symmetric, for_it))
+    assert (other.symmetric, other.target, one.target) == (True, "tensorrt", None)
+    first, second = (list(load_weight_reader("onnx")(Path(a.path)).operators) for a in (one, other))
+    assert first == second
+
+
+def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network):
+    """int8 in and float out is what Qualcomm's NPU does not take, and any number of images."""
+    for_it = FileOptions("onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon")
+    report = vggexport.build(network, FEW, for_it)
+    assert report.failures == ()
+    assert (report.artifact.batch, report.artifact.target) == (1, "snapdragon")
+    model = onnx.load("q.onnx")
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    kernels = [types[layer.kernel.name] for layer in report.artifact.spec.weighted_layers]
+    assert kernels == [onnx.TensorProto.INT8] * (len(kernels) - 1) + [onnx.TensorProto.FLOAT]
+    assert "predictions" in vggexport.inspect(Path("q.onnx")).not_integer()[0]
+    read = load_weight_reader("onnx")(Path("q.onnx"))
+    last = report.artifact.spec.weighted_layers[-1].kernel.name
+    usual = FileOptions("onnx", Path("u.onnx"), precision=Precision.INT8, batch=1)
+    other = vggexport.build(network, FEW, usual).artifact
+    assert not same_integers(report.artifact, other)
+    rounded = load_weight_reader("onnx")(Path("u.onnx"))
+    assert 0 < np.abs(read[last] - rounded[last]).max() < 0.01
+    assert "half precision" in Requirements.of(report.artifact).notes[-1]
+
+
 def test_a_full_integer_file_is_built_and_checked(network):
     report = vggexport.build(network, FEW, FULL_INTEGER)
     assert report.failures == ()
@@ -143,6 +179,11 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
             "full integer is TFLite, not onnx",
         ),
         (FileOptions("onnx", symmetric=True), "for int8 ONNX, not onnx in float32"),
+        (FileOptions("onnx", target="tensorrt"), "for tensorrt are int8 ONNX, not onnx in float32"),
+        (
+            FileOptions("tflite", precision=Precision.INT8, target="snapdragon"),
+            "for snapdragon are int8 ONNX, not tflite in int8",
+        ),
         (
             FileOptions("tflite", precision=Precision.INT8, symmetric=True),
             "for int8 ONNX, not tflite in int8",

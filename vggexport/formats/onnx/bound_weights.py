@@ -17,10 +17,10 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def bind_float(
-    spec: VGGSpec, weights: Weights, dtype: type[np.floating]
+    spec: VGGSpec, layers: Sequence[Layer], weights: Weights, dtype: type[np.floating]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Each weight by its name, in ONNX layout, cast to ``dtype``."""
-    for layer in spec.weighted_layers:
+    """Each weight of the layers by its name, in ONNX layout, cast to ``dtype``."""
+    for layer in layers:
         for tensor in layer.tensors:
             with np.errstate(over="ignore"):  # becomes infinite, which the check finds
                 array = weights[tensor.name].astype(dtype, copy=False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from vggexport.artifact import METADATA_KEY
+from vggexport.artifact import METADATA_KEY, SNAPDRAGON
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
@@ -25,6 +25,7 @@ from vggexport.formats.onnx.variants import (
 )
 from vggexport.network.layers import LayerKind
 from vggexport.quantization.int4 import check_divides
+from vggexport.quantization.int8 import ActivationQuantization
 
 
 class OnnxExporter:
@@ -63,18 +64,36 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
         use_uint8_input(graph)
     if dtype := FLOATS.get(request.artifact.precision):
         use_float(graph, dtype)
-        return bind_float(spec, weights, dtype)
+        return bind_float(spec, spec.weighted_layers, weights, dtype)
     if not request.artifact.profile.needs_ranges:
         raise InputError(f"there is no ONNX file in {request.artifact.precision.value}")
     return _quantize(graph, request)
+
+
+def _bind_int8(
+    graph: onnx.GraphProto,
+    request: ExportRequest,
+    activations: Mapping[str, ActivationQuantization],
+) -> Iterable[tuple[str, np.ndarray]]:
+    """All layers in int8; the last one in float for Qualcomm's NPUs, which give float of no other.
+
+    They compute it in half precision, and quantize nothing of its output.
+    """
+    spec, weights = request.artifact.spec, request.corrected_weights
+    *integer, last = spec.weighted_layers
+    if request.artifact.target != SNAPDRAGON:
+        use_int8(graph, spec.layers, activations)
+        return bind_int8(spec, [*integer, last], weights, activations)
+    use_int8(graph, spec.layers[: spec.layers.index(last)], activations)
+    bound = bind_int8(spec, integer, weights, activations)
+    return chain(bound, bind_float(spec, [last], weights, np.float32))
 
 
 def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[str, np.ndarray]]:
     spec = request.artifact.spec
     activations = request.activations()
     if not request.artifact.profile.int4_blocks:
-        use_int8(graph, spec.layers, activations)
-        return bind_int8(spec, spec.weighted_layers, request.corrected_weights, activations)
+        return _bind_int8(graph, request, activations)
     check_divides(spec)
     fully_connected = [layer for layer in spec.weighted_layers if layer.is_matrix]
     convolutions = [layer for layer in spec.weighted_layers if not layer.is_matrix]

@@ -15,8 +15,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vggexport.errors import ArtifactError, Unavailable, one_line
 from vggexport.formats.foreign import scores
+from vggexport.formats.onnx import qualcomm
 from vggexport.formats.runner import Prepared
-from vggexport.metrics.placement import CPU_PROVIDER, reason_not_started
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER, reason_not_started
 from vggexport.network.ends import Ends
 from vggexport.system.process import limited_threads
 from vggexport.system.stderr_capture import captured_stderr
@@ -92,6 +93,8 @@ def open_session(
         ArtifactError: ONNX Runtime cannot read the file.
         Unavailable: The execution provider is not to be had here.
     """
+    if provider == QNN_PROVIDER:
+        qualcomm.load()
     if provider not in (offered := onnxruntime.get_available_providers()):
         raise Unavailable(
             f"execution provider {provider} is not in this onnxruntime, which offers "
@@ -99,6 +102,7 @@ def open_session(
             "'vggexport[gpu]', whose onnxruntime-gpu stands instead of it"
         )
     session, failure, printed = _start(path, options, (provider, dict(provider_options or {})))
+    qualcomm.check_whole(path, printed)
     reason = reason_not_started(printed)
     if isinstance(failure, RUNTIME_ERRORS) and not (reason and provider != CPU_PROVIDER):
         raise ArtifactError(
@@ -122,10 +126,12 @@ def _start(
         try:
             if provider[0] in DEVICES:
                 _preload_cuda()
+            if plugin := provider[0] == QNN_PROVIDER:
+                qualcomm.use(options, provider[1])
             session = onnxruntime.InferenceSession(
                 path,
                 options,
-                providers=[provider],
+                providers=None if plugin else [provider],
                 enable_fallback=0,  # it would print, and fall back to the CPU
             )
         except (*RUNTIME_ERRORS, *_PROVIDER_ERRORS) as error:

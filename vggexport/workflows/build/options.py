@@ -27,6 +27,8 @@ class FileOptions:
         batch: Images at a time, or None for any number.
         full_integer: uint8 in and out and no float operator; int8 TFLite only.
         symmetric: Activations with zero point 0, as TensorRT demands; int8 ONNX only.
+        target: What alone it is laid out for (``vggexport.artifact.TARGETS``), or None; int8 ONNX
+            only.
         opset: ONNX operator set version, or None for the default.
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
@@ -38,6 +40,7 @@ class FileOptions:
     batch: int | None = None
     full_integer: bool = False
     symmetric: bool = False
+    target: str | None = None
     opset: int | None = None
     serving: bool = False
 
@@ -104,6 +107,12 @@ def check_supported(file: FileOptions) -> None:
         )
     if file.profile.full_integer and file.format != "tflite":
         raise InputError(f"full integer is TFLite, not {file.format}")
+    if file.target and (file.format, file.precision) != ("onnx", Precision.INT8):
+        raise InputError(
+            f"files for {file.target} are int8 ONNX, not {file.format} in {file.precision.value}",
+            Advice("give {}", "quantize"),
+            Advice("leave out {}", "target"),
+        )
     if file.symmetric and (file.format, file.precision) != ("onnx", Precision.INT8):
         raise InputError(
             f"symmetric activations are for int8 ONNX, not {file.format} in {file.precision.value}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from vggexport.artifact import Artifact, sidecar_path
+from vggexport.artifact import SNAPDRAGON, TENSORRT, Artifact, sidecar_path
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
 from vggexport.network.rescaling import Scales, tensor_factors
@@ -76,9 +76,10 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         inputs.network.artifact(output, file.format, file.precision),
         calibration=ranges.calibration if ranges else None,
         input_dtype=file.input_dtype,
-        batch=file.batch,
+        batch=file.batch or (1 if file.target == SNAPDRAGON else None),
         full_integer=file.full_integer,
-        symmetric=file.symmetric,
+        symmetric=file.symmetric or file.target == TENSORRT,
+        target=file.target,
         rescaled=scales or None,
     )
     with steps.step("export"):

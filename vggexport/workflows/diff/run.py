@@ -171,6 +171,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "precision": artifact.precision.value,
         "input dtype": artifact.input_dtype,
         "symmetric activations": artifact.symmetric,
+        "target": artifact.target,
         "rescaled": artifact.rescaled,
         "batch": artifact.batch or "dynamic",
         "full integer": artifact.full_integer,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.diagnosis.running_parity import Outputs, RunningParity
 from vggexport.diagnosis.trials import diagnose, point_out
+from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, tolerance_between
@@ -22,7 +23,8 @@ from vggexport.system.progress import Steps
 from vggexport.workflows.verify.options import VerifyOptions
 
 CHUNK = 8
-"""Images in memory at a time; one with all its layers, which are 60 MB for VGG-D."""
+"""Images in memory at a time; one with all its layers, which are 60 MB for VGG-D, and one on
+Qualcomm's NPU, whose emulator takes half a minute for it."""
 
 
 class Comparison:
@@ -58,7 +60,8 @@ class Comparison:
             )
             for candidate in candidates
         ]
-        self.chunk = 1 if layers else CHUNK
+        slow = any(m.runner.provider == QNN_PROVIDER for m in (reference, *candidates))
+        self.chunk = 1 if layers or slow else CHUNK
         self.images = self.reference_seen = 0
         self._seconds = dict.fromkeys((reference, *candidates), 0.0)
 
