@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -74,6 +75,64 @@ def test_it_is_told_as_foreign_without_spec_and_weights_and_read_back(written, i
         assert read.ends == runner.artifact.ends
         assert (read.macs, read.layer_names) == (None, ())
         assert read.identity == runner.artifact.identity
+
+
+def test_operators_may_stand_in_any_order(written, tiny, images):
+    def backwards(model):
+        nodes = list(model.graph.node)[::-1]
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+
+    with OnnxRunner(written()) as runner:
+        expected = runner.predict(images)
+    with OnnxRunner(written(change=backwards)) as runner:
+        assert list(runner.artifact.layer_names) == [layer.name for layer in tiny.layers[1:]]
+        np.testing.assert_array_equal(runner.predict(images), expected)
+
+
+def test_an_integer_softmax_gives_probabilities_not_logits(written, images):
+    """As ONNX Runtime's quantizer writes it among integer operators."""
+
+    def quantize(model):
+        last = model.graph.node[-1]
+        assert last.op_type == "Softmax"
+        logits, output = last.input[0], last.output[0]
+        del model.graph.node[-1]
+        zero = helper.make_tensor("zero", TensorProto.UINT8, [], [128])
+        scales = ("fine", 0.05), ("256th", 1 / 256)
+        model.graph.initializer.append(zero)
+        model.graph.initializer.append(helper.make_tensor("none", TensorProto.UINT8, [], [0]))
+        for name, scale in scales:
+            made = helper.make_tensor(name, TensorProto.FLOAT, [], [scale])
+            model.graph.initializer.append(made)
+        inner, outer = ["fine", "zero"], ["256th", "none"]
+        softmax = {"domain": "com.microsoft", "axis": -1, "opset": 13}
+        model.graph.node.extend(
+            [
+                helper.make_node("QuantizeLinear", [logits, *inner], ["q"]),
+                helper.make_node("QLinearSoftmax", ["q", *inner, *outer], ["p"], **softmax),
+                helper.make_node("DequantizeLinear", ["p", *outer], [output]),
+            ]
+        )
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+    with OnnxRunner(written()) as runner:
+        expected = runner.predict(images)
+    with OnnxRunner(written(change=quantize)) as runner:
+        assert not runner.artifact.ends.gives_logits
+        np.testing.assert_allclose(runner.predict(images), expected, atol=0.02)
+
+
+def test_what_onnx_runtime_saved_for_one_processor_runs(written, tmp_path, images):
+    """Its blocked convolutions have kernels in an order of their own, and are not recognized."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "all.onnx"), 3
+    onnxruntime.InferenceSession(written(), options, providers=["CPUExecutionProvider"])
+    with OnnxRunner(written()) as runner:
+        expected = runner.predict(images)
+    with OnnxRunner(tmp_path / "all.onnx") as runner:
+        np.testing.assert_allclose(runner.predict(images), expected, atol=1e-6)
+        assert runner.artifact.layer_names == ()
 
 
 def several_inputs(model):

@@ -23,7 +23,7 @@ from vggexport.formats.foreign import (
     not_taken,
     only,
 )
-from vggexport.formats.onnx.inferred_graph import InferredGraph
+from vggexport.formats.onnx.inferred_graph import BLOCKED_DOMAIN, InferredGraph
 from vggexport.formats.onnx.tapped_copy import LayerOutput
 from vggexport.formats.recognition import Step, StepKind, last_activation
 from vggexport.formats.runner import ends_of
@@ -49,6 +49,8 @@ _KINDS: Mapping[str, StepKind] = {
     "GlobalMaxPool": StepKind.MAX,
     "Softmax": StepKind.SOFTMAX,
     "Sigmoid": StepKind.SIGMOID,
+    "QLinearSoftmax": StepKind.SOFTMAX,
+    "QLinearSigmoid": StepKind.SIGMOID,
 }
 _REDUCTIONS = {"ReduceMean": StepKind.AVERAGE, "ReduceMax": StepKind.MAX}
 _SPATIAL = ({1, 2}, {2, 3})
@@ -175,10 +177,7 @@ class ForeignOnnx:
 
     def _data_path(self, source: str, output: str) -> list[Any] | None:
         """The operators from the image to the scores; None where they are no chain."""
-        data = {source}
-        for node in self._nodes:
-            if data.intersection(node.input) and node.op_type not in _ASKED_FOR_SHAPE:
-                data.update(node.output)
+        data = self._computed_from(source)
         path: list[Any] = []
         while output != source:
             node = self._sources.get(output)
@@ -188,6 +187,16 @@ class ForeignOnnx:
             path.append(node)
             output = read[0]
         return path[::-1]
+
+    def _computed_from(self, source: str) -> set[str]:
+        """All that is computed from an image. Tools list operators in any order."""
+        data, known = {source}, 0
+        while known < len(data):
+            known = len(data)
+            for node in self._nodes:
+                if data.intersection(node.input) and node.op_type not in _ASKED_FOR_SHAPE:
+                    data.update(node.output)
+        return data
 
     def _steps(self, path: Sequence[Any]) -> Iterator[Step]:
         channels_last, before = False, StepKind.MOVE
@@ -206,6 +215,8 @@ class ForeignOnnx:
     def _kind(self, node: Any) -> tuple[StepKind, tuple[int, ...]]:
         """What an operator does, and the shape of its kernel, HWIO or (inputs, outputs)."""
         given, kind = _attributes(node), node.op_type
+        if node.domain == BLOCKED_DOMAIN:
+            return StepKind.OTHER, ()
         if kind == "Conv":
             shape = self._graph.shape(node.input[1])
             if None in shape or not _is_plain_convolution(given, shape):

@@ -18,7 +18,10 @@ from vggexport.errors import one_line
 from vggexport.formats.foreign import check_sizes, not_taken
 from vggexport.formats.onnx.mapped_file import OnnxFile
 
-DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+BLOCKED_DOMAIN = "com.microsoft.nchwc"
+"""Of what ONNX Runtime saves when it has optimized for one processor: channels in blocks."""
+
+DOMAINS = frozenset({"", "ai.onnx", "com.microsoft", BLOCKED_DOMAIN})
 """Of operators: ONNX's own and those of ONNX Runtime."""
 
 _CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
