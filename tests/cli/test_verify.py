@@ -61,6 +61,25 @@ def test_a_broken_file_is_exit_1_and_named(run, files, broken):
     assert "FAILED" in verdicts[0]
 
 
+def test_a_sigmoid_file_with_the_sign_of_one_output_turned_is_exit_1(run, tiny):
+    """The other outputs are right, and one sigmoid in five says 1 - p for p."""
+    sigmoid = ("--head-activation", "sigmoid")
+    assert run("onnx", *tiny, *sigmoid).code == 0
+    model = onnx.load("vgg_a.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name in {"predictions/kernel", "predictions/bias"}:
+            turned = numpy_helper.to_array(tensor).copy()
+            turned[..., 3] *= -1
+            tensor.CopyFrom(numpy_helper.from_array(turned, tensor.name))
+    onnx.save(model, "turned.onnx")
+    assert run("tflite", *tiny, *sigmoid).code == 0
+    outcome = run("verify", "vgg_a.onnx", "vgg_a.tflite", "turned.onnx", "--images", 5, "--json")
+    assert outcome.code == 1
+    assert [c["passed"] for c in outcome.json["candidates"]] == [True, False]
+    assert outcome.error.startswith("Error: turned.onnx: max abs")
+    assert outcome.json["candidates"][1]["metrics"]["top1_agreement"] == 0.8
+
+
 def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, workplace):
     import numpy as np
 

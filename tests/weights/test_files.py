@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import sys
+import tarfile
 import zipfile
 
 import h5py
@@ -177,6 +178,13 @@ def _torch_zip() -> bytes:
     return stream.getvalue()
 
 
+def _tar():
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("sys_info"))
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -186,6 +194,7 @@ def _torch_zip() -> bytes:
         (b"<!DOCTYPE html><title>404</title>", "is an HTML page, expected"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
         (b"\x93NUMPY\x01\x00", "is a single NumPy array"),
+        (_tar(), "is a tar archive, as torch before 0.1.10 wrote (load it with torch, save its"),
         (b"nothing that anybody knows", "is of no known kind, expected"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import calibration
 from vggexport.formats.runner import Runner
@@ -40,8 +41,8 @@ def with_bias_correction(
 ) -> ActivationRanges:
     """The ranges, with corrected biases where int8 gains by them on images that are not theirs.
 
-    A third of the plan's first images measures, the others give the means. Synthetic images say
-    nothing of the means that photographs have.
+    A third of the plan's first images measures what means of the others are worth; where they are
+    kept, they are taken of all. Synthetic images say nothing of the means that photographs have.
 
     Args:
         network: The network.
@@ -64,17 +65,24 @@ def with_bias_correction(
         plain = logit_sqnr_db(ranges)
         if plain >= GOOD_LOGIT_SQNR_DB:
             return ranges
-        float_network = NumpyNetwork(network.spec, network.weights)
-        corrected = replace(
-            ranges,
-            calibration=replace(ranges.calibration, bias_correction=True),
-            bias_corrections=bias_corrections(float_network, ranges.quantization(), meant),
-        )
-        gained = logit_sqnr_db(corrected)
-    if not gained - plain >= MIN_GAIN_DB:
-        return ranges
+        gained = logit_sqnr_db(_corrected(network, ranges, meant))
+        if not gained - plain >= MIN_GAIN_DB:
+            return ranges
+        corrected = _corrected(network, ranges, images)
     steps.progress.note(
         f"biases corrected for what rounding shifts (arXiv 1906.04721): the logits of int8 have "
         f"{gained:.1f} dB instead of {plain:.1f} dB on {len(measured)} calibration images"
     )
     return corrected
+
+
+def _corrected(
+    network: Network, ranges: ActivationRanges, images: NDArray[np.uint8]
+) -> ActivationRanges:
+    """The ranges with biases corrected by the means over images."""
+    float_network = NumpyNetwork(network.spec, network.weights)
+    return replace(
+        ranges,
+        calibration=replace(ranges.calibration, bias_correction=True),
+        bias_corrections=bias_corrections(float_network, ranges.quantization(), images),
+    )

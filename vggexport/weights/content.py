@@ -26,6 +26,7 @@ class Content(StrEnum):
     GZIP = "a gzip file"
     HTML = "an HTML page"
     GIT_LFS = "a Git LFS pointer, not the file itself (git lfs pull)"
+    TAR = "a tar archive, as torch before 0.1.10 wrote (load it with torch, save its state dict)"
     UNKNOWN = "of no known kind"
 
 
@@ -36,6 +37,7 @@ _MAGIC = {
     b"version https://git-lfs": Content.GIT_LFS,
     b"<": Content.HTML,
 }
+_TAR_MAGIC = slice(257, 262)
 _PICKLE_PROTOCOLS = range(2, 6)
 _LONGEST_SAFETENSORS_HEADER = 100_000_000
 """In bytes; the safetensors library refuses longer ones."""
@@ -48,7 +50,7 @@ def content_of(path: Path) -> Content:
         WeightsError: It cannot be read, or is a damaged zip.
     """
     with reading(path, zipfile.BadZipFile), path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(_TAR_MAGIC.stop)
         # First: the length of a safetensors header may begin like any other kind.
         if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST_SAFETENSORS_HEADER:
             return Content.SAFETENSORS
@@ -59,7 +61,7 @@ def content_of(path: Path) -> Content:
             return content
     if head[:1] == b"\x80" and head[1:2] and head[1] in _PICKLE_PROTOCOLS:
         return Content.PICKLE
-    return Content.UNKNOWN
+    return Content.TAR if head[_TAR_MAGIC] == b"ustar" else Content.UNKNOWN
 
 
 def _content_of_zip(path: Path) -> Content:
