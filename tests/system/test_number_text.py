@@ -15,6 +15,7 @@ INFINITE, NAN = float("inf"), float("nan")
         (INFINITE, "exact"),
         (-INFINITE, "-inf dB"),
         (NAN, "NaN"),
+        (-0.04, "0.0 dB"),
     ],
 )
 def test_decibels(value, text):
@@ -56,3 +57,10 @@ def test_cost():
 def test_a_name_is_one_line_that_can_be_written_anywhere(name, text):
     assert number_text.printable(name) == text
     assert number_text.printable(name).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"), [(-0.004, 2, "0.00"), (-0.006, 2, "-0.01"), (81.25, 1, "81.2")]
+)
+def test_what_rounds_to_zero_has_no_sign(value, decimals, text):
+    assert number_text.fixed(value, decimals) == text

@@ -7,7 +7,7 @@ from vggexport.metrics.verdict import Verdict
 from vggexport.reports.verification_words import seen
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns
-from vggexport.system.number_text import counted, printable, share
+from vggexport.system.number_text import counted, fixed, printable, share
 
 DEFINITIONS = (
     "Top-1 and top-5 are the shares of images whose class is the best, or among the five best, of "
@@ -58,12 +58,12 @@ def pictures_line(report: EvaluationReport) -> str:
 
 def interval(found: Interval) -> str:
     """Both ends: "81.2...88.9"."""
-    return f"{100 * found.low:.1f}...{100 * found.high:.1f}"
+    return f"{fixed(100 * found.low, 1)}...{fixed(100 * found.high, 1)}"
 
 
 def paired(counts: PairedCounts) -> str:
     """The drop and its interval, in points: "0.42 (-0.9...1.7)"."""
-    return f"{100 * counts.drop:.2f} ({interval(counts.drop_interval)})"
+    return f"{fixed(100 * counts.drop, 2)} ({interval(counts.drop_interval)})"
 
 
 def p_value(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vggexport.network.spec import VGGSpec
 from vggexport.results.prune import FLOAT32_BYTES, Narrowed, PlanPoint, PruningReport
-from vggexport.system.number_text import MEGA, decibels, share
+from vggexport.system.number_text import MEGA, counted, decibels, share
 
 COLUMNS = ("operations", "of all", "parameters", "float32", "planned", "widths")
 
@@ -45,7 +45,7 @@ def findings(made: Narrowed, spec: VGGSpec) -> dict[str, str]:
         "operations": f"{made.spec.macs / spec.macs:.1%} of the original network's",
         "size": f"{made.spec.parameters * FLOAT32_BYTES / MEGA:.1f} MB as float32, "
         f"{made.spec.parameters / spec.parameters:.1%}",
-        "logits": f"{decibels(metrics.logit_sqnr_db)} on {made.images} images held out "
+        "logits": f"{decibels(metrics.logit_sqnr_db)} on {counted(made.images, 'image')} held out "
         f"(planned {decibels(made.pruning.predicted_logit_sqnr_db)}, promised "
         f"{decibels(made.pruning.promised_logit_sqnr_db)})",
         "agreement": f"the same best class on {share(metrics.top1_agreement)} of those",

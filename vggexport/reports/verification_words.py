@@ -6,7 +6,14 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.results.diagnosis import Diagnosis, Trial
 from vggexport.results.verify import CandidateReport, Guess, LayerParity, RunnerRecord, VerifyReport
 from vggexport.system.columns import Columns
-from vggexport.system.number_text import decibels, difference, printable, probability, share
+from vggexport.system.number_text import (
+    counted,
+    decibels,
+    difference,
+    printable,
+    probability,
+    share,
+)
 
 DEFINITIONS = (
     "SQNR is 10 log10 of the power of the reference's values over that of the differences: of the "
@@ -138,4 +145,4 @@ def _diagnosed(diagnosis: Diagnosis) -> dict[str, str]:
 def tried(diagnosis: Diagnosis) -> str:
     """Every mistake that was tried, and how near each brings the file."""
     listed = ", ".join(f"{trial.fault} ({decibels(trial.with_db)})" for trial in diagnosis.trials)
-    return f"on the worst {diagnosis.images} images: {listed or 'nothing'}"
+    return f"on the worst {counted(diagnosis.images, 'image')}: {listed or 'nothing'}"

@@ -12,7 +12,12 @@ def decibels(value: float) -> str:
     """An SQNR: "61.3 dB"; an infinite one is "exact"."""
     if math.isnan(value):
         return "NaN"
-    return "exact" if value == math.inf else f"{value:.1f} dB"
+    return "exact" if value == math.inf else f"{fixed(value, 1)} dB"
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals; what rounds to zero has no sign."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def difference(value: float) -> str:

@@ -15,7 +15,7 @@ from vggexport.reports.verification_words import (
 from vggexport.results.verify import CandidateReport, ImageParity, LayerParity, VerifyReport
 from vggexport.system.columns import Columns
 from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
-from vggexport.system.number_text import cost, decibels
+from vggexport.system.number_text import cost, counted, decibels
 
 _FILES: Columns[CandidateReport] = {
     "file": lambda c: code(c.runner.path),
@@ -48,7 +48,7 @@ def verification(report: VerifyReport) -> str:
         f"## {'❌' if report.failures else '✅'} vggexport verify",
         f"**{headline(report)}** Compared with {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
-        f"{report.images} images of {code(report.source)}.",
+        f"{counted(report.images, 'image')} of {code(report.source)}.",
         table_of(_FILES, report.candidates, names=4),
         *(_findings(candidate) for candidate in report.candidates),
         details("Worst images", table_of(_WORST, worst, names=4)) if worst else "",

@@ -12,7 +12,7 @@ from vggexport.precision import Precision
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
 from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
-from vggexport.system.number_text import MEGA, cost, decibels, difference, share
+from vggexport.system.number_text import MEGA, cost, counted, decibels, difference, share
 
 
 def build(report: BuildReport) -> RenderableType:
@@ -29,8 +29,8 @@ def build(report: BuildReport) -> RenderableType:
     }
     if calibration:
         lines["calibration"] = (
-            f"{calibration.samples} images of {calibration.source}, {calibration.method}, "
-            f"fingerprint {calibration.fingerprint[:12]}"
+            f"{counted(calibration.samples, 'image')} of {calibration.source}, "
+            f"{calibration.method}, fingerprint {calibration.fingerprint[:12]}"
         )
     if report.check:
         lines["check"] = _check(report.check)
@@ -50,7 +50,7 @@ def _check(check: CheckReport) -> str:
     metrics = check.metrics
     same = round(metrics.top1_agreement * check.images)
     return (
-        f"{verdict} on {check.images} images against the {check.reference}: max abs "
+        f"{verdict} on {counted(check.images, 'image')} against the {check.reference}: max abs "
         f"{difference(metrics.max_abs)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, the "
         f"same best class on {same}"
     )

@@ -9,7 +9,7 @@ from vggexport.network.layers import Layer
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.text.training import recipe
 from vggexport.results.build import Inspection, SummaryReport
-from vggexport.system.number_text import GIGA, MEGA
+from vggexport.system.number_text import GIGA, MEGA, counted
 
 
 def summary(report: SummaryReport) -> RenderableType:
@@ -71,10 +71,9 @@ def inspection(report: Inspection) -> RenderableType:
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:
             lines["pictures"] += ": assumed, as the file does not say"
-        if artifact.calibration:
+        if record := artifact.calibration:
             lines["calibration"] = (
-                f"{artifact.calibration.samples} images of {artifact.calibration.source}, "
-                f"{artifact.calibration.method}"
+                f"{counted(record.samples, 'image')} of {record.source}, {record.method}"
             )
         if requires := report.requires:
             lines["needs at least"] = requires.words
