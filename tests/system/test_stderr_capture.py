@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vggexport.system.stderr_capture import silenced_stderr
+from vggexport.system.stderr_capture import silenced_stderr, silenced_stdout
 
 
 def native(text):
@@ -25,6 +25,14 @@ def test_standard_output_is_left_alone(capfd):
     with silenced_stderr():
         os.write(1, b"result\n")
     assert capfd.readouterr().out == "result\n"
+
+
+def test_what_goes_to_standard_output_is_dropped(capfd):
+    with silenced_stdout():
+        os.write(1, b"chatter\n")
+        native(b"problem\n")
+    os.write(1, b"result\n")
+    assert capfd.readouterr() == ("result\n", "problem\n")
 
 
 @pytest.mark.parametrize("error", [ImportError, KeyboardInterrupt])
@@ -66,7 +74,7 @@ def test_what_python_buffered_before_comes_first():
     """stderr may be a buffered stream: its lines stay in order, and none is swallowed."""
     code = """
 import contextlib, io, os, sys
-from vggexport.system.stderr_capture import silenced_stderr
+from vggexport.system.stderr_capture import silenced_stderr, silenced_stdout
 sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)))
 sys.stderr.write("before ")
 with contextlib.suppress(ImportError), silenced_stderr():

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STDERR = 2
+STDOUT, STDERR = 1, 2
 
 
 @contextmanager
@@ -32,14 +32,28 @@ def silenced_stderr() -> Iterator[None]:
 def captured_stderr() -> Iterator[list[bytes]]:
     """Diverts file descriptor 2; what was written is the list's one item when the body is left."""
     sys.stderr.flush()
+    with _captured(STDERR) as written:
+        yield written
+
+
+@contextmanager
+def silenced_stdout() -> Iterator[None]:
+    """Drops what goes to file descriptor 1, where a command's document belongs alone."""
+    sys.stdout.flush()
+    with _captured(STDOUT):
+        yield
+
+
+@contextmanager
+def _captured(descriptor: int) -> Iterator[list[bytes]]:
     written: list[bytes] = []
     with tempfile.TemporaryFile() as kept:
-        original = os.dup(STDERR)
-        os.dup2(kept.fileno(), STDERR)
+        original = os.dup(descriptor)
+        os.dup2(kept.fileno(), descriptor)
         try:
             yield written
         finally:
-            os.dup2(original, STDERR)
+            os.dup2(original, descriptor)
             os.close(original)
             kept.seek(0)
             written.append(kept.read())

@@ -4,14 +4,17 @@ import os
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import onnxruntime
 import pytest
 
 from vggexport.errors import Unavailable
-from vggexport.formats.onnx import qualcomm
+from vggexport.formats.onnx import qualcomm, sessions
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.formats.onnx.sessions import ort_errors
-from vggexport.metrics.placement import QNN_PROVIDER
+from vggexport.metrics.parity import softmax
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER
+from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 
 KIND = onnxruntime.OrtHardwareDeviceType
 CPU_FALLBACK = (
@@ -118,3 +121,23 @@ def test_operators_that_would_stay_on_the_cpu_are_named(monkeypatch, tmp_path, p
 @pytest.mark.usefixtures("registered")
 def test_what_it_says_else_is_no_fallback(tmp_path):
     qualcomm.check_whole(tmp_path, LEFT)
+
+
+def test_the_npus_logits_are_read_and_not_its_softmax(registered, monkeypatch, export, images):
+    """Which has half precision there: a probability of 0 says nothing of a logit."""
+    real, outputs = sessions.open_session, []
+
+    def on_cpu(path, options, _provider, provider_options):
+        session = real(path, options, CPU_PROVIDER, provider_options)
+        outputs.append([output.name for output in session.get_outputs()])
+        return session
+
+    with OnnxRunner(export("int8")) as runner:
+        expected = runner.activations(images, [LOGITS_NAME, OUTPUT_NAME])
+    monkeypatch.setattr(sessions, "open_session", on_cpu)
+    with OnnxRunner(export("int8"), provider=QNN_PROVIDER) as runner:
+        assert np.allclose(runner.predict(images), expected[OUTPUT_NAME], atol=1e-6)
+        found = runner.activations(images, [OUTPUT_NAME, LOGITS_NAME])
+    assert np.array_equal(found[LOGITS_NAME], expected[LOGITS_NAME])
+    assert np.array_equal(found[OUTPUT_NAME], softmax(expected[LOGITS_NAME]))
+    assert LOGITS_NAME in outputs[-1]

@@ -16,7 +16,6 @@ import onnxruntime
 from vggexport.errors import Advice, Unavailable
 from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.system.lazy_imports import installs
-from vggexport.system.stderr_capture import silenced_stderr
 
 PACKAGE = "onnxruntime_qnn"
 
@@ -47,8 +46,7 @@ def load() -> None:
             "installed",
             installs([PACKAGE]),
         ) from error
-    with silenced_stderr():  # it speaks of its own configuration
-        onnxruntime.register_execution_provider_library(QNN_PROVIDER, package.get_library_path())
+    onnxruntime.register_execution_provider_library(QNN_PROVIDER, package.get_library_path())
 
 
 def use(options: Any, provider_options: dict[str, str]) -> None:

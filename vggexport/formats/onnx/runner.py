@@ -26,9 +26,10 @@ from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.tapped_copy import LayerOutput, Reading, readable
 from vggexport.formats.runner import Images, Prepared, Runner, check_ends, does_not_run, ends_of
 from vggexport.metrics.layer_times import NodeTime, times_of_profile
-from vggexport.metrics.placement import CPU_PROVIDER, PlacedNode, nodes_of_profile
+from vggexport.metrics.parity import probabilities_of
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER, PlacedNode, nodes_of_profile
 from vggexport.network.ends import Ends
-from vggexport.network.layers import OUTPUT_NAME
+from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 
 
 class OnnxRunner(Runner):
@@ -122,14 +123,28 @@ class OnnxRunner(Runner):
                 f"{self._path} has no layer {', '.join(unknown)} that can be read: it has "
                 f"{', '.join(self._layers)}"
             )
-        layers = {name: self._layers[name] for name in wanted}
+        layers = {name: self._layers[self._read_as(name)] for name in wanted}
         outputs = list(dict.fromkeys(layer.output for layer in layers.values()))
         self._add_outputs(outputs)
         values = self._run(images, outputs)
         found = {name: layer.value(values[layer.output]) for name, layer in layers.items()}
         if OUTPUT_NAME in found:
-            found[OUTPUT_NAME] = scores(found[OUTPUT_NAME], self._ends)
+            found[OUTPUT_NAME] = self._probabilities(found[OUTPUT_NAME])
         return found
+
+    def _probabilities(self, read: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of what was read for the output."""
+        if self.artifact is None or self._read_as(OUTPUT_NAME) == OUTPUT_NAME:
+            return scores(read, self._ends)
+        return probabilities_of(read, self.artifact.spec.head_activation)
+
+    def _read_as(self, name: str) -> str:
+        """The layer that is read for another: on Qualcomm's NPU the logits for the output.
+
+        The softmax has half precision there, whose zeros say nothing of logits.
+        """
+        on_npu = self.provider == QNN_PROVIDER and LOGITS_NAME in self._layers
+        return LOGITS_NAME if on_npu and name == OUTPUT_NAME else name
 
     def prepare(self, images: Images) -> Prepared:
         """``session.run``; on a device the same with input and output bound there."""

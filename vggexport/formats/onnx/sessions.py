@@ -20,7 +20,7 @@ from vggexport.formats.runner import Prepared
 from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER, reason_not_started
 from vggexport.network.ends import Ends
 from vggexport.system.process import limited_threads
-from vggexport.system.stderr_capture import captured_stderr
+from vggexport.system.stderr_capture import captured_stderr, silenced_stdout
 
 DEVICES: Mapping[str, str] = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 """ONNX Runtime's names for the memory of providers that have their own."""
@@ -122,7 +122,7 @@ def _start(
 ) -> tuple[Any, Exception | None, str]:
     """A session or what was raised instead, and what was printed meanwhile."""
     session, failure = None, None
-    with captured_stderr() as printed:
+    with captured_stderr() as printed, silenced_stdout():  # Qualcomm's compiler writes to both
         try:
             if provider[0] in DEVICES:
                 _preload_cuda()
