@@ -26,28 +26,27 @@ ROUNDING = 1e-6
 
 VARIANTS = [("float32", None), ("uint8", None), ("float32", 2), ("uint8", 2)]
 
-LOADER = """
+ELSEWHERE = """
 import sys
 sys.modules["vggexport"] = sys.modules["keras"] = None  # importing either fails
 import numpy as np, tensorflow as tf
-with np.load(sys.argv[1]) as images:
-    for path in sys.argv[2:]:
+from pathlib import Path
+folder = Path(sys.argv[1])
+with np.load(folder / "images.npz") as images:
+    for path in images.files:
         loaded = tf.saved_model.load(path)
         assert list(loaded.signatures) == ["serving_default", "layers"]
         pixels = tf.constant(images[path])
         for name, signature in loaded.signatures.items():
             outputs = signature(images=pixels)
             np.savez(f"{path}-{name}.npz", **{key: values for key, values in outputs.items()})
-"""
-
-EXPORTER = """
-import sys, tensorflow as tf
-from pathlib import Path
+del sys.modules["vggexport"], sys.modules["keras"]
 for _ in range(100): tf.constant(1.0) + 1  # other numbers in TensorFlow's names
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, sys.argv[2])
 from test_exporter import in_another_process
-in_another_process(Path(sys.argv[2]), Path(sys.argv[3]))
+in_another_process(folder / "request.npz", folder / "written")
 """
+"""What a process of its own does: TensorFlow alone runs our directories, then we write one."""
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +77,27 @@ def exported(exporter, request_for, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def loaded_elsewhere(exported, images, tmp_path_factory):
-    """Outputs of both signatures of each variant, by a process that has TensorFlow alone."""
-    folder = tmp_path_factory.mktemp("loaded")
+def elsewhere(exported, images, request_for, tiny_weights, tmp_path_factory) -> Path:
+    """The folder in which :data:`ELSEWHERE` was run."""
+    folder = tmp_path_factory.mktemp("elsewhere")
     pixels = {str(path): images[:batch].astype(dtype) for (dtype, batch), path in exported.items()}
     np.savez(folder / "images.npz", **pixels)
-    command = [sys.executable, "-W", "error", "-c", LOADER, str(folder / "images.npz"), *pixels]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    np.savez(folder / "request.npz", artifact=request_for().artifact.embedded(), **tiny_weights)
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ELSEWHERE, str(folder), here],
+        env={**os.environ, "PYTHONHASHSEED": "17"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded_elsewhere(exported, elsewhere):
+    """Outputs of both signatures of each variant, by a process that has TensorFlow alone."""
     return {
         (variant, name): dict(np.load(f"{path}-{name}.npz"))
         for variant, path in exported.items()
@@ -176,7 +188,7 @@ def test_without_labels_there_is_no_file_of_them(exporter, request_for, tmp_path
 
 
 def in_another_process(stored_request, path):
-    """What :data:`EXPORTER` calls."""
+    """What :data:`ELSEWHERE` calls."""
     with np.load(stored_request) as stored:
         weights = {name: stored[name] for name in stored.files if name != "artifact"}
         artifact = Artifact.from_json(json.loads(str(stored["artifact"])))
@@ -185,24 +197,12 @@ def in_another_process(stored_request, path):
 
 
 def test_the_same_request_gives_the_same_bytes_in_any_process(
-    exporter, request_for, exported, tiny_weights, tmp_path
+    exporter, request_for, exported, elsewhere, tmp_path
 ):
     first = exported[VARIANTS[0]]
-    request = request_for()
-    exporter.export(request, tmp_path / "second")
-    stored = tmp_path / "request.npz"
-    np.savez(stored, artifact=request.artifact.embedded(), **tiny_weights)
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", EXPORTER, here, str(stored), str(tmp_path / "third")],
-        env={**os.environ, "PYTHONHASHSEED": "17"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    exporter.export(request_for(), tmp_path / "second")
     assert sha256(tmp_path / "second") == sha256(first)
-    assert sha256(tmp_path / "third") == sha256(first)
+    assert sha256(elsewhere / "written") == sha256(first)
 
 
 def test_tensorflow_leaves_it_to_us_that_bytes_repeat(exporter, request_for, tmp_path, monkeypatch):

@@ -295,10 +295,12 @@ def test_features_that_cannot_be_kept(trained, monkeypatch, number, kind):
 def test_images_on_both_sides_are_told(trained, labelled):
     progress = Recorded()
     trained(progress, validation_data=labelled)
-    assert any(note.startswith("30 of the images to judge by") for note in progress.notes)
+    assert any(
+        note.startswith("30 of the validation images are trained on too") for note in progress.notes
+    )
     other = Recorded()
     trained(other, force=True)
-    assert not any("judge by" in note for note in other.notes)
+    assert not any("trained on too" in note for note in other.notes)
 
 
 def test_an_image_that_goes_while_it_is_learnt_from_is_named(trained, labelled, capfd):
