@@ -31,6 +31,12 @@ TARGETS = ("tensorrt", "snapdragon")
     help="Lay the file out for this alone: tensorrt, with --symmetric, or snapdragon, Qualcomm's "
     "NPU, with one image at a time and the last layer in float.",
 )
+@click.option(
+    "--compile",
+    is_flag=True,
+    help="Compile it for --target snapdragon, too: NAME_ctx.onnx, for Snapdragon 8 Gen 2. Needs "
+    "the extra qnn.",
+)
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write an ONNX file, and check it.
@@ -38,5 +44,5 @@ def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FB
     Float files are checked against the Keras network, int8 against the float32 file. A file that
     fails is not kept, and the exit code is 1.
     """
-    extra = {name: options[name] for name in ("opset", "symmetric", "target")}
+    extra = {name: options[name] for name in ("opset", "symmetric", "target", "compile")}
     building.build(ctx, "onnx", options, as_json=json, **extra)

@@ -172,6 +172,11 @@ FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
 WRITTEN: Mapping[str, Format] = {row.name: row for row in _ROWS if row.exporter}
 """Those that are written here, and that users hand in."""
 
+COMPILERS: Mapping[str, str] = {
+    "snapdragon": "vggexport.formats.onnx.qualcomm:compile_context",
+}
+"""What compiles a file for a target ahead of time, by ``vggexport.artifact.TARGETS``."""
+
 RUNTIMES = frozenset(runtime.name for row in _ROWS if row.suffix for runtime in row.runtimes)
 """Names of all that run files."""
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -141,3 +142,26 @@ def test_the_npus_logits_are_read_and_not_its_softmax(registered, monkeypatch, e
     assert np.array_equal(found[LOGITS_NAME], expected[LOGITS_NAME])
     assert np.array_equal(found[OUTPUT_NAME], softmax(expected[LOGITS_NAME]))
     assert LOGITS_NAME in outputs[-1]
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("printed", "message"),
+    [
+        (LEFT, r"would stay predictions \(Gemm\), probabilities \(Softmax\)"),
+        (None, "Qualcomm's compiler does not take a.onnx: no memory"),
+    ],
+)
+def test_a_file_that_is_not_compiled_is_told_why(monkeypatch, tmp_path, printed, message):
+    class Compiler:
+        def __init__(self, _options, path, *, embed_compiled_data_into_model):
+            assert (path, embed_compiled_data_into_model) == ("a.onnx", True)
+
+        def compile_to_file(self, _written):
+            os.write(2, (printed or "").encode())
+            raise ort_errors.Fail(CPU_FALLBACK if printed else "no memory")
+
+    monkeypatch.setattr(qualcomm, "use", lambda *_given: None)
+    monkeypatch.setattr(onnxruntime, "ModelCompiler", Compiler)
+    with pytest.raises(Unavailable, match=message):
+        qualcomm.compile_context(Path("a.onnx"), tmp_path / "a_ctx.onnx")

@@ -11,7 +11,8 @@ import pytest
 import vggexport
 from vggexport.artifact import TARGETS, Artifact
 from vggexport.cli import onnx as command
-from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
+from vggexport.errors import CalibrationError, InputError, OutputError, Unavailable, WeightsError
+from vggexport.formats.onnx import qualcomm
 from vggexport.formats.registry import WRITTEN, load_exporter, load_weight_reader
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
@@ -21,6 +22,7 @@ from vggexport.precision import Precision
 from vggexport.results.requirements import Requirements
 from vggexport.system.digests import files_of
 from vggexport.weights import SpecRequest
+from vggexport.workflows.build import options
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
 
@@ -142,6 +144,32 @@ def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network):
     assert "half precision" in Requirements.of(report.artifact).notes[-1]
 
 
+COMPILED = FileOptions(
+    "onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon", compile=True
+)
+
+
+def test_what_a_file_is_compiled_to_stands_beside_it(network, monkeypatch):
+    def compiled(path, written):
+        written.write_bytes(path.read_bytes()[:9])
+
+    monkeypatch.setattr(options, "is_installed", lambda _package: True)
+    monkeypatch.setattr(qualcomm, "compile_context", compiled)
+    vggexport.build(network, FEW, COMPILED)
+    assert Path("q_ctx.onnx").read_bytes() == Path("q.onnx").read_bytes()[:9]
+    Path("q.onnx").unlink()
+    Path("q.onnx.json").unlink()
+    with pytest.raises(OutputError, match=r"q_ctx\.onnx"):
+        vggexport.build(network, FEW, COMPILED)
+
+
+def test_without_its_compiler_nothing_is_begun(network, monkeypatch):
+    monkeypatch.setattr(options, "is_installed", lambda _package: False)
+    with pytest.raises(Unavailable, match=r"onnxruntime_qnn is not .* 'vggexport\[qnn\]'"):
+        vggexport.build(network, FEW, COMPILED)
+    assert not Path("q.onnx").exists()
+
+
 def test_a_full_integer_file_is_built_and_checked(network):
     report = vggexport.build(network, FEW, FULL_INTEGER)
     assert report.failures == ()
@@ -179,6 +207,10 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
             "full integer is TFLite, not onnx",
         ),
         (FileOptions("onnx", symmetric=True), "for int8 ONNX, not onnx in float32"),
+        (
+            FileOptions("onnx", precision=Precision.INT8, target="tensorrt", compile=True),
+            "snapdragon has a compiler here, tensorrt has none",
+        ),
         (FileOptions("onnx", target="tensorrt"), "for tensorrt are int8 ONNX, not onnx in float32"),
         (
             FileOptions("tflite", precision=Precision.INT8, target="snapdragon"),

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from vggexport.errors import Advice, Unavailable
+from vggexport.errors import Advice, Unavailable, one_line
 from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.system.lazy_imports import installs
+from vggexport.system.stderr_capture import captured_stderr, silenced_stdout
 
 PACKAGE = "onnxruntime_qnn"
 
@@ -63,6 +65,35 @@ def use(options: Any, provider_options: dict[str, str]) -> None:
     own = {"backend_path": package.get_qnn_htp_path()} | ({} if npus else EMULATED)
     options.add_session_config_entry(*_STRICT)
     options.add_provider_for_devices((npus or devices)[:1], own | provider_options)
+
+
+def compile_context(path: Path, written: Path) -> None:
+    """Compiles a file for the NPU, so that a device need not: a graph of one operator, its context.
+
+    It is for the processor in :data:`EMULATED`, and for the versions of Qualcomm's libraries that
+    it names.
+
+    Args:
+        path: The file, which the NPU takes whole.
+        written: Where to, an ``.onnx`` file with all of it inside.
+
+    Raises:
+        Unavailable: Qualcomm's package is not installed, or does not take the file whole.
+    """
+    load()
+    options = onnxruntime.SessionOptions()
+    use(options, {})
+    compiler = onnxruntime.ModelCompiler(options, str(path), embed_compiled_data_into_model=True)
+    with captured_stderr() as printed, silenced_stdout():
+        try:
+            compiler.compile_to_file(str(written))
+        except (RuntimeError, ort_errors.Fail, ort_errors.EPFail) as error:
+            failure: Exception | None = error
+        else:
+            failure = None
+    if failure:
+        check_whole(path, f"{printed[0].decode(errors='replace')} {failure}")
+        raise Unavailable(f"Qualcomm's compiler does not take {path}: {one_line(failure)}")
 
 
 def check_whole(path: Path, printed: str) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.artifact import sidecar_path
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
 from vggexport.formats.runner import Runner
@@ -41,7 +40,12 @@ from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.output_files import made_folder, output_folder
 from vggexport.system.progress import Steps
-from vggexport.workflows.build.options import BuildOptions, FileOptions, check_supported
+from vggexport.workflows.build.options import (
+    BuildOptions,
+    FileOptions,
+    check_supported,
+    companions_of,
+)
 
 RANGE_IMAGES = 16
 """Images that the range of float16 is looked at on, at most."""
@@ -194,7 +198,9 @@ def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
         if file.serving:
             entered.enter_context(made_folder(output.parent))
         yield entered.enter_context(
-            output_folder(output, sidecar_path(output), force=force, directory_marker=marker)
+            output_folder(
+                output, *companions_of(output, file), force=force, directory_marker=marker
+            )
         )
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggexport.errors import Advice, InputError
-from vggexport.formats.registry import FORMATS
+from vggexport.artifact import sidecar_path
+from vggexport.errors import Advice, InputError, Unavailable
+from vggexport.formats.registry import COMPILERS, FORMATS
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import Precision, Profile, profile_of
+from vggexport.system.lazy_imports import installs, is_installed
+
+NPU_COMPILER = "onnxruntime_qnn"
+"""The package that compiles for Qualcomm's NPUs."""
 
 SERVING_VERSION = "1"
 """Directory inside NAME/ in which TensorFlow Serving finds the model."""
@@ -29,6 +34,7 @@ class FileOptions:
         symmetric: Activations with zero point 0, as TensorRT demands; int8 ONNX only.
         target: What alone it is laid out for (``vggexport.artifact.TARGETS``), or None; int8 ONNX
             only.
+        compile: Write what the target's compiler makes of it, too, as ``NAME_ctx.onnx``.
         opset: ONNX operator set version, or None for the default.
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
@@ -41,6 +47,7 @@ class FileOptions:
     full_integer: bool = False
     symmetric: bool = False
     target: str | None = None
+    compile: bool = False
     opset: int | None = None
     serving: bool = False
 
@@ -93,11 +100,18 @@ def output_of(network_options: NetworkOptions, file: FileOptions) -> Path:
     return output / SERVING_VERSION if file.serving else output
 
 
+def companions_of(output: Path, file: FileOptions) -> tuple[Path, ...]:
+    """What is written beside a file: its description, and what it is compiled to."""
+    compiled = (output.with_name(f"{output.stem}_ctx.onnx"),) if file.compile else ()
+    return (sidecar_path(output), *compiled)
+
+
 def check_supported(file: FileOptions) -> None:
     """Refuses what no format has.
 
     Raises:
         InputError: There is no such file.
+        Unavailable: The compiler is not installed.
     """
     precisions = FORMATS[file.format].precisions
     if file.precision not in precisions:
@@ -113,6 +127,14 @@ def check_supported(file: FileOptions) -> None:
             Advice("give {}", "quantize"),
             Advice("leave out {}", "target"),
         )
+    if file.compile and file.target not in COMPILERS:
+        raise InputError(
+            f"{', '.join(COMPILERS)} has a compiler here, {file.target or 'no target'} has none",
+            Advice("give {} snapdragon", "target"),
+            Advice("leave out {}", "compile"),
+        )
+    if file.compile and not is_installed(NPU_COMPILER):
+        raise Unavailable(f"{NPU_COMPILER} is not installed", installs([NPU_COMPILER]))
     if file.symmetric and (file.format, file.precision) != ("onnx", Precision.INT8):
         raise InputError(
             f"symmetric activations are for int8 ONNX, not {file.format} in {file.precision.value}",

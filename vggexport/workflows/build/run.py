@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from vggexport.artifact import SNAPDRAGON, TENSORRT, Artifact, sidecar_path
+from vggexport.artifact import SNAPDRAGON, TENSORRT, Artifact
 from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import load_exporter
+from vggexport.formats.registry import COMPILERS, load_exporter
 from vggexport.network.rescaling import Scales, tensor_factors
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.file_check import check_file, tolerance_for
@@ -15,6 +15,7 @@ from vggexport.opening.network import NetworkOptions
 from vggexport.opening.reference import reference_name
 from vggexport.precision import Precision
 from vggexport.results.build import BuildReport, CheckReport
+from vggexport.system.lazy_imports import load
 from vggexport.system.output_files import publish, write_json
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
@@ -24,7 +25,12 @@ from vggexport.workflows.build.inputs import (
     build_inputs,
     check_images,
 )
-from vggexport.workflows.build.options import BuildOptions, FileOptions, output_of
+from vggexport.workflows.build.options import (
+    BuildOptions,
+    FileOptions,
+    companions_of,
+    output_of,
+)
 
 
 def build(
@@ -91,9 +97,12 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
             check = _check(inputs, written, artifact)
     artifact = artifact.located(written, output)
     if check is None or not check.failures:
-        sidecar = sidecar_path(output)
+        sidecar, *compiled = companions_of(output, file)
         write_json(folder / sidecar.name, artifact.to_json())
-        publish(folder, output, sidecar)
+        for path in compiled:
+            with steps.step("compile"):
+                load(COMPILERS, file.target or "")(written, folder / path.name)
+        publish(folder, output, sidecar, *compiled)
     seconds = inputs.steps.seconds | steps.seconds
     return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents)
 
