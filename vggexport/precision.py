@@ -115,8 +115,9 @@ _FLOAT_ON_ACCELERATOR = Tolerance(
 )
 _INTEGER_ON_ACCELERATOR = Tolerance(
     "accelerators requantize with fewer bits after each layer, and compute the last one in 16 "
-    "bits: 10 dB below a CPU's limit for int8; not measured on one",
-    min_logit_sqnr_db=25.0,
+    "bits: Qualcomm's emulator of its NPU measured 21.6 dB on 4 photographs near the decision "
+    "boundaries of a trained network, 17.4 dB on the worst; not measured on an accelerator",
+    min_logit_sqnr_db=15.0,
 )
 _WHOLE_256THS = Tolerance(
     "probabilities in whole 256ths, from which no logit can be told: the worst of 1,000 sets of 8 "

@@ -229,7 +229,7 @@ def test_tolerances_of_int8_tflite_go_by_the_kernels(artifact):
     """XNNPACK's and all others', of which a correct app may have either: measured 25.3 dB."""
     found = device_tolerances(replace(artifact, format="tflite", precision=Precision.INT8))
     assert [(t.device, t.tolerance.min_logit_sqnr_db) for t in found] == [
-        (CPU, 18.0), (XNNPACK, 35.0), (ACCELERATOR, 25.0)
+        (CPU, 18.0), (XNNPACK, 35.0), (ACCELERATOR, 15.0)
     ]  # fmt: skip
     whole = replace(artifact, format="tflite", full_integer=True)
     assert [t.device for t in device_tolerances(whole)] == [CPU, ACCELERATOR]

@@ -8,9 +8,13 @@ import pytest
 
 import vggexport
 from vggexport.errors import ArtifactError, CalibrationError, InputError
+from vggexport.formats.onnx import sessions
 from vggexport.metrics.parity import ParityMetrics
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.models import RunOptions
+from vggexport.precision import Precision
 from vggexport.system.machine import processor
 from vggexport.weights import open_weights
 from vggexport.workflows.build.options import FileOptions
@@ -22,6 +26,23 @@ FILES = ("out/vgg_tiny.onnx", "out/vgg_tiny.tflite", "out/vgg_tiny_saved_model")
 
 def verified(*artifacts, **options):
     return vggexport.verify(VerifyOptions(artifacts, **{"images": 10} | options))
+
+
+@pytest.mark.usefixtures("files")
+def test_an_npu_is_held_to_the_tolerance_of_accelerators(monkeypatch):
+    """Against the same integers on a CPU; against another file to that of both."""
+    real, int8 = sessions.open_session, "out/vgg_tiny_int8.onnx"
+    verified(int8, FILES[0], save_golden=Path("int8.npz"), images=2)
+    verified(FILES[0], int8, save_golden=Path("float32.npz"), images=2)
+    monkeypatch.setattr(
+        sessions, "open_session", lambda path, opts, _npu, own: real(path, opts, CPU_PROVIDER, own)
+    )
+    npu = RunOptions(provider=QNN_PROVIDER)
+    reports = [verified(int8, golden=Path(f"{n}.npz"), run=npu) for n in ("int8", "float32")]
+    tolerances = [report.candidates[0].tolerance for report in reports]
+    profile = Precision.INT8.profile
+    assert tolerances == [profile.on_accelerator, profile.tolerance]
+    assert profile.on_accelerator.min_logit_sqnr_db == 15
 
 
 @pytest.mark.usefixtures("files")

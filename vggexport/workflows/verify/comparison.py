@@ -14,7 +14,7 @@ from vggexport.diagnosis.trials import diagnose, point_out
 from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
-from vggexport.opening.file_check import read, tolerance_between
+from vggexport.opening.file_check import read, same_integers, tolerance_between
 from vggexport.opening.models import OpenedModel, shared_layers
 from vggexport.opening.same_network import pruning_between
 from vggexport.opening.seen_images import count_seen
@@ -88,7 +88,7 @@ class Comparison:
     def report(self, candidate: OpenedModel, steps: Steps) -> CandidateReport:
         """What all images together give for one candidate, and why it failed."""
         parity = self._parities[self._candidates.index(candidate)]
-        tolerance = tolerance_between(self._reference.artifact, candidate.artifact)
+        tolerance = self._tolerance(candidate)
         narrowed = pruning_between(self._reference.artifact, candidate.artifact)
         layers = parity.layers()
         report = CandidateReport(
@@ -109,6 +109,14 @@ class Comparison:
             found = diagnose(self._reference, candidate, worst, tolerance, steps)
         suspicious = report.suspicious or found.suspicious
         return replace(report, diagnosis=found, suspicious=suspicious)
+
+    def _tolerance(self, candidate: OpenedModel) -> Tolerance:
+        """As between two files, or two runs of one: an NPU has other roundings than a CPU."""
+        reference = self._reference.artifact
+        on_npu = candidate.runner.provider == QNN_PROVIDER
+        if on_npu and same_integers(reference, candidate.artifact):
+            return candidate.artifact.profile.on_accelerator
+        return tolerance_between(reference, candidate.artifact)
 
     def _run(self, model: OpenedModel, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()
