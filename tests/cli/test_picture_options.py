@@ -66,7 +66,7 @@ def test_an_artifact_records_what_was_stated_and_inspect_shows_it(run, weights):
 def test_nothing_stated_is_the_default_and_says_so(run, weights):
     recorded = run("onnx", *weights, "-o", "a.onnx", "--json").json["artifact"]["pictures"]
     assert (recorded["resize"], recorded["resize_to"], recorded["known"]) == ("crop", None, False)
-    assert "the defaults, nobody said" in " ".join(run("inspect", "a.onnx").stdout.split())
+    assert "assumed, as the file does not say" in " ".join(run("inspect", "a.onnx").stdout.split())
 
 
 def test_evaluate_takes_what_is_recorded_and_says_what_it_does(run, stretched, wide):
