@@ -84,7 +84,7 @@ _SAME_HASH = b"".join(integer(k * (2**61 - 1)) + b"N" for k in range(9))
         (tensor(integer(1)), "a tensor without a storage"),
         (tensor(many(storage(), storage(count=5))), "contradicts itself on a storage"),
         (tensor(many(text("module"), b"N") + b"Q"), "not enough values to unpack"),
-        (tensor(many(*[text("storage")] * 5) + b"Q"), "refers to something that is no storage"),
+        (tensor(many(*[text("storage")] * 5) + b"Q"), "refers to something that is not a storage"),
         (tensor(_DEEP + b"Q"), "not enough values to unpack"),
         (name("torch.FloatStorage") + b")R", "calls something that is not a function"),
         (text("os.system") + b")R", "calls something that is not a function"),

@@ -16,8 +16,8 @@ def parse_pin(text: str) -> str:
     pin = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{64}", pin):
         raise WeightsError(
-            f"{text!r}, which weights are held to, is not a SHA-256: 64 hexadecimal digits are "
-            "expected, as sha256sum prints them",
+            f"{text!r} is not a SHA-256 digest of weights: 64 hexadecimal digits are expected, as "
+            "sha256sum prints them",
         )
     return pin
 

@@ -190,10 +190,10 @@ def _storage(machine: Machine) -> Storage:
     """What a persistent id names: ("storage", type, key, device, count[, view])."""
     (names,) = machine.pop(1)
     if not isinstance(names, tuple) or len(names) > _LONGEST_ID:
-        raise TypeError("its pickle refers to something that is no storage")
+        raise TypeError("its pickle refers to something that is not a storage")
     word, kind, key, _, count, *views = names
     if word != "storage" or not isinstance(kind, _Global) or kind.name not in DTYPES:
-        raise TypeError("its pickle refers to something that is no storage")
+        raise TypeError("its pickle refers to something that is not a storage")
     _, start, size = (views and views[0]) or (key, 0, count)
     storage = Storage(kind.name, key, count, start, size)
     if machine.storages.setdefault(key, (kind.name, count)) != (kind.name, count):

@@ -158,7 +158,7 @@ def _decoded(
         return np.asarray(decode(file, pictures))
     except calibration.UnreadableImageError as error:
         raise ArtifactError(
-            f"{pair.file} cannot be decoded: {error}: get the bundle anew"
+            f"{pair.file} cannot be decoded: {error}: get the bundle again"
         ) from error
 
 
