@@ -38,7 +38,7 @@ def stand_in_for_pillow() -> None:
 
 def _stand_in() -> None:
     pillow = types.ModuleType("PIL")
-    for name in ("Image", "ImageFile", "ImageOps", "UnidentifiedImageError"):
+    for name in ("Image", "ImageCms", "ImageFile", "ImageOps", "UnidentifiedImageError"):
         setattr(pillow, name, Absent())
     sys.modules["PIL"] = pillow
 

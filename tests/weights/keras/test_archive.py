@@ -100,7 +100,7 @@ def test_keras_vgg16_gives_its_own_probabilities(published, tmp_path, native_log
 @pytest.fixture(scope="module", params=[True, False], ids=["named", "unnamed"])
 def trained(request, tiny) -> keras.Model:
     model = build(tiny, named=request.param)
-    model.compile("adam", "categorical_crossentropy")
+    model.compile("adam", "categorical_crossentropy", run_eagerly=True)
     model.train_on_batch(images(16) / 255, np.eye(5)[[0, 1]])
     return model
 

@@ -52,7 +52,7 @@ def test_the_owners_answers(save, native_logits, case, suffix):
     make, outside = CASES[case]
     model, path = save(make(), suffix)
     images = np.random.default_rng(2).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
-    expected = model.predict(OUTSIDE[outside](images.astype(np.float32)), verbose=0)
+    expected = np.asarray(model(OUTSIDE[outside](images.astype(np.float32)), training=False))
 
     weights = open_weights(str(path), SpecRequest(), preprocessing=CONVENTIONS.get(outside))
     logits = native_logits(weights, weights.spec, weights.mean_rgb, images)

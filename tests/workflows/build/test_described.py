@@ -144,7 +144,7 @@ def test_what_is_stated_comes_before_the_network_described(model, preprocessing)
     images = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
     before = {"unit": images / 255, "tf": images / 127.5 - 1}[preprocessing].astype(np.float32)
     np.savez("photos.npz", images)
-    np.savez("answers.npz", images=images, probabilities=model.predict(before, verbose=0))
+    np.savez("answers.npz", images=images, probabilities=model(before, training=False))
     for one in (options, VerifyOptions(("vgg.onnx",), answers=Path("answers.npz"))):
         verified = vggexport.verify(one)
         assert verified.failures == ()
@@ -169,7 +169,7 @@ def test_what_is_timed_is_the_network_as_it_was_read(model):
         assert runner.runtime.endswith(", by the description in mine.keras")
         prepared = runner.prepare(images)
         assert runner.runtime.endswith(", the network as read from mine.keras")
-        expected = model.predict(images.astype(np.float32), verbose=0)
+        expected = model(images.astype(np.float32), training=False)
         np.testing.assert_allclose(prepared.probabilities(), expected, atol=1e-5)
 
 
