@@ -33,23 +33,29 @@ def main() -> None:
     parser.add_argument("--kotlinc", required=True, help="the Kotlin compiler")
     parser.add_argument("--bundle", type=Path, required=True, help="a bundle that is a folder")
     options = parser.parse_args()
-    steps = json.loads((options.bundle / "preprocessing.json").read_text())["steps"]
-    found = {step["step"]: step for step in steps}
-    resize, target = found["resize"], found.get("crop", found["resize"])
-    cover = [resize.get("short_side", resize.get(f"cover_{side}", 0)) for side in SIDES]
-    told = [resize.get("mode", "crop"), *cover, *(target[side] for side in SIDES)]
-    told += [resize["interpolation"], *resize.get("background", (255, 255, 255))]
     with tempfile.TemporaryDirectory() as name:
         program = Path(name) / "check.jar"
         sources = [*DECLARATIONS.glob("*.kt"), *TEMPLATES.glob("*.kt")]
         compiler = ["bash", options.kotlinc, *map(str, sources), "-include-runtime", "-d"]
         subprocess.run([*compiler, str(program)], check=True)
         run = ["java", "-cp", str(program), "CheckKt", str(options.bundle / "golden/sources")]
-        ran = subprocess.run([*run, *map(str, told)], check=True, capture_output=True, text=True)
+        told = settings(options.bundle)
+        ran = subprocess.run([*run, *told], check=True, capture_output=True, text=True)
         print(ran.stdout, end="")
         for line in map(turned, range(1, 9)):
             if line not in ran.stdout.splitlines():
                 raise SystemExit(f"FAILED: Pillow has {line}")
+
+
+def settings(bundle: Path) -> list[str]:
+    """What ``preprocessing.json`` says, as the program takes it."""
+    steps = json.loads((bundle / "preprocessing.json").read_text())["steps"]
+    found = {step["step"]: step for step in steps}
+    resize, target = found["resize"], found.get("crop", found["resize"])
+    cover = [resize.get("short_side", resize.get(f"cover_{side}", 0)) for side in SIDES]
+    told = [resize.get("mode", "crop"), *cover, *(target[side] for side in SIDES)]
+    told += [resize["interpolation"], *resize.get("background", (255, 255, 255))]
+    return [str(value) for value in told]
 
 
 def turned(orientation: int) -> str:

@@ -79,7 +79,7 @@ def _notes(artifact: Artifact) -> Iterator[str]:
     if is_tflite and artifact.precision is Precision.INT8_W4:
         yield (
             "without XNNPACK it answers wrongly and says nothing: LiteRT's other kernels gave "
-            "-8 dB. Turn XNNPACK on (Android: Interpreter.Options.setUseXNNPACK(true); Swift: "
+            "-6 dB. Turn XNNPACK on (Android: Interpreter.Options.setUseXNNPACK(true); Swift: "
             "Interpreter.Options.isXNNPackEnabled, which is off by default), and run the golden "
             "check"
         )
