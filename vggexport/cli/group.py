@@ -192,7 +192,7 @@ verbose_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_remember,
-    help="Show a traceback with an error.",
+    help="Show more: a traceback with an error, every mistake that verify tried.",
 )
 
 
