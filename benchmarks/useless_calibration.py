@@ -5,8 +5,9 @@
 ``LABELLED`` has a folder a class. Each file goes the way of a user: ``onnx --quantize``, ``verify``
 on photographs of all classes, and ``bundle`` beside the float32 file. What the first refuses is
 tried again with ``--no-check``. Prints where each was refused; exit 1 if a useless one got through.
-Poor data may do: a VGG16 of 12 kinds of flowers, calibrated on 32 photographs of one kind, has the
-reference's best class on all of 48 photographs of all kinds, and 18.6 dB.
+Photographs of one class are poor data and not useless: a VGG16 of 12 kinds of flowers, calibrated
+on 24 photographs of bluebells, has the float32 network's best class on all of 96 photographs, 8 a
+kind; its logits have 19.9 dB on the 11 other kinds, where two photographs a kind give 26.1 dB.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ import numpy as np
 
 from benchmarks.measure import photographs, vggexport
 
-USELESS = {"black", "0...1 as uint8", "one picture"}
-"""Data no file may be calibrated on. The others are poor: how good their files are is measured."""
+POOR = {"one class"}
+"""Data whose files are good enough, as was measured: they may get through, and no others."""
 
 NOISE = 4.0
 """Standard deviation of a camera's noise, in levels of 0...255."""
@@ -48,7 +49,7 @@ def main() -> None:
             if not refused(kind, data, fine, options)
         ]
     print(f"got through: {', '.join(passed) or 'none'}")
-    sys.exit(not USELESS.isdisjoint(passed))
+    sys.exit(bool(set(passed) - POOR))
 
 
 def calibrations(images: Path, samples: int, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -16,8 +16,9 @@ LEAST_DEVIATION = 2.0
 afar, in levels: what a camera's noise and JPEG's rounding give a picture of one colour."""
 
 AFAR = 8
-"""Pixels a side to which images are averaged before they are compared: noise of 4 levels on a
-picture of 224 pixels a side is a seventh of a level then, and any two photographs still differ."""
+"""Pixels a side to which images are averaged before they are compared. Copies of a photograph of
+224 pixels a side with noise of 4 levels differ by 0.5 then, with 16 by 0.9; two photographs of one
+kind of flower differ by 48 and more."""
 
 _ADVICE = "pass photographs like those that the network will see, as uint8 0...255"
 
