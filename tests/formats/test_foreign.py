@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from vggexport.errors import ArtifactError
 from vggexport.formats.onnx.inspector import inspect_onnx
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.formats.recognition import Step, StepKind, recognize
+from vggexport.formats.tflite import foreign
 from vggexport.network.ends import Ends
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.precision import Precision
@@ -210,6 +212,18 @@ def test_inspect_lists_a_file_that_others_refuse_and_says_why(written):
     assert Counter(o["type"] for o in found["operators"])["MaxPool"] == 2
     assert "of free size" in found["refusal"]
     assert found["recognized"] is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "precision"),
+    [("int16", Precision.INT8), ("int8", Precision.INT8), ("float32", Precision.DYNAMIC_INT8)],
+)
+def test_tflite_is_dynamic_where_activations_are_floats_alone(activation, precision):
+    source = SimpleNamespace(dtype=activation, data=np.empty(0), shape=(1, 4))
+    kernel = SimpleNamespace(dtype="int8", data=np.zeros((4, 4)), shape=(4, 4))
+    matrix = SimpleNamespace(type="FULLY_CONNECTED", inputs=(0, 1))
+    file = SimpleNamespace(tensors=[source, kernel], operators=[matrix])
+    assert foreign._precision(file) is precision
 
 
 ENDS = Ends("x", "y", (4, 4), 2)

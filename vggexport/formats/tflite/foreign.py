@@ -136,7 +136,7 @@ def _precision(file: TfliteFile) -> Precision:
     stored = {tensor.dtype for tensor in file.tensors if tensor.data.size and len(tensor.shape) > 1}
     if "int4" in stored:
         return Precision.INT8_W4
-    if data & _INTEGERS:
+    if data & {*_INTEGERS, "int16"}:
         return Precision.INT8
     if stored & _INTEGERS:
         return Precision.DYNAMIC_INT8
