@@ -185,8 +185,8 @@ _DYNAMIC_INT8 = Profile(
         negligible_logit_error=0.01,
     ),
     on_cpu=Tolerance(
-        "activations are quantized image by image, as those of int8-w4's fully connected layers, "
-        "of which two runtimes measured 36 dB",
+        "activations are quantized image by image: LiteRT with and without XNNPACK measured 35.4 "
+        "dB on 32 photographs, the worst of 1,000 sets of 8 of them 32.0 dB",
         min_logit_sqnr_db=25.0,
     ),
     on_accelerator=_INTEGER_ON_ACCELERATOR,
