@@ -124,8 +124,8 @@ MAX_BATCH = 4096
 @click.option(
     "--golden",
     type=file_path(),
-    help="Give no latency for a file whose answers differ from those of this file of verify "
-    "--save-golden.",
+    help="Give no latency for a file whose answers differ from those of this file of "
+    "verify --save-golden.",
 )
 @click.option(
     "--processes",
