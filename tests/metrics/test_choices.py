@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vggexport.metrics.choices import Choices
 from vggexport.metrics.parity import compare
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import HeadActivation
@@ -69,12 +70,28 @@ def test_answers_that_do_not_depend_on_the_image_are_said():
 
 @pytest.mark.parametrize(("wrong", "fails"), [(0, False), (3, False), (8, True)])
 def test_agreement_fails_where_it_is_surely_below_the_limit(wrong, fails):
-    """Wilson's interval of 37 of 40 ends at 0.974, that of 32 at 0.895."""
+    """The exact interval of 37 of 40 ends at 0.984, that of 32 at 0.909."""
     actual = REFERENCE.copy()
     actual[:wrong] = np.roll(actual[:wrong], 1, axis=1)
     limits = Tolerance("agreement alone", min_sure_agreement=0.95)
     said = limits.violations(compare(REFERENCE, actual))
     assert said == (("best class the same on 32 of 40 images, surely below 95%",) if fails else ())
+
+
+@pytest.mark.parametrize(
+    ("hits", "images", "least", "below"),
+    [  # by whole fractions: 0.102, 0.0152, 0.117, 0.0119, 8e-11, 0.0207 and 0.0284
+        (9, 11, 0.95, False),
+        (8, 11, 0.95, True),
+        (27, 30, 0.96, False),
+        (26, 30, 0.97, True),
+        (900, 1000, 0.95, True),
+        (935, 1000, 0.95, True),
+        (936, 1000, 0.95, False),
+    ],
+)
+def test_few_images_are_judged_exactly(hits, images, least, below):
+    assert Choices(images, hits, (), is_constant=False).is_surely_below(least) is below
 
 
 def test_outputs_that_are_independent_are_lost_one_by_one():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.metrics.accuracy import class_probabilities, wilson
+from vggexport.metrics.accuracy import class_probabilities
 from vggexport.network.head import HeadActivation
 
 NEARLY_EQUAL = 0.02
@@ -25,6 +25,9 @@ CLASS_IMAGES = 8
 CONSTANT = 1e-3
 """Power of what answers vary by from image to image, as a share of what the reference's do, below
 which they do not depend on the image."""
+
+IMPROBABLE = 0.025
+"""Probability below which so few agreeing images are no chance: one side of a 95 % interval."""
 
 _VARIES = 1e-4
 """Share of the power of its answers that a reference's variation has, until it counts as one."""
@@ -53,10 +56,21 @@ class Choices:
         """Images that agree, in whole ones."""
         return math.floor(self.agreeing)
 
-    @property
-    def most_agreement(self) -> float:
-        """The upper end of the 95 % interval of the share of images that agree."""
-        return wilson(self.hits, self.images).high
+    def is_surely_below(self, least: float) -> bool:
+        """Whether a file that agrees on that share would agree on so few in 2.5 % of samples.
+
+        The exact binomial tail (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934). The ends of
+        Wilson's interval are not exact for few images: that of 9 in 11 lies below 95 %, which
+        agreeing files of that share come to in one sample of ten.
+
+        Args:
+            least: 0 to 1, without the ends.
+        """
+        hits = np.arange(self.hits + 1)
+        ways = np.log((self.images - hits[:-1]) / hits[1:]).cumsum()
+        logs = np.append(0.0, ways) + hits * math.log(least)
+        logs += (self.images - hits) * math.log1p(-least)
+        return float(np.exp(logs).sum()) < IMPROBABLE
 
 
 class RunningChoices:

@@ -28,7 +28,7 @@ class Tolerance(JsonValue):
         min_top1_agreement: Smallest share of images with the same best class allowed, 0...1.
         reason: Where the values come from.
         min_sure_agreement: Smallest share of images with the same best class: it is missed where
-            it lies above Wilson's 95 % interval of the share that was found. Images on which the
+            it lies above the exact 95 % interval of the share that was found. Images on which the
             reference has both classes nearly equal count as agreeing.
         negligible_logit_error: Root mean square difference of the logits up to which their SQNR
             does not matter: where all classes are nearly equal there is no signal to hold it to.
@@ -84,7 +84,7 @@ class Tolerance(JsonValue):
             named = ", ".join(map(str, choices.lost_classes[:NAMED_CLASSES]))
             yield f"it never gives class {named}, which the reference does"
         least = self.min_sure_agreement
-        if least is not None and choices.most_agreement < least:
+        if least is not None and choices.is_surely_below(least):
             found = f"{choices.hits} of {choices.images} images"
             yield f"best class the same on {found}, surely below {least:.0%}"
 
