@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := vggexport calibration gpu_check tests benchmarks
+CODE := vggexport calibration gpu_check arm_check tests benchmarks
 
 .PHONY: demo test check docs lint format typecheck gpu-check arm-check clean
 .DEFAULT_GOAL := help
@@ -54,7 +54,7 @@ gpu-check: ## on a machine with a CUDA GPU: everything that needs one
 	$(VENV)-gpu/bin/python -m gpu_check
 
 arm-check: $(VENV)/.run ## model files on an emulated ARM processor; ARM="--cpu cortex-a53" on another
-	$(BIN)/python -m benchmarks.arm_check $(ARM)
+	$(BIN)/python -m arm_check $(ARM)
 
 clean: ## the environment, caches and what the demo wrote
 	rm -rf $(VENV) $(VENV)-gpu .*_cache build *.egg-info demo_int8.onnx demo_int8.onnx.json

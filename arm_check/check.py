@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import arm_layers
-from benchmarks.arm_machine import CPUS, ROOT, ArmMachine, fetch
-from benchmarks.measure import vggexport
-from vggexport.errors import CheckFailed, VggExportError
+from arm_check import layers
+from arm_check.machine import CPUS, ROOT, ArmMachine, fetch
+from vggexport.errors import CheckFailed
 from vggexport.system.machine import read_machine
 from vggexport.system.markdown import table
 
@@ -111,10 +110,10 @@ class Check:
         images = bundle / "golden" / "inputs"
         here, there = (self.folder / f"layers_{name}.npz" for name in ("here", cpu))
         if not here.exists():
-            arm_layers.main([str(images), str(here), *map(str, paths)])
-        if self.on_arm(cpu, "-m", "benchmarks.arm_layers", images, there, *paths)[0] == 0:
+            layers.main([str(images), str(here), *map(str, paths)])
+        if self.on_arm(cpu, "-m", "arm_check.layers", images, there, *paths)[0] == 0:
             with np.load(here) as first, np.load(there) as second:
-                self.layers[cpu] = arm_layers.shares(first, second)
+                self.layers[cpu] = layers.shares(first, second)
 
     def _add(self, cpu: str, network: str, answers: Mapping[str, Any], images: int) -> None:
         name, metrics = Path(answers["path"]).name, answers["metrics"]
@@ -175,7 +174,8 @@ def _here(*arguments: str | Path, codes: Sequence[int] = (0,)) -> None:
     Raises:
         CheckFailed: It ended with another code.
     """
-    done = subprocess.run(vggexport(*arguments), stdout=subprocess.DEVNULL, check=False)
+    command = [sys.executable, "-m", "vggexport", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     if done.returncode not in codes:
         raise CheckFailed(f"vggexport {arguments[0]} ended with code {done.returncode} here")
 
@@ -204,9 +204,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     columns = ["processor", "network", "file", "precision", "logits", "largest", "same class"]
     yield table(columns, [_cells(Row(**row)) for row in found["rows"]])
     yield from (f"- {failure}" for failure in found["failures"])
-    for cpu, layers in found["differing_integers"].items():
-        told = {name: share for name, share in layers.items() if share}
-        yield f"\nLayers of int8 files whose values differ on {cpu}: {len(told)} of {len(layers)}\n"
+    for cpu, shares in found["differing_integers"].items():
+        told = {name: share for name, share in shares.items() if share}
+        yield f"\nLayers of int8 files whose values differ on {cpu}: {len(told)} of {len(shares)}\n"
         yield from (f"- {name}: {share:.4%}" for name, share in told.items())
 
 
@@ -235,11 +235,3 @@ def main(arguments: Sequence[str]) -> int:
     (check.folder / "report.md").write_text(markdown(found), encoding="utf-8")
     print(markdown(found))
     return int(bool(check.failures))
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except VggExportError as error:
-        print(f"arm-check: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)

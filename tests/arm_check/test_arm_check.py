@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import arm_check, arm_machine
-from benchmarks.arm_layers import shares
+from arm_check import check as arm_check
+from arm_check import machine as arm_machine
+from arm_check.layers import shares
 from vggexport.errors import Unavailable
 
 METRICS = {"logit_sqnr_db": 159.24, "max_abs": 1e-7, "top1_agreement": 1.0}

@@ -1,6 +1,6 @@
 """Every layer of model files on the same images, kept in one file.
 
-    python -m benchmarks.arm_layers FOLDER OUT.npz MODEL...
+    python -m arm_check.layers FOLDER OUT.npz MODEL...
 
 FOLDER holds PNG files as a bundle has them, of the models' own size. Run on two processors, the
 integers that differ are those whose values differ: a layer's values are its integers less a zero

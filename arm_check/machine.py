@@ -1,6 +1,6 @@
 """An ARM processor in software: qemu, an arm64 Python and this package's wheels, in a folder.
 
-``python -m benchmarks.arm_machine`` asks pip whether there are wheels for all that the extras
+``python -m arm_check.machine`` asks pip whether there are wheels for all that the extras
 ``runtime`` and ``build`` need, and installs nothing.
 
 All of it comes through apt and pip as they are configured here. Nothing is installed: apt keeps its
