@@ -53,10 +53,14 @@ class Outcome:
 
 @pytest.fixture(autouse=True, scope="session")
 def clean_environment() -> Iterator[None]:
-    """No variable of the machine that the command line or its output depends on."""
+    """No variable of the machine that the command line or its output depends on.
+
+    pytest's own process may load readline, which gives its children COLUMNS.
+    """
+    settings = {"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS"}
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("VGGEXPORT_") or name in {"CI", "NO_COLOR", "FORCE_COLOR"}:
+            if name.startswith("VGGEXPORT_") or name in settings:
                 patch.delenv(name)
         yield
 

@@ -321,7 +321,7 @@ def test_weights_without_their_labels_are_noted(class_index, server):
     weights = SimpleNamespace(labels=(), notes=())
     imagenet._name_classes(weights)
     assert weights.labels == ()
-    assert "names of ImageNet's classes are not to be had" in weights.notes[0]
+    assert "names of ImageNet's classes are not available" in weights.notes[0]
     assert "404" in weights.notes[0]
 
 
