@@ -100,7 +100,7 @@ def test_an_npu_comes_before_its_emulator_and_nothing_else_computes(
     ("printed", "left"),
     [
         (LEFT + CPU_FALLBACK, r"predictions \(Gemm\), probabilities \(Softmax\)"),
-        (CPU_FALLBACK, "all operators, as of a file that takes any number of images"),
+        (CPU_FALLBACK, "all operators, as of every file that takes any number of images"),
     ],
 )
 @pytest.mark.usefixtures("registered")
@@ -113,7 +113,9 @@ def test_operators_that_would_stay_on_the_cpu_are_named(monkeypatch, tmp_path, p
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     path = tmp_path / "a.onnx"
     with (
-        pytest.raises(Unavailable, match=f"would stay {left}: write it with onnx target snap"),
+        pytest.raises(
+            Unavailable, match=f"would run on the CPU: {left}: write it with onnx target snap"
+        ),
         OnnxRunner(path, provider=QNN_PROVIDER),
     ):
         pass
@@ -148,7 +150,7 @@ def test_the_npus_logits_are_read_and_not_its_softmax(registered, monkeypatch, e
 @pytest.mark.parametrize(
     ("printed", "message"),
     [
-        (LEFT, r"would stay predictions \(Gemm\), probabilities \(Softmax\)"),
+        (LEFT, r"would run on the CPU: predictions \(Gemm\), probabilities \(Softmax\)"),
         (None, "Qualcomm's compiler does not take a.onnx: no memory"),
     ],
 )

@@ -109,8 +109,8 @@ def check_whole(path: Path, printed: str) -> None:
     if _REFUSED not in printed:
         return
     left = dict.fromkeys(f"{name} ({kind})" for name, kind in _LEFT.findall(printed))
-    named = ", ".join(left) or "all operators, as of a file that takes any number of images"
+    named = ", ".join(left) or "all operators, as of every file that takes any number of images"
     raise Unavailable(
-        f"{QNN_PROVIDER} does not take {path} whole, on the CPU would stay {named}",
+        f"{QNN_PROVIDER} does not take {path} whole: these would run on the CPU: {named}",
         Advice("write it with {} snapdragon", "target", command="onnx"),
     )
