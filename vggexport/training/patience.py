@@ -10,8 +10,8 @@ from vggexport.training.job import TrainingJob
 STEPS = 30
 """Steps without improvement before the learning rate is divided. The paper's epochs are 5,000
 steps; one of a few hundred images is a step or two, and momentum alone takes ten to come to
-anything. With 5 epochs of one step, 48 photographs of 12 classes gave 41 % of others right, with 30
-and more 58 % (``benchmarks/train_defaults.py``)."""
+anything. Learnt from 48 photographs of 12 classes, 41 % of others were right with 5 epochs of one
+step, and 61 % with 30 (``benchmarks/train_defaults.py``)."""
 
 
 def patience(job: TrainingJob, recipe: Recipe) -> int:
