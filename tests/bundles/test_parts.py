@@ -1,24 +1,17 @@
-"""The parts of a bundle: images, digests, answers, evidence, sizes, preprocessing, signatures."""
+"""The parts of a bundle: digests, answers, evidence, sizes, signatures."""
 
-import io
 import json
-import struct
 import subprocess
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput
 from vggexport.bundles.checksums import parse_checksums
 from vggexport.bundles.evidence import Evidence, number
-from vggexport.bundles.png import encode_png, read_png
-from vggexport.bundles.preprocessing import MAX_LEVELS, Preprocessing
 from vggexport.bundles.signing import signer, verify
 from vggexport.bundles.sizes import file_size
 from vggexport.bundles.tolerances import (
@@ -42,50 +35,6 @@ def artifact(tiny, weights_record) -> Artifact:
     return Artifact("models/a.onnx", "onnx", Precision.INT8, tiny, weights_record)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 3), (160, 150, 3)])
-def test_a_png_holds_the_pixels(tmp_path, shape):
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    path = tmp_path / "image.png"
-    path.write_bytes(encode_png(pixels))
-    assert np.array_equal(read_png(path), pixels)
-    assert np.array_equal(read_png(path, shape[1::-1]), pixels)
-    with pytest.raises(ArtifactError, match="is not an RGB image of 9x9"):
-        read_png(path, (9, 9))
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ArtifactError, match="is not an RGB image"):
-        read_png(path)
-
-
-def test_images_of_other_kinds_are_refused(tmp_path):
-    for mode in ("L", "RGBA", "P"):
-        Image.new(mode, (4, 4)).save(tmp_path / "image.png")
-        with pytest.raises(ArtifactError, match=f"{mode} of 4x4"):
-            read_png(tmp_path / "image.png")
-    with pytest.raises(ArtifactError):
-        read_png(tmp_path / "missing.png")
-
-
-def test_an_image_that_would_grow_as_it_is_read_is_refused(tmp_path):
-    """Compressed, or said to be larger than Pillow warns of, or reads."""
-    path = tmp_path / "image.png"
-    Image.new("RGB", (3000, 3000)).save(path)
-    with pytest.raises(ArtifactError, match=r"3000x3000 pixels in [\d,]+ bytes"):
-        read_png(path)
-    small = encode_png(np.zeros((4, 4, 3), np.uint8))
-    for side in (10_000, 100_000):
-        header = b"IHDR" + struct.pack(">2I", side, side) + small[24:29]
-        path.write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
-        with pytest.raises(ArtifactError, match="is not an RGB image, uncompressed"):
-            read_png(path)
-    animation = b"acTL" + bytes(8)  # of no frames, of which Pillow warns
-    path.write_bytes(
-        small[:33] + struct.pack(">I", 8) + animation + struct.pack(">I", zlib.crc32(animation))
-        + small[33:]
-    )  # fmt: skip
-    with pytest.raises(ArtifactError, match="Invalid APNG"):
-        read_png(path)
-
-
 def test_digests_are_read_as_they_were_written():
     digests = {"b c.txt": "ab" * 32, "a": "cd" * 32}
     text = render_checksums(digests)
@@ -106,74 +55,6 @@ def test_other_lists_of_digests_are_refused(change):
     text = render_checksums({"b": "ab" * 32, "a": "cd" * 32})
     with pytest.raises(ArtifactError, match="list of digests"):
         parse_checksums(change(text))
-
-
-PICTURES = [
-    {},
-    {"resize_to": 300, "interpolation": "bicubic"},
-    {"resize": "stretch", "interpolation": "nearest", "ignore_exif": True},
-    {"resize": "pad", "background": (0, 9, 0), "interpolation": "area", "bit_depth": 12},
-]
-
-
-@pytest.mark.parametrize("pictures", PICTURES, ids=str)
-@pytest.mark.parametrize("size", [(224, 224), (96, 160), (150, 64)])
-def test_the_preprocessing_is_read_as_it_was_described(size, pictures):
-    described = Preprocessing(size, calibration.PictureOptions(**pictures))
-    data = json.loads(json.dumps(described.to_json({})))
-    assert Preprocessing.from_json(data) == described
-
-
-def test_a_part_is_cut_out_before_where_nothing_is_cut_off_behind():
-    described = Preprocessing((24, 40), calibration.PictureOptions(resize_to=24))
-    _, resize = described.steps()
-    assert (resize["mode"], resize["height"], resize["width"]) == ("part", 24, 40)
-    assert Preprocessing.from_json(described.to_json({})) == described
-
-
-@pytest.mark.parametrize("size", [(224, 224), (96, 160), (150, 64)])
-@pytest.mark.parametrize(("height", "width"), [(300, 500), (701, 333), (40, 61), (224, 224)])
-def test_the_preprocessing_is_that_of_calibration(height, width, size):
-    pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    expected = calibration.prepare(Image.fromarray(pixels), size)
-    assert np.array_equal(Preprocessing(size).apply(pixels), expected)
-    plain = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.NEAREST)
-    assert np.abs(np.array(plain).astype(int) - expected).max() > 10 * MAX_LEVELS
-
-
-def test_squares_are_described_in_the_words_of_0_1_0():
-    _, resize, crop = Preprocessing((224, 224)).steps()
-    assert (resize["short_side"], crop["height"], crop["width"]) == (256, 224, 224)
-    assert not {"cover_height", "cover_width"} & resize.keys()
-
-
-def test_rectangles_are_described_by_what_is_to_be_covered():
-    data = Preprocessing((96, 160)).to_json({})
-    _, resize, crop = data["steps"]
-    assert (resize["cover_height"], resize["cover_width"]) == (110, 183)
-    assert (crop["height"], crop["width"]) == (96, 160)
-    resize["cover_width"] = 159
-    with pytest.raises(ArtifactError, match="other steps than this version"):
-        Preprocessing.from_json(data)
-
-
-def test_other_words_for_the_same_steps_are_accepted():
-    data = Preprocessing((32, 32)).to_json({})
-    data["steps"][1]["filter"] = "a triangle"
-    assert Preprocessing.from_json(data) == Preprocessing((32, 32))
-
-
-def test_other_steps_are_refused():
-    data = Preprocessing((32, 32)).to_json({})
-    data["steps"][1]["antialias"] = False
-    with pytest.raises(ArtifactError, match="other steps than this version"):
-        Preprocessing.from_json(data)
-    data["steps"][1]["interpolation"] = "mitchell"
-    with pytest.raises(ArtifactError, match="'mitchell': choose from bilinear, nearest"):
-        Preprocessing.from_json(data)
-    for broken in ({}, {"steps": []}, {"steps": 3}, {"steps": [{"step": "crop"}]}):
-        with pytest.raises(ArtifactError, match="preprocessing is not readable"):
-            Preprocessing.from_json(broken)
 
 
 @pytest.fixture
@@ -399,10 +280,3 @@ def test_other_keys_are_refused(make_key, tmp_path):
     other.write_bytes(b"x" * 100_000)
     with pytest.raises(InputError, match="too large for a key"):
         verify(b"", b"", other)
-
-
-def test_png_bytes_are_not_compressed():
-    """Compressed bytes would differ from one zlib to the next."""
-    data = encode_png(np.zeros((100, 100, 3), np.uint8))
-    assert len(data) > 30_000
-    assert Image.open(io.BytesIO(data)).size == (100, 100)

@@ -1,7 +1,9 @@
 """Files of a network with layers of one shape, which can be exchanged; and files to change."""
 
 import shutil
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,15 @@ from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 
 TWINS = ("block1_conv2", "block1_conv3")
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """Where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

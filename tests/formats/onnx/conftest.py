@@ -1,6 +1,5 @@
 """ONNX files of the tiny network, as they are and edited."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +11,6 @@ import pytest
 @pytest.fixture
 def expected(tiny, tiny_weights, images, numpy_network) -> dict[str, np.ndarray]:
     return numpy_network(tiny, tiny_weights, images)
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch) -> Path:
-    """Where temporary files go."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 @pytest.fixture

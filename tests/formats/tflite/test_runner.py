@@ -35,15 +35,6 @@ def full_integer(tflite) -> Path:
     return tflite("int8", "uint8", None, full_integer=True)
 
 
-@pytest.fixture
-def temporary(tmp_path, monkeypatch) -> Path:
-    """Where temporary files go."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
 def open_it(path: Path) -> None:
     with TfliteRunner(path):
         pass

@@ -7,24 +7,13 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests.weights.keras.small_networks import SHAPE, convolution, network
 from vggexport.errors import WeightsError
 from vggexport.weights.keras.network import read_network
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )  # Keras under numpy 2
-
-SHAPE = (12, 8, 3)
-
-
-def convolution(**options):
-    return layers.Conv2D(4, **{"kernel_size": 3, "padding": "same", "activation": "relu"} | options)
-
-
-def network(*members, front=(), head=None):
-    """One convolution, what is tried, and a head."""
-    head = head or [layers.Flatten(), layers.Dense(3, activation="softmax")]
-    return keras.Sequential([keras.Input(SHAPE), *front, convolution(), *members, *head])
 
 
 def branched():

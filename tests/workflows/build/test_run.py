@@ -5,26 +5,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 import vggexport
-from vggexport.artifact import TARGETS, Artifact
-from vggexport.cli import onnx as command
-from vggexport.errors import CalibrationError, InputError, OutputError, Unavailable, WeightsError
-from vggexport.formats.onnx import qualcomm
-from vggexport.formats.registry import WRITTEN, load_exporter, load_weight_reader
+from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
+from vggexport.formats.registry import WRITTEN, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
-from vggexport.opening.file_check import same_integers
 from vggexport.precision import Precision
-from vggexport.results.requirements import Requirements
 from vggexport.system.digests import files_of
 from vggexport.weights import SpecRequest
-from vggexport.workflows.build import options
 from vggexport.workflows.build.options import BuildOptions, FileOptions
-from vggexport.workflows.verify.options import VerifyOptions
 
 FEW = CalibrationOptions(samples=4)
 INT8 = FileOptions("onnx", precision=Precision.INT8)
@@ -33,12 +25,7 @@ FULL_INTEGER = FileOptions(
 )
 
 
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch, any_int8_will_do):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 class Recorded:
@@ -83,91 +70,6 @@ def test_every_variant_is_built_and_checked(network, file_format, precision, inp
     assert inspection.artifact == artifact
     assert inspection.inputs[0].dtype == input_dtype
     assert (inspection.not_integer() == ()) is precision.profile.needs_ranges
-
-
-def test_symmetric_activations_have_zero_point_0_and_other_integers(network):
-    """TensorRT takes no other (its developer guide, "Explicit quantization")."""
-    import onnx
-    from onnx import numpy_helper
-
-    def zero_points(path):
-        constants = onnx.load(path).graph.initializer
-        named = {t.name: numpy_helper.to_array(t) for t in constants}
-        return [v for n, v in named.items() if n.endswith(("/zero_point", "/zero_points"))]
-
-    symmetric = FileOptions("onnx", Path("s.onnx"), precision=Precision.INT8, symmetric=True)
-    report = vggexport.build(network, FEW, symmetric)
-    usual = vggexport.build(
-        network, FEW, dataclasses.replace(symmetric, output=Path("u.onnx"), symmetric=False)
-    )
-    assert report.failures == usual.failures == ()
-    assert [v for v in zero_points("s.onnx") if v.any()] == []
-    assert any(v.any() for v in zero_points("u.onnx"))
-    assert (report.artifact.symmetric, usual.artifact.symmetric) == (True, False)
-    # ONNX Runtime's CPU fuses a ReLU where zero is the least integer, and computes these in float.
-    assert "computes in float" in vggexport.inspect(Path("s.onnx")).not_integer()[0]
-    assert not same_integers(report.artifact, usual.artifact)
-    assert same_integers(report.artifact, report.artifact)
-
-
-def test_the_command_offers_every_target():
-    assert command.TARGETS == TARGETS
-
-
-def test_a_file_for_tensorrt_is_the_symmetric_one(network):
-    symmetric = FileOptions("onnx", Path("s.onnx"), precision=Precision.INT8, symmetric=True)
-    for_it = FileOptions("onnx", Path("t.onnx"), precision=Precision.INT8, target="tensorrt")
-    one, other = (vggexport.build(network, FEW, file).artifact for file in (symmetric, for_it))
-    assert (other.symmetric, other.target, one.target) == (True, "tensorrt", None)
-    first, second = (list(load_weight_reader("onnx")(Path(a.path)).operators) for a in (one, other))
-    assert first == second
-
-
-def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network):
-    """int8 in and float out is what Qualcomm's NPU does not take, and any number of images."""
-    for_it = FileOptions("onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon")
-    report = vggexport.build(network, FEW, for_it)
-    assert report.failures == ()
-    assert (report.artifact.batch, report.artifact.target) == (1, "snapdragon")
-    model = onnx.load("q.onnx")
-    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    kernels = [types[layer.kernel.name] for layer in report.artifact.spec.weighted_layers]
-    assert kernels == [onnx.TensorProto.INT8] * (len(kernels) - 1) + [onnx.TensorProto.FLOAT]
-    assert "predictions" in vggexport.inspect(Path("q.onnx")).not_integer()[0]
-    read = load_weight_reader("onnx")(Path("q.onnx"))
-    last = report.artifact.spec.weighted_layers[-1].kernel.name
-    usual = FileOptions("onnx", Path("u.onnx"), precision=Precision.INT8, batch=1)
-    other = vggexport.build(network, FEW, usual).artifact
-    assert not same_integers(report.artifact, other)
-    rounded = load_weight_reader("onnx")(Path("u.onnx"))
-    assert 0 < np.abs(read[last] - rounded[last]).max() < 0.01
-    assert "half precision" in Requirements.of(report.artifact).notes[-1]
-
-
-COMPILED = FileOptions(
-    "onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon", compile=True
-)
-
-
-def test_what_a_file_is_compiled_to_stands_beside_it(network, monkeypatch):
-    def compiled(path, written):
-        written.write_bytes(path.read_bytes()[:9])
-
-    monkeypatch.setattr(options, "is_installed", lambda _package: True)
-    monkeypatch.setattr(qualcomm, "compile_context", compiled)
-    vggexport.build(network, FEW, COMPILED)
-    assert Path("q_ctx.onnx").read_bytes() == Path("q.onnx").read_bytes()[:9]
-    Path("q.onnx").unlink()
-    Path("q.onnx.json").unlink()
-    with pytest.raises(OutputError, match=r"q_ctx\.onnx"):
-        vggexport.build(network, FEW, COMPILED)
-
-
-def test_without_its_compiler_nothing_is_begun(network, monkeypatch):
-    monkeypatch.setattr(options, "is_installed", lambda _package: False)
-    with pytest.raises(Unavailable, match=r"onnxruntime_qnn is not .* 'vggexport\[qnn\]'"):
-        vggexport.build(network, FEW, COMPILED)
-    assert not Path("q.onnx").exists()
 
 
 def test_a_full_integer_file_is_built_and_checked(network):
@@ -396,78 +298,6 @@ def test_an_activation_that_is_not_finite(network, workplace):
     with pytest.raises(CalibrationError, match="finite"):
         vggexport.build(huge, FEW, INT8)
     assert [path.name for path in workplace.iterdir()] == ["weights.npz"]
-
-
-def huge_weights(network, make_weights, reach):
-    """Weights whose fc1 gives up to ``reach``, which the layer behind it makes up for."""
-    arrays = {name: array.copy() for name, array in make_weights(network.request).items()}
-    np.savez("weights.npz", **arrays)
-    huge = dataclasses.replace(network, weights="weights.npz")
-    report = vggexport.calibrate(huge, FEW, Path("ranges.json"), force=True)
-    factor = np.float32(reach / report.ranges["fc1"][1])
-    for part in ("kernel", "bias"):
-        arrays[f"fc1/{part}"] *= factor
-    arrays["fc2/kernel"] /= factor
-    np.savez("weights.npz", **arrays)
-    return huge
-
-
-def test_what_overflows_float16_is_refused_with_its_remedy(network, make_weights):
-    """LiteRT's CPU computes in float32: the file is right here, and NaN on other processors."""
-    file = FileOptions("tflite", precision=Precision.FLOAT16, batch=1)
-    report = vggexport.build(huge_weights(network, make_weights, 150_000), FEW, file)
-    assert report.check.metrics.finite
-    assert report.failures[0].startswith("fc1 reaches ")
-    assert report.failures[0].endswith("and float16 ends at 65,504")
-    assert report.check.can_be_rescaled
-    assert not Path("vgg_tiny_float16.tflite").exists()
-
-
-@pytest.mark.parametrize("file_format", ["onnx", "tflite"])
-def test_what_overflows_float16_fits_once_it_is_rescaled(network, make_weights, file_format):
-    """The file is the same network to all that look at it: answers, layers, weights, a diff."""
-    huge, asked = huge_weights(network, make_weights, 150_000), BuildOptions(rescale_float16=True)
-    halves = FileOptions(file_format, precision=Precision.FLOAT16, batch=1)
-    fine, unchecked = FileOptions(file_format, batch=1), BuildOptions(check=False)
-    full = vggexport.build(huge, FEW, fine, unchecked).artifact.path
-    report = vggexport.build(huge, FEW, halves, asked)
-    assert report.failures == ()
-    assert report.artifact.rescaled == {"fc1": 1 / 32}
-    assert Artifact.from_json(json.loads(report.artifact.embedded())).rescaled == {"fc1": 1 / 32}
-    paths = (full, report.artifact.path)
-    verified = vggexport.verify(VerifyOptions(paths, images=2, layers=True))
-    assert verified.passed
-    (candidate,) = verified.candidates
-    assert min(layer.sqnr_db for layer in candidate.layers) > 50
-    assert candidate.suspicious is None
-    (changed,) = vggexport.diff(*map(Path, paths)).models
-    assert min(layer.kernel_db for layer in changed.layers) > 70
-    told = {change.name: (change.old, change.new) for change in changed.facts}
-    assert told["rescaled"] == (None, {"fc1": 1 / 32})
-
-
-def test_weights_of_a_rescaled_file_fit_float16(network, make_weights):
-    huge, asked = huge_weights(network, make_weights, 150_000), BuildOptions(rescale_float16=True)
-    file = FileOptions("onnx", precision=Precision.FLOAT16)
-    path = vggexport.build(huge, FEW, file, asked).artifact.path
-    stored = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
-    with np.load("weights.npz") as arrays:
-        for name, factor in (("fc1/bias", 1 / 32), ("fc2/kernel", 32), ("fc2/bias", 1)):
-            expected = (arrays[name] * np.float32(factor)).astype(np.float16)
-            np.testing.assert_array_equal(stored[name], expected)
-
-
-def test_rescaling_without_a_float16_file_is_refused(network):
-    with pytest.raises(InputError, match="no use without a float16 file"):
-        vggexport.build(network, FEW, INT8, BuildOptions(rescale_float16=True))
-
-
-def test_what_photographs_may_overflow_is_said(network, make_weights):
-    file, progress = FileOptions("onnx", precision=Precision.FLOAT16), Recorded()
-    near = huge_weights(network, make_weights, 30_000)
-    assert vggexport.build(near, FEW, file, progress=progress).failures == ()
-    notes = [event[1] for event in progress.events if event[0] == "note"]
-    assert any("4 times what synthetic images do: then fc1 reaches" in n for n in notes)
 
 
 def test_summarize():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.errors import InputError, OutputError
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -26,43 +27,16 @@ NAMES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch, any_int8_will_do):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-class Noted:
-    """A progress that remembers steps and notes."""
-
-    def __init__(self):
-        self.steps, self.notes = [], []
-
-    def start(self, step):
-        self.steps.append(step)
-
-    def note(self, message, *advice):
-        self.notes.append(message)
-
-    def advance(self, done, total):
-        pass
-
-    def finish(self, seconds):
-        pass
-
-    def fail(self, seconds):
-        pass
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def test_every_format_in_every_precision_that_it_has(network, workplace):
-    progress = Noted()
+    progress = Recorded()
     report = vggexport.export(network, FEW, ALL, progress=progress)
     assert report.failures == ()
     folder = workplace / "vgg_tiny_export"
     assert {path.name for path in folder.iterdir()} == NAMES | {f"{n}.json" for n in NAMES}
-    assert [note for note in progress.notes if "left out" in note] == [
+    assert [note for note in progress.facts if "left out" in note] == [
         "there is no savedmodel in float16, dynamic-int8, int8, int8-w4: left out",
         "there is no onnx in dynamic-int8: left out",
     ]
@@ -81,7 +55,7 @@ def test_weights_are_read_and_images_calibrated_once(network, monkeypatch):
         return original(plan, seed)
 
     monkeypatch.setattr(random, "_draw_kernel", draw)
-    progress = Noted()
+    progress = Recorded()
     vggexport.export(network, FEW, ALL, progress=progress)
     assert len(drawn) == 6
     assert set(drawn.values()) == {1}
@@ -136,7 +110,7 @@ def test_a_file_that_fails_is_not_kept_and_the_others_are(network, tolerate):
 
 def test_ranges_serve_all_files_that_need_some(network):
     vggexport.calibrate(network, FEW, Path("ranges.json"))
-    progress = Noted()
+    progress = Recorded()
     options = BuildOptions(ranges=Path("ranges.json"))
     vggexport.export(network, FEW, ALL, options, progress)
     assert "calibrate" not in progress.steps
@@ -152,7 +126,7 @@ def test_ranges_that_serve_none_are_refused(network):
 def test_one_existing_file_refuses_all_before_any_work(network, workplace):
     Path("out").mkdir()
     Path("out/vgg_tiny_int8.tflite").write_bytes(b"old")
-    progress = Noted()
+    progress = Recorded()
     options = ExportOptions(("onnx", "tflite"), (Precision.FLOAT32, Precision.INT8), Path("out"))
     with pytest.raises(OutputError, match=r"vgg_tiny_int8.tflite exists: pass force"):
         vggexport.export(network, FEW, options, progress=progress)

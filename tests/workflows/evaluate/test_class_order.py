@@ -3,30 +3,18 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import calibration
 import vggexport
 from tests.recorded_progress import Recorded
+from tests.workflows.evaluate.answers import by_hand, evaluated
 from vggexport.errors import CalibrationError, InputError
-from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.evaluate.run import EvaluateOptions
 
 UNCHECKED = BuildOptions(check=False)
-
-
-def evaluated(*artifacts, data, **options):
-    return vggexport.evaluate(EvaluateOptions(artifacts, data, **options))
-
-
-def by_hand(path, images):
-    """Every image's probabilities, one by one."""
-    with OnnxRunner(Path(path)) as runner:
-        pixels = [images.source.read(index).pixels for index in range(len(images))]
-        return np.concatenate([runner.predict(image[None]) for image in pixels])
 
 
 @pytest.fixture

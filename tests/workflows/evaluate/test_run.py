@@ -11,8 +11,8 @@ import pytest
 import calibration
 import vggexport
 from tests.recorded_progress import Recorded
+from tests.workflows.evaluate.answers import by_hand, evaluated
 from vggexport.errors import ArtifactError, CalibrationError, InputError
-from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.verdict import Verdict
 from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -56,17 +56,6 @@ def files(built, named):
     """Copies of them in the working directory."""
     shutil.copytree(built, ".", dirs_exist_ok=True)
     return "0.onnx", "1.onnx", "int8.onnx"
-
-
-def evaluated(*artifacts, data, **options):
-    return vggexport.evaluate(EvaluateOptions(artifacts, data, **options))
-
-
-def by_hand(path, images):
-    """Every image's probabilities, one by one."""
-    with OnnxRunner(Path(path)) as runner:
-        pixels = [images.source.read(index).pixels for index in range(len(images))]
-        return np.concatenate([runner.predict(image[None]) for image in pixels])
 
 
 def test_counts_are_those_of_numpy_written_out(files, labelled):
