@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +178,10 @@ def _replace_directory(folder: Path, target: Path) -> None:
         return
     aside = Path(tempfile.mkdtemp(dir=folder)) / target.name
     target.rename(aside)
-    try:
+    with ExitStack() as undo:
+        undo.callback(aside.rename, target)
         (folder / target.name).rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
+        undo.pop_all()
 
 
 def _make_folder(target: Path) -> Path:

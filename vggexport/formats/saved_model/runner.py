@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -233,14 +234,13 @@ def _restored(session: Any, saver: Any, variables: Path, foreign: ForeignModel |
 
     ``tf.compat.v1.saved_model.load`` does the same, and runs what the file calls its initializer.
     """
-    try:
+    with ExitStack() as undo:
+        undo.callback(session.close)
         if foreign and foreign.variables:
             session.run(_assigned(session.graph, variables, foreign.variables))
         elif saver.restore_op_name:
             session.run(saver.restore_op_name, {saver.filename_tensor_name: str(variables)})
-    except BaseException:
-        session.close()
-        raise
+        undo.pop_all()
     return session
 
 
