@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
         opset: int | None = None,
         taps: tuple[str, ...] = (),
         format: str = "onnx",  # noqa: A002  the artifact's own name for it
-        full_integer: bool = False,
+        **of_artifact: Any,
     ) -> ExportRequest:
         needs_ranges = Precision(precision).profile.needs_ranges
         artifact = Artifact(
@@ -215,7 +216,7 @@ def make_request(tiny, tiny_weights, ranges, weights_record):
             ranges.calibration if needs_ranges else None,
             input_dtype=input_dtype,
             batch=batch,
-            full_integer=full_integer,
+            **of_artifact,
             labels=("ant", "bee", "cat", "dog", "eel"),
             tools={"vggexport": "1.2.3"},
         )
@@ -231,7 +232,7 @@ def tolerate(monkeypatch) -> Callable[..., None]:
 
     def give(tolerance: Tolerance, *profiles: Profile) -> None:
         for profile in profiles:
-            key = profile.precision, profile.full_integer
+            key = profile.precision, profile.full_integer, profile.activation_bits
             monkeypatch.setitem(PROFILES, key, replace(profile, tolerance=tolerance))
 
     return give

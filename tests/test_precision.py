@@ -9,14 +9,14 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.precision import PROFILES, Precision, coarser, profile_of
 
 ORDER = [
-    *("float32", "float16", "dynamic-int8", "int8", "int8-w4", "int8_full_integer"),
+    *("float32", "float16", "dynamic-int8", "int8_a16", "int8", "int8-w4", "int8_full_integer"),
 ]
 
 
 def test_every_precision_has_a_row_of_its_own():
-    assert {precision for precision, full_integer in PROFILES if not full_integer} == set(Precision)
-    for (precision, full_integer), row in PROFILES.items():
-        assert (row.precision, row.full_integer) == (precision, full_integer)
+    assert {key[0] for key in PROFILES if key[1:] == (False, 8)} == set(Precision)
+    for key, row in PROFILES.items():
+        assert (row.precision, row.full_integer, row.activation_bits) == key
 
 
 def test_each_is_coarser_than_the_one_in_front_of_it():
@@ -47,6 +47,14 @@ def test_only_int8_is_there_without_float_operators():
     for precision in set(Precision) - {Precision.INT8}:
         with pytest.raises(InputError, match=f"full integer is int8, not {precision}"):
             profile_of(precision, full_integer=True)
+
+
+def test_only_int8_has_activations_of_more_bits():
+    wide = profile_of(Precision.INT8, activation_bits=16)
+    assert (wide.name, wide.kernel_bits, wide.cpu_dtype) == ("int8_a16", 8, "float32")
+    for precision in set(Precision) - {Precision.INT8}:
+        with pytest.raises(InputError, match=f"no {precision} with 16-bit activations"):
+            profile_of(precision, activation_bits=16)
 
 
 def test_files_without_float_operators_take_no_float_images():

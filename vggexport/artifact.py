@@ -21,7 +21,7 @@ from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.provenance import CalibrationRecord, PruningRecord, WeightsRecord
 from vggexport.network.rescaling import Scales
 from vggexport.network.spec import VGGSpec
-from vggexport.precision import Precision, Profile, profile_of
+from vggexport.precision import ACTIVATION_BITS, NARROW_BITS, Precision, Profile, profile_of
 from vggexport.system.digests import files_of, sha256
 from vggexport.system.json_values import (
     NULL,
@@ -58,6 +58,15 @@ def _powers_of_two(scales: Mapping[str, float]) -> Mapping[str, float]:
     return scales
 
 
+def _bits(value: Any) -> Any:
+    if value not in ACTIVATION_BITS:
+        raise ValueError(f"activation_bits {value!r}")
+    return value
+
+
+_MORE_BITS = Form(lambda bits: None if bits == NARROW_BITS else bits, _bits)
+"""Said only where they are more than the precision's name says."""
+
 _POWERS = Form(lambda scales: scales, _powers_of_two)
 _DYNAMIC = Form(lambda batch: batch or "dynamic", _batch, {"const": "dynamic"})
 
@@ -87,6 +96,7 @@ class Artifact(JsonValue):
         full_integer: uint8 in and out and no float operator: int8 for NPUs.
         symmetric: Activations have zero point 0 too, as TensorRT demands.
         target: What alone it is laid out for, one of :data:`TARGETS`; None for anything.
+        activation_bits: Of values between layers, where those are quantized.
         rescaled: What the outputs of layers are multiplied by to fit into float16, powers of two,
             by the layer's name; None where none is.
         pictures: How pictures become its input; the defaults, not known, in files of 0.1.0.
@@ -99,7 +109,8 @@ class Artifact(JsonValue):
 
     json_keys = """
         path format precision size_bytes sha256 spec weights preprocessing? pictures? calibration
-        input_dtype batch full_integer symmetric? target? rescaled? labels tools foreign? ends?
+        input_dtype batch full_integer symmetric? target? activation_bits? rescaled? labels tools
+        foreign? ends?
     """
 
     path: str
@@ -115,6 +126,7 @@ class Artifact(JsonValue):
     full_integer: bool = False
     symmetric: bool = False
     target: str | None = None
+    activation_bits: Annotated[int, _MORE_BITS] = NARROW_BITS
     rescaled: Annotated[Scales | None, _POWERS] = None
     labels: Labels = ()
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -148,9 +160,19 @@ class Artifact(JsonValue):
         """What its precision asks for and allows.
 
         Raises:
-            InputError: There is no such precision without float operators.
+            InputError: There is no such precision without float operators, or with such bits.
         """
-        return profile_of(self.precision, full_integer=self.full_integer)
+        return profile_of(
+            self.precision,
+            full_integer=self.full_integer,
+            activation_bits=self.activation_bits,
+        )
+
+    @property
+    def numbers(self) -> str:
+        """Its precision in words: "int8, 16-bit activations"."""
+        wide = self.activation_bits != NARROW_BITS
+        return self.precision.value + (f", {self.activation_bits}-bit activations" if wide else "")
 
     def pruned_from(self, other: Artifact) -> PruningRecord | None:
         """What was recorded when it was made narrower from that network; None where it was not."""

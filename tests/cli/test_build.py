@@ -218,7 +218,7 @@ def stricter(monkeypatch, precision):
         profile.tolerance, min_logit_sqnr_db=1e6, negligible_logit_error=None
     )
     profile = dataclasses.replace(profile, tolerance=tolerance)
-    monkeypatch.setitem(PROFILES, (precision, False), profile)
+    monkeypatch.setitem(PROFILES, (precision, False, 8), profile)
 
 
 def bind_wrongly(monkeypatch, function, change):

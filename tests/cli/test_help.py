@@ -17,6 +17,7 @@ from vggexport.cli.network_options import LAYOUTS, POOLINGS
 from vggexport.cli.options import METHODS, RUNTIMES
 from vggexport.cli.value_types import DYNAMIC
 from vggexport.formats import registry
+from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.network.head import Pooling
 from vggexport.network.spec import DEFAULT_CONFIGURATION
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
@@ -25,7 +26,7 @@ from vggexport.weights import layouts
 from vggexport.weights.head_inputs import ADAPTIVE
 from vggexport.workflows.build.several import ExportOptions
 from vggexport.workflows.evaluate.class_order import ORDERS
-from vggexport.workflows.verify.options import DEFAULT_IMAGES
+from vggexport.workflows.verify.options import DEFAULT_IMAGES, NPU_IMAGES
 
 HEAVY = (
     *("numpy", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "PIL"),
@@ -132,7 +133,8 @@ def test_calibration_literals_are_those_of_the_package():
     assert ORDERS == CLASS_ORDERS
     assert option("onnx", "calibration_method").default == calibration.DEFAULT_METHOD
     assert option("onnx", "calibration_samples").default == DEFAULT_SAMPLES
-    assert option("verify", "images").default == DEFAULT_IMAGES
+    counts = f"[default: {DEFAULT_IMAGES}; {NPU_IMAGES} on {QNN_PROVIDER}]"
+    assert option("verify", "images").help.endswith(counts)
     assert option("onnx", "calibration_data").default == calibration.SYNTHETIC
     assert CalibrationOptions().data == calibration.SYNTHETIC
 

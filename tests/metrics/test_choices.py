@@ -7,9 +7,9 @@ from vggexport.metrics.choices import Choices
 from vggexport.metrics.parity import compare
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import HeadActivation
-from vggexport.precision import PROFILES, Precision
+from vggexport.precision import Precision
 
-INT8 = PROFILES[Precision.INT8, False].tolerance
+INT8 = Precision.INT8.profile.tolerance
 CLASSES = 4
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from vggexport.metrics.parity import compare, softmax
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.precision import PROFILES, Precision
+from vggexport.precision import Precision
 
 REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 CANDIDATE = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3]])
@@ -77,6 +77,6 @@ def test_logits_that_are_nearly_equal_have_no_signal_to_be_held_to():
     expected = softmax(logits).astype(np.float64)
     metrics = compare(expected, expected * (1 + np.array([2e-7, 0, -2e-7, 0, 1e-7])))
     assert metrics.logit_sqnr_db < 80
-    float32 = PROFILES[Precision.FLOAT32, False].tolerance
+    float32 = Precision.FLOAT32.profile.tolerance
     assert float32.violations(metrics) == ()
     assert dataclasses.replace(float32, negligible_logit_error=None).violations(metrics)

@@ -30,6 +30,24 @@ def test_a_range_is_mapped_onto_256_integers(low, high, scale, zero_point):
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "scale", "zero_point"),
+    [
+        (0.0, 65535.0, 1.0, 0),
+        (-65535.0, 0.0, 1.0, 65535),
+        (-1.0, 3.0, 4 / 65535, 16384),  # 16383.75
+        (0.0, 0.0, 1.0, 0),
+    ],
+)
+def test_16_bits_are_unsigned(low, high, scale, zero_point):
+    parameters = ActivationQuantization.from_range(low, high, bits=16)
+    assert parameters == ActivationQuantization(float(np.float32(scale)), zero_point, 16)
+    assert parameters.dtype is np.uint16
+    beyond = np.array([low - 1e5, high + 1e5], np.float32)
+    held = np.array([-zero_point, 65535 - zero_point]) * np.float32(parameters.scale)
+    assert np.array_equal(parameters.rounded(beyond), held.astype(np.float32))
+
+
+@pytest.mark.parametrize(
     ("low", "high", "scale"),
     [(0.0, 254.0, 2.0), (-254.0, 2.0, 2.0), (-1.0, 127.0, 1.0), (0, 0, 1.0)],
 )

@@ -36,7 +36,7 @@ _TEMPLATES.globals["version"] = __version__
 _FILES: Columns[BundledArtifact] = {
     "file": lambda b: code(b.artifact.path),
     "format": lambda b: b.artifact.format,
-    "precision": lambda b: b.artifact.precision.value,
+    "precision": lambda b: b.artifact.numbers,
     "SHA-256": lambda b: code(b.artifact.sha256 or ""),
     "size": lambda b: f"{(b.artifact.size_bytes or 0) / MEGA:.1f} MB",
     "needs at least": lambda b: b.requires.words,

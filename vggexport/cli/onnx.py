@@ -32,6 +32,12 @@ TARGETS = ("tensorrt", "snapdragon")
     "NPU, with one image at a time and the last layer in float.",
 )
 @click.option(
+    "--activation-bits",
+    type=click.Choice(["8", "16"]),
+    help="Of --target snapdragon: quantize activations to so many bits. With 8 its answers are not "
+    "those of a CPU.  [default: 16]",
+)
+@click.option(
     "--compile",
     is_flag=True,
     help="Compile it for --target snapdragon, too: NAME_ctx.onnx, for Snapdragon 8 Gen 2. Needs "
@@ -45,4 +51,5 @@ def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FB
     fails is not kept, and the exit code is 1.
     """
     extra = {name: options[name] for name in ("opset", "symmetric", "target", "compile")}
+    extra["activation_bits"] = options["activation_bits"] and int(options["activation_bits"])
     building.build(ctx, "onnx", options, as_json=json, **extra)

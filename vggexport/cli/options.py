@@ -152,11 +152,11 @@ labelled_data_option = click.option(
 )
 
 
-def image_options(count: int, data: str, images: str) -> Decorator:
+def image_options(count: int | None, data: str, images: str) -> Decorator:
     """``--data --images --seed``: images of any source.
 
     Args:
-        count: Default number of images.
+        count: Default number of images; None where the number's help tells it.
         data: Help of the source.
         images: Help of the number.
     """

@@ -32,9 +32,9 @@ from vggexport.cli.value_types import Share, file_path, finite
     " [default: the first artifact]",
 )
 @image_options(
-    200,
+    None,
     "Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
-    "Take at most this many images.",
+    "Take at most this many images.  [default: 200; 4 on QNNExecutionProvider]",
 )
 @combined(*picture_options)
 @max_unreadable_option

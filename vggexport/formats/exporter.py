@@ -61,7 +61,8 @@ class ExportRequest:
         if self.ranges is None:
             name = self.artifact.precision.value
             raise InputError(f"{name} needs activation ranges: calibrate")
-        return self.ranges.quantization(symmetric=self.artifact.symmetric)
+        bits = self.artifact.profile.activation_bits
+        return self.ranges.quantization(symmetric=self.artifact.symmetric, bits=bits)
 
     @property
     def corrected_weights(self) -> Mapping[str, NDArray[np.float32]]:

@@ -53,7 +53,8 @@ def _promised(pruning: PruningRecord, rounding: Tolerance) -> Tolerance:
 def same_integers(reference: Artifact, candidate: Artifact) -> bool:
     """Whether two files carry the same integers: those of one precision and one calibration."""
     same = reference.precision is candidate.precision and reference.profile.same_integers
-    alike = [(a.calibration, a.symmetric, a.target) for a in (reference, candidate)]
+    files = (reference, candidate)
+    alike = [(a.calibration, a.symmetric, a.target, a.activation_bits) for a in files]
     return bool(same) and alike[0] == alike[1]
 
 
@@ -112,7 +113,7 @@ def _islands(path: Path, artifact: Artifact) -> tuple[Operator, ...]:
     """What computes in float and should not, in files that are to compute in integers here.
 
     Symmetric ones are for TensorRT: ONNX Runtime's CPU fuses no ReLU without a zero point for it.
-    The last layer of those for Qualcomm's NPUs is in float.
+    The last layer of those for Qualcomm's NPUs is in float, and with 16-bit activations all are.
     """
     if not artifact.profile.needs_ranges or artifact.symmetric or artifact.target:
         return ()

@@ -1,19 +1,24 @@
 """Affine int8 quantization: real value = scale * (integer - zero point).
 
-Activations are asymmetric, or symmetric for TensorRT, one scale a tensor; kernels are symmetric,
-one scale an output channel; biases are int32 at the product of both scales, so that a layer
-accumulates in one scale. The scheme is the one of Jacob et al., arXiv 1712.05877, with signed
-integers as in the LiteRT quantization specification; ONNX and TFLite files carry the same numbers.
+Activations are asymmetric, or symmetric for TensorRT, one scale a tensor, in int8 or, for
+Qualcomm's NPUs, in uint16; kernels are symmetric int8, one scale an output channel; biases are
+int32 at the product of both scales, so that a layer accumulates in one scale. The scheme is the one
+of Jacob et al., arXiv 1712.05877, with signed integers as in the LiteRT quantization specification;
+ONNX and TFLite files carry the same numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ACTIVATION_MIN, ACTIVATION_MAX = -128, 127
+ACTIVATION_DTYPES: Mapping[int, type[np.integer[Any]]] = {8: np.int8, 16: np.uint16}
+"""By bits. Qualcomm's NPUs have zero points in unsigned 16 bits alone."""
+
 KERNEL_MAX = 127
 """Kernels use -127...127: symmetric, and no -128 whose product could overflow 16-bit pairs."""
 
@@ -24,38 +29,47 @@ _CHUNK_ROWS = 1024  # rows of a kernel quantized at a time: bounds the float tem
 
 @dataclass(frozen=True, slots=True)
 class ActivationQuantization:
-    """Scale and zero point of one int8 activation tensor.
+    """Scale and zero point of one activation tensor.
 
     Attributes:
         scale: Real width of one step, a float32 value > 0.
-        zero_point: The integer that stands for 0.0, -128...127.
+        zero_point: The integer that stands for 0.0, one of :attr:`dtype`.
+        bits: Of the integers, one of :data:`ACTIVATION_DTYPES`.
     """
 
     scale: float
     zero_point: int
+    bits: int = 8
+
+    @property
+    def dtype(self) -> type[np.integer[Any]]:
+        """Data type of the integers."""
+        return ACTIVATION_DTYPES[self.bits]
 
     @classmethod
-    def from_range(cls, low: float, high: float) -> ActivationQuantization:
-        """The parameters that map ``low``...``high`` onto -128...127, zero being exact.
+    def from_range(cls, low: float, high: float, bits: int = 8) -> ActivationQuantization:
+        """The parameters that map ``low``...``high`` onto all integers, zero being exact.
 
         Args:
             low: Smallest value, widened to 0 if above it.
             high: Largest value, widened to 0 if below it.
+            bits: Of the integers: -128...127 or 0...65535.
 
         Returns:
             For an empty range (all values zero) a scale of 1.
         """
+        integers = np.iinfo(ACTIVATION_DTYPES[bits])
         low, high = min(low, 0.0), max(high, 0.0)
         if low == high:
-            return cls(1.0, ACTIVATION_MIN)
-        step = np.float32((high - low) / (ACTIVATION_MAX - ACTIVATION_MIN))
+            return cls(1.0, integers.min, bits)
+        step = np.float32((high - low) / (integers.max - integers.min))
         scale = float(max(step, np.finfo(np.float32).tiny))
-        zero_point = round(ACTIVATION_MIN - low / scale)
-        return cls(scale, min(max(zero_point, ACTIVATION_MIN), ACTIVATION_MAX))
+        zero_point = round(integers.min - low / scale)
+        return cls(scale, min(max(zero_point, integers.min), integers.max), bits)
 
     @classmethod
     def from_magnitude(cls, low: float, high: float) -> ActivationQuantization:
-        """The parameters with zero point 0 that map the larger magnitude of both ends onto 127.
+        """int8 parameters with zero point 0 that map the larger magnitude of both ends onto 127.
 
         Args:
             low: Smallest value.
@@ -73,7 +87,8 @@ class ActivationQuantization:
         """The real values that the nearest of the integers stand for."""
         integers: NDArray[np.float32] = values / np.float32(self.scale)
         np.rint(integers, out=integers)
-        lowest, highest = ACTIVATION_MIN - self.zero_point, ACTIVATION_MAX - self.zero_point
+        held = np.iinfo(self.dtype)
+        lowest, highest = held.min - self.zero_point, held.max - self.zero_point
         np.clip(integers, lowest, highest, out=integers)
         integers *= np.float32(self.scale)
         return integers

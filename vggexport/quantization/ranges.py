@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -65,15 +66,18 @@ class ActivationRanges(JsonValue):
     pictures: Pictures = UNSTATED
     bias_corrections: Mapping[str, tuple[float, ...]] | None = None
 
-    def quantization(self, *, symmetric: bool = False) -> dict[str, ActivationQuantization]:
-        """int8 parameters of the mean subtraction and of every observed layer, by layer name.
+    def quantization(
+        self, *, symmetric: bool = False, bits: int = 8
+    ) -> dict[str, ActivationQuantization]:
+        """Parameters of the mean subtraction and of every observed layer, by layer name.
 
         Args:
-            symmetric: With zero point 0: outputs of ReLU then use half of the integers.
+            symmetric: int8 with zero point 0: outputs of ReLU then use half of the integers.
+            bits: Of the integers, where they are not symmetric.
         """
         ranges = {MEAN_SUBTRACTION_NAME: input_range(self.spec), **self.ranges}
         kind = ActivationQuantization
-        made = kind.from_magnitude if symmetric else kind.from_range
+        made = kind.from_magnitude if symmetric else partial(kind.from_range, bits=bits)
         return {name: made(low, high) for name, (low, high) in ranges.items()}
 
     def check_belongs(self, spec: VGGSpec, weights: WeightsRecord) -> None:

@@ -12,6 +12,7 @@ from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.provenance import CalibrationRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
+from vggexport.precision import NARROW_BITS
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.results.calibration_curve import CurvePoint, sufficient_images
 from vggexport.results.document import Document, Judged, StepSeconds
@@ -270,6 +271,8 @@ class Inspection(Document):
 
     def not_integer(self) -> tuple[str, ...]:
         """What speaks against calling it int8, a clause each; empty if nothing does."""
+        if self.artifact and self.artifact.activation_bits > NARROW_BITS:
+            return (f"it is {self.artifact.numbers}, which CPUs compute in float",)
         found = [
             f"{operator.name} ({operator.type}) computes in float"
             for operator in float_islands(self.operators)

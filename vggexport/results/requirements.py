@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vggexport.artifact import SNAPDRAGON, Artifact
-from vggexport.precision import Precision
+from vggexport.precision import NARROW_BITS, Precision
 from vggexport.system.json_values import JsonValue
 
 _ONNX = {"onnxruntime": "1.17.3"}
+_OPSET_21 = {"onnxruntime": "1.18.0"}
 _MEDIAPIPE = "mediapipe"
 _TFLITE = {"tflite-runtime": "2.14.0", "ai-edge-litert": "1.0.1", _MEDIAPIPE: "0.10.14"}
 _OLDEST: Mapping[str, Mapping[Precision, Mapping[str, str]]] = {
@@ -41,6 +42,8 @@ class Requirements(JsonValue):
         """Those of a file."""
         ours = {} if artifact.foreign else _OLDEST.get(artifact.format, {})
         oldest = dict(ours.get(artifact.precision, {}))
+        if artifact.activation_bits > NARROW_BITS:
+            oldest = dict(_OPSET_21)
         if _has_more_at_a_time(artifact):
             oldest.pop(_MEDIAPIPE, None)
         return cls(oldest, tuple(_notes(artifact)))
@@ -57,13 +60,23 @@ def _has_more_at_a_time(artifact: Artifact) -> bool:
     return artifact.batch not in (1, None)
 
 
+def _on_cpus(artifact: Artifact) -> str:
+    if artifact.activation_bits > NARROW_BITS:
+        return (
+            "CPUs compute 16-bit activations in float, slower than a float32 file; ONNX Runtime "
+            "rounds what fully connected layers read to 8 bits, unless its session option "
+            "session.qdq_matmulnbits_accuracy_level is 1: 38 dB"
+        )
+    return (
+        "on processors without VNNI its probabilities differ by up to 0.11 from those with it, "
+        "measured with the same best class"
+    )
+
+
 def _notes(artifact: Artifact) -> Iterator[str]:
     profile, is_tflite = artifact.profile, artifact.format == "tflite"
     if profile.needs_ranges:
-        yield (
-            "on processors without VNNI its probabilities differ by up to 0.11 from those with it, "
-            "measured with the same best class"
-        )
+        yield _on_cpus(artifact)
         if artifact.format in {"onnx", "ort"} and not artifact.symmetric:
             yield (
                 "TensorRT takes symmetric int8 alone, and activations that have a zero point "

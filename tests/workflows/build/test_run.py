@@ -119,6 +119,18 @@ def test_a_float_operator_in_a_full_integer_file_is_found(network, monkeypatch):
             "for snapdragon are int8 ONNX, not tflite in int8",
         ),
         (
+            FileOptions("onnx", precision=Precision.INT8, activation_bits=16),
+            "in 16 bits are a choice for snapdragon, not for no target",
+        ),
+        (
+            FileOptions("onnx", precision=Precision.INT8, target="snapdragon", opset=17),
+            "opset 17 and 16-bit activations, asymmetric and of opset 21",
+        ),
+        (
+            FileOptions("onnx", precision=Precision.INT8, target="snapdragon", symmetric=True),
+            "symmetric activations and 16-bit activations",
+        ),
+        (
             FileOptions("tflite", precision=Precision.INT8, symmetric=True),
             "for int8 ONNX, not tflite in int8",
         ),

@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 import vggexport
-from vggexport.artifact import TARGETS
+from vggexport.artifact import TARGETS, Artifact
 from vggexport.cli import onnx as command
-from vggexport.errors import OutputError, Unavailable
+from vggexport.errors import ArtifactError, OutputError, Unavailable
 from vggexport.formats.onnx import qualcomm
 from vggexport.formats.registry import load_weight_reader
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -63,17 +63,23 @@ def test_a_file_for_tensorrt_is_the_symmetric_one(network):
     assert first == second
 
 
-def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network):
+FOR_SNAPDRAGON = FileOptions("onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon")
+
+
+@pytest.mark.parametrize("bits", [8, 16, None])
+def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network, bits):
     """int8 in and float out is what Qualcomm's NPU does not take, and any number of images."""
-    for_it = FileOptions("onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon")
+    for_it = dataclasses.replace(FOR_SNAPDRAGON, activation_bits=bits)
     report = vggexport.build(network, FEW, for_it)
     assert report.failures == ()
     assert (report.artifact.batch, report.artifact.target) == (1, "snapdragon")
+    assert report.artifact.activation_bits == (bits or 16)
     model = onnx.load("q.onnx")
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     kernels = [types[layer.kernel.name] for layer in report.artifact.spec.weighted_layers]
     assert kernels == [onnx.TensorProto.INT8] * (len(kernels) - 1) + [onnx.TensorProto.FLOAT]
-    assert "predictions" in vggexport.inspect(Path("q.onnx")).not_integer()[0]
+    refusal = "predictions" if bits == 8 else "16-bit activations, which CPUs compute in float"
+    assert refusal in vggexport.inspect(Path("q.onnx")).not_integer()[0]
     read = load_weight_reader("onnx")(Path("q.onnx"))
     last = report.artifact.spec.weighted_layers[-1].kernel.name
     usual = FileOptions("onnx", Path("u.onnx"), precision=Precision.INT8, batch=1)
@@ -84,9 +90,25 @@ def test_the_last_layer_of_a_file_for_snapdragon_is_in_float(network):
     assert "half precision" in Requirements.of(report.artifact).notes[-1]
 
 
-COMPILED = FileOptions(
-    "onnx", Path("q.onnx"), precision=Precision.INT8, target="snapdragon", compile=True
-)
+def test_by_name_and_by_what_it_says_a_file_with_16_bits_is_another(network):
+    files = [dataclasses.replace(FOR_SNAPDRAGON, output=None, activation_bits=n) for n in (16, 8)]
+    wide, narrow = (vggexport.build(network, FEW, file).artifact for file in files)
+    assert (wide.path, narrow.path) == ("vgg_tiny_int8_a16.onnx", "vgg_tiny_int8.onnx")
+    assert "activation_bits" not in narrow.to_json()
+    assert wide.to_json()["activation_bits"] == 16
+    assert Artifact.from_json(wide.to_json()) == wide
+    with pytest.raises(ArtifactError, match="activation_bits 12"):
+        Artifact.from_json(wide.to_json() | {"activation_bits": 12})
+    needs, other = Requirements.of(wide), Requirements.of(narrow)
+    assert (needs.words, other.words) == ("onnxruntime 1.18.0", "onnxruntime 1.17.3")
+    assert needs.notes[0].startswith("CPUs compute 16-bit activations in float")
+    assert "VNNI" in other.notes[0]
+    report = vggexport.diff(Path(narrow.path), Path(wide.path))
+    (model,) = report.models
+    assert "activation bits" in {fact.name for fact in model.facts}
+
+
+COMPILED = dataclasses.replace(FOR_SNAPDRAGON, compile=True)
 
 
 def test_what_a_file_is_compiled_to_stands_beside_it(network, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.errors import ArtifactError, CalibrationError, InputError
 from vggexport.formats.onnx import sessions
 from vggexport.metrics.parity import ParityMetrics
@@ -14,7 +15,7 @@ from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER
 from vggexport.network.head import fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions
-from vggexport.precision import Precision
+from vggexport.precision import Precision, profile_of
 from vggexport.system.machine import processor
 from vggexport.weights import open_weights
 from vggexport.workflows.build.options import FileOptions
@@ -43,6 +44,29 @@ def test_an_npu_is_held_to_the_tolerance_of_accelerators(monkeypatch):
     profile = Precision.INT8.profile
     assert tolerances == [profile.on_accelerator, profile.tolerance]
     assert profile.on_accelerator.min_logit_sqnr_db == 15
+
+
+@pytest.mark.usefixtures("files")
+def test_with_16_bits_an_npu_has_a_cpus_answers(monkeypatch, export):
+    """What pixels of another colour profile change passed in 8 bits: 16.7 dB."""
+    wide, narrow = (
+        str(export("int8", batch=1, target="snapdragon", activation_bits=bits)) for bits in (16, 8)
+    )
+    verified(wide, narrow, save_golden=Path("wide.npz"), images=6)
+    real = sessions.open_session
+    monkeypatch.setattr(
+        sessions, "open_session", lambda path, opts, _npu, own: real(path, opts, CPU_PROVIDER, own)
+    )
+    npu = RunOptions(provider=QNN_PROVIDER)
+    told = Recorded()
+    options = VerifyOptions((wide, narrow), golden=Path("wide.npz"), run=npu)
+    report = vggexport.verify(options, told)
+    assert report.images == 4
+    assert any("4 images on QNNExecutionProvider, whose" in note for note in told.notes)
+    same, other = (candidate.tolerance for candidate in report.candidates)
+    assert same == profile_of(Precision.INT8, activation_bits=16).on_accelerator
+    assert same.min_logit_sqnr_db == 40
+    assert other == Precision.INT8.profile.tolerance  # other integers: as between two files
 
 
 @pytest.mark.usefixtures("files")

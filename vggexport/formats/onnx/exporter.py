@@ -18,12 +18,15 @@ from vggexport.formats.onnx.file_writer import write_model
 from vggexport.formats.onnx.variants import (
     BLOCKWISE_DOMAIN,
     FLOATS,
+    WIDE_OPSET,
     use_float,
     use_int4_blocks,
     use_int8,
+    use_opset,
     use_uint8_input,
 )
 from vggexport.network.layers import LayerKind
+from vggexport.precision import WIDE_BITS
 from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.int8 import ActivationQuantization
 
@@ -33,6 +36,8 @@ class OnnxExporter:
 
     def export(self, request: ExportRequest, path: Path) -> None:
         """Writes one file, with a pass over the weights and one of them in memory at a time.
+
+        Activations in 16 bits are of opset 21, whichever the converter is asked for.
 
         Raises:
             InputError: The opset is out of range, int8 has no ranges, or the file would be too
@@ -45,6 +50,8 @@ class OnnxExporter:
         artifact = request.artifact
         model = trace(artifact.spec, opset=opset, batch=artifact.batch)
         arrays = _rewrite(model.graph, request)
+        if artifact.activation_bits == WIDE_BITS:
+            use_opset(model, WIDE_OPSET)
         if artifact.profile.int4_blocks:
             model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
         model.producer_version = artifact.tools.get("vggexport", "")

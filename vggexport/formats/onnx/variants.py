@@ -29,6 +29,10 @@ DEQUANTIZED_SUFFIX = "/dequantized"
 BLOCKWISE_DOMAIN = "com.microsoft"
 """Of MatMulNBits: ONNX itself has int4 from opset 21 on, newer than what the converter writes."""
 
+WIDE_OPSET = 21
+"""First opset whose QuantizeLinear gives 16 bits. All other operators of our files mean the same in
+it as in those that the converter writes."""
+
 
 FLOATS: Mapping[Precision, type[np.floating]] = {
     Precision.FLOAT32: np.float32,
@@ -58,6 +62,13 @@ def use_float(graph: onnx.GraphProto, dtype: type[np.floating]) -> None:
             value.type.tensor_type.elem_type = data_type
     _cast(graph, NCHW_NAME, f"{NCHW_NAME}/{name}", data_type)
     _cast(graph, LOGITS_NAME, f"{LOGITS_NAME}/float32", TensorProto.FLOAT)
+
+
+def use_opset(model: onnx.ModelProto, version: int) -> None:
+    """Declares the operators to be those of another version."""
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid("", version))
+    model.ir_version = helper.find_min_ir_version_for(model.opset_import)
 
 
 def use_int8(
@@ -173,7 +184,8 @@ def _quantize_activation(
 ) -> list[onnx.NodeProto]:
     scale, zero_point = f"{name}/scale", f"{name}/zero_point"
     graph.initializer.append(numpy_helper.from_array(np.float32(parameters.scale), scale))
-    graph.initializer.append(numpy_helper.from_array(np.int8(parameters.zero_point), zero_point))
+    integer = np.array(parameters.zero_point, parameters.dtype)
+    graph.initializer.append(numpy_helper.from_array(integer, zero_point))
     quantized, dequantized = f"{name}{QUANTIZED_SUFFIX}", f"{name}{DEQUANTIZED_SUFFIX}"
     return [
         helper.make_node("QuantizeLinear", [name, scale, zero_point], [quantized], quantized),

@@ -21,7 +21,7 @@ def build(report: BuildReport) -> RenderableType:
     calibration = artifact.calibration
     lines = {
         "artifact": artifact.path,
-        "format": f"{artifact.format} {artifact.precision.value}, {artifact.input_dtype} input, "
+        "format": f"{artifact.format} {artifact.numbers}, {artifact.input_dtype} input, "
         f"batch {artifact.batch or 'dynamic'}",
         "size": f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
         "sha256": artifact.sha256 or "",
@@ -34,7 +34,7 @@ def build(report: BuildReport) -> RenderableType:
         )
     if report.check:
         lines["check"] = _check(report.check)
-    if artifact.format == "onnx" and artifact.precision.profile.needs_ranges:
+    if artifact.format == "onnx" and artifact.profile.cpu_dtype == Precision.INT8.value:
         lines["to run it"] = (
             "x86-64 CPUs without VNNI need ONNX Runtime's session option "
             "session.x64quantprecision=1: without it they answer wrongly"
@@ -57,9 +57,10 @@ def _check(check: CheckReport) -> str:
 
 
 def _next_command(report: BuildReport) -> str:
-    is_integer = report.artifact.profile.needs_ranges
+    artifact = report.artifact
+    is_integer = artifact.profile.needs_ranges and not artifact.target
     require = f" --require {Precision.INT8.value}" if is_integer else ""
-    return f"vggexport inspect {report.artifact.path}{require}"
+    return f"vggexport inspect {artifact.path}{require}"
 
 
 def export(report: ExportReport) -> RenderableType:

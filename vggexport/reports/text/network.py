@@ -66,7 +66,7 @@ def inspection(report: Inspection) -> RenderableType:
     if report.artifact:
         artifact = report.artifact
         lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
-        lines["precision"] = artifact.precision.value
+        lines["precision"] = artifact.numbers
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggexport.artifact import sidecar_path
+from vggexport.artifact import SNAPDRAGON, sidecar_path
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import COMPILERS, FORMATS
 from vggexport.opening.network import NetworkOptions, configuration_of
-from vggexport.precision import Precision, Profile, profile_of
+from vggexport.precision import NARROW_BITS, WIDE_BITS, Precision, Profile, profile_of
 from vggexport.system.lazy_imports import installs, is_installed
 
 NPU_COMPILER = "onnxruntime_qnn"
@@ -34,6 +34,8 @@ class FileOptions:
         symmetric: Activations with zero point 0, as TensorRT demands; int8 ONNX only.
         target: What alone it is laid out for (``vggexport.artifact.TARGETS``), or None; int8 ONNX
             only.
+        activation_bits: Of values between layers, or None for the target's own; for snapdragon
+            only.
         compile: Write what the target's compiler makes of it, too, as ``NAME_ctx.onnx``.
         opset: ONNX operator set version, or None for the default.
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
@@ -47,18 +49,27 @@ class FileOptions:
     full_integer: bool = False
     symmetric: bool = False
     target: str | None = None
+    activation_bits: int | None = None
     compile: bool = False
     opset: int | None = None
     serving: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Of its activations: 16 on Qualcomm's NPUs, whose answers are a CPU's then."""
+        if self.activation_bits:
+            return self.activation_bits
+        is_wide = self.target == SNAPDRAGON and self.precision is Precision.INT8
+        return WIDE_BITS if is_wide else NARROW_BITS
 
     @property
     def profile(self) -> Profile:
         """What its precision asks for and allows.
 
         Raises:
-            InputError: There is no such precision without float operators.
+            InputError: There is no such precision without float operators, or with such bits.
         """
-        return profile_of(self.precision, full_integer=self.full_integer)
+        return profile_of(self.precision, full_integer=self.full_integer, activation_bits=self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,7 @@ def check_supported(file: FileOptions) -> None:
         raise InputError(
             f"there is no {file.format} in {file.precision.value}: choose from {offered}"
         )
+    _check_activation_bits(file)
     if file.profile.full_integer and file.format != "tflite":
         raise InputError(f"full integer is TFLite, not {file.format}")
     if file.target and (file.format, file.precision) != ("onnx", Precision.INT8):
@@ -142,3 +154,23 @@ def check_supported(file: FileOptions) -> None:
             Advice("leave out {}", "symmetric"),
         )
     file.profile.check_takes(file.input_dtype)
+
+
+def _check_activation_bits(file: FileOptions) -> None:
+    """Refuses a choice where there is none, and an opset that has no 16-bit activations."""
+    if file.activation_bits and file.target != SNAPDRAGON:
+        raise InputError(
+            f"activations in {file.activation_bits} bits are a choice for snapdragon, not for "
+            f"{file.target or 'no target'}",
+            Advice("give {} snapdragon", "target"),
+            Advice("leave out {}", "activation_bits"),
+        )
+    if file.bits == WIDE_BITS and (file.symmetric or file.opset is not None):
+        name = "symmetric" if file.symmetric else "opset"
+        given = "symmetric activations" if file.symmetric else f"opset {file.opset}"
+        raise InputError(
+            f"{given} and {WIDE_BITS}-bit activations, asymmetric and of opset 21, exclude each "
+            "other",
+            Advice("leave out {}", name),
+            Advice(f"give {{}} {NARROW_BITS}", "activation_bits"),
+        )

@@ -86,6 +86,7 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         full_integer=file.full_integer,
         symmetric=file.symmetric or file.target == TENSORRT,
         target=file.target,
+        activation_bits=file.bits,
         rescaled=scales or None,
     )
     with steps.step("export"):

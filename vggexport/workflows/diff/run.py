@@ -172,6 +172,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "input dtype": artifact.input_dtype,
         "symmetric activations": artifact.symmetric,
         "target": artifact.target,
+        "activation bits": artifact.activation_bits,
         "rescaled": artifact.rescaled,
         "batch": artifact.batch or "dynamic",
         "full integer": artifact.full_integer,

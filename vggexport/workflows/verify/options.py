@@ -8,11 +8,14 @@ from pathlib import Path
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import KERAS, is_model
+from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.pictures import PictureRequest
 from vggexport.opening.run_options import RunOptions
 
 DEFAULT_IMAGES = 200
+NPU_IMAGES = 4
+"""On Qualcomm's NPU, whose emulator takes half a minute for one, or more."""
 DEFAULT_LAYER_IMAGES = 16
 
 
@@ -26,7 +29,7 @@ class VerifyOptions:
         reference: One more of them, "keras" for the Keras network of their weights, or None for the
             first artifact.
         data: A folder, an ``.npz`` file or "synthetic".
-        images: Number of images, at most.
+        images: Number of images, at most; None for :data:`DEFAULT_IMAGES` or :data:`NPU_IMAGES`.
         seed: Of the choice of images.
         pictures: How pictures become pixels, where the artifacts do not record it.
         max_unreadable: Share of the images that may be unreadable.
@@ -46,7 +49,7 @@ class VerifyOptions:
     artifacts: tuple[str, ...] | list[str]
     reference: str | None = None
     data: str = calibration.SYNTHETIC
-    images: int = DEFAULT_IMAGES
+    images: int | None = None
     seed: int = 0
     pictures: PictureRequest = field(default_factory=PictureRequest)
     max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
@@ -77,6 +80,13 @@ class VerifyOptions:
             raise InputError(
                 f"{recorded} holds outputs, not layers", Advice("leave out {}", "layers")
             )
+
+    @property
+    def count(self) -> int:
+        """Number of images, at most."""
+        if self.images is not None:
+            return self.images
+        return NPU_IMAGES if self.run.provider == QNN_PROVIDER else DEFAULT_IMAGES
 
     @property
     def sources(self) -> tuple[str, ...]:

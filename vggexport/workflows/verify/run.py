@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.artifact import Artifact
+from vggexport.errors import Advice
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
 from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
@@ -35,7 +36,7 @@ from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.verify.comparison import Comparison
-from vggexport.workflows.verify.options import VerifyOptions
+from vggexport.workflows.verify.options import DEFAULT_IMAGES, VerifyOptions
 
 
 @takes(VerifyOptions)
@@ -72,6 +73,7 @@ def verify(
         pictures = _pictures(options, models)
         images = _open_images(options, recorded, first.spec.input_size, pictures)
         contents = note_contents(images.source, steps)
+        _note_few(options, images, steps)
         with translated():
             reference, *candidates = find_preprocessing(models, partial(_first, images), steps)
         compared = Comparison(reference, candidates, options, clock)
@@ -127,11 +129,11 @@ def _open_images(
                 options.data,
                 size=size,
                 seed=options.seed,
-                samples=options.images,
+                samples=options.count,
                 pictures=pictures,
             )
         )
-        count = min(options.images, len(source))
+        count = min(options.count, len(source))
         return calibration.CalibrationImages(
             source, count, seed=options.seed, max_unreadable_fraction=options.max_unreadable
         )
@@ -167,6 +169,16 @@ def _chunks(
 ) -> Iterator[Sequence[calibration.SourceImage]]:
     while chunk := tuple(islice(images, size)):
         yield chunk
+
+
+def _note_few(options: VerifyOptions, images: calibration.CalibrationImages, steps: Steps) -> None:
+    """Says that fewer were taken unasked than there are."""
+    taken = len(images)
+    if options.images is None and taken < min(DEFAULT_IMAGES, len(images.source)):
+        steps.progress.note(
+            f"{taken} images on {options.run.provider}, whose emulator takes half a minute for one",
+            Advice("ask for more with {}", "images"),
+        )
 
 
 def _note_seen(report: VerifyReport, steps: Steps) -> None:
