@@ -15,6 +15,8 @@ from tests.recorded_progress import Recorded
 from vggexport.bundles import CHECKSUMS, GOLDEN, MANIFEST, PREPROCESSING, SIGNATURE
 from vggexport.bundles.checksums import measure_path
 from vggexport.errors import ArtifactError, InputError, Unavailable, Unfinished
+from vggexport.formats.onnx import sessions
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER
 from vggexport.reports import text
 from vggexport.system import lazy_imports
 from vggexport.system.digests import render_checksums
@@ -72,6 +74,27 @@ def test_formats_are_chosen(bundled):
     assert [answer.format for answer in report.answers] == ["tflite"]
     with pytest.raises(InputError, match="holds models in onnx, tflite"):
         check(bundled, formats=("savedmodel",))
+
+
+def test_on_an_npu_what_is_laid_out_for_it_is_held_to_its_own_tolerance(
+    bundled, pack, export, models, monkeypatch, tmp_path
+):
+    wide = export("int8", batch=1, target="snapdragon", activation_bits=16)
+    assert pack(wide, *models.values(), output="both.zip").failures == ()
+    real, run_on = sessions.open_session, []
+
+    def on_cpu(path, options, provider, own):
+        run_on.append(provider)
+        return real(path, options, CPU_PROVIDER, own)
+
+    monkeypatch.setattr(sessions, "open_session", on_cpu)
+    report = check(tmp_path / "both.zip", provider=QNN_PROVIDER)
+    (answer,) = report.answers
+    assert (answer.path, answer.provider) == (f"models/{wide.name}", QNN_PROVIDER)
+    assert answer.tolerance.min_logit_sqnr_db == 40
+    assert set(run_on) == {QNN_PROVIDER}
+    with pytest.raises(InputError, match=f"{QNN_PROVIDER} takes none of these models"):
+        check(bundled, provider=QNN_PROVIDER)
 
 
 def test_a_runtime_that_is_not_installed_is_named(bundled, monkeypatch):

@@ -14,6 +14,7 @@ from vggexport.formats.registry import load_runner
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.preprocessed import PreprocessedRunner
+from vggexport.opening.run_options import RunOptions
 from vggexport.system.machine import processor
 
 REPEATABLE_THREADS = 1
@@ -21,7 +22,7 @@ REPEATABLE_THREADS = 1
 
 
 def answer(
-    artifact: Artifact, path: Path, images: NDArray[np.uint8], *, threads: int = 0
+    artifact: Artifact, path: Path, images: NDArray[np.uint8], run: RunOptions
 ) -> GivenAnswers:
     """Runs a model file, and lets go of it.
 
@@ -29,13 +30,15 @@ def answer(
         artifact: What it is; its path is what the answers are filed under.
         path: Where it is.
         images: uint8 (images, size, size, 3).
-        threads: Of the runtime; 0 where that chooses.
+        run: Threads, and the execution provider of what has some.
 
     Raises:
         ArtifactError: It cannot be run.
-        Unavailable: Its runtime is not installed.
+        Unavailable: Its runtime is not installed, or the execution provider not to be had.
     """
-    with load_runner(artifact.format)(path, threads=threads) as opened:
+    asked = {"provider": run.provider, "provider_options": run.provider_options}
+    options = asked if run.provider else {}
+    with load_runner(artifact.format)(path, threads=run.threads, **options) as opened:
         runner = opened
         if artifact.foreign and artifact.preprocessing:
             runner = PreprocessedRunner(opened, artifact.preprocessing)

@@ -29,6 +29,11 @@ from vggexport.formats.registry import BUNDLED
 )
 @click.option("--run/--no-run", default=True, help="Run the models on the golden images.")
 @threads_option
+@click.option(
+    "--provider",
+    help="Run on this execution provider of ONNX Runtime what it takes, and hold it to "
+    "the tolerance of accelerators.  [default: CPUExecutionProvider, and all models]",
+)
 @common_options
 def check_bundle(json: bool, bundle: Path, **options: Any) -> None:  # noqa: FBT001
     """Check that a bundle is whole and answers rightly here.

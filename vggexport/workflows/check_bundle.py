@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.decoding import decode
+from vggexport.artifact import SNAPDRAGON, Artifact
 from vggexport.bundles import GOLDEN, PREPROCESSING
 from vggexport.bundles.answers import GoldenAnswers, GoldenSource
 from vggexport.bundles.files import (
@@ -25,10 +26,13 @@ from vggexport.bundles.golden_run import answer
 from vggexport.bundles.integrity import check_integrity
 from vggexport.bundles.png import read_png
 from vggexport.bundles.preprocessing import Preprocessing
-from vggexport.bundles.tolerances import CPU, tolerance_on
+from vggexport.bundles.tolerances import ACCELERATOR, CPU, tolerance_on
 from vggexport.errors import Advice, ArtifactError, InputError
+from vggexport.formats.registry import FORMATS
 from vggexport.metrics.parity import compare
+from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER
 from vggexport.network.spec import size_text
+from vggexport.opening.run_options import RunOptions
 from vggexport.results.bundle import AnswerCheck, BundleCheckReport, Integrity, PreprocessingCheck
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.system.options import takes
@@ -47,6 +51,8 @@ class BundleCheckOptions:
         formats: Formats of the models that are run, or nothing for all.
         run: Run the models.
         threads: Threads of each runtime; 0 where the runtime chooses.
+        provider: ONNX Runtime's execution provider, on which the models that it takes are run and
+            held to the tolerance of accelerators; None for the CPU, and all models.
     """
 
     bundle: Path
@@ -54,6 +60,7 @@ class BundleCheckOptions:
     formats: tuple[str, ...] = ()
     run: bool = True
     threads: int = 0
+    provider: str | None = None
 
 
 @takes(BundleCheckOptions)
@@ -74,7 +81,7 @@ def check_bundle(
     Raises:
         ArtifactError: It is no bundle, or not safe to look into.
         InputError: The key cannot be used, or no model is of the formats asked for.
-        Unavailable: A runtime is not installed.
+        Unavailable: A runtime is not installed, or the execution provider not to be had.
     """
     steps = Steps(progress or Progress())
     with steps.step("digests"):
@@ -89,7 +96,8 @@ def check_bundle(
     manifest = read_manifest(checked)
     if not options.run:
         return _report(options, integrity, manifest, steps)
-    chosen = _chosen(manifest, options.formats)
+    chosen = _chosen(manifest, options)
+    run = RunOptions(options.threads, options.provider)
     spec = chosen[0].artifact.spec
     golden = GoldenAnswers.of_bundle(read_object(checked, GOLDEN), spec.classes)
     described = _described_preprocessing(checked, spec.input_size)
@@ -100,7 +108,7 @@ def check_bundle(
         places = [unpack(checked, image.file, folder) for image in golden.images]
         images = np.stack([read_png(place, size=(width, height)) for place in places])
         checks = tuple(
-            _check(checked, bundled, golden, images, threads=options.threads)
+            _check(checked, bundled, golden, images, run)
             for bundled in steps.track(chosen, len(chosen))
         )
     return replace(
@@ -167,14 +175,14 @@ def _check(
     bundled: BundledArtifact,
     golden: GoldenAnswers,
     images: NDArray[np.uint8],
-    *,
-    threads: int,
+    run: RunOptions,
 ) -> AnswerCheck:
     """Unpacks a model, runs it, and lets go of it before the next."""
     expected = golden.of(bundled.artifact.path)
     with temporary_folder() as folder:
         path = unpack_model(files, bundled, folder)
-        given = answer(bundled.artifact, path, images, threads=threads)
+        given = answer(bundled.artifact, path, images, run)
+    device = CPU if run.provider in {None, CPU_PROVIDER} else ACCELERATOR
     return AnswerCheck(
         bundled.artifact.path,
         bundled.artifact.format,
@@ -186,19 +194,31 @@ def _check(
             given.probabilities,
             bundled.artifact.spec.head_activation,
         ),
-        tolerance_on(expected.tolerances, CPU),
+        tolerance_on(expected.tolerances, device),
         processor=given.processor,
         recorded_on=expected.processor,
     )
 
 
-def _chosen(manifest: Manifest, formats: tuple[str, ...]) -> list[BundledArtifact]:
+def _chosen(manifest: Manifest, options: BundleCheckOptions) -> list[BundledArtifact]:
+    formats, provider = options.formats, options.provider
     chosen = [b for b in manifest.artifacts if not formats or b.artifact.format in formats]
     if not chosen:
         held = ", ".join(dict.fromkeys(b.artifact.format for b in manifest.artifacts))
         choose = Advice("choose with {}", "formats")
         raise InputError(f"the bundle holds models in {held or 'no format'}", choose)
+    chosen = [b for b in chosen if provider is None or _runs_on(provider, b.artifact)]
+    if not chosen:
+        raise InputError(
+            f"{provider} takes none of these models", Advice("leave out {}", "provider")
+        )
     return chosen
+
+
+def _runs_on(provider: str, artifact: Artifact) -> bool:
+    """Whether an execution provider takes a model: Qualcomm's one that is laid out for it."""
+    has_providers = FORMATS[artifact.format].runtime().has_providers
+    return has_providers and (provider != QNN_PROVIDER or artifact.target == SNAPDRAGON)
 
 
 def _report(

@@ -32,6 +32,7 @@ from vggexport.metrics.parity import compare
 from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.file_check import tolerance_between
 from vggexport.opening.pictures import agreed_pictures
+from vggexport.opening.run_options import RunOptions
 from vggexport.results.bundle import AnswerCheck, BundleReport, SizeGate
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system import lazy_imports
@@ -120,7 +121,7 @@ def run_models(
         )
     with steps.step("run"):
         given = [
-            answer(p.artifact, p.path, golden.pixels, threads=REPEATABLE_THREADS)
+            answer(p.artifact, p.path, golden.pixels, RunOptions(REPEATABLE_THREADS))
             for p in steps.track(inputs.placed, len(inputs.placed))
         ]
     finest = min(range(len(given)), key=lambda i: _rank(inputs.placed[i].artifact))
