@@ -65,7 +65,7 @@ def _on_cpus(artifact: Artifact) -> str:
         return (
             "CPUs compute 16-bit activations in float, slower than a float32 file; ONNX Runtime "
             "rounds what fully connected layers read to 8 bits, unless its session option "
-            "session.qdq_matmulnbits_accuracy_level is 1: 38 dB"
+            "session.qdq_matmulnbits_accuracy_level is 1: 43 dB"
         )
     return (
         "on processors without VNNI its probabilities differ by up to 0.11 from those with it, "

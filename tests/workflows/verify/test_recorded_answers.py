@@ -48,7 +48,7 @@ def test_an_npu_is_held_to_the_tolerance_of_accelerators(monkeypatch):
 
 @pytest.mark.usefixtures("files")
 def test_with_16_bits_an_npu_has_a_cpus_answers(monkeypatch, export):
-    """What pixels of another colour profile change passed in 8 bits: 16.7 dB."""
+    """What pixels of another colour profile change passed in 8 bits: 16 dB."""
     wide, narrow = (
         str(export("int8", batch=1, target="snapdragon", activation_bits=bits)) for bits in (16, 8)
     )
