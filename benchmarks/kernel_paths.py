@@ -1,15 +1,20 @@
 """How far one file's answers are apart in the kernels that run it, and how far wrong pixels are.
 
-    python -m benchmarks.kernel_paths FILE... --images PHOTOS --out FOLDER
-        [--count 200] [--slow 8] [--older PYTHON]
+    python -m benchmarks.kernel_paths --weights W --data PHOTOS --images 200 --out FOLDER
+        [--calibration PHOTOS] [--files int8.tflite ...] [--mistaken 32] [--slow 4]
+        [--older "tflite-runtime 2.14=PYTHON"]
 
 A receiver's runtime need not be the one that gave the golden answers at home. Every path that can
 be had here answers the same photographs: LiteRT with XNNPACK, with its optimized kernels alone and
-with its reference kernels, an older tflite-runtime (``--older``: the Python of an environment that
-has it), ONNX Runtime with and without its graph optimizations, and OpenVINO. Beside them the same
-file is given pixels that are wrong in six ways. Answers are kept in ``--out``: another run measures
-what is missing. Of sets of eight images, as a bundle has, 1,000 are drawn: the worst of a path is
-told, and of a mistake the one that is nearest to passing.
+with its reference kernels, older runtimes (``--older``: the Python of an environment that has one),
+ONNX Runtime with and without its graph optimizations, and OpenVINO. Beside them the same file
+is given pixels that are wrong in six ways. Files that are not in ``--out`` yet are written there,
+and answers are kept there: another run measures what is missing. ``--data synthetic`` takes images
+as a bundle has them where nobody gives photographs.
+
+Of sets of eight images, as a bundle has, 1,000 are drawn, and each is judged by the tolerances that
+the file would have in a bundle: how many are refused is told of each path and each mistake. The
+worst set of a path is told, and of a mistake the one that is nearest to passing.
 
 Prints a Markdown table a file.
 """
@@ -19,7 +24,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -27,18 +33,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.measure import photographs
+import calibration
+from benchmarks.measure import vggexport
+from vggexport.artifact import Artifact
+from vggexport.bundles.tolerances import device_tolerances
 from vggexport.formats.registry import load_runner
-from vggexport.metrics.parity import compare
+from vggexport.metrics.parity import Comparison, compare
+from vggexport.metrics.tolerance import Tolerance
 
 SET, SETS = 8, 1000
 SLOW = ("reference",)
 """Paths that take minutes an image of VGG-D."""
 
+FILES: Mapping[str, tuple[str, ...]] = {
+    **{f"{p}.tflite": ("--precision", p) for p in ("int8", "dynamic-int8", "int8-w4")},
+    "full-integer.tflite": ("--full-integer", "--precision", "int8", "--input-dtype", "uint8"),
+    **{f"{p}.onnx": ("--precision", p) for p in ("int8", "int8-w4", "float32", "float16")},
+    **{f"{p}.tflite": ("--precision", p) for p in ("float32", "float16")},
+}
+"""By name: options of the command that writes it. Those that differ most come first."""
+
+FLOATS = (
+    "dynamic-int8.tflite",
+    *(f"float{n}.{end}" for n in (32, 16) for end in ("onnx", "tflite")),
+)
+"""Which need no calibration."""
+
 INTERPRETER = """
-import sys, numpy as np
+import importlib, sys, numpy as np
 name, resolver, model, images, out = sys.argv[1:]
-module = __import__(name, fromlist=["Interpreter"])
+module = importlib.import_module(name)
 kinds = getattr(module, "OpResolverType", None)
 interpreter = module.Interpreter(model, experimental_op_resolver_type=getattr(kinds, resolver))
 pixels, answers = np.load(images), []
@@ -47,7 +71,7 @@ if given["shape"][0] != 1:
     interpreter.resize_tensor_input(given["index"], (1, *pixels.shape[1:]))
 interpreter.allocate_tensors()
 for image in pixels:
-    value = np.rint(image) if given["dtype"] == np.uint8 else image
+    value = np.clip(np.rint(image), 0, 255) if given["dtype"] == np.uint8 else image
     interpreter.set_tensor(given["index"], value[None].astype(given["dtype"]))
     interpreter.invoke()
     answer = interpreter.get_tensor(gives["index"])[0].astype(np.float32)
@@ -71,7 +95,7 @@ np.save(out, np.stack(answers))
 """
 
 
-def tflite_paths(older: str | None) -> dict[str, list[str]]:
+def tflite_paths(older: list[str]) -> dict[str, list[str]]:
     """By name: the program and its first arguments."""
     litert, chosen = "ai_edge_litert.interpreter", [sys.executable, "-c", INTERPRETER]
     paths = {
@@ -79,12 +103,11 @@ def tflite_paths(older: str | None) -> dict[str, list[str]]:
         "LiteRT builtin": [*chosen, litert, "BUILTIN_WITHOUT_DEFAULT_DELEGATES"],
         "LiteRT reference": [*chosen, litert, "BUILTIN_REF"],
     }
-    if older:
-        runtime, chosen = "tflite_runtime.interpreter", [older, "-c", INTERPRETER]
-        paths["tflite-runtime 2.14 XNNPACK"] = [*chosen, runtime, "AUTO"]
-        paths["tflite-runtime 2.14 builtin"] = [
-            *chosen, runtime, "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
-        ]  # fmt: skip
+    for name, python in (text.split("=") for text in older):
+        module = "tflite_runtime.interpreter" if name.startswith("tflite") else litert
+        chosen = [python, "-c", INTERPRETER, module]
+        paths[f"{name} as it comes"] = [*chosen, "AUTO"]
+        paths[f"{name} builtin"] = [*chosen, "BUILTIN_WITHOUT_DEFAULT_DELEGATES"]
     return paths
 
 
@@ -119,7 +142,7 @@ def as_p3(image: NDArray[np.float32]) -> NDArray[np.float32]:
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 WRONG: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     "BGR": lambda image: image[..., ::-1],
-    "mean subtracted twice": lambda image: np.clip(image - MEAN, 0, 255),
+    "mean subtracted twice": lambda image: image - MEAN,
     "divided by 255": lambda image: image / 255,
     "P3 read as sRGB": as_p3,
     "EXIF ignored": np.rot90,
@@ -127,51 +150,105 @@ WRONG: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 """What a wrong preprocessing gives the network in place of a prepared image."""
 
 
-def stretched(folder: Path, size: int) -> Iterator[NDArray[np.float32]]:
+def stretched(folder: Path, size: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
     """Photographs without the crop."""
     for file in sorted(path for path in folder.rglob("*") if path.suffix.lower() != ".csv"):
         with Image.open(file) as image:
-            scaled = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+            scaled = image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
         yield np.asarray(scaled, np.float32)
 
 
 def main() -> None:
-    """Runs what is missing, prints a table a file."""
+    """Writes and runs what is missing, prints a table a file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--images", required=True, type=Path)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", required=True, help="a folder of photographs, or synthetic")
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--slow", type=int, default=8)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--older")
+    parser.add_argument("--calibration", help="photographs of which int8 files are made: --data")
+    parser.add_argument("--files", nargs="+", default=list(FILES), choices=list(FILES))
+    parser.add_argument("--mistaken", type=int, default=32, help="images of each mistake")
+    parser.add_argument("--slow", type=int, default=4, help="images in reference kernels")
+    parser.add_argument("--older", action="append", default=[], metavar="NAME=PYTHON")
     options = parser.parse_args()
     options.out.mkdir(exist_ok=True)
-    images = np.stack(
-        [p for _, p in islice(photographs(options.images, options.size), options.count)]
-    ).astype(np.float32)
-    for file in options.files:
-        show(file, images, options)
+    for name in options.files:
+        show(written(name, options), options)
 
 
-def show(file: Path, images: NDArray[np.float32], options: argparse.Namespace) -> None:
+def written(name: str, options: argparse.Namespace) -> Path:
+    """A file of the network."""
+    path: Path = options.out / name
+    if not path.exists():
+        told = ["--weights", options.weights, "--no-check", *FILES[name]]
+        if name not in FLOATS:
+            told += ["--ranges", str(ranges(options))]
+        command = vggexport(path.suffix[1:], *told, "-o", path)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def ranges(options: argparse.Namespace) -> Path:
+    """Those of 32 images."""
+    path: Path = options.out / "ranges.json"
+    if not path.exists():
+        source = ("--calibration-data", options.calibration or options.data)
+        command = ("calibrate", "--weights", options.weights, *source)
+        made = vggexport(*command, "--calibration-samples", "32", "-o", path)
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def images_of(data: str, count: int, artifact: Artifact) -> NDArray[np.float32]:
+    """The first images of a source as a network takes them, (images, height, width, 3)."""
+    source = calibration.open_source(
+        data, size=artifact.spec.input_size, seed=0, samples=count, pictures=artifact.pictures
+    )
+    read = (source.read(index).pixels for index in range(min(count, len(source))))
+    return np.stack([*read]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one file gave, and may give.
+
+    Attributes:
+        expected: In the kernels at home, (images, classes).
+        tolerances: By device.
+    """
+
+    expected: NDArray[np.float32]
+    tolerances: Mapping[str, Tolerance]
+
+
+def show(file: Path, options: argparse.Namespace) -> None:
     """One file's table."""
+    with load_runner(file.suffix[1:])(file) as runner:
+        artifact = runner.artifact
+    assert artifact  # noqa: S101  it was written here
+    images = images_of(options.data, options.images, artifact)
     paths = onnx_paths() if file.suffix == ".onnx" else tflite_paths(options.older)
     home, *others = [*paths, "OpenVINO"]
     expected = answers(file, home, paths, images, options)
     if isinstance(expected, str):
         raise SystemExit(f"{file}: {expected}")
-    print(f"\n### {file.name}, against {home}\n")
-    print("| path or mistake | images | logits, dB | of 8, dB | max abs | same class |")
-    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    limits = {found.device: found.tolerance for found in device_tolerances(artifact)}
+    told = Answers(expected, limits)
+    print(f"\n### {file.name} of {options.weights}, against {home}, {options.data}\n")
+    judged = " | ".join(f"pass {device}" for device in limits)
+    print(f"| path or mistake | images | dB | of 8, dB | one, dB | max abs | same | {judged} |")
+    print(f"| --- | --- | --- | --- | --- | --- | --- |{' --- |' * len(limits)}", flush=True)
     for name in others:
-        count = options.slow if any(word in name for word in SLOW) else options.count
-        row(name, expected, answers(file, name, paths, images[:count], options))
+        count = options.slow if any(word in name for word in SLOW) else options.images
+        row(name, told, answers(file, name, paths, images[:count], options))
+    few = images[: options.mistaken]
     for name, spoil in WRONG.items():
-        spoiled = np.stack([spoil(image) for image in images]).astype(np.float32)
-        row(name, expected, answers(file, home, paths, spoiled, options, name), max)
-    flat = np.stack([*islice(stretched(options.images, options.size), options.count)])
-    row("stretched", expected, answers(file, home, paths, flat, options, "stretched"), max)
+        spoiled = np.stack([spoil(image) for image in few]).astype(np.float32)
+        row(name, told, answers(file, home, paths, spoiled, options, name), max)
+    if options.data != calibration.SYNTHETIC:
+        folder, size = Path(options.data), artifact.spec.input_size
+        flat = np.stack([*islice(stretched(folder, size), len(few))])
+        row("stretched", told, answers(file, home, paths, flat, options, "stretched"), max)
 
 
 def answers(
@@ -183,7 +260,8 @@ def answers(
     mistake: str = "",
 ) -> NDArray[np.float32] | str:
     """Probabilities, or why there are none; kept for another run."""
-    place = options.out / f"{file.stem}{file.suffix} {mistake or name} {len(images)}.npy"
+    source = calibration.SYNTHETIC if options.data == calibration.SYNTHETIC else "photographs"
+    place = options.out / f"{file.name} {mistake or name} {len(images)} {source}.npy"
     if not place.exists():
         if name == "OpenVINO":
             try:
@@ -209,21 +287,27 @@ def by_child(command: list[str], file: Path, images: NDArray[np.float32], place:
 
 def row(
     name: str,
-    expected: NDArray[np.float32],
+    told: Answers,
     found: NDArray[np.float32] | str,
     extreme: Callable[[list[float]], float] = min,
 ) -> None:
     """One line of the table: of sets of eight the least of a path, the most of a mistake."""
     if isinstance(found, str):
-        print(f"| {name} | - | {found} | | | |", flush=True)
+        print(f"| {name} | - | {found} |", flush=True)
         return
-    wanted = expected[: len(found)]
-    whole, random = compare(wanted, found), np.random.default_rng(0)
+    wanted, random = told.expected[: len(found)], np.random.default_rng(0)
+    whole, each = compare(wanted, found), Comparison().add(wanted, found)
     sets = [random.choice(len(found), min(SET, len(found)), replace=False) for _ in range(SETS)]
-    worst = extreme([compare(wanted[s], found[s]).logit_sqnr_db for s in sets])
+    metrics = [compare(wanted[s], found[s]) for s in sets]
+    worst = extreme([of.logit_sqnr_db for of in metrics])
+    passed = [
+        f"{sum(not limits.violations(of) for of in metrics)} of {SETS}"
+        for limits in told.tolerances.values()
+    ]
     print(
-        f"| {name} | {len(found)} | {whole.logit_sqnr_db:.1f} | {worst:.1f} | {whole.max_abs:.2g} "
-        f"| {whole.top1_agreement:.1%} |",
+        f"| {name} | {len(found)} | {whole.logit_sqnr_db:.1f} | {worst:.1f} "
+        f"| {extreme([*each]):.1f} | {whole.max_abs:.2g} | {whole.top1_agreement:.1%} "
+        f"| {' | '.join(passed)} |",
         flush=True,
     )
 

@@ -126,10 +126,12 @@ _INTEGER_ON_ACCELERATOR = Tolerance(
     min_logit_sqnr_db=15.0,
 )
 _WHOLE_256THS = Tolerance(
-    "probabilities in whole 256ths, from which no logit can be told: the worst of 1,000 sets of 8 "
-    "unseen photographs measured 8.9 dB, swapped channels 1 dB",
+    "probabilities in whole 256ths, which tell logits to half a step: the worst of 1,000 sets of "
+    "8 photographs measured 8.9 dB, and 12.5 dB on those logits, the best with swapped channels "
+    "11.5 dB, and 7.3 dB",
     min_sqnr_db=6.0,
     min_sure_agreement=0.93,
+    min_coarse_logit_sqnr_db=9.0,
 )
 
 _FLOAT32 = Profile(
@@ -300,14 +302,16 @@ _INT8_FULL_INTEGER = replace(
     against_others=_WHOLE_256THS,
     same_integers=_WHOLE_256THS,
     on_cpu=Tolerance(
-        "probabilities in whole 256ths, from which no logit can be told: LiteRT with and without "
-        "XNNPACK measured 12.2 dB in the worst of 1,000 sets of 8 photographs, and 0.23 at most",
+        "probabilities in whole 256ths, which tell logits to half a step: LiteRT with and without "
+        "XNNPACK measured 17.2 dB in the worst of 1,000 sets of 8 images, and 0.26 at most; BGR "
+        "gave 6.6 dB in the best",
         max_abs=0.5,
-        min_sqnr_db=10.0,
+        min_coarse_logit_sqnr_db=12.0,
     ),
     on_other_kernels=None,
     on_accelerator=Tolerance(
-        "probabilities in whole 256ths: as between two files; not measured on one", min_sqnr_db=6.0
+        "probabilities in whole 256ths: as between two files; not measured on one",
+        min_coarse_logit_sqnr_db=9.0,
     ),
 )
 

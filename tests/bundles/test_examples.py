@@ -1,6 +1,7 @@
 """What receivers run: the self-test, and the examples for phones."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -185,6 +186,16 @@ def test_examples_for_phones_are_of_right_syntax(name):
     assert parser.parse(without_last + rest).root_node.has_error
 
 
+@pytest.mark.parametrize("name", [name for name in PHONES if "GoldenCheck" in name])
+def test_examples_for_phones_take_logits_to_the_same_ends(name):
+    names = {"__name__": "self_test", "__file__": "self_test.py"}
+    exec(static_files()["self_test.py"], names)
+    numbers = set(map(float, re.findall(rb"[ (](1e-\d+)", static_files()[name])))
+    assert numbers == {names["SMALLEST"], names["CERTAIN"]}
+    assert b" = 1.0 / 512\n" in static_files()[name]
+    assert names["HALF_STEP"] == 1 / 512
+
+
 class Server(BaseHTTPRequestHandler):
     """Triton and TensorFlow Serving as far as the client knows them, with recorded answers."""
 
@@ -219,7 +230,8 @@ class Server(BaseHTTPRequestHandler):
 def server(unpacked):
     golden = json.loads((unpacked / "golden/golden.json").read_text())
     made = HTTPServer(("127.0.0.1", 0), Server)
-    made.answers, made.turn = golden["artifacts"][0]["probabilities"], count()
+    first = golden["artifacts"][0]
+    made.answers, made.turn = first["probabilities"] + first["picture_probabilities"], count()
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
     yield made

@@ -52,6 +52,20 @@ def test_violations_name_the_value_and_the_limit():
     )
 
 
+def test_logits_are_told_as_far_as_256ths_tell_them():
+    """Of ln(2 / 512) and ln(1 / 512), which a probability of nothing counts as."""
+    reference, candidate = np.array([[510, 2, 0]]) / 512, np.array([[510, 0, 2]]) / 512
+    signal = np.log([510, 2, 1]) - np.log([510, 2, 1]).mean()
+    least = 10 * np.log10(np.sum(signal**2) / (2 * np.log(2) ** 2))
+    metrics = compare(reference, candidate)
+    assert metrics.coarse_logit_sqnr_db == pytest.approx(least)
+    assert metrics.logit_sqnr_db < 0
+    assert Tolerance("just", min_coarse_logit_sqnr_db=least - 1e-9).violations(metrics) == ()
+    assert Tolerance("strict", min_coarse_logit_sqnr_db=40.0).violations(metrics) == (
+        f"SQNR of the logits in 256ths {least:.1f} dB is below 40 dB",
+    )
+
+
 def test_a_limit_that_is_just_reached_passes():
     metrics = compare(REFERENCE, CANDIDATE)
     exact = Tolerance(

@@ -74,9 +74,12 @@ class GivenAnswers(JsonValue):
         probabilities: For each golden image.
         tolerances: How far the same file may be from them elsewhere; nothing for the reference.
         processor: Where it ran, by :func:`vggexport.system.machine.processor`; "" where unknown.
+        picture_probabilities: For each of the pictures; None of the reference and in old bundles.
     """
 
-    json_keys = "name precision runtime provider processor? tolerances probabilities"
+    json_keys = """
+        name precision runtime provider processor? tolerances probabilities picture_probabilities?
+    """
 
     name: str
     precision: str
@@ -85,6 +88,7 @@ class GivenAnswers(JsonValue):
     probabilities: Probabilities
     tolerances: tuple[DeviceTolerance, ...] = ()
     processor: str = ""
+    picture_probabilities: Probabilities | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +101,11 @@ class GoldenAnswers(JsonValue):
         sources: Pairs that show the preprocessing.
         reference: What the network's finest form gave.
         artifacts: What each file gave.
+        pictures: What the preprocessing makes of the pictures as phones have them. Their colours
+            are vivid, whatever the golden images are; nothing in older bundles.
     """
 
-    json_keys = "schema source images preprocessing=sources reference artifacts"
+    json_keys = "schema source images preprocessing=sources reference artifacts pictures?"
 
     schema: ClassVar[int] = 1
     source: str
@@ -107,6 +113,7 @@ class GoldenAnswers(JsonValue):
     sources: tuple[GoldenSource, ...]
     reference: GivenAnswers
     artifacts: tuple[GivenAnswers, ...]
+    pictures: tuple[GoldenInput, ...] = ()
 
     @classmethod
     def of_bundle(cls, data: Mapping[str, Any], classes: int) -> Self:
@@ -117,8 +124,8 @@ class GoldenAnswers(JsonValue):
         """
         try:
             found = cls(**read_fields(cls, data))
-            _check_distinct(found.images)
-            _check_shapes(found, (len(found.images), classes))
+            _check_distinct((*found.images, *found.pictures))
+            _check_shapes(found, classes)
         except WRONG_KINDS as error:
             raise ArtifactError(
                 f"the golden answers are not readable ({one_line(error)}): get the bundle again"
@@ -143,8 +150,12 @@ def _check_distinct(images: Sequence[GoldenInput]) -> None:
         raise ValueError("an image comes twice")
 
 
-def _check_shapes(answers: GoldenAnswers, shape: tuple[int, int]) -> None:
-    for given in (answers.reference, *answers.artifacts):
-        found = given.probabilities.shape
-        if not shape[0] or found != shape:
-            raise ValueError(f"no probabilities of shape {shape}, but {found}")
+def _check_shapes(answers: GoldenAnswers, classes: int) -> None:
+    given = answers.artifacts
+    for images, probabilities in (
+        *((answers.images, one.probabilities) for one in (answers.reference, *given)),
+        *((answers.pictures, one.picture_probabilities) for one in given if answers.pictures),
+    ):
+        shape = len(images), classes
+        if not images or probabilities is None or probabilities.shape != shape:
+            raise ValueError(f"no probabilities of shape {shape}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ import calibration
 from calibration.decoding import decode_bytes
 from vggexport.bundles import GOLDEN
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput, GoldenSource
+from vggexport.bundles.golden_images import ChosenImages
 from vggexport.bundles.golden_pictures import LEVELS, golden_pictures
 from vggexport.bundles.png import encode_png
 from vggexport.bundles.preprocessing import Preprocessing
@@ -21,37 +23,67 @@ SOURCE_SHAPES = {"landscape": (1.7, 2.45), "portrait": (2.1, 1.35), "small": (0.
 factors either way, and scaled up."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPicture:
+    """A picture as phones have it, and what the preprocessing makes of it.
+
+    Attributes:
+        pair: Their names in the bundle.
+        data: Bytes of the picture.
+        pixels: uint8 (height, width, 3), as the networks take them.
+    """
+
+    pair: GoldenSource
+    data: bytes
+    pixels: NDArray[np.uint8]
+
+
+def prepared_pictures(preprocessing: Preprocessing) -> Iterator[PreparedPicture]:
+    """All golden pictures."""
+    for picture in golden_pictures(preprocessing.size):
+        stem = f"golden/pictures/{picture.name.replace('.', '_')}"
+        pair = GoldenSource(f"golden/pictures/{picture.name}", f"{stem}_prepared.png", LEVELS)
+        decoded = decode_bytes(picture.data, label=picture.name, pictures=preprocessing.pictures)
+        pixels = preprocessing.apply(np.asarray(decoded.image))
+        yield PreparedPicture(pair, picture.data, pixels)
+
+
 def write_golden(
     staging: Staging,
-    source: str,
-    labels: Sequence[str],
-    pixels: NDArray[np.uint8],
+    golden: ChosenImages,
     reference: GivenAnswers,
     given: Sequence[GivenAnswers],
-    pictures: calibration.PictureOptions,
+    preprocessing: Preprocessing,
+    pictures: Sequence[PreparedPicture],
 ) -> None:
     """Adds golden images, pairs that show the preprocessing, and all answers.
 
     Args:
         staging: The bundle on its way.
-        source: Where the images came from.
-        labels: What each is called.
-        pixels: uint8 (images, size, size, 3).
+        golden: The images.
         reference: What the network's finest form gave for them.
         given: What each model gave.
-        pictures: How pictures become as many pixels.
+        preprocessing: How pictures become as many pixels.
+        pictures: Those as phones have them.
     """
     inputs = []
-    for number, (label, image) in enumerate(zip(labels, pixels, strict=True)):
+    for number, (label, image) in enumerate(zip(golden.labels, golden.pixels, strict=True)):
         inputs.append(GoldenInput(f"golden/inputs/{number:03}.png", label))
         staging.add(inputs[-1].file, encode_png(image))
-    pairs = tuple(_write_pairs(staging, Preprocessing(pixels.shape[1:3], pictures)))
-    answers = GoldenAnswers(source, tuple(inputs), pairs, reference, tuple(given))
+    pairs = [*_write_pairs(staging, preprocessing)]
+    for picture in pictures:
+        pairs.append(picture.pair)
+        staging.add(picture.pair.file, picture.data)
+        staging.add(picture.pair.prepared, encode_png(picture.pixels))
+    shown = tuple(GoldenInput(p.pair.prepared, p.pair.file) for p in pictures)
+    answers = GoldenAnswers(
+        golden.source, tuple(inputs), tuple(pairs), reference, tuple(given), shown
+    )
     staging.add_json(GOLDEN, answers.to_json())
 
 
 def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[GoldenSource]:
-    """Images of other sizes and kinds, and what the preprocessing makes of them."""
+    """Images of other sizes, and what the preprocessing makes of them."""
     for number, (name, (height, width)) in enumerate(SOURCE_SHAPES.items()):
         rows, columns = (
             round(height * preprocessing.size[0]),
@@ -62,11 +94,4 @@ def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[Gol
         pair = GoldenSource(f"golden/sources/{name}.png", f"golden/sources/{name}_prepared.png")
         staging.add(pair.file, encode_png(image))
         staging.add(pair.prepared, encode_png(preprocessing.apply(image)))
-        yield pair
-    for picture in golden_pictures(preprocessing.size):
-        stem = f"golden/pictures/{picture.name.replace('.', '_')}"
-        pair = GoldenSource(f"golden/pictures/{picture.name}", f"{stem}_prepared.png", LEVELS)
-        decoded = decode_bytes(picture.data, label=picture.name, pictures=preprocessing.pictures)
-        staging.add(pair.file, picture.data)
-        staging.add(pair.prepared, encode_png(preprocessing.apply(np.asarray(decoded.image))))
         yield pair

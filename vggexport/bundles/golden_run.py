@@ -22,7 +22,11 @@ REPEATABLE_THREADS = 1
 
 
 def answer(
-    artifact: Artifact, path: Path, images: NDArray[np.uint8], run: RunOptions
+    artifact: Artifact,
+    path: Path,
+    images: NDArray[np.uint8],
+    pictures: NDArray[np.uint8],
+    run: RunOptions,
 ) -> GivenAnswers:
     """Runs a model file, and lets go of it.
 
@@ -30,6 +34,7 @@ def answer(
         artifact: What it is; its path is what the answers are filed under.
         path: Where it is.
         images: uint8 (images, size, size, 3).
+        pictures: The same of pictures as phones have them; there may be none.
         run: Threads, and the execution provider of what has some.
 
     Raises:
@@ -42,13 +47,15 @@ def answer(
         runner = opened
         if artifact.foreign and artifact.preprocessing:
             runner = PreprocessedRunner(opened, artifact.preprocessing)
-        found = read(runner, images, [OUTPUT_NAME], artifact.batch or 1)[OUTPUT_NAME]
+        pixels = np.concatenate([images, pictures])
+        found = read(runner, pixels, [OUTPUT_NAME], artifact.batch or 1)[OUTPUT_NAME]
         return GivenAnswers(
             artifact.path,
             artifact.precision.value,
             runner.runtime,
             runner.provider,
-            found,
+            found[: len(images)],
             device_tolerances(artifact),
             processor(),
+            found[len(images) :],
         )

@@ -23,6 +23,9 @@ CERTAIN = 1e-4
 6e-8, and runtimes stop at other ends of the scale: from here on the logit is certain to 6e-4 of
 9.2, 84 dB, and float32's limit is 80 dB."""
 
+HALF_STEP = 1 / 512
+"""Of probabilities in whole 256ths: what was rounded to none may have been up to this."""
+
 _SMALLEST = 1e-30
 """Probability that smaller ones count as, before their logarithm is taken. Near the smallest normal
 float32 number runtimes differ in what they keep: LiteRT's softmax has steps of 1.2e-38 there."""
@@ -45,6 +48,8 @@ class ParityMetrics(JsonValue):
         finite: False if one of the two holds a NaN or an infinity.
         logit_rms_error: Root of the mean square of the logits' differences.
         choices: Which classes both choose.
+        coarse_logit_sqnr_db: SQNR of the logits as far as probabilities in whole 256ths tell them:
+            what is less than half a step counts as that.
     """
 
     json_keys = "max_abs rel_l2 sqnr_db logit_sqnr_db cosine top1_agreement top5_agreement"
@@ -59,6 +64,7 @@ class ParityMetrics(JsonValue):
     finite: bool
     logit_rms_error: float = math.inf
     choices: Choices | None = None
+    coarse_logit_sqnr_db: float = -math.inf
 
 
 def compare(
@@ -140,6 +146,7 @@ class Comparison:
             finite=self._finite,
             logit_rms_error=math.sqrt(sums["logit_noise"] / self._outputs),
             choices=self._choices.choices(),
+            coarse_logit_sqnr_db=decibels(sums["coarse_signal"], sums["coarse_noise"]),
         )
 
     def _add(
@@ -148,6 +155,8 @@ class Comparison:
         error = actual - expected
         logits = logits_of(expected, self._activation)
         logit_error = logits_of(actual, self._activation) - logits
+        coarse = logits_of(expected, self._activation, HALF_STEP)
+        coarse_error = logits_of(actual, self._activation, HALF_STEP) - coarse
         top = min(TOP_K, expected.shape[1])
         batch = {
             "signal": np.sum(expected**2),
@@ -156,6 +165,8 @@ class Comparison:
             "product": np.sum(expected * actual),
             "logit_signal": np.sum(logits**2),
             "logit_noise": np.sum(logit_error**2),
+            "coarse_signal": np.sum(coarse**2),
+            "coarse_noise": np.sum(coarse_error**2),
             "top1": _agreeing(expected, actual, self._activation),
             "top5": _shared(_best(expected, top), _best(actual, top)),
         }
@@ -170,7 +181,10 @@ class Comparison:
         return _row_sqnr_db(logits, logit_error)
 
 
-_SUMS = ("signal", "power", "noise", "product", "logit_signal", "logit_noise", "top1", "top5")
+_SUMS = (
+    *("signal", "power", "noise", "product", "logit_signal", "logit_noise"),
+    *("coarse_signal", "coarse_noise", "top1", "top5"),
+)
 
 
 def sqnr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
@@ -198,18 +212,28 @@ def decibels(signal: float, noise: float) -> float:
         return float(10 * np.log10(np.float64(signal) / noise))
 
 
-def centred_logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+def centred_logits(probabilities: NDArray[Any], smallest: float = _SMALLEST) -> NDArray[np.float64]:
     """Logits of a softmax up to a constant: log-probabilities minus their mean, an image a row."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    logits = np.log(np.maximum(probabilities.astype(np.float64), smallest))
     centred: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
     return centred
 
 
-def logits_of(probabilities: NDArray[Any], activation: HeadActivation) -> NDArray[np.float64]:
-    """Logits of a softmax up to a constant an image, or those of a sigmoid, ln(p / (1 - p))."""
+def logits_of(
+    probabilities: NDArray[Any], activation: HeadActivation, smallest: float = 0.0
+) -> NDArray[np.float64]:
+    """Logits of a softmax up to a constant an image, or those of a sigmoid, ln(p / (1 - p)).
+
+    Args:
+        probabilities: float (images, classes).
+        activation: What gave them.
+        smallest: What smaller ones count as, and of a sigmoid those nearer to 1; never less than
+            what runtimes keep.
+    """
     if activation is HeadActivation.SOFTMAX:
-        return centred_logits(probabilities)
-    p = np.clip(probabilities.astype(np.float64), CERTAIN, 1 - CERTAIN)
+        return centred_logits(probabilities, max(smallest, _SMALLEST))
+    end = max(smallest, CERTAIN)
+    p = np.clip(probabilities.astype(np.float64), end, 1 - end)
     found: NDArray[np.float64] = np.log(p) - np.log1p(-p)
     return found
 

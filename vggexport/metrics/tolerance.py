@@ -30,13 +30,15 @@ class Tolerance(JsonValue):
         min_sure_agreement: Smallest share of images with the same best class: it is missed where
             it lies above the exact 95 % interval of the share that was found. Images on which the
             reference has both classes nearly equal count as agreeing.
+        min_coarse_logit_sqnr_db: Smallest SQNR allowed of the logits of probabilities in whole
+            256ths: those below half a step, 1/512, count as that.
         negligible_logit_error: Root mean square difference of the logits up to which their SQNR
             does not matter: where all classes are nearly equal there is no signal to hold it to.
     """
 
     json_keys = """
         max_abs min_logit_sqnr_db min_sqnr_db min_top1_agreement reason min_sure_agreement?
-        negligible_logit_error?
+        negligible_logit_error? min_coarse_logit_sqnr_db?
     """
 
     reason: str
@@ -46,12 +48,14 @@ class Tolerance(JsonValue):
     min_top1_agreement: float | None = None
     min_sure_agreement: float | None = None
     negligible_logit_error: float | None = None
+    min_coarse_logit_sqnr_db: float | None = None
 
     @property
     def demands_nothing(self) -> bool:
         """Whether there is no limit at all."""
         limits = self.max_abs, self.min_logit_sqnr_db, self.min_sqnr_db, self.min_top1_agreement
-        return all(limit is None for limit in (*limits, self.min_sure_agreement))
+        further = self.min_sure_agreement, self.min_coarse_logit_sqnr_db
+        return all(limit is None for limit in (*limits, *further))
 
     def violations(self, metrics: ParityMetrics) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
@@ -61,6 +65,11 @@ class Tolerance(JsonValue):
         for name, actual, smallest in (
             ("SQNR of the logits", metrics.logit_sqnr_db, self._least_logit_sqnr_db(metrics)),
             ("SQNR of the probabilities", metrics.sqnr_db, self.min_sqnr_db),
+            (
+                "SQNR of the logits in 256ths",
+                metrics.coarse_logit_sqnr_db,
+                self.min_coarse_logit_sqnr_db,
+            ),
         ):
             if smallest is not None and not actual >= smallest:
                 found.append(f"{name} {actual:.1f} dB is below {smallest:g} dB")

@@ -77,6 +77,7 @@ def limits(tolerance: Tolerance) -> tuple[str, ...]:
         "max abs at most": (difference, tolerance.max_abs),
         "SQNR of the logits at least": (decibels, tolerance.min_logit_sqnr_db),
         "SQNR of the probabilities at least": (decibels, tolerance.min_sqnr_db),
+        "SQNR of the logits in 256ths at least": (decibels, tolerance.min_coarse_logit_sqnr_db),
         "top-1 agreement at least": (share, tolerance.min_top1_agreement),
         "top-1 agreement not surely below": (share, tolerance.min_sure_agreement),
     }

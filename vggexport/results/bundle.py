@@ -82,10 +82,12 @@ class AnswerCheck(Judged):
         is_reference: Whether the others are its own.
         processor: Where it ran now, by :func:`vggexport.system.machine.processor`.
         recorded_on: Where it ran then; "" where that was not recorded.
+        picture_metrics: How far those for the golden pictures are; None where there are none.
     """
 
     json_keys = """
-        path format precision runtime provider processor recorded_on metrics tolerance passed
+        path format precision runtime provider processor recorded_on metrics picture_metrics?
+        tolerance passed
     """
 
     path: str
@@ -98,11 +100,16 @@ class AnswerCheck(Judged):
     is_reference: bool = False
     processor: str = ""
     recorded_on: str = ""
+    picture_metrics: ParityMetrics | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass."""
-        return tuple(f"{self.path}: {c}" for c in self.tolerance.violations(self.metrics))
+        clauses = list(self.tolerance.violations(self.metrics))
+        if self.picture_metrics:
+            told = self.tolerance.violations(self.picture_metrics)
+            clauses += [f"of golden/pictures, {clause}" for clause in told]
+        return tuple(f"{self.path}: {clause}" for clause in clauses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ def check_bundle(
         preprocessing = _check_preprocessing(checked, golden, described, folder)
     with steps.step("run"), temporary_folder() as folder:
         height, width = spec.input_size
-        places = [unpack(checked, image.file, folder) for image in golden.images]
+        every = (*golden.images, *golden.pictures)
+        places = [unpack(checked, image.file, folder) for image in every]
         images = np.stack([read_png(place, size=(width, height)) for place in places])
         checks = tuple(
             _check(checked, bundled, golden, images, run)
@@ -114,7 +115,7 @@ def check_bundle(
     return replace(
         _report(options, integrity, manifest, steps),
         preprocessing=preprocessing,
-        images=len(images),
+        images=len(golden.images),
         answers=checks,
     )
 
@@ -181,22 +182,26 @@ def _check(
     expected = golden.of(bundled.artifact.path)
     with temporary_folder() as folder:
         path = unpack_model(files, bundled, folder)
-        given = answer(bundled.artifact, path, images, run)
+        own, pictures = np.split(images, [len(golden.images)])
+        given = answer(bundled.artifact, path, own, pictures, run)
     device = CPU if run.provider in {None, CPU_PROVIDER} else ACCELERATOR
+    activation = bundled.artifact.spec.head_activation
+    of_pictures = None
+    if expected.picture_probabilities is not None and given.picture_probabilities is not None:
+        of_pictures = compare(
+            expected.picture_probabilities, given.picture_probabilities, activation
+        )
     return AnswerCheck(
         bundled.artifact.path,
         bundled.artifact.format,
         bundled.artifact.precision.value,
         given.runtime,
         given.provider,
-        compare(
-            expected.probabilities,
-            given.probabilities,
-            bundled.artifact.spec.head_activation,
-        ),
+        compare(expected.probabilities, given.probabilities, activation),
         tolerance_on(expected.tolerances, device),
         processor=given.processor,
         recorded_on=expected.processor,
+        picture_metrics=of_pictures,
     )
 
 

@@ -43,7 +43,7 @@ def main() -> int:
                 decoded = self_test.decode(Path(picture).resolve(), description["steps"][0])
                 show(picture, ask(options, self_test.prepare(decoded, description), model))
             return 0
-        images = [self_test.read_image(image["file"]) for image in golden["images"]]
+        images = self_test.golden_images(golden)
         actual = np.stack([ask(options, image, model) for image in images])
     except (OSError, ValueError, KeyError) as error:
         print(f"FAILED   {options.url}: {error}")
@@ -51,7 +51,9 @@ def main() -> int:
     answers = next(a for a in golden["artifacts"] if a["name"] == artifact["path"])
     activation = (artifact["spec"] or artifact["ends"]).get("head_activation", "softmax")
     problems = self_test.check_answers(actual, answers, self_test.LOGITS[activation])
-    code: int = self_test.conclude(problems, f"{len(images)} golden images on {options.url}")
+    code: int = self_test.conclude(
+        problems, f"{len(golden['images'])} golden images on {options.url}"
+    )
     return code
 
 

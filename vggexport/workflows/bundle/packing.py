@@ -8,6 +8,8 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
@@ -16,8 +18,8 @@ from vggexport.bundles.checksums import Digest
 from vggexport.bundles.class_names import agreed_labels
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import ends_described, foreign_names, layout_of
-from vggexport.bundles.golden_files import write_golden
-from vggexport.bundles.golden_images import choose_images, recorded_images
+from vggexport.bundles.golden_files import prepared_pictures, write_golden
+from vggexport.bundles.golden_images import ChosenImages, choose_images, recorded_images
 from vggexport.bundles.golden_run import REPEATABLE_THREADS, answer
 from vggexport.bundles.layouts import LAYOUTS
 from vggexport.bundles.layouts.interface import PlacedModel
@@ -104,38 +106,20 @@ def run_models(
     Returns:
         The check of each, and what was found in the images' folder if they come from one.
     """
-    options, steps = inputs.options, inputs.steps
-    first = inputs.models[0].artifact
-    with steps.step("images"):
-        golden = (
-            recorded_images(options.golden, options.images, first)
-            if options.golden
-            else choose_images(
-                options.data,
-                options.images,
-                options.seed,
-                first.spec.input_size,
-                inputs.pictures,
-                steps,
-            )
-        )
+    steps, golden = inputs.steps, _golden_images(inputs)
+    preprocessing = Preprocessing(golden.pixels.shape[1:3], inputs.pictures)
+    pictures = tuple(prepared_pictures(preprocessing))
+    shown = np.stack([picture.pixels for picture in pictures])
     with steps.step("run"):
         given = [
-            answer(p.artifact, p.path, golden.pixels, RunOptions(REPEATABLE_THREADS))
+            answer(p.artifact, p.path, golden.pixels, shown, RunOptions(REPEATABLE_THREADS))
             for p in steps.track(inputs.placed, len(inputs.placed))
         ]
     finest = min(range(len(given)), key=lambda i: _rank(inputs.placed[i].artifact))
-    reference = golden.answers or replace(given[finest], tolerances=())
+    mine = replace(given[finest], tolerances=(), picture_probabilities=None)
+    reference = golden.answers or mine
     artifact = golden.artifact or inputs.placed[finest].artifact
-    write_golden(
-        inputs.staging,
-        golden.source,
-        golden.labels,
-        golden.pixels,
-        reference,
-        given,
-        inputs.pictures,
-    )
+    write_golden(inputs.staging, golden, reference, given, preprocessing, pictures)
     checks = tuple(
         replace(
             _check(p.artifact, mine, artifact, reference),
@@ -144,6 +128,17 @@ def run_models(
         for p, mine in zip(inputs.placed, given, strict=True)
     )
     return checks, golden.contents
+
+
+def _golden_images(inputs: BundleInputs) -> ChosenImages:
+    options, first, steps = inputs.options, inputs.models[0].artifact, inputs.steps
+    with steps.step("images"):
+        if options.golden:
+            return recorded_images(options.golden, options.images, first)
+        size = first.spec.input_size
+        return choose_images(
+            options.data, options.images, options.seed, size, inputs.pictures, steps
+        )
 
 
 def _rank(artifact: Artifact) -> tuple[bool, int]:

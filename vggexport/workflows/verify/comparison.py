@@ -144,6 +144,10 @@ def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
     given = {name: value for name in names if (value := getattr(limits, name)) is not None}
     if not given:
         return tolerance
-    finer = ("min_sure_agreement", "min_top1_agreement"), ("negligible_logit_error", names[1])
+    finer = (
+        ("min_sure_agreement", "min_top1_agreement"),
+        ("negligible_logit_error", "min_logit_sqnr_db"),
+        ("min_coarse_logit_sqnr_db", "min_sqnr_db"),
+    )
     overruled = dict.fromkeys(own for own, by in finer if by in given)
     return replace(tolerance, reason=limits.reason, **given, **overruled)

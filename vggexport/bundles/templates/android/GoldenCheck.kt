@@ -12,7 +12,12 @@ fun interface Classifier {
 }
 
 /** How far answers may be; null where nothing is demanded. */
-class Tolerance(val maxAbs: Double?, val minLogitSqnrDb: Double?, val minSqnrDb: Double?)
+class Tolerance(
+    val maxAbs: Double?,
+    val minLogitSqnrDb: Double?,
+    val minSqnrDb: Double?,
+    val minCoarseLogitSqnrDb: Double?,
+)
 
 object GoldenCheck {
     /** What is out of tolerance, a sentence each; empty for a pass. */
@@ -22,7 +27,6 @@ object GoldenCheck {
         tolerance: Tolerance,
         endsInSigmoid: Boolean,
     ): List<String> {
-        val logits = if (endsInSigmoid) ::sigmoidLogits else ::softmaxLogits
         require(expected.size == actual.size) { "${actual.size} answers for ${expected.size}" }
         if (expected.map { it.size } != actual.map { it.size }) {
             return listOf("other numbers of classes")
@@ -39,12 +43,29 @@ object GoldenCheck {
         if (tolerance.minSqnrDb != null && sqnr < tolerance.minSqnrDb) {
             found += "SQNR of the probabilities is $sqnr dB"
         }
-        val logitSqnr = decibels(expected.map(logits), actual.map(logits))
-        if (tolerance.minLogitSqnrDb != null && logitSqnr < tolerance.minLogitSqnrDb) {
-            found += "SQNR of the logits is $logitSqnr dB"
+        fun logitSqnr(smallest: Double): Double {
+            val logits = if (endsInSigmoid) ::sigmoidLogits else ::softmaxLogits
+            return decibels(expected.map { logits(it, smallest) }, actual.map { logits(it, smallest) })
+        }
+        val fine = logitSqnr(if (endsInSigmoid) CERTAIN else SMALLEST)
+        if (tolerance.minLogitSqnrDb != null && fine < tolerance.minLogitSqnrDb) {
+            found += "SQNR of the logits is $fine dB"
+        }
+        val coarse = logitSqnr(HALF_STEP)
+        if (tolerance.minCoarseLogitSqnrDb != null && coarse < tolerance.minCoarseLogitSqnrDb) {
+            found += "SQNR of the logits in 256ths is $coarse dB"
         }
         return found
     }
+
+    /** Probability that smaller ones count as, before their logarithm is taken. */
+    private const val SMALLEST = 1e-30
+
+    /** The same where they may be in whole 256ths. */
+    private const val HALF_STEP = 1.0 / 512
+
+    /** A sigmoid's nearer to 0 or 1 are all one: runtimes stop at other ends. */
+    private const val CERTAIN = 1e-4
 
     /** Largest difference of two images, in levels of 255. */
     fun levels(expected: Pixels, actual: Pixels): Int {
@@ -57,15 +78,16 @@ object GoldenCheck {
     private fun doubles(row: FloatArray) = DoubleArray(row.size) { row[it].toDouble() }
 
     /** Logits up to a constant: log-probabilities less their mean. */
-    private fun softmaxLogits(row: FloatArray): DoubleArray {
-        val logarithms = DoubleArray(row.size) { ln(max(row[it].toDouble(), 1e-30)) }
+    private fun softmaxLogits(row: FloatArray, smallest: Double): DoubleArray {
+        val logarithms = DoubleArray(row.size) { ln(max(row[it].toDouble(), smallest)) }
         val mean = logarithms.average()
         return DoubleArray(row.size) { logarithms[it] - mean }
     }
 
-    /** ln(p / (1 - p)), each output by itself; 2^-25 is half a step of a Float below 1. */
-    private fun sigmoidLogits(row: FloatArray) = DoubleArray(row.size) {
-        ln(max(row[it].toDouble(), 1e-30)) - ln(max(1 - row[it].toDouble(), 1.0 / (1 shl 25)))
+    /** ln(p / (1 - p)), each output by itself. */
+    private fun sigmoidLogits(row: FloatArray, smallest: Double) = DoubleArray(row.size) {
+        val within = row[it].toDouble().coerceIn(smallest, 1 - smallest)
+        ln(within) - ln(1 - within)
     }
 
     private fun decibels(expected: List<DoubleArray>, actual: List<DoubleArray>): Double {
