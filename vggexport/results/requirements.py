@@ -42,7 +42,7 @@ class Requirements(JsonValue):
         """Those of a file."""
         ours = {} if artifact.foreign else _OLDEST.get(artifact.format, {})
         oldest = dict(ours.get(artifact.precision, {}))
-        if artifact.activation_bits > NARROW_BITS:
+        if oldest and artifact.activation_bits > NARROW_BITS:
             oldest = dict(_OPSET_21)
         if _has_more_at_a_time(artifact):
             oldest.pop(_MEDIAPIPE, None)
