@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import re
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,6 +106,31 @@ def run(closed_schema) -> Callable[..., Outcome]:
         return outcome
 
     return checked
+
+
+@pytest.fixture
+def next_commands(monkeypatch) -> Callable[[str], list[str]]:
+    """(stdout) -> the commands that a report says to run next; no line of it is broken."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+    def found(stdout: str) -> list[str]:
+        part = re.search(r"^next(  .*\n(?: {6}.*\n)*)", stdout, re.MULTILINE)
+        return [line.strip() for line in part[1].splitlines()] if part else []
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str], None]:
+    """Has Click take a command of ours apart: every option is there, every value is possible."""
+
+    def taken(line: str) -> None:
+        program, command, *arguments = shlex.split(line)
+        assert program == "vggexport"
+        with click.Context(main) as parent:
+            main.get_command(parent, command).make_context(command, arguments, parent).close()
+
+    return taken
 
 
 @pytest.fixture(scope="session")

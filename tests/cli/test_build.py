@@ -196,10 +196,13 @@ def test_opset(run, tiny, opset):
 
 def test_the_text_names_what_to_run_next(run, tiny):
     outcome = run("onnx", *tiny)
-    lines = dict(line.split(maxsplit=1) for line in outcome.stdout.splitlines())
+    *told, verify = outcome.stdout.splitlines()
+    lines = dict(line.split(maxsplit=1) for line in told)
     assert lines["artifact"].strip() == "vgg_a.onnx"
     assert lines["check"].startswith("passed on 4 images against the Keras network")
+    assert lines["beside"].split() == ["it", "vgg_a.onnx.json"]
     assert lines["next"].strip() == "vggexport inspect vgg_a.onnx"
+    assert verify.strip() == "vggexport verify random:0 vgg_a.onnx"
 
 
 def test_without_a_check_there_is_none_in_the_json(run, tiny):

@@ -132,9 +132,13 @@ def test_a_corrupt_image_is_skipped_and_named(run, tiny, photos, workplace):
     assert outcome.json["calibration"]["samples"] == 15
 
 
-@pytest.mark.parametrize("options", [["--quantize"], []], ids=["int8", "float32"])
+@pytest.mark.parametrize(
+    ("options", "checked"),
+    [(["--quantize"], "1 image and 8 synthetic ones"), ([], "3 images")],
+    ids=["int8", "float32"],
+)
 def test_a_corrupt_image_costs_a_check_image_and_no_more(
-    run, tiny, workplace, make_images, options
+    run, tiny, workplace, make_images, options, checked
 ):
     """Ten images, one of them corrupt: enough for the eight asked for, and for some checks."""
     make_images(workplace / "few", 10 if options else 4)
@@ -144,3 +148,4 @@ def test_a_corrupt_image_costs_a_check_image_and_no_more(
     )
     assert outcome.code == 0, outcome.stderr
     assert "skipped unreadable image" in outcome.stderr
+    assert f"passed on {checked} against" in outcome.stdout

@@ -6,10 +6,10 @@ import re
 import shlex
 import shutil
 import subprocess
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import click
 import keras
 import numpy as np
 import onnx
@@ -18,7 +18,6 @@ from keras import layers
 from PIL import Image
 from safetensors.numpy import save_file
 
-from vggexport.cli.group import main
 from vggexport.metrics import timing
 from vggexport.network import spec
 from vggexport.network.spec import VGGSpec
@@ -176,8 +175,14 @@ def sources(workplace, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
 
 
-def run_line(run, written):
-    """Runs a line of a page.
+@pytest.fixture
+def run_line(run, parse, next_commands):
+    """(line) -> None: see :func:`_run_line`."""
+    return partial(_run_line, run, parse, next_commands)
+
+
+def _run_line(run, parse, next_commands, written):
+    """Runs a line of a page, and looks at what its report says to run next.
 
     Raises:
         AssertionError: It did not do what it is there for.
@@ -185,27 +190,28 @@ def run_line(run, written):
     line, _, into = os.path.expandvars(written).partition(" > ")
     _, command, *arguments = shlex.split(line)
     if any(part in line for part in ONLY_PARSED):
-        parsed = main.get_command(None, command)
-        parsed.make_context(command, arguments, click.Context(main)).close()
+        parse(line)
         return
     outcome = run(command, *arguments)
     assert outcome.code in ({0, 1} if command in GATES else {0}), (line, outcome.stderr)
+    for following in next_commands(outcome.stdout):
+        parse(following)
     if into:
         forgiven = {"passed": True, "gate": None} if command in GATES else {}
         Path(into).write_text(json.dumps(outcome.json | forgiven))
 
 
 @pytest.fixture
-def release(sources, run, workplace):
+def release(sources, run_line):
     """What the workflow of ci.md leaves behind, where the other pages look for it; its commands."""
     lines = commands(CI.read_text("utf-8"))
-    run_line(run, lines[0])
+    run_line(lines[0])
     for folder in ("last", "baseline"):
         Path(folder).mkdir()
         shutil.copy("release/vgg_d_int8.onnx", folder)
-    run_line(run, "vggexport bundle release/vgg_d_int8.onnx -o baseline/release.zip --images 1")
+    run_line("vggexport bundle release/vgg_d_int8.onnx -o baseline/release.zip --images 1")
     for line in lines[1:]:
-        run_line(run, line)
+        run_line(line)
     for path in Path("release").glob("vgg_d*.[ot]*"):
         shutil.copy(path, ".")
     model = onnx.load("vgg_d.onnx")
@@ -216,7 +222,7 @@ def release(sources, run, workplace):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.usefixtures("any_int8_will_do", "quick_benchmark")
-def test_the_commands_of_every_page_run(release, run, workplace, monkeypatch):
+def test_the_commands_of_every_page_run(release, run_line, workplace, monkeypatch):
     assert [shlex.split(line)[1] for line in release] == [
         *("export", "verify", "evaluate", "benchmark", "bundle", "check-bundle", "diff"),
     ]
@@ -226,14 +232,14 @@ def test_the_commands_of_every_page_run(release, run, workplace, monkeypatch):
         shutil.copytree(workplace, place)
         monkeypatch.chdir(place)
         for line in commands(page.read_text("utf-8")):
-            run_line(run, line)
+            run_line(line)
             ran += 1
     assert ran > 25
 
 
-def test_a_renamed_option_would_be_noticed(run):
+def test_a_renamed_option_would_be_noticed(run_line):
     with pytest.raises(AssertionError, match="--maximum-size"):
-        run_line(run, "vggexport bundle a.onnx --maximum-size 3MB -o a.zip")
+        run_line("vggexport bundle a.onnx --maximum-size 3MB -o a.zip")
 
 
 @pytest.mark.parametrize("beginning", NOT_RUN)

@@ -28,7 +28,8 @@ def test_the_plan_and_then_the_network(run, inputs, listing):
     assert run("prune", *inputs, "--plan", "--cache-dir", "kept").stdout.startswith("operations")
     written = ("-o", "w.safetensors", "--html", "page.html")
     made = run("prune", *inputs, "--speedup", "1.5x", "--cache-dir", "kept", *written)
-    assert "vggexport onnx --quantize --weights w.safetensors" in made.stdout, made.stderr
+    quantize = "vggexport onnx --quantize --weights w.safetensors --calibration-data images.npz\n"
+    assert quantize in made.stdout, made.stderr
     assert "of the logits are expected" in made.stderr
     assert [name for name in listing() if name.startswith("w.")] == ["w.safetensors"]
     page = Path("page.html").read_text()

@@ -48,8 +48,6 @@ def test_the_json_and_what_is_written(run, tiny, data, listing):
     written = [name for name in listing() if name.startswith("w.")]
     assert written == ["w.safetensors", "w.validation.csv"]
     assert "epoch 4 of 4: loss" in outcome.stderr
-    following = run("train", *data, *tiny, *QUICK, "-o", "w.safetensors", "--force").stdout
-    assert "vggexport onnx --quantize --weights w.safetensors --config A\n" in following
     text = run("evaluate", "w.safetensors", *data, "--csv", "w.validation.csv")
     assert (text.code, "5 of w.validation.csv" in text.stdout) == (0, True), text.stderr
 

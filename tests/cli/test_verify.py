@@ -87,6 +87,11 @@ def test_weights_stand_for_the_keras_network(run, tiny, files, tiny_arrays, work
     assert run("onnx", *tiny, "--weights", "weights.npz", "-o", "own.onnx").code == 0
     outcome = run("verify", "weights.npz", "own.onnx", "--images", 4, "--json")
     assert outcome.code == 0, outcome.stderr
+    own = "say little about trained weights: compare on your own with --data DIR"
+    assert f"note: synthetic images {own}\n" in outcome.stderr
+    np.savez("images.npz", images=np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), "u1"))
+    photographs = run("verify", "weights.npz", "own.onnx", "--data", "images.npz")
+    assert (photographs.code, own in photographs.stderr) == (0, False), photographs.stderr
     assert outcome.json["reference"]["runtime"].startswith("keras")
     other = run("verify", "weights.npz", files[0], "--images", 4)
     assert other.code == 1  # the network of other, random weights
@@ -177,6 +182,7 @@ def test_keras_may_be_the_reference(run, files):
     outcome = run("verify", *files, "--reference", "keras", "--images", 2, "--json")
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["reference"]["path"] == "keras"
+    assert "trained weights" not in outcome.stderr  # they are random
 
 
 def test_keras_needs_the_weights_that_the_file_names(run, tiny, tiny_arrays, workplace):

@@ -101,7 +101,8 @@ def build(
         parsed.building(options),
         terminal.make_progress(),
     )
-    terminal.show(text.build(report), report, as_json=as_json)
+    data = {"data": options["calibration_data"]} if "calibration_data" in options else {}
+    terminal.show(text.build(report, options["weights"], **data), report, as_json=as_json)
     fail_check(
         report.failures,
         f"{Path(report.artifact.path).name} was not kept; {ways_out([report])}",

@@ -72,7 +72,8 @@ def export(json: bool, **options: Any) -> None:  # noqa: FBT001
         parsed.building(options),
         terminal.make_progress(),
     )
-    terminal.show(text.export(report), report, as_json=json)
+    rendered = text.export(report, options["weights"], options["calibration_data"])
+    terminal.show(rendered, report, as_json=json)
     fail_check(
         report.failures,
         f"not kept; {ways_out(report.files)}",

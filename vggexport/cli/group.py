@@ -39,6 +39,10 @@ COMMANDS: Mapping[str, str] = {
 """Every command in the order of use, and how its help begins: the list of them imports none."""
 
 
+ARGUMENTS = "vggexport.arguments"
+"""Where a command's context keeps its arguments as they were typed."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are looked up.
 
@@ -87,7 +91,7 @@ class LazyGroup(click.Group):
 
             raise click.UsageError(f"no command {name!r}: {suggestion(name, COMMANDS)}", ctx)
         found = super().resolve_command(ctx, args)
-        self.running = found[1]
+        self.running, ctx.meta[ARGUMENTS] = found[1], tuple(found[2])
         return found
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -64,6 +64,7 @@ def prune(json: bool, **options: Any) -> None:  # noqa: FBT001
             parsed.taken(vggexport.PruneOptions, options, network=parsed.network(options)),
             terminal.make_progress(),
         )
-        terminal.show(text.pruning(report), report, as_json=json)
+        rendered = text.pruning(report, options["calibration_data"])
+        terminal.show(rendered, report, as_json=json)
         write(report)
     fail_check(report.failures, "more images, or a larger budget, may help")

@@ -135,5 +135,6 @@ def train(json: bool, **options: Any) -> None:  # noqa: FBT001
         ),
         terminal.make_progress(),
     )
-    terminal.show(text.training(report), report, as_json=json)
+    rendered = text.training(report, options["data"], options["validation_data"])
+    terminal.show(rendered, report, as_json=json)
     fail_check(report.failures, "the weights are written, but not marked as trained")

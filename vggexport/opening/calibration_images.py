@@ -133,6 +133,11 @@ class ImagePlan:
             pass
         return np.stack([*self._checks, *self._synthetic])
 
+    def synthetic_among(self, count: int) -> int:
+        """How many of the first images for checks the tool made."""
+        is_synthetic = self.source.name == calibration.SYNTHETIC
+        return count if is_synthetic else max(0, count - len(self._checks))
+
     @property
     def unreadable(self) -> tuple[str, ...]:
         """The images skipped so far, with what is wrong with each."""

@@ -57,10 +57,12 @@ class CheckReport(Judged):
         reference_failures: Where what it was held to is itself not the owner's network, or does
             not fit into float16.
         can_be_rescaled: Whether it would fit if layers were rescaled.
+        synthetic_images: How many of the images the tool made.
     """
 
     json_keys = """
-        reference images metrics tolerance float_islands=islands.name softmax_error failures passed
+        reference images synthetic_images metrics tolerance float_islands=islands.name
+        softmax_error failures passed
     """
 
     reference: str
@@ -71,6 +73,7 @@ class CheckReport(Judged):
     softmax_error: float | None = None
     reference_failures: tuple[str, ...] = ()
     can_be_rescaled: bool = False
+    synthetic_images: int = 0
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -94,10 +97,11 @@ class BuildReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         check: The check of what was written, or None if it was switched off.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        beside: What was written beside it: its description, and what it was compiled to.
     """
 
     json_keys = """
-        schema artifact seconds peak_rss_bytes check
+        schema artifact beside seconds peak_rss_bytes check
         image_files=contents{files pictures skipped junk} passed
     """
 
@@ -106,6 +110,7 @@ class BuildReport(Document):
     peak_rss_bytes: int
     check: CheckReport | None
     contents: FolderContents | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:

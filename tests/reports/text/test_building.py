@@ -20,6 +20,7 @@ from vggexport.results.build import (
     BuildReport,
     CalibrationReport,
     CheckReport,
+    ExportReport,
     Inspection,
     SummaryReport,
     TensorDescription,
@@ -55,7 +56,13 @@ METRICS = ParityMetrics(
     finite=True,
 )
 CHECK = CheckReport("float32 ONNX file", 8, METRICS, Tolerance("why", min_logit_sqnr_db=20.0))
-BUILD = BuildReport(ARTIFACT, {"weights": 0.24, "export": 1.55}, 3 * 2**29, CHECK)
+BUILD = BuildReport(
+    ARTIFACT,
+    {"weights": 0.24, "export": 1.55},
+    3 * 2**29,
+    CHECK,
+    beside=("out/[x].onnx.json",),
+)
 
 
 def rendered(report):
@@ -84,8 +91,9 @@ def test_summary():
 
 
 def test_build():
-    assert rendered(text.build(BUILD)) == [
+    assert rendered(text.build(BUILD, "random:0", "my photos")) == [
         "artifact     out/[x].onnx",
+        "beside it    out/[x].onnx.json",
         "format       onnx int8, float32 input, batch dynamic",
         "size         9.3 MB",
         f"sha256       {'cd' * 32}",
@@ -102,7 +110,8 @@ def test_build():
         ),
         "             it they answer wrongly",
         "cost         1.8 s (weights 0.2 s, export 1.6 s), peak 1.50 GiB",
-        "next         vggexport inspect out/[x].onnx --require int8",
+        "next         vggexport inspect 'out/[x].onnx' --require int8",
+        "             vggexport verify random:0 'out/[x].onnx' --data 'my photos'",
     ]
 
 
@@ -110,23 +119,57 @@ def test_a_float_build_without_a_check():
     artifact = dataclasses.replace(
         ARTIFACT, precision=Precision.FLOAT32, calibration=None, input_dtype="uint8", batch=4
     )
-    lines = rendered(text.build(dataclasses.replace(BUILD, artifact=artifact, check=None)))
+    report = dataclasses.replace(BUILD, artifact=artifact, check=None, beside=())
+    *lines, inspect, verify = rendered(text.build(report, "random:0"))
     names = [line.split()[0] for line in lines]
-    assert names == ["artifact", "format", "size", "sha256", "weights", "cost", "next"]
+    assert names == ["artifact", "format", "size", "sha256", "weights", "cost"]
     assert lines[1].split(maxsplit=1)[1] == "onnx float32, uint8 input, batch 4"
-    assert lines[-1].split(maxsplit=1)[1] == "vggexport inspect out/[x].onnx"
+    assert inspect.split(maxsplit=1) == ["next", "vggexport inspect 'out/[x].onnx'"]
+    assert verify.strip() == "vggexport verify random:0 'out/[x].onnx'"
 
 
 def test_trained_weights_are_not_called_untrained():
     weights = dataclasses.replace(ARTIFACT.weights, source="vgg.npz", trained=True)
     artifact = dataclasses.replace(ARTIFACT, weights=weights)
-    lines = rendered(text.build(dataclasses.replace(BUILD, artifact=artifact)))
+    lines = rendered(text.build(dataclasses.replace(BUILD, artifact=artifact), "a/vgg.npz"))
     assert "weights      vgg.npz" in lines
+    assert "             vggexport verify a/vgg.npz 'out/[x].onnx' --data DIR" in lines
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_report_ends_with_a_warning_of_synthetic_ranges(trained):
+    weights = dataclasses.replace(ARTIFACT.weights, source="vgg.npz", trained=trained)
+    synthetic = dataclasses.replace(CALIBRATION, source="synthetic")
+    artifact = dataclasses.replace(ARTIFACT, weights=weights, calibration=synthetic)
+    report = dataclasses.replace(BUILD, artifact=artifact)
+    several = text.export(ExportReport((report,), {}, 2**30), "vgg.npz")
+    for shown in (text.build(report, "vgg.npz"), several):
+        words = " ".join(" ".join(rendered(shown)).split())
+        said = "of synthetic images, which say little about trained weights: calibrate on your own "
+        assert words.endswith(f"{said}with --calibration-data DIR") == trained
+        assert (said in words) == trained
+
+
+def test_files_with_layers_that_were_drawn_are_not_compared_with_their_weights():
+    weights = dataclasses.replace(ARTIFACT.weights, initialized=("predictions/kernel",))
+    artifact = dataclasses.replace(ARTIFACT, weights=weights)
+    lines = rendered(text.build(dataclasses.replace(BUILD, artifact=artifact), "vgg.npz"))
+    assert lines[-1] == "next         vggexport inspect 'out/[x].onnx' --require int8"
+
+
+@pytest.mark.parametrize(
+    ("images", "synthetic", "said"),
+    [(13, 8, "5 images and 8 synthetic ones"), (8, 8, "8 images"), (8, 0, "8 images")],
+)
+def test_images_that_the_tool_made_are_told_apart(images, synthetic, said):
+    check = dataclasses.replace(CHECK, images=images, synthetic_images=synthetic)
+    lines = rendered(text.build(dataclasses.replace(BUILD, check=check), "random:0"))
+    assert any(line.startswith(f"check        passed on {said} against") for line in lines)
 
 
 def test_a_failed_build_has_no_next_step():
     check = dataclasses.replace(CHECK, tolerance=Tolerance("why", min_logit_sqnr_db=26.0))
-    lines = rendered(text.build(dataclasses.replace(BUILD, check=check)))
+    lines = rendered(text.build(dataclasses.replace(BUILD, check=check), "random:0"))
     assert any(line.startswith("check        FAILED on 8 images") for line in lines)
     assert not any(line.startswith("next") for line in lines)
 
@@ -140,7 +183,7 @@ def test_calibration():
         {"calibrate": 2.0},
         2**30,
     )
-    assert rendered(text.calibration(report)) == [
+    assert rendered(text.calibration(report, " --weights a.npz")) == [
         "layer          low   high",
         "block1_conv1     0  123.5",
         "fc1           -0.5      7",
@@ -148,8 +191,8 @@ def test_calibration():
         "images       128 of photos, mse",
         f"fingerprint  {'0123456789abcdef' * 4}",
         "cost         2.0 s (calibrate 2.0 s), peak 1.00 GiB",
-        "next         vggexport onnx --quantize --ranges ranges.json (with the same --weights)",
-        "             vggexport tflite --quantize --ranges ranges.json",
+        "next         vggexport onnx --quantize --ranges ranges.json --weights a.npz",
+        "             vggexport tflite --quantize --ranges ranges.json --weights a.npz",
     ]
 
 

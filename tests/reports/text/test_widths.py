@@ -61,6 +61,7 @@ FILES = [f"{FOLDER}/{name}" for name in ("vgg_d.onnx", "vgg_d_int8.onnx", "vgg_d
 MEASURED = tuple(zip(FILES, ("float32", "int8", "int8"), (812.5, 211.25, 187.0), strict=True))
 NETWORK = VGGSpec.named("D")
 RECORD = WeightsRecord("finetuned_flowers.keras", "ab" * 32, trained=True, layout="keras")
+PHOTOS = "photos/training"
 CALIBRATION = CalibrationRecord("photos/training", 128, "mse", "0123456789abcdef" * 4)
 METRICS = ParityMetrics(
     max_abs=0.00123,
@@ -257,7 +258,8 @@ def training():
 
 def build(path):
     check = CheckReport("float32 ONNX file", 8, METRICS, TOLERANCE)
-    return BuildReport(artifact(path), {"weights": 0.24, "export": 1.55}, PEAK, check)
+    seconds = {"weights": 0.24, "export": 1.55}
+    return BuildReport(artifact(path), seconds, PEAK, check, beside=(f"{path}.json",))
 
 
 @pytest.fixture(scope="module")
@@ -266,9 +268,11 @@ def reports(verification, make_benchmark, make_result, machine):
     return {
         "summary": text.summary(SummaryReport(NETWORK)),
         "summary --training": text.summary(SummaryReport(NETWORK, PAPER)),
-        "onnx": text.build(build(FILES[1])),
-        "export": text.export(ExportReport(tuple(map(build, FILES)), {"weights": 0.24}, PEAK)),
-        "calibrate": text.calibration(calibration()),
+        "onnx": text.build(build(FILES[1]), RECORD.source, PHOTOS),
+        "export": text.export(
+            ExportReport(tuple(map(build, FILES)), {"weights": 0.24}, PEAK), RECORD.source, PHOTOS
+        ),
+        "calibrate": text.calibration(calibration(), f" --weights {RECORD.source}"),
         "inspect": text.inspection(inspection()),
         "verify --layers": text.verification(verification, verbose=True),
         "benchmark": text.latency(benchmark(make_benchmark, make_result)),
@@ -277,9 +281,9 @@ def reports(verification, make_benchmark, make_result, machine):
         "doctor": text.doctor(doctor(machine)),
         "bundle": text.bundle(bundle()),
         "check-bundle": text.bundle_check(check_bundle()),
-        "prune --plan": text.pruning(pruning()),
-        "prune": text.pruning(pruned()),
-        "train": text.training(training()),
+        "prune --plan": text.pruning(pruning(), PHOTOS),
+        "prune": text.pruning(pruned(), PHOTOS),
+        "train": text.training(training(), Path(PHOTOS), None),
     }
 
 

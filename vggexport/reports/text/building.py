@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from calibration import SYNTHETIC
+from vggexport.artifact import Artifact
 from vggexport.precision import Precision
+from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
 from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
 from vggexport.system.number_text import MEGA, cost, counted, decibels, difference, share
 
+_SYNTHETIC_RANGES = (
+    "the activation ranges are those of synthetic images, which say little about trained weights: "
+    "calibrate on your own with --calibration-data DIR"
+)
 
-def build(report: BuildReport) -> RenderableType:
-    """What was built, what the check found, and what to run next."""
+
+def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> RenderableType:
+    """What was built, what the check found, and what to run next.
+
+    Args:
+        report: What happened.
+        weights: The source of the weights, as it was given.
+        data: The source of the calibration images.
+    """
     artifact = report.artifact
     calibration = artifact.calibration
     lines = {
         "artifact": artifact.path,
+        **({"beside it": ", ".join(report.beside)} if report.beside else {}),
         "format": f"{artifact.format} {artifact.numbers}, {artifact.input_dtype} input, "
         f"batch {artifact.batch or 'dynamic'}",
         "size": f"{(artifact.size_bytes or 0) / MEGA:.1f} MB",
@@ -41,8 +55,16 @@ def build(report: BuildReport) -> RenderableType:
         )
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if not report.failures:
-        lines["next"] = _next_command(report)
+        lines["next"] = _next_commands(artifact, weights, data)
+    if _has_doubtful_ranges(artifact):
+        lines["note"] = _SYNTHETIC_RANGES
     return Grid(lines)
+
+
+def _has_doubtful_ranges(artifact: Artifact) -> bool:
+    """Whether trained weights have ranges of images that the tool made."""
+    taken = artifact.calibration
+    return bool(artifact.weights.trained and taken and taken.source == SYNTHETIC)
 
 
 def _check(check: CheckReport) -> str:
@@ -50,21 +72,44 @@ def _check(check: CheckReport) -> str:
     metrics = check.metrics
     same = round(metrics.top1_agreement * check.images)
     return (
-        f"{verdict} on {counted(check.images, 'image')} against the {check.reference}: max abs "
+        f"{verdict} on {_images(check)} against the {check.reference}: max abs "
         f"{difference(metrics.max_abs)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, the "
         f"same best class on {same}"
     )
 
 
-def _next_command(report: BuildReport) -> str:
-    artifact = report.artifact
+def _images(check: CheckReport) -> str:
+    """How many, and how many of them the tool made where others are of the user's."""
+    own = check.images - check.synthetic_images
+    if not check.synthetic_images or not own:
+        return counted(check.images, "image")
+    return f"{counted(own, 'image')} and {check.synthetic_images} synthetic ones"
+
+
+def _next_commands(artifact: Artifact, weights: str, data: str) -> str:
     is_integer = artifact.profile.needs_ranges and not artifact.target
     require = f" --require {Precision.INT8.value}" if is_integer else ""
-    return f"vggexport inspect {artifact.path}{require}"
+    inspect = f"vggexport inspect {next_steps.quoted(artifact.path)}{require}"
+    return "\n".join([inspect, *_verify([artifact], weights, data)])
 
 
-def export(report: ExportReport) -> RenderableType:
-    """What was built, a line a file, and what to run next."""
+def _verify(artifacts: Sequence[Artifact], weights: str, data: str) -> list[str]:
+    """The command that compares files with their weights; none where some of those were drawn."""
+    record = artifacts[0].weights
+    if record.initialized:
+        return []
+    paths = [artifact.path for artifact in artifacts]
+    return [next_steps.verify(weights, paths, data, trained=record.trained)]
+
+
+def export(report: ExportReport, weights: str, data: str = SYNTHETIC) -> RenderableType:
+    """What was built, a line a file, and what to run next.
+
+    Args:
+        report: What happened.
+        weights: The source of the weights, as it was given.
+        data: The source of the calibration images.
+    """
     table = Table("file", "precision", "size", "seconds", "check", "logit SQNR", paths=True)
     for file in report.own:
         artifact, check = file.artifact, file.check
@@ -80,25 +125,37 @@ def export(report: ExportReport) -> RenderableType:
     seconds = dict(report.common_seconds)
     seconds["files"] = sum(sum(file.seconds.values()) for file in report.own)
     lines = {"cost": cost(seconds, report.peak_rss_bytes)}
-    if paths := " ".join(shlex.quote(file.artifact.path) for file in report.kept):
-        lines["next"] = f"vggexport verify {paths}\nvggexport benchmark {paths}"
+    if kept := [file.artifact for file in report.kept]:
+        lines = {"beside them": "of each file its description, FILE.json", **lines}
+        paths = " ".join(next_steps.quoted(artifact.path) for artifact in kept)
+        verify = _verify(kept, weights, data)
+        lines["next"] = "\n".join([*verify, f"vggexport benchmark {paths}"])
+    if any(_has_doubtful_ranges(artifact) for artifact in kept):
+        lines["note"] = _SYNTHETIC_RANGES
     return Group(table, Grid(lines))
 
 
-def calibration(report: CalibrationReport) -> RenderableType:
-    """The ranges and where they were saved."""
+def calibration(report: CalibrationReport, options: str = "") -> RenderableType:
+    """The ranges and where they were saved.
+
+    Args:
+        report: What happened.
+        options: Those of the network and its images, as they were typed.
+    """
     table = Table("layer", "low", "high")
     for name, (low, high) in report.ranges.items():
         table.add_row(name, f"{low:.4g}", f"{high:.4g}")
     record = report.calibration
+    ranges = f"--ranges {next_steps.quoted(report.path)}{options}"
     lines = {
         "ranges": report.path,
         "images": f"{record.samples} of {record.source}, {record.method}",
         "fingerprint": record.fingerprint,
         "cost": cost(report.seconds, report.peak_rss_bytes),
-        "next": f"vggexport onnx --quantize --ranges {report.path} (with the same --weights)\n"
-        f"vggexport tflite --quantize --ranges {report.path}",
+        "next": f"vggexport onnx --quantize {ranges}\nvggexport tflite --quantize {ranges}",
     }
+    if record.source == SYNTHETIC:
+        lines["note"] = _SYNTHETIC_RANGES
     parts: list[RenderableType] = [table, Grid(lines)]
     if report.curve:
         parts += ["", _curve(report.curve), Text(_sufficiency(report.curve))]

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from vggexport.precision import Precision
 from vggexport.reports.paths import ends
 from vggexport.reports.text.layout import Grid, Table
+from vggexport.reports.text.next_steps import quoted
 from vggexport.results.bundle import (
     AnswerCheck,
     BundleCheckReport,
@@ -45,12 +46,12 @@ def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
 
 
 def _next(path: str, key: Path | None) -> dict[str, str]:
-    check = f"vggexport check-bundle {printable(path)}"
+    check = f"vggexport check-bundle {quoted(path)}"
     if key is None:
         return {"next": check}
-    public = printable(str(key.with_suffix(".pub.pem")))
+    public = quoted(str(key.with_suffix(".pub.pem")))
     return {
-        "public key": f"openssl pkey -in {printable(str(key))} -pubout -out {public}",
+        "public key": f"openssl pkey -in {quoted(str(key))} -pubout -out {public}",
         "next": f"{check} --public-key {public}",
     }
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 
 from vggexport.reports import pruning_words
+from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.prune import Narrowed, PruningReport
 from vggexport.system.number_text import cost, printable, share
 
 
-def pruning(report: PruningReport) -> RenderableType:
-    """What budgets give, and the weights that were written."""
+def pruning(report: PruningReport, data: str) -> RenderableType:
+    """What budgets give, and the weights that were written.
+
+    Args:
+        report: What happened.
+        data: The source of the calibration images.
+    """
     made = report.narrowed
     lines = {"plan": pruning_words.plan(report)}
     if made:
@@ -19,7 +25,7 @@ def pruning(report: PruningReport) -> RenderableType:
         lines |= {"weights": path, **pruning_words.findings(made, report.spec)}
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if made:
-        lines["next"] = f"vggexport onnx --quantize --weights {path}"
+        lines["next"] = next_steps.quantize(made.path, data)
     layers: list[RenderableType] = ["", _layers(made), ""] if made else []
     return Group(_curve(report), *layers, Grid(lines))
 

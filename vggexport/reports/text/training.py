@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Group, RenderableType
 
-from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
 from vggexport.network.training_recipe import PAPER, Recipe
 from vggexport.reports.evaluation_words import interval
+from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.train import TrainingReport
 from vggexport.system.number_text import cost, printable, share
 
 
-def training(report: TrainingReport) -> RenderableType:
-    """Every epoch, and the weights that were kept."""
+def training(report: TrainingReport, data: Path, judged: Path | None) -> RenderableType:
+    """Every epoch, and the weights that were kept.
+
+    Args:
+        report: What happened.
+        data: The folder that it learnt from.
+        judged: Another that it was judged by, if there is one.
+    """
     table = Table("epoch", "learning rate", "loss", "validation loss", "accuracy", "seconds")
     for epoch in report.epochs:
         table.add_row(
@@ -32,22 +40,17 @@ def training(report: TrainingReport) -> RenderableType:
         f"images (95 %: {interval(report.interval)}), which also chose the epoch",
         "frozen": f"up to {report.frozen}" if report.frozen else "nothing",
         "cost": cost(report.seconds, report.peak_rss_bytes),
-        "next": _next(report),
+        "next": f"{_evaluate(report, judged or data)}\n"
+        f"{next_steps.quantize(report.path, str(data))}",
     }
     return Group(table, Grid(lines))
 
 
-def _next(report: TrainingReport) -> str:
-    path = printable(report.path)
-    table = f" --csv {printable(report.validation_table)}" if report.validation_table else ""
-    evaluate = f"vggexport evaluate {path} --data DIR{table}"
-    return f"{evaluate}\nvggexport onnx --quantize --weights {path}{_column(report.spec)}"
-
-
-def _column(spec: VGGSpec) -> str:
-    """The option that commands need beside the weights."""
-    default = spec.configuration == DEFAULT_CONFIGURATION
-    return "" if default else f" --config {spec.configuration}"
+def _evaluate(report: TrainingReport, data: Path) -> str:
+    table = report.validation_table
+    csv = f" --csv {next_steps.quoted(table)}" if table else ""
+    weights, folder = map(next_steps.quoted, (report.path, str(data)))
+    return f"vggexport evaluate {weights} --data {folder}{csv}"
 
 
 def recipe(found: Recipe) -> RenderableType:

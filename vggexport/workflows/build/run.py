@@ -97,15 +97,17 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         with steps.step("check"):
             check = _check(inputs, written, artifact)
     artifact = artifact.located(written, output)
+    beside: tuple[Path, ...] = ()
     if check is None or not check.failures:
-        sidecar, *compiled = companions_of(output, file)
+        beside = sidecar, *compiled = companions_of(output, file)
         write_json(folder / sidecar.name, artifact.to_json())
         for path in compiled:
             with steps.step("compile"):
                 load(COMPILERS, file.target or "")(written, folder / path.name)
         publish(folder, output, sidecar, *compiled)
     seconds = inputs.steps.seconds | steps.seconds
-    return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents)
+    named = tuple(map(str, beside))
+    return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents, named)
 
 
 def _scales(inputs: BuildInputs, file: FileOptions) -> Scales:
@@ -125,4 +127,10 @@ def _check(inputs: BuildInputs, written: Path, artifact: Artifact) -> CheckRepor
     tolerance = tolerance_for(artifact, inputs.options.min_logit_sqnr_db)
     check = check_file(written, artifact, images, reference, tolerance, reference_name=name)
     can_be_rescaled = bool(failures and inputs.float16.scales and not artifact.rescaled)
-    return replace(check, reference_failures=failures, can_be_rescaled=can_be_rescaled)
+    synthetic = inputs.plan.synthetic_among(check.images) if inputs.plan else 0
+    return replace(
+        check,
+        reference_failures=failures,
+        can_be_rescaled=can_be_rescaled,
+        synthetic_images=synthetic,
+    )

@@ -73,6 +73,7 @@ def verify(
         pictures = _pictures(options, models)
         images = _open_images(options, recorded, first.spec.input_size, pictures)
         contents = note_contents(images.source, steps)
+        _note_synthetic(first, images, steps)
         _note_few(options, images, steps)
         with translated():
             reference, *candidates = find_preprocessing(models, partial(_first, images), steps)
@@ -169,6 +170,15 @@ def _chunks(
 ) -> Iterator[Sequence[calibration.SourceImage]]:
     while chunk := tuple(islice(images, size)):
         yield chunk
+
+
+def _note_synthetic(known: Artifact, images: calibration.CalibrationImages, steps: Steps) -> None:
+    """Says so where trained weights are compared on images that the tool made."""
+    if known.weights.trained and images.source.name == calibration.SYNTHETIC:
+        steps.progress.note(
+            "synthetic images say little about trained weights",
+            Advice("compare on your own with {} DIR", "data"),
+        )
 
 
 def _note_few(options: VerifyOptions, images: calibration.CalibrationImages, steps: Steps) -> None:
