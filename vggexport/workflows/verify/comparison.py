@@ -24,7 +24,7 @@ from vggexport.workflows.verify.options import VerifyOptions
 
 CHUNK = 8
 """Images in memory at a time; one with all its layers, which are 60 MB for VGG-D, and one on
-Qualcomm's NPU, whose emulator takes half a minute for it."""
+Qualcomm's NPU, whose emulator takes a minute for it."""
 
 
 class Comparison:

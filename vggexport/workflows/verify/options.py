@@ -15,7 +15,7 @@ from vggexport.opening.run_options import RunOptions
 
 DEFAULT_IMAGES = 200
 NPU_IMAGES = 4
-"""On Qualcomm's NPU, whose emulator takes half a minute for one, or more."""
+"""On Qualcomm's NPU, whose emulator takes a minute for one, or more."""
 DEFAULT_LAYER_IMAGES = 16
 
 

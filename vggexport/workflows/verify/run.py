@@ -186,7 +186,7 @@ def _note_few(options: VerifyOptions, images: calibration.CalibrationImages, ste
     taken = len(images)
     if options.images is None and taken < min(DEFAULT_IMAGES, len(images.source)):
         steps.progress.note(
-            f"{taken} images on {options.run.provider}, whose emulator takes half a minute for one",
+            f"{taken} images on {options.run.provider}, whose emulator takes a minute for one",
             Advice("ask for more with {}", "images"),
         )
 
