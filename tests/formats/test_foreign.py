@@ -226,6 +226,24 @@ def test_tflite_is_dynamic_where_activations_are_floats_alone(activation, precis
     assert foreign._precision(file) is precision
 
 
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        (("FULLY_CONNECTED", "SOFTMAX", "DEQUANTIZE"), True),  # what TFLiteConverter writes
+        (("SOFTMAX", "QUANTIZE", "RESHAPE"), True),
+        (("FULLY_CONNECTED", "DEQUANTIZE", "SOFTMAX"), False),
+        (("SOFTMAX", "RESHAPE"), False),
+    ],
+)
+def test_scores_of_tflite_are_quantized_where_floats_are_made_of_8_bits(types, expected):
+    operators = [
+        SimpleNamespace(type=kind, inputs=(number,), outputs=(number + 1,))
+        for number, kind in enumerate(types)
+    ]
+    output = SimpleNamespace(index=len(types))
+    assert foreign._quantizes(SimpleNamespace(operators=operators, outputs=[output])) is expected
+
+
 ENDS = Ends("x", "y", (4, 4), 2)
 CONV = Step(StepKind.CONVOLUTION, "c", (3, 3, 3, 2), relu=True)
 POOL = Step(StepKind.POOL, "p")

@@ -75,6 +75,11 @@ class Preprocessing(JsonValue):
         return channels if self.channel_order == RGB else channels[::-1]
 
     @property
+    def words(self) -> str:
+        """Its name, and the order of the channels: "raw, RGB"."""
+        return f"{self.name}, {self.channel_order.upper()}"
+
+    @property
     def affine(self) -> tuple[Channels, Channels, str]:
         """What it computes, whatever its name is and whoever said it."""
         return self.mean_rgb, self.std_rgb, self.channel_order

@@ -22,8 +22,16 @@ from vggexport.opening.stated_preprocessing import can_be_done
 from vggexport.results.verify import FoundPreprocessing
 from vggexport.system.progress import Steps
 
-TRIED_IMAGES = 4
+TRIED_IMAGES = 8
 """On which conventions are tried: ten runs of a file on each."""
+
+APART_DB = 3.0
+"""By how much the best is nearer than the next, half of the error's energy: otherwise a grey
+picture decides between RGB and BGR, or a sure answer between two that differ by their scale."""
+
+LABELS_DECIDE = Advice(
+    "see which one the labels speak for, naming it alone with {}", "try_preprocessing"
+)
 
 TRIED: tuple[Preprocessing, ...] = (
     *CONVENTIONS.values(),
@@ -42,32 +50,45 @@ def is_unknown(model: OpenedModel) -> bool:
 
 
 def find_preprocessing(
-    models: Sequence[OpenedModel], images: Callable[[], NDArray[np.uint8]], steps: Steps
+    models: Sequence[OpenedModel],
+    images: Callable[[], NDArray[np.uint8]],
+    steps: Steps,
+    *,
+    must_fit: bool = False,
 ) -> list[OpenedModel]:
     """The models, those of other converters under the convention that fits best.
+
+    They are held to the most exact of those that are known: the first would do less the coarser it
+    is.
 
     Args:
         models: They are to give the same answers.
         images: Gives a few, uint8 (images, height, width, 3).
         steps: Who says what was found.
+        must_fit: Refuse a file that no convention fits, rather than leave it to the caller.
 
     Raises:
-        InputError: There is nothing to hold them to.
+        InputError: There is nothing to hold them to, two conventions fit alike, or ``must_fit``
+            refuses a file.
     """
     if not any(map(is_unknown, models)):
         return list(models)
-    known = next((m for m in models if not (is_unknown(m) and m.computes)), None)
-    if known is None:
+    held_to = [model for model in models if not (is_unknown(model) and model.computes)]
+    if not held_to:
         raise unstated(models[0].path, "there is no known network here to compare it with")
+    known = min(held_to, key=lambda model: model.artifact.profile.coarseness)
     pixels = images()
     with steps.step("preprocessing"):
         expected = _answers(known, pixels)
-        return [
-            _under_best(model, known.artifact, pixels, expected, steps)
-            if is_unknown(model) and model is not known
+        found = [
+            _under_best(model, known.artifact, pixels, expected)
+            if is_unknown(model) and model not in held_to
             else model
             for model in models
         ]
+    for model in found:
+        _tell(model, steps, must_fit=must_fit)
+    return found
 
 
 def note_misstated(
@@ -86,7 +107,7 @@ def note_misstated(
     plain = replace(model, runner=model.runner.inner)
     best, found = _tried(plain, reference.artifact, pixels, _answers(reference, pixels))
     if found.fits:
-        told = f"its preprocessing was misstated: {_said(found, words(best))}"
+        told = f"its preprocessing was misstated: {_said(best, found)}"
         steps.progress.note(f"{model.path}: {told}", _stating(model.path, best))
 
 
@@ -95,12 +116,22 @@ def _under_best(
     reference: Artifact,
     pixels: NDArray[np.uint8],
     expected: NDArray[np.float32],
-    steps: Steps,
 ) -> OpenedModel:
-    """Tries them all, and says how far the best is from the next."""
-    best, found = _tried(model, reference, pixels, expected)
-    steps.progress.note(f"{model.path}: {_said(found, words(best))}", _stating(model.path, best))
-    return with_preprocessing(model, best, found)
+    return with_preprocessing(model, *_tried(model, reference, pixels, expected))
+
+
+def _tell(model: OpenedModel, steps: Steps, *, must_fit: bool) -> None:
+    """Says what was found of a file, and how far the next is from it."""
+    best, found = model.artifact.preprocessing, model.found
+    if best is None or found is None:
+        return
+    told, choices = f"{model.path}: {_said(best, found)}", _choices(model.path)
+    is_apart = found.sqnr_db - found.next_sqnr_db >= APART_DB  # NaN, of two infinite ones, is not
+    if found.fits and not is_apart:
+        raise InputError(f"{told}, too near to decide between them on these images", choices)
+    if must_fit and not found.fits:
+        raise InputError(told, choices, LABELS_DECIDE)
+    steps.progress.note(told, _stating(model.path, best) if found.fits else choices)
 
 
 def _tried(
@@ -127,7 +158,7 @@ def _tried(
         tried[best].channel_order,
         not tolerance.violations(metrics[best]),
         figures[best],
-        words(tried[second]),
+        tried[second].words,
         figures[second],
     )
     return tried[best], found
@@ -137,9 +168,14 @@ def _stating(path: str, best: Preprocessing) -> Advice:
     return Advice(f"state it, as with {{}} {path}={stated_as(best)}", "preprocessing_of")
 
 
-def words(preprocessing: Preprocessing) -> str:
-    """Its name, and the order of the channels."""
-    return f"{preprocessing.name}, {preprocessing.channel_order.upper()}"
+def _choices(path: str) -> Advice:
+    """What can be stated of a file of which nothing says it."""
+    named = ", ".join(CONVENTIONS)
+    return Advice(
+        f"state it with {{}} {path}=CONVENTION, one of {named}, with ;bgr or ;rgb for another "
+        "order of the channels",
+        "preprocessing_of",
+    )
 
 
 def stated_as(preprocessing: Preprocessing) -> str:
@@ -149,11 +185,11 @@ def stated_as(preprocessing: Preprocessing) -> str:
     return preprocessing.name if order == usual else f"{preprocessing.name};{order}"
 
 
-def _said(found: FoundPreprocessing, best: str) -> str:
+def _said(best: Preprocessing, found: FoundPreprocessing) -> str:
     figures = f"{found.sqnr_db:.1f} dB, next {found.next} with {found.next_sqnr_db:.1f} dB"
     if found.fits:
-        return f"preprocessing found: {best} fits with {figures}"
-    return f"no preprocessing fits; {best} comes nearest with {figures}"
+        return f"preprocessing found: {best.words} fits with {figures}"
+    return f"no preprocessing fits; {best.words} comes nearest with {figures}"
 
 
 def _answers(model: OpenedModel, images: Images) -> NDArray[np.float32]:
@@ -162,7 +198,7 @@ def _answers(model: OpenedModel, images: Images) -> NDArray[np.float32]:
 
 
 def _figure(metrics: ParityMetrics, tolerance: Tolerance) -> float:
-    """What the tolerance is about, in dB."""
+    """What the tolerance is about, in dB: of a quantized softmax no logits can be told."""
     by_logits = tolerance.min_logit_sqnr_db is not None
     return metrics.logit_sqnr_db if by_logits else metrics.sqnr_db
 
@@ -172,5 +208,6 @@ def unstated(path: str, reason: str) -> InputError:
     return InputError(
         f"{path} was not made by vggexport and does not say what happens to pixels in front of it, "
         f"and {reason}",
-        Advice(f"state it, as with {{}} {path}=torch", "preprocessing_of"),
+        _choices(path),
+        LABELS_DECIDE,
     )

@@ -57,7 +57,7 @@ def pixels(runner: RunnerRecord) -> str:
     done = runner.preprocessing
     if done is None:
         return "nothing done to pixels"
-    told = f"pixels {done.name}, {done.channel_order.upper()}"
+    told = f"pixels {done.words}"
     if (found := runner.found) is None:
         return f"{told}, as stated"
     how = "found" if found.fits else "the nearest, which does not fit"

@@ -164,6 +164,8 @@ class CandidateReport(Judged):
     def failures(self) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass."""
         found = self.tolerance.violations(self.metrics)
+        if self.runner.found and not self.runner.found.fits:
+            found = ("no preprocessing fits", *found)
         broken = next((la for la in self.layers if not math.isfinite(la.max_abs)), None)
         if broken and self.metrics.finite:
             found += (f"NaN or infinity in {broken.name}",)

@@ -183,3 +183,20 @@ def test_what_are_no_answers_is_refused(owned, changes, says):
 def test_what_answers_bring_is_not_given_again(options):
     with pytest.raises(InputError):
         verified("a.onnx", answers=Path("answers.npz"), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "tflite", "input_dtype": "uint8", "full_integer": True},
+        {"target": "snapdragon", "activation_bits": 16},
+    ],
+    ids=str,
+)
+def test_answers_are_floats_whatever_the_file_is(tmp_path, images, export, options):
+    """They took over what the file alone is: "full integer is int8, not float32"."""
+    answers = tmp_path / "answers.npz"
+    np.savez(answers, images=images, probabilities=np.full((6, 5), 0.2, np.float32))
+    report = verified(str(export("int8", batch=1, **options)), answers=answers, diagnose=False)
+    assert report.reference.precision is Precision.FLOAT32
+    assert not report.passed

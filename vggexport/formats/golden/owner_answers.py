@@ -20,7 +20,7 @@ from calibration.npz import open_npz
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, WeightsError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImage
-from vggexport.precision import Precision
+from vggexport.precision import NARROW_BITS, Precision
 from vggexport.weights.npz import read_npz
 
 RUNTIME = "the owner's own answers"
@@ -47,7 +47,14 @@ def read_answers(path: Path, known: Artifact) -> GoldenFile:
     digests = [calibration.array_digest(image) for image in images]
     return GoldenFile(
         path,
-        replace(known, path=str(path), precision=Precision.FLOAT32, calibration=None),
+        replace(
+            known,
+            path=str(path),
+            precision=Precision.FLOAT32,
+            calibration=None,
+            full_integer=False,
+            activation_bits=NARROW_BITS,
+        ),
         RUNTIME,
         "",
         tuple(GoldenImage(f"#{index}", digest, digest) for index, digest in enumerate(digests)),

@@ -120,7 +120,8 @@ def _graph(file: TfliteFile) -> ForeignGraph:
         activation_for(classes, last),
         last is None,
     )
-    return ForeignGraph(ends, batch, _precision(file), steps, output.dtype in _INTEGERS)
+    quantized = output.dtype in _INTEGERS or _quantizes(file)
+    return ForeignGraph(ends, batch, _precision(file), steps, quantized)
 
 
 def _quantization(tensor: TfliteTensor) -> Quantization | None:
@@ -163,18 +164,29 @@ def _data_path(file: TfliteFile) -> list[tuple[int, TfliteOperator]] | None:
     return path[::-1]
 
 
-def _last(file: TfliteFile) -> Any:
-    """What a graph that is no chain ends in."""
+def _behind(file: TfliteFile) -> Iterator[tuple[int, TfliteOperator]]:
+    """What gives the scores: the operators that only move them, the last first, and one more."""
     sources = {i: (n, o) for n, o in enumerate(file.operators) for i in o.outputs}
     name = file.outputs[0].index
     for _ in file.operators:
-        number, operator = sources.get(name, (0, None))
-        if operator is None:
-            return None
+        if name not in sources:
+            return
+        yield sources[name]
+        operator = sources[name][1]
         if _KINDS.get(operator.type) is not StepKind.MOVE:
-            return last_activation(list(_steps(file, [(number, operator)])))
+            return
         name = operator.inputs[0]
-    return None
+
+
+def _quantizes(file: TfliteFile) -> bool:
+    """Whether scores are rounded to 8 bits on their way out, whatever they are given as."""
+    return any(operator.type in {"QUANTIZE", "DEQUANTIZE"} for _, operator in _behind(file))
+
+
+def _last(file: TfliteFile) -> Any:
+    """What a graph that is no chain ends in."""
+    *_, last = (None, *_behind(file))
+    return last and last_activation(list(_steps(file, [last])))
 
 
 def _steps(file: TfliteFile, path: Sequence[tuple[int, TfliteOperator]]) -> Iterator[Step]:

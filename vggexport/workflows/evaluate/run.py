@@ -136,7 +136,8 @@ def evaluate(
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _open_images(options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
-        models = find_preprocessing(models, partial(_first, images), steps)
+        some = partial(_some, images, options.seed)
+        models = find_preprocessing(models, some, steps, must_fit=True)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
@@ -201,9 +202,10 @@ def _open_images(
     return images.chosen(np.sort(chosen))
 
 
-def _first(images: calibration.LabelledImages) -> NDArray[np.uint8]:
-    """A few of them, for what files of other converters want done to pixels."""
-    readings = calibration.read_ahead(images.source, range(len(images)))
+def _some(images: calibration.LabelledImages, seed: int) -> NDArray[np.uint8]:
+    """A few of all classes, for what files of other converters want done to pixels."""
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    readings = calibration.read_ahead(images.source, order)
     read = (image for _, image in readings if isinstance(image, calibration.SourceImage))
     if not (found := [image.pixels for image in islice(read, TRIED_IMAGES)]):
         raise CalibrationError(f"{images.source.name!r} has no image that can be read")
