@@ -3,15 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 import vggexport
+from tests.foreign_onnx import Style, torch_like
 from tests.recorded_progress import Recorded
 from vggexport.errors import InputError
 from vggexport.network import table
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import MEAN_RGB
+from vggexport.opening.run_options import RunOptions
 
 IMAGES = 300
 
@@ -55,6 +58,29 @@ def test_labels_that_do_not_decide(labelled):
     )
     vggexport.evaluate(options, notes)
     assert notes.facts[-1].startswith("the labels do not decide between w.npz (")
+
+
+def test_labels_say_it_of_a_file_of_another_converter(labelled, tiny, tiny_weights):
+    """Both orders are tried: it reads BGR minus the mean, which is caffe."""
+    onnx.save(torch_like(tiny, tiny_weights, CONVENTIONS["caffe"], Style()), "old.onnx")
+    notes = Recorded()
+    options = vggexport.EvaluateOptions(
+        ("old.onnx",), labelled, class_order="index", try_preprocessing=True
+    )
+    results = vggexport.evaluate(options, notes).results
+    top1 = {result.runner.path: result.accuracy.top1 for result in results}
+    assert len(top1) == 10
+    assert top1.pop("old.onnx (caffe)") == 1.0
+    assert max(top1.values()) < 1.0
+    assert notes.notes[-1] == "the labels favour old.onnx (caffe): state it with preprocessing_of"
+    run = RunOptions(preprocessing_of={"old.onnx": CONVENTIONS["raw"]})
+    with pytest.raises(InputError, match="what is stated of pixels need not be tried"):
+        replace(options, run=run)
+
+
+def test_a_file_of_ours_has_nothing_to_try(labelled, export):
+    with pytest.raises(InputError, match="was made by vggexport, and its preprocessing is inside"):
+        vggexport.evaluate((str(export()),), data=labelled, try_preprocessing=True)
 
 
 @pytest.mark.parametrize("artifacts", [("a.onnx",), ("w.npz", "v.npz")])

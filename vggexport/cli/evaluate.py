@@ -67,7 +67,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 @click.option(
     "--try-preprocessing",
     is_flag=True,
-    help="Try each convention for pixels on the weights, and say which one fits the labels.",
+    help="Try each convention for pixels on weights, or on a file of another converter, and say "
+    "which one fits the labels.",
 )
 @strict_option(
     "Refuse images that a network was calibrated on, an inconclusive gate, and classes that seem "

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from vggexport.errors import InputError
+from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import KERAS, is_model, load_runner
 from vggexport.network.preprocessing import CONVENTIONS
-from vggexport.opening.models import OpenedModel
+from vggexport.opening.foreign import TRIED, stated_as
+from vggexport.opening.models import OpenedModel, open_model, with_preprocessing
 from vggexport.opening.network import NetworkOptions, open_network
 from vggexport.opening.run_options import RunOptions
+from vggexport.opening.stated_preprocessing import can_be_done
 from vggexport.precision import Precision
+from vggexport.results.evaluate import EvaluationResult
 from vggexport.system.progress import Progress, Steps
 from vggexport.weights.layouts import FIRST_KERNEL
 
@@ -19,23 +24,22 @@ from vggexport.weights.layouts import FIRST_KERNEL
 def open_under_conventions(
     entered: ExitStack, source: str, options: RunOptions, steps: Steps
 ) -> list[OpenedModel]:
-    """The Keras network of weights once a convention; all but the first kernel is held once.
+    """A file of another converter, or the Keras network of weights, once a convention.
+
+    Of the network's weights all but the first kernel is held once.
 
     Args:
         entered: Closes the runners.
-        source: A source of weights.
+        source: A file of another converter, or a source of weights.
         options: How they run.
         steps: Who counts the seconds.
 
     Raises:
-        InputError: ``source`` is a model file, in which its preprocessing is fixed.
+        InputError: ``source`` is a file of ours, in which its preprocessing is fixed.
         WeightsError: The weights cannot be used, or say themselves what they were trained with.
     """
     if is_model(source):
-        raise InputError(
-            f"{source} is a model file, and its preprocessing is inside: name the weights that it "
-            "was made of"
-        )
+        return _foreign_under_conventions(entered, source, options, steps)
     with steps.step("load"):
         quiet = Steps(Progress())
         opened = {
@@ -52,3 +56,42 @@ def open_under_conventions(
                 OpenedModel(artifact.path, entered.enter_context(runner), artifact, network)
             )
     return models
+
+
+def note_favoured(results: Sequence[EvaluationResult], steps: Steps) -> None:
+    """Says which convention labels speak for: one whose 95 % interval lies above all others.
+
+    Args:
+        results: What each gets right.
+        steps: Who says it.
+    """
+    best, *others = sorted(results, key=lambda result: -result.accuracy.top1)
+    name = best.runner.path
+    rivals = [
+        other.runner.path
+        for other in others
+        if other.accuracy.top1_interval.high >= best.accuracy.top1_interval.low
+    ]
+    if rivals:
+        steps.progress.note(f"the labels do not decide between {name} and {', '.join(rivals)}")
+        return
+    stating = Advice("state it with {}", "preprocessing_of")
+    steps.progress.note(f"the labels favour {name}", *[stating] * best.runner.foreign)
+
+
+def _foreign_under_conventions(
+    entered: ExitStack, source: str, options: RunOptions, steps: Steps
+) -> list[OpenedModel]:
+    """One runner of the file for all of them, in both orders of the channels."""
+    with steps.step("load"):
+        model = open_model(entered, source, None, options, steps)
+    if not model.artifact.foreign:
+        raise InputError(
+            f"{source} was made by vggexport, and its preprocessing is inside: name the weights "
+            "that it was made of"
+        )
+    return [
+        replace(with_preprocessing(model, one), path=f"{source} ({stated_as(one)})")
+        for one in TRIED
+        if can_be_done(one, model.artifact)
+    ]

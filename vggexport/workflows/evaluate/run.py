@@ -20,7 +20,7 @@ from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
 from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.calibration_images import translated
-from vggexport.opening.conventions import open_under_conventions
+from vggexport.opening.conventions import note_favoured, open_under_conventions
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
 from vggexport.opening.labelled_images import check_readable, note_contents
 from vggexport.opening.models import OpenedModel, open_models
@@ -75,8 +75,8 @@ class EvaluateOptions:
         max_unreadable: Share of the images that may be unreadable.
         strict: Refuse images that a network was calibrated on, and take a gate that is
             inconclusive, or classes that seem to be in another order, for a failure.
-        try_preprocessing: Run weights under each convention for pixels, to see which one the
-            labels speak for.
+        try_preprocessing: Run weights, or a file of another converter, under each convention for
+            pixels, to see which one the labels speak for.
         engine: What spreads the work; how networks run, and ``strict``, come from here.
     """
 
@@ -98,7 +98,15 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if self.try_preprocessing and (len(set(self.artifacts)) > 1 or self.engine.name != "local"):
-            raise InputError("conventions for pixels are tried on one source of weights, locally")
+            raise InputError(
+                "conventions for pixels are tried on one source of weights, or one file of another "
+                "converter, locally"
+            )
+        if self.try_preprocessing and self.run.preprocessing_of:
+            raise InputError(
+                "what is stated of pixels need not be tried",
+                Advice("leave out {} or {}", "preprocessing_of", "try_preprocessing"),
+            )
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
             raise InputError(
                 f"a drop of at most {100 * self.max_drop:g}% needs a network to drop from: name "
@@ -162,7 +170,7 @@ def evaluate(
     several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1
     _note(report, steps, several_answers=several_answers)
     if options.try_preprocessing:
-        steps.progress.note(_spoken_for(report.results))
+        note_favoured(report.results, steps)
     return report
 
 
@@ -286,16 +294,3 @@ def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> N
     if not report.strict:
         for clause in report.inconclusive:
             steps.progress.note(f"inconclusive on {report.images} images: {clause}")
-
-
-def _spoken_for(results: Sequence[EvaluationResult]) -> str:
-    """Which convention the labels speak for: one whose 95 % interval lies above all others."""
-    best, *others = sorted(results, key=lambda result: -result.accuracy.top1)
-    rivals = [
-        other.runner.path
-        for other in others
-        if other.accuracy.top1_interval.high >= best.accuracy.top1_interval.low
-    ]
-    if rivals:
-        return f"the labels do not decide between {best.runner.path} and {', '.join(rivals)}"
-    return f"the labels favour {best.runner.path}"
