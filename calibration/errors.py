@@ -65,6 +65,19 @@ class UnreadableImageError(CalibrationDataError):
         self.reason = reason
 
 
+def not_read(error: Exception, form: str = "") -> str:
+    """What is the matter with a file, to follow its name.
+
+    Args:
+        error: That reading it raised.
+        form: What it is to be, as " as UTF-8 text".
+    """
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"cannot be read{form}: {reason or one_line(error)}"
+
+
 def one_line(error: BaseException) -> str:
     """The message of ``error`` on one line, or the name of its class where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

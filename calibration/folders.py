@@ -158,7 +158,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _refuse_folder(error: OSError) -> NoReturn:
     raise CalibrationDataError(
-        f"calibration data folder {str(error.filename)!r} cannot be listed: {error.strerror}; make "
+        f"folder {str(error.filename)!r} cannot be listed: {error.strerror}; make "
         f"it readable or pass another folder"
     ) from error
 

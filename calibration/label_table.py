@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from calibration.class_names import listed
-from calibration.errors import CalibrationDataError, one_line
+from calibration.errors import CalibrationDataError, not_read
 from calibration.text_files import read_text
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
@@ -74,7 +74,7 @@ def _cells(table: Path) -> tuple[tuple[str, ...], list[list[str]]]:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CalibrationDataError(
-            f"labels {str(table)!r} cannot be read as CSV in UTF-8: {one_line(error)}"
+            f"labels {str(table)!r} {not_read(error, ' as CSV in UTF-8')}"
         ) from error
     header, *others = rows or [[]]
     return tuple(name.strip().casefold() for name in header), [row for row in others if any(row)]

@@ -119,7 +119,7 @@ def _refusing(path: Path) -> Iterator[None]:
         yield
     except _ARCHIVE_ERRORS as error:
         raise CalibrationDataError(
-            f"calibration data {str(path)!r} cannot be used: {one_line(error)}; expected one uint8 "
+            f"data {str(path)!r} cannot be used: {one_line(error)}; expected one uint8 "
             f"array of shape (N, H, W, 3), as numpy.savez(file, {ARRAY_NAME}=...) writes it"
         ) from error
 

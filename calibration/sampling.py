@@ -118,7 +118,7 @@ class CalibrationImages:
         self._unreadable.append(UnreadableImage(error.label, error.reason))
         if len(self._unreadable) > self.max_unreadable:
             raise CalibrationDataError(
-                f"calibration data {self.source.name!r} has {len(self._unreadable)} unreadable "
+                f"data {self.source.name!r} has {len(self._unreadable)} unreadable "
                 f"images where {self.max_unreadable} of {self.count} are tolerated: "
                 f"{self._first_unreadable()}; replace or remove them"
             ) from error
@@ -126,7 +126,7 @@ class CalibrationImages:
     def _too_few_left(self) -> CalibrationDataError:
         readable = len(self._digests)
         return CalibrationDataError(
-            f"calibration data {self.source.name!r} has {readable} readable images where "
+            f"data {self.source.name!r} has {readable} readable images where "
             f"{self.count} were asked for; unreadable: {self._first_unreadable()}",
             "add images",
             available=readable,
@@ -154,8 +154,7 @@ def _check(source: ImageSource, count: int, max_unreadable_fraction: float) -> N
         )
     if len(source) < count:
         raise CalibrationDataError(
-            f"calibration data {source.name!r} has {len(source)} images where {count} were asked "
-            "for",
+            f"data {source.name!r} has {len(source)} images where {count} were asked for",
             "add images",
             available=len(source),
         )

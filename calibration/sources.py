@@ -90,14 +90,14 @@ def open_source(
         missing = not data or not path.exists()
     except OSError as error:
         raise CalibrationDataError(
-            f"calibration data {data!r} is not accessible: {one_line(error)}; {_ACCEPTED}"
+            f"data {data!r} is not accessible: {one_line(error)}; {_ACCEPTED}"
         ) from error
     problem = "does not exist" if missing else f"is neither a folder nor an {_ARRAYS} file"
-    raise CalibrationDataError(f"calibration data {data!r} {problem}: {_ACCEPTED}")
+    raise CalibrationDataError(f"data {data!r} {problem}: {_ACCEPTED}")
 
 
 def open_folder(
-    path: Path, size: Size, *, kind: str = "calibration data", advice: str = _ANOTHER
+    path: Path, size: Size, *, kind: str = "data", advice: str = _ANOTHER
 ) -> FolderImages:
     """The images below a folder.
 

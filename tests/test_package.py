@@ -92,3 +92,11 @@ def test_every_folder_of_code_is_a_package():
     """A wheel leaves out what is none."""
     folders = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE / "bundles" / "templates"}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_a_folder_of_the_same_name_is_not_taken_for_the_package(tmp_path):
+    """As the folder above a clone has one."""
+    (tmp_path / "vggexport").mkdir()
+    shown = [sys.executable, "-c", "import vggexport; print(vggexport.__version__)"]
+    done = subprocess.run(shown, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{vggexport.__version__}\n"

@@ -81,7 +81,7 @@ def test_a_table_names_classes_itself(folder, tmp_path):
         ("image,label\nant/2.png,a\n./ant/2.png,a\n", "2 rows for 1 images"),
         (f"image,label\n{'a' * 5000}.png,a\n", "names 1 images that are not in"),
         ("image,label\n\xff", "cannot be read as CSV in UTF-8"),
-        (None, "cannot be read as CSV"),
+        (None, "does not exist"),
     ],
 )
 def test_tables_that_cannot_be_used(folder, tmp_path, text, said):

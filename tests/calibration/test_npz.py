@@ -36,7 +36,7 @@ def refused(path):
         open_npz(path)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith(f"calibration data {str(path)!r} cannot be used: ")
+    assert message.startswith(f"data {str(path)!r} cannot be used: ")
     assert message.endswith(
         "expected one uint8 array of shape (N, H, W, 3), as numpy.savez(file, images=...) writes it"
     )

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from vggexport.results.benchmark_figures import Ceiling
@@ -126,7 +127,7 @@ def test_a_baseline_of_another_environment_is_refused(run, file):
         (["vgg.onnx", "--max-regression", "nan"], 2, "--max-regression"),
         (["vgg.onnx", "--device", "cuda"], 3, "CUDAExecutionProvider"),
         (["vgg.onnx", "--provider", "Fast"], 3, "execution provider Fast is not in this"),
-        (["vgg.onnx", "--baseline", "none.json"], 2, "baseline none.json cannot be read"),
+        (["vgg.onnx", "--baseline", "none.json"], 2, "baseline none.json does not exist"),
         (["vgg.onnx", "--baseline", "text.json"], 2, "baseline text.json is not JSON"),
         (["vgg.onnx", "--baseline", "none.onnx"], 2, "none.onnx does not exist"),
         (["nothing.txt"], 2, "nothing.txt"),
@@ -159,11 +160,43 @@ def test_a_fallback_that_is_allowed_is_told(run, file):
     assert "not on CUDAExecutionProvider" in outcome.json["notes"][-1]
 
 
-@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.1", 0.1), ("0", 0)])
+@pytest.mark.parametrize(
+    ("text", "share"), [("5%", 0.05), ("0.1", 0.1), ("0", 0), ("100%", 1), (0.25, 0.25)]
+)
 def test_shares(text, share):
     from vggexport.cli.value_types import Share
 
     assert Share().convert(text, None, None) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "said"),
+    [
+        ("1", True, "'1' is not a share below 1: write 1% or 100%"),
+        (1, True, "1 is not a share below 1: write 1% or 100%"),
+        ("1.0", False, "'1.0' is not a share below 1: write 1%"),
+        ("2.5", True, "'2.5' is not a share below 1: write 2.5%"),
+        ("100%", False, "'100%' is not a share from 0 to below 100%, as 0.82 or 82%"),
+        ("101%", True, "'101%' is not a share from 0 to 100%, as 0.82 or 82%"),
+        ("nan", True, "'nan' is not a share from 0 to 100%, as 0.82 or 82%"),
+    ],
+)
+def test_what_is_no_share_or_may_be_one_percent_or_all(value, whole, said):
+    from vggexport.cli.value_types import Share
+
+    with pytest.raises(click.BadParameter) as raised:
+        Share(whole=whole).convert(value, None, None)
+    assert raised.value.message == said
+
+
+@pytest.mark.parametrize("option", [("--max-regression", "5%"), ("--strict",)])
+def test_a_gate_without_a_baseline_is_refused(run, workplace, option):
+    outcome = run("benchmark", "vgg.onnx", *option)
+    assert outcome.code == 2
+    assert f"{option[0]} has nothing to compare with" in outcome.error
+    assert "with --baseline" in outcome.error
+    (workplace / "vggexport.toml").write_text("[benchmark]\nmax_regression = '5%'\nstrict = true\n")
+    assert "vgg.onnx does not exist" in run("benchmark", "vgg.onnx").error  # no gate is asked for
 
 
 def test_defaults_are_those_of_the_workflow():

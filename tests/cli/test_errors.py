@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,11 @@ QUANTIZE = ("--quantize", "--calibration-samples", 4)
         (["onxn"], ["'onxn'", "'onnx'"]),
         (["xyz"], ["'xyz'", "summary", "onnx", "calibrate", "inspect"]),
         (["onnx", "--wieghts", "x"], ["--wieghts", "--weights", "vggexport onnx --help"]),
-        (["onnx", "surplus"], ["surplus"]),
+        (["onnx", "--quantise"], ["Did you mean '--quantize'?"]),
+        (["onnx", "mine.keras"], ["argument (mine.keras): weights go after --weights"]),
+        (["export", "a.h5", "b"], ["arguments (a.h5 b): weights go after --weights"]),
+        (["verify", "a.onnx", "--weights", "w.h5"], ["name weights as an argument"]),
+        (["evaluate", "--weights", "w.h5"], ["name weights as an argument"]),
         (["onnx", "--config", "Z"], ["'Z'", "--config"]),
         (["onnx", "--batch", "0"], ["'0'", "dynamic"]),
         (["onnx", "--batch", "-1"], ["-1"]),
@@ -215,7 +220,33 @@ def test_wrong_labels(run, tiny, workplace, listing, content, named):
 def test_labels_that_are_no_file(run, tiny, name):
     outcome = run("onnx", *tiny, "--labels", name)
     assert outcome.code == 2
-    assert name in outcome.error
+    said = "File '.' is a directory" if name == "." else f"labels file {name} does not exist"
+    assert said in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("verify", "random:0", "a.onnx", "--data", "none"), "data 'none' does not exist: pass a"),
+        (("verify", "a.onnx", "--answers", "none"), "none does not exist"),
+        (
+            ("evaluate", "a.onnx", "--data", "photos", "--csv", "none"),
+            "labels 'none' does not exist",
+        ),
+        (("benchmark", "a.onnx", "--baseline", "none"), "baseline none does not exist"),
+        (("bundle", "a.onnx", "-o", "b", "--report", "none"), "report none does not exist"),
+        (
+            ("bundle", "a.onnx", "-o", "b", "--sign", "none"),
+            "key none does not exist: make one with openssl genpkey -algorithm ed25519 -out none",
+        ),
+    ],
+)
+def test_what_is_missing_is_said_to_be_missing(run, built, make_images, workplace, arguments, said):
+    shutil.copy(built["float32"].output, "a.onnx")
+    make_images(workplace / "photos", 2)
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert outcome.error.startswith(f"Error: {said}")
 
 
 # Calibration images.
@@ -226,7 +257,7 @@ class TestCalibrationData:
     def refused(self, run, tiny, command, data, samples=4):
         quantize = ["--quantize"] if command == "onnx" else []
         outcome = run(
-            *(command, *tiny, *quantize, "-o", "out"),
+            *(command, *tiny, *quantize, "-o", "out.onnx"),
             *("--calibration-data", data, "--calibration-samples", samples),
         )
         assert outcome.code == 2
@@ -309,7 +340,7 @@ def test_ranges_of_another_network(run, tiny, ranges):
 
 def test_missing_ranges(run, tiny):
     error = refused_ranges(run, *tiny, "--quantize", "--ranges", "none.json")
-    assert "cannot read ranges file none.json" in error
+    assert "ranges file none.json does not exist" in error
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b"3", b"{}", b'{"kind": 1}'])

@@ -200,7 +200,7 @@ def test_export_shows_a_table_and_what_to_run_next(run, net):
     ]
     rest = " ".join(" ".join(lines[5:]).split())
     paths = "out/vgg_a.onnx out/vgg_a_int8.onnx out/vgg_a.tflite out/vgg_a_int8.tflite"
-    assert f"vggexport verify {paths}" in rest
+    assert f"vggexport verify random:0 {paths}" in rest
     assert f"vggexport benchmark {paths}" in rest
 
 

@@ -88,8 +88,21 @@ def test_the_output_is_tried_before_the_work_begins(run):
     assert "cannot write to none" in outcome.error
 
 
-def test_another_suffix_is_taken_or_refused_whatever_the_precision(run, tiny):
-    def code(*options):
-        return run("onnx", *tiny, "--calibration-samples", 8, "-o", "model.bin", *options).code
+ONNX_IS_WRITTEN = "a file that ends in .onnx is written, name"
 
-    assert code() == code("--quantize", "--force")
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "said"),
+    [
+        (("onnx",), "mine.tflite", f"{ONNX_IS_WRITTEN} mine.onnx"),
+        (("onnx", "--quantize"), "to/mine", f"{ONNX_IS_WRITTEN} to/mine.onnx"),
+        (("onnx",), "mine.v1", f"{ONNX_IS_WRITTEN} mine.v1.onnx"),
+        (("tflite",), "mine.onnx", "a file that ends in .tflite is written, name mine.tflite"),
+        (("savedmodel",), "mine.onnx", "a folder is written, name mine"),
+        (("export",), "mine.tflite", "a folder is written, name mine"),
+    ],
+)
+def test_a_name_that_says_something_else_is_refused(run, listing, arguments, output, said):
+    outcome = run(*arguments, "-o", output)
+    assert (outcome.code, outcome.error) == (2, f"Error: output {output}: {said}")
+    assert listing() == []

@@ -59,6 +59,8 @@ class Evidence:
             if data != told:
                 content = (json.dumps(data, indent=2) + "\n").encode()
             return replace(cls.of(path, data), content=content)
+        except FileNotFoundError as error:
+            raise InputError(f"report {path} does not exist") from error
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"report {path} cannot be used ({one_line(error)}): name the JSON of verify, "

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from calibration.errors import not_read
 from vggexport.errors import InputError
 
 MAX_KEY_BYTES = 1 << 16
@@ -25,7 +26,7 @@ def signer(key: Path) -> Callable[[bytes], bytes]:
     Raises:
         InputError: The key cannot be read, or is not an Ed25519 private key without a password.
     """
-    text = _read(key)
+    text = _read(key, f"make one with openssl genpkey -algorithm ed25519 -out {key}")
     try:
         private = load_pem_private_key(text, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -47,7 +48,7 @@ def verify(message: bytes, signature: bytes, key: Path) -> bool:
     Raises:
         InputError: The key cannot be read, or is not an Ed25519 public key.
     """
-    text = _read(key)
+    text = _read(key, f"its owner makes it with openssl pkey -in key.pem -pubout -out {key}")
     try:
         public = load_pem_public_key(text)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -64,12 +65,12 @@ def verify(message: bytes, signature: bytes, key: Path) -> bool:
     return True
 
 
-def _read(key: Path) -> bytes:
+def _read(key: Path, made: str) -> bytes:
     try:
         with key.open("rb") as file:
             text = file.read(MAX_KEY_BYTES + 1)
     except OSError as error:
-        raise InputError(f"key {key} cannot be read: {error.strerror}") from error
+        raise InputError(f"key {key} {not_read(error)}", made) from error
     if len(text) > MAX_KEY_BYTES:
         raise InputError(f"{key} is too large for a key: name a PEM file")
     return text

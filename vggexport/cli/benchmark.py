@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vggexport.cli.group import fail_check
 from vggexport.cli.options import (
@@ -137,7 +138,8 @@ MAX_BATCH = 4096
 @seed_option("Generate the images from this seed.")
 @report_file_options("save-samples", "csv", "markdown", "html")
 @common_options
-def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
+@click.pass_context
+def benchmark(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Measure latency, throughput and memory on CPU and CUDA.
 
     ARTIFACTS are .onnx and .tflite files, SavedModel directories, and weights files (or
@@ -151,6 +153,7 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
     from vggexport.metrics.timing import Scenario
     from vggexport.reports import LATENCY_FILES, text
 
+    _check_baseline(ctx)
     with report_files(LATENCY_FILES, options) as write:
         report = vggexport.benchmark(
             parsed.taken(
@@ -171,3 +174,20 @@ def benchmark(json: bool, **options: Any) -> None:  # noqa: FBT001
         write(report)
     fail_check(report.wrong, "no latency is given")
     fail_check(report.failures, "slower than --max-regression allows")
+
+
+def _check_baseline(ctx: click.Context) -> None:
+    """Refuses what the gate was told on the command line where there is nothing to compare with.
+
+    Raises:
+        click.UsageError: There is not.
+    """
+    for name in ("max_regression", "strict"):
+        typed = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if typed and ctx.params["baseline"] is None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(
+                f"{option} has nothing to compare with: name an earlier artifact, or the --json "
+                "output of an earlier run, with --baseline",
+                ctx,
+            )

@@ -159,7 +159,7 @@ def _describe(error: BaseException, command: click.Command | None) -> tuple[str,
         case VggExportError():
             return wording.worded(error.fact, error.advice, command), error.exit_code
         case click.UsageError(ctx=click.Context() as ctx):
-            return f"{error.format_message()} (see {ctx.command_path} --help)", error.exit_code
+            return f"{_misused(error, ctx)} (see {ctx.command_path} --help)", error.exit_code
         case click.ClickException():
             return error.format_message(), InputError.exit_code
         case KeyboardInterrupt() | click.Abort():
@@ -172,6 +172,19 @@ def _describe(error: BaseException, command: click.Command | None) -> tuple[str,
                 f"unexpected {kind}: {error}; run again with -v for the traceback",
                 Unfinished.exit_code,
             )
+
+
+def _misused(error: click.UsageError, ctx: click.Context) -> str:
+    """What Click says, and where weights go in the command."""
+    names = {parameter.name for parameter in ctx.command.params}
+    if isinstance(error, click.NoSuchOption):
+        if error.option_name == "--weights" and {"artifacts", "runtime"} <= names:
+            return "no such option --weights: name weights as an argument, as files are"
+        error.possibilities = (error.possibilities or [])[:1]  # the likest; Click sorts by name
+    message = error.format_message()
+    if "weights" in names and message.startswith("Got unexpected extra argument"):
+        return f"{message}: weights go after --weights"
+    return message
 
 
 def fail_check(failures: Sequence[str], consequence: str) -> None:

@@ -72,7 +72,7 @@ class ImageSize(click.ParamType[tuple[int, int]]):
 
 
 class Share(click.ParamType[float]):
-    """A share from 0 to 1, as "0.82" or "82%".
+    """A share from 0 to 1, as "0.82" or "82%"; all is "100%" alone, as "1" may mean one percent.
 
     Args:
         whole: Whether all of it is a share, too.
@@ -91,8 +91,11 @@ class Share(click.ParamType[float]):
             share = float(text.removesuffix("%")) / scale
         except ValueError:
             share = math.nan
+        if scale == 1 and 1 <= share <= 100:
+            all_of_it = " or 100%" if share == 1 and self.whole else ""
+            self.fail(f"{value!r} is not a share below 1: write {share:g}%{all_of_it}", param, ctx)
         if not (0 <= share < 1 or (share == 1 and self.whole)):
-            most = "1" if self.whole else "below 1"
+            most = "100%" if self.whole else "below 100%"
             self.fail(f"{value!r} is not a share from 0 to {most}, as 0.82 or 82%", param, ctx)
         return share
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.class_names import normal, told_apart
+from calibration.errors import not_read
 from calibration.text_files import read_text
 from vggexport.errors import InputError
 
@@ -36,7 +37,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     try:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"labels file {path} cannot be read as UTF-8 text: {error}") from error
+        raise InputError(f"labels file {path} {not_read(error, ' as UTF-8 text')}") from error
     is_json = text.lstrip().startswith(("{", "["))
     names = _from_json(path, text) if is_json else _from_lines(text)
     if len(names) == classes + 1 and names[0].casefold() in BACKGROUND:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import calibration
+from calibration.errors import not_read
 from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.pictures import UNSTATED, Pictures, check_same_pixels
@@ -147,7 +148,7 @@ class ActivationRanges(JsonValue):
         try:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
-            raise CalibrationError(f"cannot read ranges file {path}: {error.strerror}") from error
+            raise CalibrationError(f"ranges file {path} {not_read(error)}") from error
         except ValueError as error:
             raise CalibrationError(
                 f"{path} is not a ranges file of vggexport calibrate: not JSON ({error})"

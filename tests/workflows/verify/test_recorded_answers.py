@@ -167,6 +167,7 @@ def test_answers_of_another_preprocessing_fail_and_it_is_named(owned, pixels):
         ({"images": np.zeros((10, 8, 8, 3), np.uint8)}, "images are of shape"),
         ({"images": np.zeros((10, 16, 16, 3), np.float32)}, "float32"),
         ({"probabilities": np.zeros((10, 4), np.float32)}, "of shape .* for 5 classes"),
+        ({"probabilities": np.zeros((6, 5))}, r"\(10 images, 6 rows of probabilities\)"),
         ({"probabilities": np.full((10, 5), 3.0)}, "apply softmax or sigmoid first"),
         ({"probabilities": np.full((10, 5), np.nan)}, "apply softmax or sigmoid first"),
         ({"probabilities": np.zeros((10, 5), np.int64)}, "int64"),

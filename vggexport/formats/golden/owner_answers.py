@@ -21,6 +21,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, WeightsError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImage
 from vggexport.precision import NARROW_BITS, Precision
+from vggexport.system.number_text import counted
 from vggexport.weights.npz import read_npz
 
 RUNTIME = "the owner's own answers"
@@ -36,6 +37,8 @@ def read_answers(path: Path, known: Artifact) -> GoldenFile:
     Raises:
         ArtifactError: It is damaged, holds something else, or is of another size.
     """
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist")
     try:
         images, probabilities = open_npz(path), _probabilities(path)
         _check(images, probabilities, known)
@@ -72,7 +75,12 @@ def _probabilities(path: Path) -> NDArray[np.floating]:
 
 def _check(images: NDArray[np.uint8], probabilities: NDArray[np.floating], known: Artifact) -> None:
     size, classes = known.spec.input_size, known.spec.classes
-    expected = (len(probabilities), *np.broadcast_to(size, 2).tolist(), len("RGB"))
+    if len(images) != len(probabilities):
+        raise ValueError(
+            f"{counted(len(images), 'image')}, {counted(len(probabilities), 'row')} of "
+            "probabilities"
+        )
+    expected = (len(images), *np.broadcast_to(size, 2).tolist(), len("RGB"))
     if images.shape != expected or not len(images):
         raise ValueError(f"images are of shape {images.shape}, {known.path} takes {expected}")
     if probabilities.shape != (len(images), classes):

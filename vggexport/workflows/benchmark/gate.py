@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from calibration.errors import not_read
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.latency_ratio import Launches, unpaired_ratio
 from vggexport.results.benchmark import BenchmarkResult, GatedResult
@@ -188,7 +189,7 @@ def read_baseline(path: Path) -> Baseline:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"baseline {path} cannot be read: {error.strerror}") from error
+        raise InputError(f"baseline {path} {not_read(error)}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"baseline {path} is not JSON: {error}") from error
     try:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vggexport.artifact import SNAPDRAGON, sidecar_path
-from vggexport.errors import Advice, InputError, Unavailable
-from vggexport.formats.registry import COMPILERS, FORMATS
+from vggexport.errors import Advice, InputError, OutputError, Unavailable
+from vggexport.formats.registry import BUNDLED, COMPILERS, FORMATS
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import NARROW_BITS, WIDE_BITS, Precision, Profile, profile_of
 from vggexport.system.lazy_imports import installs, is_installed
 
 NPU_COMPILER = "onnxruntime_qnn"
 """The package that compiles for Qualcomm's NPUs."""
+
+_ENDINGS = frozenset(row.suffix for row in BUNDLED.values() if not row.marker)
+"""Of model files."""
 
 SERVING_VERSION = "1"
 """Directory inside NAME/ in which TensorFlow Serving finds the model."""
@@ -117,14 +120,37 @@ def companions_of(output: Path, file: FileOptions) -> tuple[Path, ...]:
     return (sidecar_path(output), *compiled)
 
 
+def check_ending(output: Path, ending: str = "") -> None:
+    """Refuses a name that does not say what is in the file: its ending is all that others know.
+
+    Args:
+        output: Where to.
+        ending: Of the files of a format; empty for a folder, which has none or any but theirs.
+
+    Raises:
+        OutputError: It ends otherwise.
+    """
+    if output.suffix == ending or not (ending or output.suffix in _ENDINGS):
+        return
+    name = output.stem if output.suffix in _ENDINGS else output.name
+    written = f"a file that ends in {ending}" if ending else "a folder"
+    raise OutputError(
+        f"output {output}: {written} is written, name {output.with_name(name + ending)}"
+    )
+
+
 def check_supported(file: FileOptions) -> None:
     """Refuses what no format has.
 
     Raises:
         InputError: There is no such file.
+        OutputError: It is named like something else.
         Unavailable: The compiler is not installed.
     """
-    precisions = FORMATS[file.format].precisions
+    row = FORMATS[file.format]
+    if file.output:
+        check_ending(file.output, "" if row.marker else row.suffix)
+    precisions = row.precisions
     if file.precision not in precisions:
         offered = ", ".join(precision.value for precision in precisions)
         raise InputError(

@@ -16,7 +16,12 @@ from vggexport.system.output_files import made_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.build.inputs import build_inputs
-from vggexport.workflows.build.options import BuildOptions, FileOptions, default_name
+from vggexport.workflows.build.options import (
+    BuildOptions,
+    FileOptions,
+    check_ending,
+    default_name,
+)
 from vggexport.workflows.build.run import build_file
 
 
@@ -64,6 +69,7 @@ def export(
     steps = Steps(progress or Progress())
     configuration = configuration_of(network_options)
     folder = export_options.folder or Path(f"vgg_{configuration.lower()}_export")
+    check_ending(folder)
     combinations = _combinations(export_options, steps.progress)
     files = {folder / default_name(configuration, f): f for f in combinations}
     with (
