@@ -116,7 +116,7 @@ def plain(name, **attributes):
         ([plain("a"), plain("A")], "are one file on some systems"),
         ([plain("a"), plain("a/b")], "under 'a', which is a file"),
         ([plain("link", external_attr=(stat.S_IFLNK | 0o777) << 16)], "is a link"),
-        ([plain("folder/", external_attr=(stat.S_IFDIR | 0o755) << 16)], "is a link, a folder"),
+        ([plain("folder/", external_attr=(stat.S_IFDIR | 0o755) << 16)], "is a link"),
         ([plain("bomb", compress_type=zipfile.ZIP_DEFLATED)], "compressed"),
         ([plain("b"), plain("a")], "not in the order"),
         ([], "empty archive"),
@@ -130,6 +130,28 @@ def test_what_no_bundle_holds_is_refused(tmp_path, infos, said):
     with pytest.raises(ArtifactError, match=said):
         ArchiveFiles(path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "holds 'b/' as a folder"),
+        ({"compress_type": zipfile.ZIP_DEFLATED}, "holds 'a.txt' compressed"),
+        ({"left_out": "b/"}, "holds 'b/two.bin' with other rights"),
+    ],
+)
+def test_an_archive_that_was_packed_again_is_to_be_unpacked(files, tmp_path, options, said):
+    (tmp_path / "source/b/two.bin").chmod(0o600)
+    path, compression = tmp_path / "again.zip", options.get("compress_type", zipfile.ZIP_STORED)
+    with zipfile.ZipFile(path, "w", compression) as again:
+        for place in sorted((tmp_path / "source").rglob("*")):
+            name = place.relative_to(tmp_path / "source").as_posix() + "/" * place.is_dir()
+            if name != options.get("left_out"):
+                again.write(place, name)
+    with pytest.raises(
+        ArtifactError, match=f"{said}.*: it was packed again by another tool, unpac"
+    ):
+        ArchiveFiles(path)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -35,6 +35,8 @@ _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16  # a plain file that all may read
 _LIMIT = (1 << 32) - 1  # of sizes and places without the zip64 extension, which phones may lack
 _MAX_DIRECTORY = MAX_FILES * 1024
 
+_REPACKED = "it was packed again by another tool, unpack it and check the folder"
+
 FIRST_MOMENT = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp())
 """Where the calendar of zip archives begins, in seconds since 1970."""
 
@@ -139,12 +141,13 @@ class ArchiveFiles:
         self.path = path
         infos = _directory(path)
         _check_kinds(infos)
-        check_names(info.filename for info in infos)
+        check_names(info.filename for info in infos if not _is_folder(info))
+        _check_packed_here(infos)
         members = tuple(Member(i.filename, i.file_size, i.CRC) for i in infos)
         self.names = tuple(member.name for member in members)
         if list(self.names) != sorted(self.names):
             raise ArtifactError(
-                f"{path}: its files are not in the order in which they were packed: get it again"
+                f"{path}: its files are not in the order in which they were packed: {_REPACKED}"
             )
         self.stamp = _packed(*infos[0].date_time)
         self._members = {member.name: member for member in members}
@@ -209,19 +212,34 @@ def _check_end(path: Path) -> None:
         raise ValueError(f"its directory is larger than that of {MAX_FILES:,} files")
 
 
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Whether it is a folder as other tools list it, with nothing in it that could be hidden."""
+    return info.is_dir() and not info.file_size
+
+
 def _check_kinds(infos: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuses links, folders, devices, and what would grow as it is unpacked."""
+    """Refuses links and devices, which must not even be unpacked."""
     for info in infos:
-        if info.external_attr != _ATTRIBUTES:
+        kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the tool does not tell
+        expected = stat.S_IFDIR if _is_folder(info) else stat.S_IFREG
+        if kind not in (0, expected) or info.is_dir() != _is_folder(info):
             raise ArtifactError(
-                f"the bundle holds {info.filename!r}, which is a link, a folder or a device, "
-                "not a plain file: do not use it"
+                f"the bundle holds {info.filename!r}, which is a link or a device, not a plain "
+                "file: do not use it"
             )
+
+
+def _check_packed_here(infos: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuses what zip tools write and we do not: folders, other rights, compressed files."""
+    for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise ArtifactError(
                 f"the bundle holds {info.filename!r} compressed, {info.file_size:,} bytes of "
-                f"{info.compress_size:,}: it was not packed by vggexport; get it again"
+                f"{info.compress_size:,}: {_REPACKED}"
             )
+        if info.external_attr != _ATTRIBUTES:
+            what = "as a folder" if info.is_dir() else "with other rights"
+            raise ArtifactError(f"the bundle holds {info.filename!r} {what}: {_REPACKED}")
 
 
 def _check_records(path: Path, members: Sequence[Member], stamp: tuple[int, int]) -> dict[str, int]:

@@ -180,7 +180,8 @@ def _misused(error: click.UsageError, ctx: click.Context) -> str:
     if isinstance(error, click.NoSuchOption):
         if error.option_name == "--weights" and {"artifacts", "runtime"} <= names:
             return "no such option --weights: name weights as an argument, as files are"
-        error.possibilities = (error.possibilities or [])[:1]  # the likest; Click sorts by name
+        likest = (error.possibilities or [])[:1]  # Click would show all, by name
+        error = click.NoSuchOption(error.option_name, error.message, likest, ctx)
     message = error.format_message()
     if "weights" in names and message.startswith("Got unexpected extra argument"):
         return f"{message}: weights go after --weights"
