@@ -133,6 +133,15 @@ def test_tolerances_of_int8_tflite_go_by_the_kernels(artifact):
     assert [t.device for t in device_tolerances(whole)] == [CPU, ACCELERATOR]
 
 
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT8_W4])
+def test_tolerances_of_integers_in_onnx_hold_without_optimizations(artifact, precision):
+    """ONNX Runtime then sums in float32: 27.6 dB on 8 photographs in VGG-D, where 35 were asked."""
+    found = device_tolerances(replace(artifact, precision=precision))
+    assert [(t.device, t.tolerance.min_logit_sqnr_db) for t in found] == [
+        (CPU, 20.0), (ACCELERATOR, 15.0)
+    ]  # fmt: skip
+
+
 def test_tolerances_refuse_swapped_classes_and_allow_the_same_answers(artifact):
     probabilities = np.full((4, 5), 0.02, np.float32)
     probabilities[:, :2] = 0.9, 0.04

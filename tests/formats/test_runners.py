@@ -250,3 +250,10 @@ def test_it_says_what_runs(runner):
     assert runner.runtime.split()[1][0].isdecimal()  # a name and its version
     assert "CPU" in runner.provider
     assert runner.threads == 0
+
+
+def test_openvino_refuses_integers_that_stand_for_probabilities(export):
+    """It would give 199 for a probability of 0.78."""
+    path = export("int8", "uint8", 1, format="tflite", full_integer=True)
+    with pytest.raises(ArtifactError, match="which is not run in OpenVINO here"):
+        load_runner("tflite", "openvino")(path).__enter__()

@@ -44,9 +44,10 @@ class DeviceTolerance(JsonValue):
 def device_tolerances(artifact: Artifact) -> tuple[DeviceTolerance, ...]:
     """The tolerances of a file: what every correct app keeps on its device, and stricter ones."""
     runtime, profile = FORMATS[artifact.format].runtime().package, artifact.profile
-    found = {CPU: profile.on_cpu}
-    if artifact.format == "tflite" and profile.on_other_kernels:
-        found = {CPU: profile.on_other_kernels, XNNPACK: profile.on_cpu}
+    other = profile.on_other_kernels.get(artifact.format)
+    found = {CPU: other or profile.on_cpu}
+    if artifact.format == "tflite" and other:
+        found[XNNPACK] = profile.on_cpu
     found[ACCELERATOR] = profile.on_accelerator
     return tuple(DeviceTolerance(runtime, device, limits) for device, limits in found.items())
 

@@ -180,7 +180,7 @@ class OpenVinoRunner(Runner):
         names = [port.get_any_name() for port in (*model.inputs, *model.outputs)]
         if not (self.artifact and self.artifact.foreign):
             check_ends(self._path, names)
-        elif self._ends.quantization or not model.outputs[0].element_type.is_real():
+        if self._ends.quantization or not model.outputs[0].element_type.is_real():
             raise ArtifactError(
                 f"{self._path} takes or gives integers that stand for other numbers, which is not "
                 "run in OpenVINO here: leave the runtime to its format"
