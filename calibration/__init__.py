@@ -23,6 +23,7 @@ from calibration.sources import (
     ImageSource,
     SourceImage,
     open_source,
+    sized,
 )
 from calibration.spread import Spread
 from calibration.synthetic import synthetic_image, varied_image
@@ -56,6 +57,7 @@ __all__ = [
     "open_source",
     "prepare",
     "read_ahead",
+    "sized",
     "synthetic_image",
     "varied_image",
     "write_table",

@@ -96,6 +96,21 @@ def open_source(
     raise CalibrationDataError(f"data {data!r} {problem}: {_ACCEPTED}")
 
 
+def sized(source: ImageSource, size: Size, pictures: PictureOptions | None) -> ImageSource:
+    """A source as it is opened before the network is known, now that it is.
+
+    Args:
+        source: Any of this module's.
+        size: Of the images.
+        pictures: How pictures become pixels; None for the defaults.
+    """
+    if isinstance(source, SyntheticImages):
+        return replace(source, size=size)
+    if isinstance(source, FolderImages | ArrayImages):
+        return replace(source, size=size, pictures=pictures)
+    return source
+
+
 def open_folder(
     path: Path, size: Size, *, kind: str = "data", advice: str = _ANOTHER
 ) -> FolderImages:

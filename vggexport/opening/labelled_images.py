@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 import calibration
 from calibration.folders import HEIC_EXTENSIONS
@@ -80,3 +82,17 @@ def readable(
             unreadable.append(f"{image.label}: {image.reason}")
     check_readable(images, unreadable, steps, max_unreadable)
     return images.chosen(np.array(list(found))), tuple(found.values())
+
+
+def some_pixels(images: calibration.LabelledImages, count: int, *, seed: int) -> NDArray[np.uint8]:
+    """A few of all classes, (images, height, width, 3).
+
+    Raises:
+        CalibrationError: None can be read.
+    """
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    readings = calibration.read_ahead(images.source, order)
+    read = (image for _, image in readings if isinstance(image, calibration.SourceImage))
+    if not (found := [image.pixels for image in islice(read, count)]):
+        raise CalibrationError(f"{images.source.name!r} has no image that can be read")
+    return np.stack(found)

@@ -34,10 +34,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     Raises:
         InputError: The file cannot be read, or has not one name for each class.
     """
-    try:
-        text = read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"labels file {path} {not_read(error, ' as UTF-8 text')}") from error
+    text = _text(path)
     is_json = text.lstrip().startswith(("{", "["))
     names = _from_json(path, text) if is_json else _from_lines(text)
     if len(names) == classes + 1 and names[0].casefold() in BACKGROUND:
@@ -50,6 +47,22 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
             "one name per line"
         )
     return told_apart([normal(name) for name in names])
+
+
+def check_labels(path: Path) -> None:
+    """Refuses a file that is no text, before it is known how many names it is to have.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    _text(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labels file {path} {not_read(error, ' as UTF-8 text')}") from error
 
 
 def _from_lines(text: str) -> list[str]:

@@ -35,6 +35,8 @@ from vggexport.precision import Precision
 from vggexport.results.verify import FoundPreprocessing, RunnerRecord
 from vggexport.system.digests import sha256, source_sha256
 from vggexport.system.progress import Steps
+from vggexport.weights.files import check_file
+from vggexport.weights.sources import is_word
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +134,8 @@ def open_models(
     check_runtimes([options.runtime] if options.runtime else [], sources)
     check_named(options.preprocessing_of, sources)
     check_provider_used(sources, options.provider, [options.runtime])
+    for source in sources:
+        _check_there(source)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
     known = next((f.artifact for f in files.values() if not f.artifact.foreign), None)
@@ -139,6 +143,14 @@ def open_models(
     if options.provider_options and not options.tf32:
         steps.progress.note("float32 on CUDA is computed in float32: TF32 is off")
     return [replace(opened[s], sha256=source_sha256(s)) for s in sources]
+
+
+def _check_there(source: str) -> None:
+    """Refuses a wrong path before anything is loaded: TensorFlow takes seconds."""
+    if is_model(source):
+        format_of(Path(source))
+    elif source != KERAS and not is_word(source):
+        check_file(Path(source))
 
 
 def open_model(

@@ -235,6 +235,15 @@ def described(path: Path) -> Description | None:
     return Description.of(resolve(file_format.metadata)(path), path)
 
 
+def check_file(path: Path) -> None:
+    """Refuses what is no weights file, by its name and its first bytes.
+
+    Raises:
+        WeightsError: It is not there, or something else.
+    """
+    _check_content(path, _format_of(path))
+
+
 def weights_sha256(path: Path) -> str:
     """SHA-256 of a weights file, in hexadecimal.
 

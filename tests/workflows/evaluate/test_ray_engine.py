@@ -106,7 +106,8 @@ def opened(files, labelled, worker):
     steps = Steps(Progress())
     with ExitStack() as entered:
         models = open_models(entered, files[:1], RunOptions(), steps)
-        images = evaluating._open_images(options, models, UNSTATED, steps)
+        given = evaluating._open_data(options)
+        images = evaluating._order_images(given, options, models, UNSTATED, steps)
         local = predictions.LocalEngine(EngineOptions()).answer(models, images, steps)
         engine = ray_engine.RayEngine(OVER_RAY, worker)
         return local, lambda: engine.answer(models, images, steps)

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import Advice, CalibrationError, InputError
+from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
 from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
@@ -22,7 +20,8 @@ from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import note_favoured, open_under_conventions
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
-from vggexport.opening.labelled_images import check_readable, note_contents
+from vggexport.opening.labelled_images import check_readable, note_contents, some_pixels
+from vggexport.opening.labels import check_labels
 from vggexport.opening.models import OpenedModel, open_models
 from vggexport.opening.pictures import agreed_pictures
 from vggexport.opening.run_options import RunOptions
@@ -136,15 +135,16 @@ def evaluate(
     """
     steps = Steps(progress or Progress(), clock=clock)
     engine = _engine(options, clock)
+    given = _open_data(options)  # before a network is loaded: a wrong path is told at once
     with ExitStack() as entered:
         models = _open_models(entered, options, steps)
         others = set(models[0].artifact.identity) - COMPARABLE
         for other in models[1:]:
             check_same(models[0].artifact, other.artifact, ignoring=others)
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
-        images = _open_images(options, models, agreed.pictures, steps)
+        images = _order_images(given, options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
-        some = partial(_some, images, options.seed)
+        some = partial(some_pixels, images, TRIED_IMAGES, seed=options.seed)
         models = find_preprocessing(models, some, steps, must_fit=True)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
@@ -193,14 +193,25 @@ def _engine(options: EvaluateOptions, clock: Callable[[], float]) -> Engine:
     return engine
 
 
-def _open_images(
-    options: EvaluateOptions, models: Sequence[OpenedModel], pictures: Pictures, steps: Steps
-) -> calibration.LabelledImages:
-    """The images, their classes being those of the networks."""
-    spec = models[0].artifact.spec
+def _open_data(options: EvaluateOptions) -> calibration.LabelledImages:
+    """The images, of any size as yet."""
+    if options.labels:
+        check_labels(options.labels)
     with translated():
-        images = calibration.open_labelled(options.data, size=spec.input_size, table=options.table)
-        images = replace(images, source=replace(images.source, pictures=pictures))
+        return calibration.open_labelled(options.data, size=1, table=options.table)
+
+
+def _order_images(
+    images: calibration.LabelledImages,
+    options: EvaluateOptions,
+    models: Sequence[OpenedModel],
+    pictures: Pictures,
+    steps: Steps,
+) -> calibration.LabelledImages:
+    """The images as the networks take them, their classes being those of the networks."""
+    size = models[0].artifact.spec.input_size
+    images = replace(images, source=replace(images.source, size=size, pictures=pictures))
+    with translated():
         images = order_classes(
             images, models, steps, labels_file=options.labels, order=options.class_order
         )
@@ -208,16 +219,6 @@ def _open_images(
         return images
     chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]
     return images.chosen(np.sort(chosen))
-
-
-def _some(images: calibration.LabelledImages, seed: int) -> NDArray[np.uint8]:
-    """A few of all classes, for what files of other converters want done to pixels."""
-    order = np.random.default_rng(seed).permutation(len(images)).tolist()
-    readings = calibration.read_ahead(images.source, order)
-    read = (image for _, image in readings if isinstance(image, calibration.SourceImage))
-    if not (found := [image.pixels for image in islice(read, TRIED_IMAGES)]):
-        raise CalibrationError(f"{images.source.name!r} has no image that can be read")
-    return np.stack(found)
 
 
 def _results(

@@ -60,6 +60,7 @@ def verify(
         Unavailable: A runtime or execution provider is not to be had.
     """
     steps = Steps(progress or Progress(), clock=clock)
+    given = _open_data(options)  # before a network is loaded: a wrong path is told at once
     with ExitStack() as entered:
         models = open_models(entered, options.sources, options.run, steps)
         recorded = _recorded(options, models[0].artifact)
@@ -71,7 +72,9 @@ def verify(
             ignored = NARROWED if narrowed else ("weights",)
             check_same(first, other.artifact, ignoring=ignored)
         pictures = _pictures(options, models)
-        images = _open_images(options, recorded, first.spec.input_size, pictures)
+        source = GoldenImages(recorded) if recorded else given
+        source = calibration.sized(source, first.spec.input_size, pictures)
+        images = _choose_images(options, source)
         contents = note_contents(images.source, steps)
         _note_synthetic(first, images, steps)
         _note_few(options, images, steps)
@@ -119,21 +122,18 @@ def _pictures(options: VerifyOptions, models: Sequence[OpenedModel]) -> Pictures
     return agreed_pictures([model.artifact for model in models], options.pictures).pictures
 
 
-def _open_images(
-    options: VerifyOptions, golden: GoldenFile | None, size: calibration.Size, pictures: Pictures
+def _open_data(options: VerifyOptions) -> calibration.ImageSource:
+    """The images, of any size as yet."""
+    with translated():
+        return calibration.open_source(
+            options.data, size=1, seed=options.seed, samples=options.count
+        )
+
+
+def _choose_images(
+    options: VerifyOptions, source: calibration.ImageSource
 ) -> calibration.CalibrationImages:
     with translated():
-        source: calibration.ImageSource = (
-            GoldenImages(golden)
-            if golden
-            else calibration.open_source(
-                options.data,
-                size=size,
-                seed=options.seed,
-                samples=options.count,
-                pictures=pictures,
-            )
-        )
         count = min(options.count, len(source))
         return calibration.CalibrationImages(
             source, count, seed=options.seed, max_unreadable_fraction=options.max_unreadable
