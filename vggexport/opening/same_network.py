@@ -49,6 +49,22 @@ def check_same(
             raise ArtifactError(said, *([fix] if fix else []))
 
 
+def check_same_labels(artifacts: Iterable[Artifact]) -> None:
+    """Refuses two that name their classes otherwise, whether or not the first names any.
+
+    Args:
+        artifacts: Of as many classes.
+
+    Raises:
+        ArtifactError: They do; names the first class that differs.
+    """
+    named = [artifact for artifact in artifacts if artifact.labels]
+    for other in named[1:]:
+        check_same(
+            named[0], other, ignoring=(named[0].identity | other.identity).keys() - {"labels"}
+        )
+
+
 def _said(found: Difference) -> str:
     if found.name == "labels":
         pairs = zip(found.first, found.second, strict=True)

@@ -16,6 +16,7 @@ from vggexport.workflows.benchmark.measured_model import Entry, MeasuredModel
 from vggexport.workflows.evaluate.run import EvaluateOptions
 from vggexport.workflows.verify.options import VerifyOptions
 
+LABELS = ("ant", "bee", "cat", "dog", "eel")
 FIRST = "block1_conv1/kernel"
 REVERSED = {FIRST: lambda kernel: kernel[:, :, ::-1]}
 
@@ -108,6 +109,32 @@ def test_the_reference_may_be_the_old_file_where_another_is_known(theirs):
     report = verified(theirs(), "ours.onnx")
     assert report.passed
     assert (report.reference.foreign, report.reference.found.name) == (True, "vgg")
+
+
+def test_every_row_has_the_labels_that_one_file_carries(theirs, export):
+    changes = {"predictions/kernel": lambda kernel: kernel[:, ::-1]}
+    new = theirs("new.onnx", changes)
+    report = verified(theirs(), "ours.onnx", new, stated={new: CONVENTIONS["vgg"]}, diagnose=False)
+    guesses = [
+        guess
+        for candidate in report.candidates
+        for image in candidate.worst
+        for guess in (image.expected, image.actual)
+    ]
+    assert [guess.label for guess in guesses] == [LABELS[guess.index] for guess in guesses]
+
+
+def test_files_of_other_labels_are_refused_whatever_is_first(theirs, photographs):
+    """Beside a file that names no classes, which went with either."""
+    model = onnx.load("ours.onnx")
+    for entry in model.metadata_props:
+        entry.value = entry.value.replace('"bee", "cat"', '"cat", "bee"')
+    onnx.save(model, "other.onnx")
+    names, said = (theirs(), "ours.onnx", "other.onnx"), "different labels: 'bee' is 'cat' there"
+    with pytest.raises(ArtifactError, match=said):
+        verified(*names)
+    with pytest.raises(ArtifactError, match=said):
+        vggexport.evaluate(EvaluateOptions(names, photographs))
 
 
 def test_what_nothing_tells_is_refused(theirs):

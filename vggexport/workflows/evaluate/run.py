@@ -25,7 +25,7 @@ from vggexport.opening.labels import check_labels
 from vggexport.opening.models import OpenedModel, open_models
 from vggexport.opening.pictures import agreed_pictures
 from vggexport.opening.run_options import RunOptions
-from vggexport.opening.same_network import check_same
+from vggexport.opening.same_network import check_same, check_same_labels
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.evaluate import (
     Comparison,
@@ -141,6 +141,7 @@ def evaluate(
         others = set(models[0].artifact.identity) - COMPARABLE
         for other in models[1:]:
             check_same(models[0].artifact, other.artifact, ignoring=others)
+        check_same_labels(model.artifact for model in models)
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _order_images(given, options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)

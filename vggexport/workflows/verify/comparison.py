@@ -47,7 +47,8 @@ class Comparison:
         self._candidates = candidates
         self._options = options
         self._clock = clock
-        spec, labels = reference.artifact.spec, reference.artifact.labels
+        artifacts = [model.artifact for model in (reference, *candidates)]
+        labels = next((a.labels for a in artifacts if a.labels), ())  # of one network, as checked
         layers = shared_layers(reference, *candidates) if options.layers else ()
         self._layers = layers
         self._parities = [
@@ -55,8 +56,8 @@ class Comparison:
                 [name for name in layers if _is_as_wide(reference, candidate, name)]
                 if candidate.artifact.layer_names
                 else (),
-                labels or candidate.artifact.labels,
-                spec.head_activation,
+                labels,
+                reference.artifact.spec.head_activation,
             )
             for candidate in candidates
         ]

@@ -28,7 +28,12 @@ from vggexport.opening.models import (
     open_models,
 )
 from vggexport.opening.pictures import agreed_pictures
-from vggexport.opening.same_network import NARROWED, check_same, pruning_between
+from vggexport.opening.same_network import (
+    NARROWED,
+    check_same,
+    check_same_labels,
+    pruning_between,
+)
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.verify import VerifyReport
 from vggexport.system.options import takes
@@ -71,6 +76,7 @@ def verify(
             narrowed = pruning_between(first, other.artifact)
             ignored = NARROWED if narrowed else ("weights",)
             check_same(first, other.artifact, ignoring=ignored)
+        check_same_labels(model.artifact for model in models)
         pictures = _pictures(options, models)
         source = GoldenImages(recorded) if recorded else given
         source = calibration.sized(source, first.spec.input_size, pictures)
