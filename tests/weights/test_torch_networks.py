@@ -177,7 +177,7 @@ def test_what_nobody_says_is_the_square(tmp_path, native_logits):
     assert_same(weights, layers, state, (20, 20), native_logits)
     assert weights.spec.hidden == fully_connected(16, 12)
     assert weights.notes[-1] == (
-        "network: configuration own, 20 pixels, flatten of the features, hidden layers 16,12, "
+        "network: configuration own, 20 pixels, flatten of the features, hidden layers 16 and 12, "
         "5 outputs, then softmax"
     )
     sigmoid = open_weights(str(path), SpecRequest(head_activation=HeadActivation.SIGMOID))

@@ -73,9 +73,10 @@ class WeightsRecord(JsonValue):
         initialized: Names of the tensors that the source lacked and ``seed`` filled.
         seed: Of the tensors that were filled; null where none was.
         pruning: What they were made narrower from; None where they were not.
+        size_assumed: True where neither they nor anybody told the size of their images.
     """
 
-    json_keys = "source sha256 trained layout initialized seed pruning?"
+    json_keys = "source sha256 trained layout initialized seed pruning? size_assumed?"
 
     source: str
     sha256: str
@@ -84,6 +85,7 @@ class WeightsRecord(JsonValue):
     initialized: tuple[str, ...] = ()
     seed: int | None = None
     pruning: PruningRecord | None = None
+    size_assumed: bool | None = None
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from vggexport.network.table import TABLE_1, Convolution, parse_blocks
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean of each channel over the ImageNet training set, in 0...255 (section 2.1)."""
+PIXEL_MAX = 255.0
 
 DEFAULT_CONFIGURATION = "D"
 DEFAULT_CLASSES = 1000

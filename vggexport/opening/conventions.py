@@ -10,6 +10,7 @@ from pathlib import Path
 from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import KERAS, is_model, load_runner
 from vggexport.network.preprocessing import CONVENTIONS
+from vggexport.network.spec import DEFAULT_INPUT_SIZE
 from vggexport.opening.foreign import TRIED, stated_as
 from vggexport.opening.models import OpenedModel, open_model, with_preprocessing
 from vggexport.opening.network import NetworkOptions, open_network
@@ -18,7 +19,9 @@ from vggexport.opening.stated_preprocessing import can_be_done
 from vggexport.precision import Precision
 from vggexport.results.evaluate import EvaluationResult
 from vggexport.system.progress import Progress, Steps
+from vggexport.weights.files import prepares_pixels
 from vggexport.weights.layouts import FIRST_KERNEL
+from vggexport.weights.sources import is_word
 
 
 def open_under_conventions(
@@ -35,11 +38,17 @@ def open_under_conventions(
         steps: Who counts the seconds.
 
     Raises:
-        InputError: ``source`` is a file of ours, in which its preprocessing is fixed.
+        InputError: ``source`` is a file of ours, or describes a network, that prepares pixels.
         WeightsError: The weights cannot be used, or say themselves what they were trained with.
     """
     if is_model(source):
         return _foreign_under_conventions(entered, source, options, steps)
+    if not is_word(source) and prepares_pixels(Path(source), DEFAULT_INPUT_SIZE):
+        raise InputError(
+            f"{source} prepares RGB 0...255 itself before its first convolution, so there is no "
+            "convention to try",
+            Advice("leave out {}", "try_preprocessing"),
+        )
     with steps.step("load"):
         quiet = Steps(Progress())
         opened = {

@@ -27,7 +27,7 @@ from vggexport.formats.runner import Runner
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.network import Network
 from vggexport.opening.preprocessed import PreprocessedRunner
-from vggexport.opening.recorded_weights import open_weights
+from vggexport.opening.recorded_weights import check_agreed, open_weights
 from vggexport.opening.reference import reference_runner
 from vggexport.opening.run_options import RunOptions, check_provider_used
 from vggexport.opening.stated_preprocessing import check_named, check_stated
@@ -138,8 +138,12 @@ def open_models(
         _check_there(source)
     with steps.step("load"):
         files = {s: open_model(entered, s, None, options, steps) for s in sources if is_model(s)}
-    known = next((f.artifact for f in files.values() if not f.artifact.foreign), None)
+    own = [f.artifact for f in files.values() if not f.artifact.foreign]
+    known = own[0] if own else None
     opened = {s: files.get(s) or open_model(entered, s, known, options, steps) for s in sources}
+    for source, model in opened.items():
+        if model.network:
+            check_agreed(model.network, source, own)
     if options.provider_options and not options.tf32:
         steps.progress.note("float32 on CUDA is computed in float32: TF32 is off")
     return [replace(opened[s], sha256=source_sha256(s)) for s in sources]
@@ -194,7 +198,7 @@ def _open_file(entered: ExitStack, source: str, options: RunOptions) -> OpenedMo
 def _open_weights(
     entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
 ) -> OpenedModel:
-    network = open_weights(source, known, steps)
+    network = open_weights(source, known, options.preprocessing_of.get(source), steps)
     with steps.step("load"), _or_recorded_answers():
         runner = entered.enter_context(
             reference_runner(network, dict(network.weights), threads=options.threads)

@@ -10,7 +10,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.provenance import WeightsRecord
-from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec
+from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec, size_text
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.labels import read_labels
 from vggexport.precision import Precision
@@ -122,10 +122,13 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             weights.initialized,
             options.seed if weights.initialized else None,
             weights.pruning,
+            weights.size_assumed or None,
         )
     _note_weights(options, weights, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
     size, source = weights.spec.input_size, weights.source
+    if weights.size_assumed:
+        _note_size(size, source, steps, strict=options.strict)
     pictures = options.pictures.within(weights.pictures, size, source)
     return Network(weights, record, labels, pictures)
 
@@ -195,6 +198,14 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
     steps.progress.note(
         assumed, Advice("say {} unit if your training divided by 255", "preprocessing")
     )
+
+
+def _note_size(size: tuple[int, int], source: str, steps: Steps, *, strict: bool) -> None:
+    """Says that a size was assumed, as a head behind a global pooling takes any; or refuses it."""
+    fact = f"{source} does not tell the size of its images: {size_text(size)} pixels assumed"
+    if strict:
+        raise InputError(fact, Advice("state it with {}", "input_size"))
+    steps.progress.note(fact, Advice("say {} if training had others", "input_size"))
 
 
 def _note_weights(options: NetworkOptions, weights: Weights, steps: Steps) -> None:

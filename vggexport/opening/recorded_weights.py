@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.registry import KERAS
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.system.progress import Steps
-from vggexport.weights.files import described, weights_sha256
+from vggexport.weights.files import described, prepares_pixels, weights_sha256
 
 
-def open_weights(source: str, known: Artifact | None, steps: Steps) -> Network:
+def open_weights(
+    source: str, known: Artifact | None, stated: Preprocessing | None, steps: Steps
+) -> Network:
     """Reads weights as the network that is known, or as their own.
 
     Args:
         source: Where they are, or :data:`KERAS` for those that the known file was made of.
         known: A file of the same network, or None.
+        stated: What happens to RGB 0...255 before the network; None for what the weights say, else
+            what the known file records.
         steps: Who counts the seconds.
 
     Raises:
         VggExportError: They cannot be read, or are others than the file was made of.
     """
     if source == KERAS:
-        return _recorded_network(known, steps)
-    return open_network(_wanted(source, known), steps, in_memory=True)
+        return _recorded_network(known, stated, steps)
+    options = _wanted(source, known)
+    options = replace(options, preprocessing=stated or options.preprocessing)
+    return open_network(options, steps, in_memory=True)
+
+
+def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> None:
+    """Refuses files made for different pixels, where weights got theirs from the first of them.
+
+    Args:
+        network: The weights as they were opened.
+        source: Where they are from.
+        files: Of the same network, ours.
+
+    Raises:
+        InputError: Nothing tells which of two is right.
+    """
+    taken = network.weights.preprocessing
+    first = next((file for file in files if file.preprocessing is taken), None)
+    for file in files if first else ():
+        other = file.preprocessing
+        if first and other and other.affine != taken.affine:
+            raise InputError(
+                f"{first.path} was made for pixels as {taken.name}, {file.path} for {other.name}, "
+                f"and {source} does not say which is right",
+                Advice(f"state it, as with {{}} {source}=unit", "preprocessing_of"),
+            )
 
 
 def _wanted(source: str, known: Artifact | None) -> NetworkOptions:
@@ -36,12 +68,17 @@ def _wanted(source: str, known: Artifact | None) -> NetworkOptions:
     if known is None:
         return NetworkOptions(weights=source)
     pruning, spec = known.weights.pruning, known.spec
-    if pruning and Path(source).is_file() and weights_sha256(Path(source)) == pruning.sha256:
+    path, preprocessing = Path(source), known.preprocessing
+    if pruning and path.is_file() and weights_sha256(path) == pruning.sha256:
         spec = pruning.ancestor_of(spec)
-    return NetworkOptions(weights=source, request=spec, preprocessing=known.preprocessing)
+    if path.is_file() and prepares_pixels(path, spec.input_size):
+        preprocessing = None  # what a file made of other weights records comes before those
+    return NetworkOptions(weights=source, request=spec, preprocessing=preprocessing)
 
 
-def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
+def _recorded_network(
+    known: Artifact | None, stated: Preprocessing | None, steps: Steps
+) -> Network:
     """The weights that a file says it was made of."""
     if known is None:
         raise InputError(
@@ -52,7 +89,7 @@ def _recorded_network(known: Artifact | None, steps: Steps) -> Network:
     options = NetworkOptions(
         weights=_recorded_source(known),
         layout=record.layout,
-        preprocessing=known.preprocessing,
+        preprocessing=stated or known.preprocessing,
         init_missing=bool(record.initialized),
         request=known.spec,
         seed=record.seed or 0,

@@ -19,12 +19,10 @@ from vggexport.errors import CalibrationError
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME
 from vggexport.network.pictures import UNSTATED, Pictures, check_same_pixels
 from vggexport.network.provenance import CalibrationRecord, WeightsRecord
-from vggexport.network.spec import VGGSpec
+from vggexport.network.spec import PIXEL_MAX, VGGSpec
 from vggexport.quantization.int8 import ActivationQuantization
 from vggexport.system.differences import differences
 from vggexport.system.json_values import WRONG_KINDS, JsonValue, read_fields
-
-PIXEL_MAX = 255.0
 
 
 def observed_layers(spec: VGGSpec) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from vggexport.system.digests import file_sha256
 from vggexport.system.lazy_imports import resolve
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
-from vggexport.weights.keras.fit import described_fit
+from vggexport.weights.keras.fit import check_once, described_fit
 from vggexport.weights.keras.network import read_network
 from vggexport.weights.layouts import Layout, choose_layout
 from vggexport.weights.mapping import Weights
@@ -114,6 +114,7 @@ def open_file(path: Path, options: Options, source: str) -> Weights:
     weights.pictures = opened.pictures
     weights.pruning = opened.pruning
     weights.failures = opened.failures
+    weights.size_assumed = fit.size_assumed
     failed = (f"not trained: {failure}" for failure in opened.failures)
     weights.notes = (*_notes(path, file_format), *fit.notes, *failed)
     weights.described = path if opened.by_description and not fit.missing else None
@@ -174,8 +175,9 @@ def _described(
             Advice("say {} torch if that is what was meant", "preprocessing"),
         )
     layout = choose_layout(options.layout, {}, file_format.layout)
-    if network.preprocesses and not options.preprocessing:
-        preprocessing = CONVENTIONS["raw"]
+    if network.preprocesses:
+        preprocessing = options.preprocessing or CONVENTIONS["raw"]
+        check_once(preprocessing, network, str(path))
     else:
         preprocessing = _preprocessing(options, layout, None, path, digest)
     fit = described_fit(network, options.request, preprocessing, str(path))
@@ -219,6 +221,22 @@ def _preprocessing(
 def _is_known_by_digest(options: Options, layout: Layout, preprocessing: Preprocessing) -> bool:
     """Whether a file that states no preprocessing was found to be a published one."""
     return options.preprocessing is None and layout.name != "native" and preprocessing.known
+
+
+def prepares_pixels(path: Path, size: tuple[int, int]) -> bool:
+    """Whether a file describes a network that itself does what its pixels need.
+
+    Args:
+        path: A file of weights.
+        size: Height and width where the file leaves them open.
+
+    Raises:
+        WeightsError: It is damaged, or a layer of it is not exported.
+    """
+    if _format_of(path) is not _KERAS:
+        return False
+    network = read_network(path, size, headless=True)
+    return network is not None and network.preprocesses
 
 
 def described(path: Path) -> Description | None:

@@ -82,7 +82,11 @@ def entered(
         raise WeightsError(
             f"{takes}, which leaves open what gives them",
             Advice(f"say {{}} {scale} if the images are so small", "input_size"),
-            Advice("say {} average or max (of the whole map)", "pooling"),
+            Advice(
+                "say {} average or max (of the whole map), and by {} the size that training had",
+                "pooling",
+                "input_size",
+            ),
         )
     if asked and features and _fits(features, positions, pooling, network):
         return Entry(Pooling.FLATTEN, asked)

@@ -41,6 +41,7 @@ class Weights(Mapping[str, Float32Array]):
         pruning: What they were made narrower from, where the file says that they were.
         pictures: How pictures became the pixels that they were trained with, where the file says.
         failures: Why the training that gave them failed, a clause each.
+        size_assumed: Whether nothing tells the size of the images.
         notes: What a user should know of how the source was read, a line each.
         described: The file, where it describes the network that its weights are of; None where that
             was told from names and shapes.
@@ -62,6 +63,7 @@ class Weights(Mapping[str, Float32Array]):
         self.notes: tuple[str, ...] = ()
         self.pictures = UNSTATED
         self.failures: tuple[str, ...] = ()
+        self.size_assumed = False
         self.described: Path | None = None
         self.pruning: PruningRecord | None = None
         self.labels = labels

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vggexport.errors import Advice, WeightsError
-from vggexport.network.head import units_text
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec, size_text
 from vggexport.network.table import OWN, column_of
@@ -35,6 +34,7 @@ class Fit:
         misshapen: One phrase for each tensor of another shape.
         column: The configuration that the file's convolutions are.
         notes: What a user should know of how the file was read.
+        size_assumed: Whether nothing tells the size of the images.
     """
 
     spec: VGGSpec
@@ -44,6 +44,7 @@ class Fit:
     misshapen: tuple[str, ...]
     column: str
     notes: tuple[str, ...]
+    size_assumed: bool = False
 
     def serves(self, *, init_missing: bool) -> bool:
         """Whether the network can be built from it."""
@@ -86,6 +87,7 @@ def fit(
         ),
         column_of(network.blocks),
         (*network.notes, *_notes(spec, network, known=isinstance(request, VGGSpec))),
+        isinstance(request, SpecRequest) and request.input_size is None and bool(request.pooling),
     )
 
 
@@ -115,9 +117,10 @@ def _flattened(spec: VGGSpec) -> tuple[str, tuple[int, int, int] | None]:
 
 def network_note(spec: VGGSpec) -> str:
     """What was taken from a file, on one line."""
+    hidden = " and ".join(map(str, spec.fc_units)) or "none"
     return (
         f"network: configuration {spec.configuration}, {size_text(spec.input_size)} pixels, "
-        f"{spec.pooling} of the features, hidden layers {units_text(spec.fc_units)}, "
+        f"{spec.pooling} of the features, hidden layers {hidden}, "
         f"{spec.classes} outputs, then {spec.head_activation}"
     )
 

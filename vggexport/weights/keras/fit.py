@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, WeightsError
 from vggexport.network.head import FullyConnected, HeadActivation, Pooling
 from vggexport.network.preprocessing import BGR, RGB, Channels, Preprocessing
-from vggexport.network.spec import VGGSpec
+from vggexport.network.spec import PIXEL_MAX, VGGSpec
 from vggexport.network.table import Convolution, column_of
 from vggexport.weights.keras.affine import Preprocessing as Front
 from vggexport.weights.keras.network import DescribedNetwork
@@ -54,6 +54,39 @@ def described_fit(
     told = () if isinstance(request, VGGSpec) else (network_note(spec),)
     notes = (*told, *_notes(network, spec))
     return Fit(spec, tensors, missing, (), (), spec.configuration, notes)
+
+
+_WIDE = 20.0
+"""Preprocessing leaves pixels within some units; a layer that still spans more wants no bytes."""
+_SHIFT = 10.0
+"""What is taken off bytes, and off nothing that was divided before."""
+
+
+def check_once(stated: Preprocessing, network: DescribedNetwork, origin: str) -> None:
+    """Refuses a convention before a network that prepares RGB 0...255 itself.
+
+    Numbers of the user's own are taken as they are.
+
+    Args:
+        stated: What happens to RGB 0...255 before it.
+        network: As the file describes it.
+        origin: The file, for messages.
+
+    Raises:
+        WeightsError: Pixels would be prepared twice.
+    """
+    front = network.preprocessing
+    if front is None or stated.name in ("raw", "custom"):
+        return
+    shrinks = max(map(abs, front.scale)) * PIXEL_MAX <= _WIDE
+    shifts = any(abs(b) >= _SHIFT * abs(a) for a, b in zip(front.scale, front.offset, strict=True))
+    if shrinks or shifts:
+        raise WeightsError(
+            f"{origin} prepares RGB 0...255 itself before its first convolution, and {stated.name} "
+            "in front of it would do so twice",
+            Advice("leave out {}", "preprocessing"),
+            Advice("state it by {} and {} if training did both", "pixel_mean", "pixel_std"),
+        )
 
 
 def _spec(network: DescribedNetwork, request: VGGSpec | SpecRequest) -> VGGSpec:

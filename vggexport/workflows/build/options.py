@@ -191,12 +191,18 @@ def _check_activation_bits(file: FileOptions) -> None:
             Advice("give {} snapdragon", "target"),
             Advice("leave out {}", "activation_bits"),
         )
-    if file.bits == WIDE_BITS and (file.symmetric or file.opset is not None):
-        name = "symmetric" if file.symmetric else "opset"
-        given = "symmetric activations" if file.symmetric else f"opset {file.opset}"
+    if file.bits != WIDE_BITS:
+        return
+    excluded = {
+        "symmetric activations": (file.symmetric, Advice("leave out {}", "symmetric")),
+        f"opset {file.opset}": (file.opset is not None, Advice("leave out {}", "opset")),
+    }
+    for given, (is_given, left_out) in excluded.items():
+        if not is_given:
+            continue
         raise InputError(
             f"{given} and {WIDE_BITS}-bit activations, asymmetric and of opset 21, exclude each "
             "other",
-            Advice("leave out {}", name),
+            left_out,
             Advice(f"give {{}} {NARROW_BITS}", "activation_bits"),
         )

@@ -173,7 +173,8 @@ class RayEngine:
 
     def _run(self, model: OpenedModel, source: str) -> RunOptions:
         """How a worker runs a network: under the preprocessing that is known here by now."""
-        known = model.artifact.preprocessing if model.artifact.foreign else None
+        told = model.artifact.foreign or model.network
+        known = model.artifact.preprocessing if told else None
         return replace(self.options.run, preprocessing_of={source: known} if known else {})
 
     def _batches(self, task: Task, total: int) -> Iterator[Batch]:

@@ -1,0 +1,149 @@
+"""What happens to pixels before the network of weights that files are held to."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import vggexport
+from tests.recorded_progress import Recorded
+from vggexport.errors import ArtifactError, InputError, WeightsError
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
+from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.models import RunOptions
+from vggexport.opening.network import NetworkOptions
+from vggexport.precision import Precision
+from vggexport.weights import SpecRequest, open_weights
+from vggexport.workflows.build.options import BuildOptions, FileOptions
+from vggexport.workflows.verify.options import VerifyOptions
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)  # Keras under numpy 2
+
+SIZE = (8, 8)
+POOLED = SpecRequest(input_size=SIZE, pooling="average")
+
+
+def network(*front):
+    members = [
+        layers.Conv2D(4, 3, padding="same", activation="relu", name="block1_conv1"),
+        *(layers.MaxPooling2D(), layers.GlobalAveragePooling2D()),
+        layers.Dense(3, "softmax", name="predictions"),
+    ]
+    model = keras.Sequential([keras.Input((*SIZE, 3)), *front, *members])
+    random = np.random.default_rng(3)
+    for variable in model.trainable_variables:
+        variable.assign(random.standard_normal(variable.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """``mine.keras``, which divides by 255, and its weights alone: of files of both, ``right.onnx``
+    and ``by_weights.onnx`` are the network, ``caffe.onnx`` and ``doubled.onnx`` are not."""
+    place = tmp_path_factory.mktemp("pixels")
+    model = network(layers.Rescaling(1 / 255))
+    model.save(place / "mine.keras")
+    model.save_weights(place / "mine.weights.h5")
+    weights = place / "mine.weights.h5"
+    divided_again = Preprocessing("custom", std_rgb=(255.0,) * 3)
+    for name, source, request, pixels in (
+        ("right", place / "mine.keras", SpecRequest(), None),
+        ("doubled", place / "mine.keras", SpecRequest(), divided_again),
+        ("by_weights", weights, POOLED, CONVENTIONS["unit"]),
+        ("caffe", weights, POOLED, CONVENTIONS["caffe"]),
+    ):
+        options = NetworkOptions(str(source), preprocessing=pixels, request=request)
+        file = FileOptions("onnx", place / f"{name}.onnx", Precision.FLOAT32)
+        vggexport.build(options, CalibrationOptions(), file, BuildOptions(check=False))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def there(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def passed(*artifacts, **options):
+    options = VerifyOptions(artifacts, images=4, **options)
+    return [not candidate.failures for candidate in vggexport.verify(options).candidates]
+
+
+@pytest.mark.parametrize("files", [("by_weights", "doubled"), ("doubled", "by_weights")])
+def test_a_network_that_prepares_pixels_is_not_told_how_by_the_files_held_to_it(files):
+    names = [f"{name}.onnx" for name in files]
+    found = passed("mine.keras", *names)
+    assert found == [name == "by_weights" for name in files]
+
+
+def test_what_was_stated_in_numbers_is_held_to_the_network_that_the_file_records():
+    assert passed("doubled.onnx", reference="keras") == [True]
+
+
+@pytest.mark.parametrize("convention", ["unit", "tf", "torch", "caffe", "vgg"])
+def test_a_convention_in_front_of_it_is_refused(convention):
+    with pytest.raises(WeightsError, match="itself before its first convolution, and"):
+        open_weights("mine.keras", SpecRequest(), preprocessing=CONVENTIONS[convention])
+    stated = Preprocessing("custom", (1.0,) * 3)
+    for own in (CONVENTIONS["raw"], stated):
+        assert open_weights("mine.keras", SpecRequest(), preprocessing=own).preprocessing == own
+
+
+@pytest.mark.parametrize(
+    ("front", "refused"),
+    [
+        (layers.Rescaling(2.0, -1.0), False),
+        (layers.Normalization(mean=(0.4, 0.5, 0.4), variance=(0.05,) * 3), False),
+        (layers.Normalization(mean=(110.0, 120.0, 90.0), variance=(4000.0,) * 3), True),
+        (layers.Normalization(mean=(110.0, 120.0, 90.0), variance=(1.0,) * 3), True),
+    ],
+    ids=["of 0...1", "normalized 0...1", "normalized 0...255", "mean of 0...255"],
+)
+def test_what_takes_0_to_1_may_have_a_division_in_front(front, refused, tmp_path):
+    path = tmp_path / "front.keras"
+    network(front).save(path)
+    if refused:
+        with pytest.raises(WeightsError, match="and unit in front of it would do so twice"):
+            open_weights(str(path), SpecRequest(), preprocessing=CONVENTIONS["unit"])
+    else:
+        open_weights(str(path), SpecRequest(), preprocessing=CONVENTIONS["unit"])
+
+
+def test_weights_that_do_not_say_are_not_held_to_the_first_of_two_files_that_differ():
+    files = ("by_weights.onnx", "caffe.onnx")
+    with pytest.raises(InputError, match=r"as unit, caffe\.onnx for caffe, and mine\.weights"):
+        passed(*files, reference="mine.weights.h5")
+
+
+def test_it_can_be_stated():
+    run = RunOptions(preprocessing_of={"mine.weights.h5": CONVENTIONS["unit"]})
+    weights = {"reference": "mine.weights.h5", "run": run}
+    assert passed("by_weights.onnx", **weights) == [True]
+    with pytest.raises(ArtifactError, match="different networks: mean_rgb"):
+        passed("caffe.onnx", **weights)
+
+
+def test_no_convention_is_tried_on_it(tmp_path):
+    options = vggexport.EvaluateOptions(("mine.keras",), tmp_path, try_preprocessing=True)
+    with pytest.raises(InputError, match=r"prepares RGB 0\.\.\.255 itself.*no convention to try"):
+        vggexport.evaluate(options)
+
+
+def test_a_size_that_nothing_tells_is_noted_and_marked():
+    network = NetworkOptions(
+        "mine.weights.h5", preprocessing=CONVENTIONS["unit"], request=SpecRequest(pooling="average")
+    )
+    told, file = Recorded(), FileOptions("onnx", Path("assumed.onnx"), Precision.FLOAT32)
+    options = BuildOptions(check=False)
+    built = vggexport.build(network, CalibrationOptions(), file, options, told)
+    (note,) = (note for note in told.notes if "pixels assumed" in note)
+    assert note.startswith("mine.weights.h5 does not tell the size of its images: 224")
+    assert built.artifact.to_json()["weights"]["size_assumed"] is True
+
+
+def test_a_stated_size_is_no_assumption():
+    artifact = vggexport.inspect(Path("by_weights.onnx")).artifact
+    assert "size_assumed" not in artifact.to_json()["weights"]
