@@ -137,7 +137,8 @@ def test_a_mistake_fails_the_check_of_int8_too(misread):
 
 @pytest.mark.parametrize("preprocessing", ["unit", "tf"])
 def test_what_is_stated_comes_before_the_network_described(model, preprocessing):
-    stated = replace(NETWORK, preprocessing=CONVENTIONS[preprocessing])
+    numbers = replace(CONVENTIONS[preprocessing], name="custom")
+    stated = replace(NETWORK, preprocessing=numbers)
     report = vggexport.build(stated, FEW, ONNX)
     assert report.failures == ()
     options = VerifyOptions(("vgg.onnx",), reference="keras", images=5, data="photos.npz")

@@ -198,11 +198,10 @@ def _check_activation_bits(file: FileOptions) -> None:
         f"opset {file.opset}": (file.opset is not None, Advice("leave out {}", "opset")),
     }
     for given, (is_given, left_out) in excluded.items():
-        if not is_given:
-            continue
-        raise InputError(
-            f"{given} and {WIDE_BITS}-bit activations, asymmetric and of opset 21, exclude each "
-            "other",
-            left_out,
-            Advice(f"give {{}} {NARROW_BITS}", "activation_bits"),
-        )
+        if is_given:
+            raise InputError(
+                f"{given} and {WIDE_BITS}-bit activations, asymmetric and of opset 21, exclude "
+                "each other",
+                left_out,
+                Advice(f"give {{}} {NARROW_BITS}", "activation_bits"),
+            )
