@@ -100,7 +100,9 @@ def test_none_is_found_for_a_network_of_other_weights(
 def test_grey_pictures_do_not_decide_between_the_orders_of_channels(opened, pixels, steps):
     known = with_preprocessing(opened(CONVENTIONS["tf"]), CONVENTIONS["tf"])
     grey = np.repeat(pixels[:TRIED_IMAGES, ..., :1], 3, axis=-1)
-    with pytest.raises(InputError, match=r"next tf, BGR with .*, too near to decide between them"):
+    with pytest.raises(
+        InputError, match=r"these images do not decide .*: tf, RGB has .* and tf, BGR "
+    ):
         find_preprocessing([known, opened(CONVENTIONS["tf"])], lambda: grey, steps)
 
 

@@ -34,8 +34,8 @@ TARGETS = ("tensorrt", "snapdragon")
 @click.option(
     "--activation-bits",
     type=click.Choice(["8", "16"]),
-    help="Of --target snapdragon: quantize activations to so many bits. With 8 its answers are not "
-    "those of a CPU.  [default: 16]",
+    help="Quantize activations to so many bits, for --target snapdragon. With 8 its answers are "
+    "not those of a CPU.  [default: 16]",
 )
 @click.option(
     "--compile",

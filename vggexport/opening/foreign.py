@@ -128,7 +128,11 @@ def _tell(model: OpenedModel, steps: Steps, *, must_fit: bool) -> None:
     told, choices = f"{model.path}: {_said(best, found)}", _choices(model.path)
     is_apart = found.sqnr_db - found.next_sqnr_db >= APART_DB  # NaN, of two infinite ones, is not
     if found.fits and not is_apart:
-        raise InputError(f"{told}, too near to decide between them on these images", choices)
+        raise InputError(
+            f"{model.path}: these images do not decide its preprocessing: {best.words} has "
+            f"{found.sqnr_db:.1f} dB and {found.next} {found.next_sqnr_db:.1f} dB",
+            choices,
+        )
     if must_fit and not found.fits:
         raise InputError(told, choices, LABELS_DECIDE)
     steps.progress.note(told, _stating(model.path, best) if found.fits else choices)

@@ -49,7 +49,8 @@ def verdict(candidate: CandidateReport) -> str:
 def described(runner: RunnerRecord) -> str:
     """A network and what ran it: "vgg_d.onnx, float32, onnxruntime 1.32.0"."""
     told = f"{printable(runner.path)}, {runner.precision.value}, {runner.runtime}"
-    return f"{told}, of another converter ({pixels(runner)})" if runner.foreign else told
+    known = runner.foreign and runner.preprocessing  # of its owner's answers nothing is
+    return f"{told}, of another converter ({pixels(runner)})" if known else told
 
 
 def pixels(runner: RunnerRecord) -> str:
