@@ -22,9 +22,10 @@ class CalibrationRecord(JsonValue):
         image_digests: SHA-256 of each image, in order: an evaluation can tell which it has seen.
         bias_correction: True where biases were corrected for the errors of rounding; None where
             they were not.
+        widened: True where ranges were widened to hold for synthetic images beside these.
     """
 
-    json_keys = "source samples method fingerprint image_digests bias_correction?"
+    json_keys = "source samples method fingerprint image_digests bias_correction? widened?"
 
     source: str
     samples: int
@@ -32,6 +33,7 @@ class CalibrationRecord(JsonValue):
     fingerprint: str
     image_digests: tuple[str, ...] = ()
     bias_correction: bool | None = None
+    widened: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter, load_runner
 from vggexport.formats.runner import Runner
-from vggexport.opening.bias_correction import with_bias_correction
 from vggexport.opening.calibration_images import ImagePlan, translated
+from vggexport.opening.int8_adjustments import adjusted
 from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.quantization.calibrate import observe_growing
@@ -50,7 +50,7 @@ def float32_runner(
 def take_ranges(
     network: Network, runner: Runner, plan: ImagePlan, folder: Path, steps: Steps
 ) -> ActivationRanges:
-    """Observes the layers over the plan's calibration images, and corrects biases if that gains.
+    """Observes the layers over the calibration images, and adjusts ranges where that clearly gains.
 
     Args:
         network: The network.
@@ -63,7 +63,7 @@ def take_ranges(
         CalibrationError: Images cannot be read, or an activation is not finite.
     """
     found = take_snapshots(network, runner, plan, steps, [plan.calibrated])[plan.calibrated]
-    return with_bias_correction(network, runner, plan, found, folder, steps)
+    return adjusted(network, runner, plan, found, folder, steps)
 
 
 def take_snapshots(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -111,12 +112,12 @@ class ImagePlan:
             )
             self._check_spread(source.name)
         self.source = source
+        self._varied = partial(calibration.varied_image, size=size)
+        self._seed = options.seed
         self._seen = frozenset(seen)
         self.first: list[NDArray[np.uint8]] = []
         self._checks: list[NDArray[np.uint8]] = []
-        self._synthetic = [
-            calibration.varied_image(options.seed + 1, index, size) for index in range(synthetic)
-        ]
+        self._synthetic = [self._varied(options.seed + 1, index) for index in range(synthetic)]
         self._stream = self._deliver()
 
     def calibration_images(self) -> Iterator[NDArray[np.uint8]]:
@@ -137,6 +138,10 @@ class ImagePlan:
         """How many of the first images for checks the tool made."""
         is_synthetic = self.source.name == calibration.SYNTHETIC
         return count if is_synthetic else max(0, count - len(self._checks))
+
+    def other_images(self, count: int) -> NDArray[np.uint8]:
+        """Synthetic images that no check runs on: uint8 (images, height, width, 3)."""
+        return np.stack([self._varied(self._seed + 2, index) for index in range(count)])
 
     @property
     def unreadable(self) -> tuple[str, ...]:

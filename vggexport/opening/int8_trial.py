@@ -1,8 +1,8 @@
-"""An int8 file that is made to be measured, and goes again."""
+"""int8 files that are made to be measured, and go again."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter, load_runner
+from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
@@ -18,29 +19,46 @@ from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
 
 
-def int8_parity(
-    network: Network,
-    ranges: ActivationRanges,
-    images: NDArray[np.uint8],
-    reference: NDArray[np.float32],
-    folder: Path,
-) -> ParityMetrics:
-    """An int8 ONNX file with these ranges against float32.
+@dataclass(frozen=True, slots=True, eq=False)
+class Int8Trial:
+    """int8 ONNX files of one network against its float32 file, on the same images each time.
 
-    Args:
+    Attributes:
         network: The network.
-        ranges: What makes the file.
-        images: uint8 (images, height, width, 3).
-        reference: float32's probabilities for them.
-        folder: Where the file may be.
+        folder: Where a file may be.
+        images: uint8 (images, height, width, 3), a set each.
+        references: float32's probabilities for them, (images, classes), a set each.
     """
-    path = folder / "trial.onnx"
-    artifact = network.artifact(path, "onnx", Precision.INT8)
-    artifact = replace(artifact, calibration=ranges.calibration)
-    try:
-        load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
-        with load_runner("onnx")(path) as runner:
-            found = read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]
-        return compare(reference, found, network.spec.head_activation)
-    finally:
-        path.unlink(missing_ok=True)
+
+    network: Network
+    folder: Path
+    images: tuple[NDArray[np.uint8], ...]
+    references: tuple[NDArray[np.float32], ...]
+
+    @classmethod
+    def on(
+        cls, *images: NDArray[np.uint8], network: Network, runner: Runner, folder: Path
+    ) -> Int8Trial:
+        """On sets of images, whose reference the runner of the float32 file gives."""
+        return cls(network, folder, images, tuple(_answers(runner, part) for part in images))
+
+    def parities(self, ranges: ActivationRanges) -> list[ParityMetrics]:
+        """How near a file with these ranges is to float32 on each set of images."""
+        path = self.folder / "trial.onnx"
+        artifact = self.network.artifact(path, "onnx", Precision.INT8)
+        artifact = replace(artifact, calibration=ranges.calibration)
+        activation = self.network.spec.head_activation
+        try:
+            request = ExportRequest(artifact, self.network.weights, ranges)
+            load_exporter("onnx").export(request, path)
+            with load_runner("onnx")(path) as runner:
+                return [
+                    compare(reference, _answers(runner, part), activation)
+                    for part, reference in zip(self.images, self.references, strict=True)
+                ]
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _answers(runner: Runner, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]

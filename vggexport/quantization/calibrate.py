@@ -24,9 +24,13 @@ class ReadActivations(Protocol):
         ...
 
 
+ReadRanges = Callable[[], dict[str, tuple[float, float]]]
+"""Gives (low, high) by layer name."""
+
+
 def observe_growing(
     activations: ReadActivations, spec: VGGSpec, images: Iterable[NDArray[np.uint8]], method: str
-) -> Iterator[Callable[[], dict[str, tuple[float, float]]]]:
+) -> Iterator[ReadRanges]:
     """Observes ranges of every observed layer, in memory that does not grow with the images.
 
     Args:

@@ -79,6 +79,19 @@ class ActivationRanges(JsonValue):
         made = kind.from_magnitude if symmetric else partial(kind.from_range, bits=bits)
         return {name: made(low, high) for name, (low, high) in ranges.items()}
 
+    def widened(self, others: Mapping[str, tuple[float, float]]) -> Self:
+        """Ranges that hold what others do, too, and are marked as such.
+
+        Args:
+            others: (low, high) by layer name.
+        """
+        ranges = {
+            name: (min(low, others[name][0]), max(high, others[name][1]))
+            for name, (low, high) in self.ranges.items()
+        }
+        record = replace(self.calibration, widened=True)
+        return replace(self, calibration=record, ranges=ranges)
+
     def check_belongs(self, spec: VGGSpec, weights: WeightsRecord) -> None:
         """Refuses to serve another network.
 

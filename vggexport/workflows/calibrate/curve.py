@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics
-from vggexport.network.layers import OUTPUT_NAME
-from vggexport.opening.file_check import read
-from vggexport.opening.int8_trial import int8_parity
+from vggexport.opening.int8_trial import Int8Trial
 from vggexport.opening.network import Network
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.calibration_curve import CurvePoint
@@ -53,12 +51,11 @@ def measure_curve(
         steps: Who counts the seconds.
     """
     with steps.step("curve"):
-        reference = read(runner, images, [OUTPUT_NAME], 1)[OUTPUT_NAME]
+        trial = Int8Trial.on(images, network=network, runner=runner, folder=folder)
         last = snapshots[max(snapshots)].ranges
         tracked = steps.track(snapshots.items(), len(snapshots))
         return tuple(
-            _point(count, ranges, last, int8_parity(network, ranges, images, reference, folder))
-            for count, ranges in tracked
+            _point(count, ranges, last, *trial.parities(ranges)) for count, ranges in tracked
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from vggexport.opening.activation_ranges import float32_runner, take_snapshots
-from vggexport.opening.bias_correction import with_bias_correction
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
@@ -13,6 +12,7 @@ from vggexport.opening.calibration_images import (
     note_synthetic,
     note_unreadable,
 )
+from vggexport.opening.int8_adjustments import adjusted
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions, configuration_of, open_network
 from vggexport.results.build import CalibrationReport
@@ -68,7 +68,7 @@ def calibrate(
                 images = plan.check_images()[:CHECK_IMAGES]
                 points = measure_curve(network, runner, snapshots, images, folder, steps)
             taken = snapshots[plan.calibrated]
-            ranges = with_bias_correction(network, runner, plan, taken, folder, steps)
+            ranges = adjusted(network, runner, plan, taken, folder, steps)
         note_synthetic(ranges, steps)
         note_unreadable(plan, steps)
         ranges.save(folder / output.name)

@@ -1,4 +1,4 @@
-"""Biases are corrected where that is measured to gain, and nowhere else."""
+"""Ranges are widened and biases corrected where a trial shows a gain, and nowhere else."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,11 @@ import numpy as np
 import onnx
 import pytest
 
-from vggexport.opening import bias_correction
-from vggexport.opening.bias_correction import with_bias_correction
+from vggexport.metrics.parity import compare
+from vggexport.opening import int8_trial
 from vggexport.opening.calibration_images import CalibrationOptions
+from vggexport.opening.int8_adjustments import adjusted
+from vggexport.opening.int8_trial import Int8Trial
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
@@ -28,27 +30,40 @@ class Notes(Progress):
         self.notes.append(fact)
 
 
+def metrics(logit_sqnr_db):
+    """Metrics of a file with that SQNR of the logits, and no other fault."""
+    return replace(compare(np.eye(4), np.eye(4)), logit_sqnr_db=logit_sqnr_db, logit_rms_error=1.0)
+
+
 @pytest.fixture
 def tried(monkeypatch, tiny, tiny_weights, ranges, tmp_path):
-    """(dB of the files measured, one by one, images=24, source) -> the ranges, notes, dB left."""
+    """((own dB, others' dB) of the trials, images=24, source) -> the ranges, notes, trials left."""
 
     def try_them(*measured, images=24, source="photos"):
         left = list(measured)
-        parity = lambda *_: SimpleNamespace(logit_sqnr_db=left.pop(0))  # noqa: E731
-        monkeypatch.setattr(bias_correction, "int8_parity", parity)
-        monkeypatch.setattr(bias_correction, "read", lambda *_: {"probabilities": None})
-        network = SimpleNamespace(spec=tiny, weights=tiny_weights)
+        parities = lambda *_: map(metrics, left.pop(0))  # noqa: E731
+        monkeypatch.setattr(Int8Trial, "parities", parities)
+        monkeypatch.setattr(int8_trial, "_answers", lambda *_: None)
         pixels = np.random.default_rng(1).integers(0, 256, (images, *tiny.image_shape), np.uint8)
-        plan = SimpleNamespace(first=list(pixels), source=SimpleNamespace(name=source))
+        plan = SimpleNamespace(
+            first=list(pixels),
+            source=SimpleNamespace(name=source),
+            other_images=lambda count: pixels[:count],
+            method="minmax",
+        )
+        runner = SimpleNamespace(
+            activations=lambda _, names: dict.fromkeys(names, np.array([-1.0, 1e6]))
+        )
+        network = SimpleNamespace(spec=tiny, weights=tiny_weights)
         said = Notes()
-        found = with_bias_correction(network, None, plan, ranges, tmp_path, Steps(said))
+        found = adjusted(network, runner, plan, ranges, tmp_path, Steps(said))
         return found, said.notes, left
 
     return try_them
 
 
-def test_a_clear_gain_is_kept_recorded_and_said(tried, ranges):
-    found, notes, _ = tried(12.0, 15.0)
+def test_a_clear_gain_of_bias_correction_is_kept_recorded_and_said(tried, ranges):
+    found, notes, _ = tried((12.0, 30.0), (15.0, 30.0))
     assert found.calibration == replace(ranges.calibration, bias_correction=True)
     assert (found.ranges, set(found.bias_corrections)) == (ranges.ranges, set(ranges.ranges))
     (note,) = notes
@@ -59,18 +74,43 @@ def test_a_clear_gain_is_kept_recorded_and_said(tried, ranges):
     "gained", [14.9, 12.0, 3.0, -np.inf, np.nan], ids=["little", "nothing", "loss", "none", "nan"]
 )
 def test_less_than_that_changes_nothing(tried, ranges, gained):
-    found, notes, _ = tried(12.0, gained)
+    found, notes, _ = tried((12.0, 30.0), (gained, 30.0))
     assert found is ranges
     assert notes == []
 
 
 def test_what_is_good_is_left_alone(tried, ranges):
-    assert tried(20.0, 40.0) == (ranges, [], [40.0])
+    assert tried((20.0, 12.0), (40.0, 40.0)) == (ranges, [], [(40.0, 40.0)])
 
 
-@pytest.mark.parametrize("why", [{"images": 11}, {"source": "synthetic"}], ids=str)
-def test_nothing_is_measured_on_too_few_images_or_on_synthetic_ones(tried, ranges, why):
-    assert tried(12.0, 15.0, **why) == (ranges, [], [12.0, 15.0])
+def test_no_bias_is_corrected_by_too_few_images(tried, ranges):
+    assert tried((12.0, 30.0), (15.0, 30.0), images=11) == (ranges, [], [(15.0, 30.0)])
+
+
+def test_nothing_is_tried_on_synthetic_calibration_images(tried, ranges):
+    assert tried((12.0, 3.0), source="synthetic") == (ranges, [], [(12.0, 3.0)])
+
+
+def test_ranges_that_fail_on_synthetic_images_are_widened_by_what_these_reach(tried, ranges):
+    found, notes, _ = tried((22.0, 11.9), (20.0, 12.0), images=3)
+    assert found.calibration == replace(ranges.calibration, widened=True)
+    for name, (low, high) in ranges.ranges.items():
+        assert found.ranges[name] == (min(low, -1.0), max(high, 1e6))
+    (note,) = notes
+    assert "had 11.9 dB on the logits and has 12.0 dB now" in note
+    assert "on calibration images 22.0 dB became 20.0 dB" in note
+
+
+@pytest.mark.parametrize("wider", [(25.0, 11.9), (20.9, 30.0), (np.nan, 30.0)], ids=str)
+def test_ranges_stay_where_wider_ones_do_not_help_or_cost_too_much(tried, ranges, wider):
+    assert tried((24.0, 5.0), wider) == (ranges, [], [])
+
+
+def test_biases_of_widened_ranges_are_corrected_where_that_gains(tried, ranges):
+    found, notes, _ = tried((14.0, 5.0), (13.0, 15.0), (16.0, 15.0))
+    both = replace(ranges.calibration, widened=True, bias_correction=True)
+    assert found.calibration == both
+    assert "16.0 dB instead of 13.0 dB" in notes[1]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +160,7 @@ def test_all_files_of_one_calibration_carry_the_same_choice(large_means, tmp_pat
     by_ranges = replace(direct, output=tmp_path / "ranges.onnx")
     build(network, options, by_ranges, replace(unchecked, ranges=ranges))
     assert biases(direct.output) == biases(by_ranges.output)
-    monkeypatch.setattr("vggexport.opening.bias_correction.GOOD_LOGIT_SQNR_DB", 0.0)
+    monkeypatch.setattr("vggexport.opening.int8_adjustments.GOOD_LOGIT_SQNR_DB", 0.0)
     plain = replace(direct, output=tmp_path / "plain.onnx")
     without = build(network, options, plain, unchecked).artifact
     assert without == replace(
