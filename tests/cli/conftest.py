@@ -125,10 +125,13 @@ def parse() -> Callable[[str], None]:
     """Has Click take a command of ours apart: every option is there, every value is possible."""
 
     def taken(line: str) -> None:
-        program, command, *arguments = shlex.split(line)
+        program, name, *arguments = shlex.split(line.replace("$", ""))
         assert program == "vggexport"
-        with click.Context(main) as parent:
-            main.get_command(parent, command).make_context(command, arguments, parent).close()
+        # As the main group's own: a command keeps the names of its help option from the first.
+        with click.Context(main, info_name=program, **main.context_settings) as parent:
+            command = main.get_command(parent, name)
+            assert command is not None, name
+            command.make_context(name, arguments, parent).close()
 
     return taken
 

@@ -237,6 +237,18 @@ def test_the_commands_of_every_page_run(release, run_line, workplace, monkeypatc
     assert ran > 25
 
 
+@pytest.mark.usefixtures("any_int8_will_do")
+def test_the_demo_shows_what_the_readme_says(run_line, run, workplace, monkeypatch):
+    monkeypatch.setitem(spec.TABLE_1, "D", TINY)
+    (workplace / "vggexport.toml").write_text(f"input_size = {SIDE}\nfc_units = 16\n")
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.M)[1]
+    first, last = (line.replace("$(BIN)/", "").strip() for line in recipe.splitlines())
+    run_line(first)
+    shown = run(*shlex.split(last)[1:]).stdout
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert re.search(r"the last one shows\n\n```\n(.*?)```", readme, re.DOTALL)[1] in shown
+
+
 def test_a_renamed_option_would_be_noticed(run_line):
     with pytest.raises(AssertionError, match="--maximum-size"):
         run_line("vggexport bundle a.onnx --maximum-size 3MB -o a.zip")

@@ -16,21 +16,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def parse(line: str) -> None:
-    """As Click would before it runs the command, but for what needs the files.
-
-    Raises:
-        click.UsageError: There is no such command or option, or a value does not fit.
-    """
-    _, name, *arguments = shlex.split(line.replace("$", ""))
-    command = main.get_command(None, name)
-    assert command is not None, name
-    with click.Context(main, info_name="vggexport", **main.context_settings) as parent:
-        command.make_context(name, arguments, parent).close()
-
-
 @pytest.mark.parametrize("line", [*chain.from_iterable(EXAMPLES.values())])
-def test_every_example_is_a_command(line, workplace, monkeypatch):
+def test_every_example_is_a_command(line, parse, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     for name in set(re.findall(r"[\w./-]+\.\w+|[\w./-]+/", line)):
         path = workplace / name
@@ -42,7 +29,7 @@ def test_every_example_is_a_command(line, workplace, monkeypatch):
     parse(line)
 
 
-def test_what_is_no_command_is_noticed():
+def test_what_is_no_command_is_noticed(parse):
     for wrong in ("vggexport onnx --quantise", "vggexport onnx --batch many"):
         with pytest.raises(click.UsageError):
             parse(wrong)

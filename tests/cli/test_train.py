@@ -99,6 +99,24 @@ def test_bad_input(run, tiny, arguments, code, said):
     assert (outcome.code, said in outcome.error) == (code, True), outcome.stderr
 
 
+@pytest.mark.usefixtures("data")
+def test_another_head_than_the_files_is_told_the_way(run, tiny_arrays):
+    np.savez("w.npz", **tiny_arrays)
+    asked = ("--config", "A", "--weights", "w.npz", "--fc-units", "32")
+    outcome = run("train", "--data", "data", *asked, "--reinit", "fc1,fc2,predictions")
+    assert outcome.code == 2
+    assert outcome.error.endswith(
+        "its shapes say 16: leave out --fc-units, or train another head with --init-missing on "
+        "weights saved without one (include_top=False), in place of --reinit"
+    )
+    assert run("onnx", *asked).error.endswith(": leave out --fc-units")  # it trains no head
+    headless = {name: array for name, array in tiny_arrays.items() if "conv" in name}
+    np.savez("w.npz", **headless)
+    way = ("--init-missing", "--input-size", "16", *QUICK, "-o", "new.safetensors", "--json")
+    made = run("train", "--data", "data", *asked, *way)
+    assert made.json["weights"]["spec"]["fc_units"] == 32, made.stderr
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_classes_that_are_too_small(run, tiny, data, workplace, count):
     for number in range(count, 4):

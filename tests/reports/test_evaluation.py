@@ -187,3 +187,10 @@ def test_a_class_that_is_never_the_answer_has_no_precision(make_report):
     assert [c["precision"] for c in result.to_json()["classes"]] == [1 / 3, None, None]
     nothing = dataclasses.replace(make_report(), results=(result,))
     assert rendered(nothing)
+
+
+def test_five_best_of_three_classes_are_no_figure():
+    result = make_result("f.onnx", np.repeat(np.arange(3), 10))
+    assert evaluation_words.FIGURES["top-5"](result) == "-"
+    of_six = dataclasses.replace(result, labels=tuple("abcdef"))
+    assert evaluation_words.FIGURES["top-5"](of_six) == "100.00%"

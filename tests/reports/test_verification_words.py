@@ -24,6 +24,13 @@ def test_the_headline(make_verification, candidates, names, said):
     assert verification_words.headline(make_verification(*map(candidates.get, names))) == said
 
 
+@pytest.mark.parametrize(("classes", "shown"), [(0, True), (1, False), (5, False), (6, True)])
+def test_five_best_of_five_classes_are_no_figure(candidates, classes, shown):
+    file = dataclasses.replace(candidates["healthy"], classes=classes)
+    figure = verification_words.FIGURES["top-5"](file)
+    assert figure == (f"{file.metrics.top5_agreement:.2%}" if shown else "-")
+
+
 def test_of_a_healthy_file_nothing_is_said(candidates):
     assert verification_words.findings(candidates["healthy"]) == {}
     assert verification_words.findings(candidates["bare"]) == {}

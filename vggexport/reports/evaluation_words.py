@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vggexport.metrics.accuracy import Interval, PairedCounts
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports.verification_words import seen
+from vggexport.reports.verification_words import seen, top5
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, fixed, printable, share
@@ -21,7 +21,7 @@ DEFINITIONS = (
 FIGURES: Columns[EvaluationResult] = {
     "top-1": lambda r: share(r.accuracy.top1),
     "95 %": lambda r: interval(r.accuracy.top1_interval),
-    "top-5": lambda r: share(r.accuracy.top5),
+    "top-5": lambda r: top5(r.accuracy.top5, len(r.labels)),
     "agreement": lambda r: share(r.agreement) if r.comparison else "",
     "drop": lambda r: paired(r.comparison.counts) if r.comparison else "",
     "McNemar p": lambda r: p_value(r.comparison.counts.p_value) if r.comparison else "",

@@ -15,6 +15,9 @@ from vggexport.system.number_text import (
     share,
 )
 
+BEST = 5
+"""Classes that top-5 looks at."""
+
 DEFINITIONS = (
     "SQNR is 10 log10 of the power of the reference's values over that of the differences: of the "
     "probabilities, or of the logits, which are log-probabilities minus their mean in each image. "
@@ -26,9 +29,19 @@ FIGURES: Columns[CandidateReport] = {
     "SQNR": lambda c: decibels(c.metrics.sqnr_db),
     "logit SQNR": lambda c: decibels(c.metrics.logit_sqnr_db),
     "top-1": lambda c: share(c.metrics.top1_agreement),
-    "top-5": lambda c: share(c.metrics.top5_agreement),
+    "top-5": lambda c: top5(c.metrics.top5_agreement, c.classes),
 }
 """Of a file against the reference, over all images."""
+
+
+def top5(value: float, classes: int) -> str:
+    """A share of five best classes; none where there are no more than five, as all are then.
+
+    Args:
+        value: The share.
+        classes: How many there are; 0 where that is not known.
+    """
+    return "-" if 0 < classes <= BEST else share(value)
 
 
 def headline(report: VerifyReport) -> str:

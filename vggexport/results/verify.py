@@ -140,6 +140,7 @@ class CandidateReport(Judged):
         diagnosis: Why it failed, where that was looked into.
         seen: Images that its calibration took ranges from.
         layer_images: The first images, on which layers were compared.
+        classes: Of the network; 0 where that is not known.
     """
 
     json_keys = """
@@ -159,6 +160,7 @@ class CandidateReport(Judged):
     diagnosis: Diagnosis | None = None
     seen: int = 0
     layer_images: int = 0
+    classes: int = 0
 
     @property
     def failures(self) -> tuple[str, ...]:

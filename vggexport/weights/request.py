@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from vggexport.network.table import Convolution, column_of
 from vggexport.weights.head_inputs import ADAPTIVE, ADAPTIVE_SIZE, entered
 from vggexport.weights.named_network import Blocks, NamedNetwork
 
-LEAVE_OUT = {
+_LEAVE_OUT = {
     "configuration": Advice("leave out {}", "config"),
     "classes": Advice("leave out {}", "classes"),
     "fc_units": Advice("leave out {}", "fc_units"),
@@ -29,6 +29,19 @@ LEAVE_OUT = {
     "head_activation": Advice("leave out {}", "head_activation"),
 }
 """The way out by the name of what was asked for and is otherwise in the file."""
+
+_ANOTHER_HEAD = Advice(
+    "train another head with {} on weights saved without one (include_top=False), in place of {}",
+    "init_missing",
+    "reinit",
+)
+
+
+def ways_out(asked: Collection[str]) -> Iterator[Advice]:
+    """What to do where a file has something else than was asked for, by the names of that."""
+    yield from (way for name, way in _LEAVE_OUT.items() if name in asked)
+    if "fc_units" in asked:
+        yield _ANOTHER_HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +141,8 @@ def resolve(request: SpecRequest, network: NamedNetwork, origin: str) -> VGGSpec
         found["input_size"], pooling = entry.input_size, entry.pooling
     disagreements = dict(_disagreements(request, found))
     if disagreements:
-        ways = (LEAVE_OUT[name] for name in disagreements)
         said = "; ".join(disagreements.values())
-        raise WeightsError(f"{origin} is for another network: {said}", *ways)
+        raise WeightsError(f"{origin} is for another network: {said}", *ways_out(disagreements))
     told = {name: value for name, value in found.items() if value is not None}
     return replace(request, pooling=pooling, **told).with_defaults(blocks)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from vggexport.metrics.verdict import refused
-from vggexport.reports.evaluation_words import findings, interval
+from vggexport.reports.evaluation_words import FIGURES, findings, interval
 from vggexport.reports.junit.verification import case, suite
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable, share
@@ -45,6 +45,6 @@ def _figures(result: EvaluationResult) -> str:
     accuracy = result.accuracy
     return (
         f"{result.runner.precision.value}, {result.runner.runtime}: top-1 {share(accuracy.top1)} "
-        f"(95 %: {interval(accuracy.top1_interval)}), top-5 {share(accuracy.top5)}, agreement "
+        f"(95 %: {interval(accuracy.top1_interval)}), top-5 {FIGURES['top-5'](result)}, agreement "
         f"{share(result.agreement)}"
     )

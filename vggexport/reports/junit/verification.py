@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
-from vggexport.reports.verification_words import described, findings, limits
+from vggexport.reports.verification_words import FIGURES, described, findings, limits
 from vggexport.results.verify import CandidateReport, RunnerRecord, VerifyReport
 from vggexport.system.number_text import decibels, difference, printable, share
 
@@ -93,6 +93,6 @@ def _figures(candidate: CandidateReport) -> str:
     return (
         f"{described(runner)}, {runner.provider}: max abs {difference(metrics.max_abs)}, "
         f"SQNR {decibels(metrics.sqnr_db)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, "
-        f"top-1 agreement {share(metrics.top1_agreement)}, top-5 {share(metrics.top5_agreement)}; "
+        f"top-1 agreement {share(metrics.top1_agreement)}, top-5 {FIGURES['top-5'](candidate)}; "
         f"required: {', '.join(limits(candidate.tolerance))}"
     )

@@ -14,7 +14,7 @@ from vggexport.network.table import Convolution, column_of
 from vggexport.weights.keras.affine import Preprocessing as Front
 from vggexport.weights.keras.network import DescribedNetwork
 from vggexport.weights.layouts import FIRST_KERNEL, folded
-from vggexport.weights.request import LEAVE_OUT, SpecRequest, shown
+from vggexport.weights.request import SpecRequest, shown, ways_out
 from vggexport.weights.stored import StoredTensor
 from vggexport.weights.tensor_matching import Fit, network_note
 
@@ -146,8 +146,7 @@ def _check_asked(spec: VGGSpec, request: VGGSpec | SpecRequest, origin: str) -> 
             f"{shown(name, described[name])}"
             for name, value in other.items()
         )
-        ways = (way for name, way in LEAVE_OUT.items() if name in other)
-        raise WeightsError(f"{origin} is of another network: {said}", *ways)
+        raise WeightsError(f"{origin} is of another network: {said}", *ways_out(other))
 
 
 def _notes(network: DescribedNetwork, spec: VGGSpec) -> Iterator[str]:

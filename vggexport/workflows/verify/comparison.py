@@ -102,6 +102,7 @@ class Comparison:
             None if narrowed else point_out(self._reference.artifact, candidate.artifact, layers),
             seen=parity.seen,
             layer_images=parity.layer_images,
+            classes=candidate.artifact.spec.classes,
         )
         if narrowed or not (report.failures and self._options.diagnose):
             return report
