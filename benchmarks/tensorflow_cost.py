@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Cost, run, vggexport
+from vggexport.formats.registry import FORMATS
 from vggexport.system.digests import files_of
 
 ALTERNATIVE = """
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind, (command, alternative) in ROWS.items():
-            output = folder / f"{kind}.ours"
+            output = folder / f"{kind}_ours{FORMATS[command[0]].suffix}"
             arguments = ["--weights", options.weights, "--calibration-data", options.images]
             cost = run(vggexport(*command, *arguments, "-o", output))
             show(f"vggexport {' '.join(command)}", cost, output)

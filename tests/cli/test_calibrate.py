@@ -44,7 +44,7 @@ def test_a_ranges_file(run, tiny, photos, workplace):
     assert all(low == 0 < high for low, high in document["ranges"].values())
     saved = json.loads((workplace / "vgg_a_ranges.json").read_text())
     assert saved["calibration"] == calibration
-    assert document["seconds"].keys() == {"weights", "float32", "calibrate"}
+    assert document["seconds"].keys() == {"weights", "float32", "calibrate", "int8 trial"}
     assert document["peak_rss_bytes"] > 0
 
 

@@ -73,7 +73,11 @@ def test_text(run, files, data):
         (["vgg_a.onnx", "--data", "none"], 2, "'none' is not a folder"),
         (["none.onnx", "--data", "data"], 2, "none.onnx does not exist"),
         (["vgg_a.onnx", "--data", "data", "--csv", "none.csv"], 2, "none.csv"),
-        (["vgg_a.onnx", "--data", "data", "--min-top1", "82"], 2, "is not a share from 0 to 1"),
+        (
+            ["vgg_a.onnx", "--data", "data", "--min-top1", "82"],
+            2,
+            "is not a share below 1: write 82%",
+        ),
         (["vgg_a.onnx", "--data", "data", "--min-top1", "x%"], 2, "is not a share from 0 to 1"),
         (["vgg_a.onnx", "--data", "data", "--max-drop", "1%"], 2, "needs a network to drop from"),
         (["vgg_a.onnx", "--data", "data", "--provider", "CUDA"], 3, "execution provider CUDA"),
