@@ -1,5 +1,6 @@
 """``vggexport summary``."""
 
+import numpy as np
 import pytest
 
 RECEPTIVE_FIELDS = [3, 5, 6, 10, 14, 16, 24, 32, 40, 44, 60, 76, 92, 100, 132, 164, 196, 212]
@@ -117,3 +118,17 @@ def test_what_is_no_network_is_refused(run, options, message):
     outcome = run("summary", *options)
     assert outcome.code == 2
     assert message in outcome.stderr
+
+
+def test_weights_tell_their_network_and_what_happens_to_pixels(run, tiny, tiny_arrays):
+    np.savez("tiny.npz", **tiny_arrays)
+    options = ("--weights", "tiny.npz", *tiny, "--preprocessing", "unit")
+    outcome = run("summary", *options)
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stdout.endswith("pixels before the weights' own network: unit, RGB\n")
+    document = run("summary", *options, "--json").json
+    assert document["preprocessing"]["name"] == "unit"
+    assert document["spec"]["classes"] == 5
+    assert "preprocessing" not in run("summary", "--json").json
+    missing = run("summary", "--weights", "gone.npz")
+    assert (missing.code, missing.stdout) == (2, "")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "summary": ("vggexport summary --config E --classes 12",),
+    "summary": (
+        "vggexport summary --weights flowers.keras",
+        "vggexport summary --config E --classes 12",
+    ),
     "savedmodel": ("vggexport savedmodel --weights vgg16.safetensors -o vgg16_saved_model",),
     "onnx": (
         "vggexport onnx --quantize --weights vgg16.safetensors --calibration-data photos/",

@@ -69,7 +69,7 @@ architecture_options = combined(
     ),
 )
 
-network_options = combined(
+weights_options = combined(
     click.option(
         "--weights",
         default="random:0",
@@ -93,12 +93,15 @@ network_options = combined(
         help="Fill layers that the file lacks with seeded random weights.",
     ),
     architecture_options,
+    *preprocessing_options,
+    strict_option("Refuse to assume what the weights file does not say."),
+)
+network_options = combined(
+    weights_options,
     labels_option(
         "Read class names from a file, one per line or JSON; two for one output. They "
         "travel in the artifact."
     ),
-    *preprocessing_options,
     *picture_options,
-    strict_option("Refuse to assume what the weights file does not say."),
     seed_option("Draw weights and choose images by this seed."),
 )

@@ -81,17 +81,28 @@ class Network:
         )
 
 
-def summarize(request: SpecRequest, recipe: Recipe | None = None) -> SummaryReport:
+def summarize(
+    network: SpecRequest | NetworkOptions,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> SummaryReport:
     """The network as a table.
 
     Args:
-        request: The network.
+        network: The network, or weights of one.
         recipe: How it is trained, if that is to be shown.
+        progress: Who is told what the user should know of the weights.
 
     Raises:
         InputError: No such configuration, or a size is out of range.
+        WeightsError: The weights cannot be used.
     """
-    return SummaryReport(request.with_defaults(), recipe)
+    if isinstance(network, SpecRequest):
+        return SummaryReport(network.with_defaults(), recipe)
+    if network.weights == DEFAULT_WEIGHTS and isinstance(network.request, SpecRequest):
+        return SummaryReport(network.request.with_defaults(), recipe)
+    opened = open_network(network, Steps(progress or Progress()))
+    return SummaryReport(opened.spec, recipe, opened.weights.preprocessing)
 
 
 def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = False) -> Network:

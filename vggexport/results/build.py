@@ -9,6 +9,7 @@ from calibration import FolderContents
 from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.provenance import CalibrationRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.training_recipe import Recipe
@@ -31,15 +32,19 @@ class SummaryReport(Document):
     Attributes:
         spec: The network.
         recipe: How it is trained, where that was asked for.
+        preprocessing: What happens to RGB 0...255 before the network that a weights file holds;
+            None where there is none.
     """
 
     json_keys = """
         schema spec layers=spec.layers{name kind kernel_size stride output_shape parameters macs
         receptive_field} parameters=spec.parameters macs=spec.macs training?=recipe
+        preprocessing?
     """
 
     spec: VGGSpec
     recipe: Recipe | None = None
+    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True, slots=True)

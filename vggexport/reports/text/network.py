@@ -25,6 +25,9 @@ def summary(report: SummaryReport) -> RenderableType:
         f"per image, {spec.parameters * 4 / MEGA:.1f} MB in float32\n"
         f"input {height}x{width}x3, RGB 0...255 minus ({mean})"
     )
+    if (before := report.preprocessing) is not None:
+        assumed = "" if before.known else ", which is assumed"
+        totals += f"\npixels before the weights' own network: {before.words}{assumed}"
     parts: list[RenderableType] = [table, Text(totals)]
     if report.recipe:
         parts += ["", recipe(report.recipe)]
