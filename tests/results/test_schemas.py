@@ -66,7 +66,7 @@ def test_keys_are_described_as_the_code_does():
 
 def test_what_is_left_out_is_not_required():
     schema = json_schema("summary")
-    assert schema["properties"].keys() - schema["required"] == {"training"}
+    assert schema["properties"].keys() - schema["required"] == {"training", "preprocessing"}
     assert "Recipe" in schema["$defs"]
 
 

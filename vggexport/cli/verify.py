@@ -48,7 +48,9 @@ from vggexport.cli.value_types import Share, file_path, finite
     show_default=True,
     help="Compare layers on at most this many images.",
 )
-@strict_option("Refuse images that an artifact was calibrated on.")
+@strict_option(
+    "Refuse images that an artifact was calibrated on, and preprocessing that is assumed."
+)
 @click.option(
     "--max-abs",
     type=float,

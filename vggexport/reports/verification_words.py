@@ -54,6 +54,17 @@ def headline(report: VerifyReport) -> str:
     return f"{failed} of {total} {'file' if total == 1 else 'files'} {verb} out of tolerance."
 
 
+def doubtful_pixels(report: VerifyReport) -> str:
+    """That a convention is assumed, and how to know; empty where it is known."""
+    if not report.assumed_pixels:
+        return ""
+    return (
+        f"{report.assumed_pixels} is assumed, by the reference and the files alike, so this does "
+        "not tell whether it is right; state --preprocessing at the export, or compare with the "
+        "network's own --answers"
+    )
+
+
 def verdict(candidate: CandidateReport) -> str:
     """The same for one file, a word; in capitals where it must not be overlooked."""
     return "FAILED" if candidate.failures else "passed"

@@ -206,10 +206,12 @@ class VerifyReport(Document):
         reference_seen: Images that the reference's calibration took ranges from.
         contents: What was found in the images' folder; None where they come from elsewhere.
         fingerprint: SHA-256 over the images' digests, in order.
+        pixels: What happens to RGB 0...255 before the reference's network; None where the reference
+            is of another converter, or the owner's own answers.
     """
 
     json_keys = """
-        schema reference={...reference calibration_images=reference_seen} images source
+        schema reference={...reference calibration_images=reference_seen pixels?} images source
         fingerprint image_files=contents{files pictures skipped junk} candidates seconds
         inference_seconds peak_rss_bytes versions passed
     """
@@ -224,6 +226,13 @@ class VerifyReport(Document):
     reference_seen: int = 0
     contents: FolderContents | None = None
     fingerprint: str = ""
+    pixels: Preprocessing | None = None
+
+    @property
+    def assumed_pixels(self) -> str:
+        """The convention that nobody stated, in words; empty where one was stated or read."""
+        assumed = self.pixels is not None and not self.pixels.known
+        return self.pixels.words if assumed and self.pixels else ""
 
     @property
     def inference_seconds(self) -> Seconds:

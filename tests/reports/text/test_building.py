@@ -10,6 +10,7 @@ from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.provenance import CalibrationRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -233,6 +234,19 @@ def test_inspection():
         "needs at least        onnxruntime 1.17.3",
         "made with             vggexport 0.1.0, onnx 1.19.0",
     ]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_happens_to_pixels_is_told_and_whether_it_is_assumed(known):
+    pixels = dataclasses.replace(CONVENTIONS["caffe"], known=known)
+    artifact = dataclasses.replace(ARTIFACT, preprocessing=pixels)
+    shown = rendered(text.inspection(dataclasses.replace(INSPECTION, artifact=artifact)))
+    (line,) = (line for line in shown if line.startswith("pixels"))
+    assert "caffe, BGR before the weights' own network" in line
+    assert ("assumed" in line) is not known
+    built = rendered(text.build(dataclasses.replace(BUILD, artifact=artifact), "vgg.npz"))
+    told = [line for line in built if line.startswith("pixels")]
+    assert bool(told) is not known
 
 
 def test_an_inspection_of_a_file_that_is_not_ours():

@@ -178,7 +178,7 @@ def test_what_is_no_report_is_refused(write, make_result, change, said):
         (b"\xff{", "is not JSON"),
         (b"[" * 10**6, "is not JSON"),
         (b"[]", "is not what"),
-        (None, "cannot be read"),
+        (None, "base.json does not exist"),
     ],
 )
 def test_what_is_no_document_is_refused(tmp_path, content, said):

@@ -1,11 +1,14 @@
 """What happens to pixels before the network of weights that files are held to."""
 
+import io
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
+from rich.console import Console
 
 import vggexport
 from tests.recorded_progress import Recorded
@@ -15,6 +18,9 @@ from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.models import RunOptions
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import Precision
+from vggexport.reports import text
+from vggexport.reports.html.verification import verification as html
+from vggexport.reports.markdown.verification import verification as markdown
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -50,7 +56,9 @@ def folder(tmp_path_factory):
     model.save_weights(place / "mine.weights.h5")
     weights = place / "mine.weights.h5"
     divided_again = Preprocessing("custom", std_rgb=(255.0,) * 3)
+    network().save(place / "bare.keras")
     for name, source, request, pixels in (
+        ("assumed", place / "bare.keras", SpecRequest(), None),
         ("right", place / "mine.keras", SpecRequest(), None),
         ("doubled", place / "mine.keras", SpecRequest(), divided_again),
         ("by_weights", weights, POOLED, CONVENTIONS["unit"]),
@@ -127,6 +135,9 @@ def test_it_can_be_stated():
 
 
 def test_no_convention_is_tried_on_it(tmp_path):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", SIZE).save(tmp_path / name / "one.png")
     options = vggexport.EvaluateOptions(("mine.keras",), tmp_path, try_preprocessing=True)
     with pytest.raises(InputError, match=r"prepares RGB 0\.\.\.255 itself.*no convention to try"):
         vggexport.evaluate(options)
@@ -136,7 +147,7 @@ def test_a_size_that_nothing_tells_is_noted_and_marked():
     network = NetworkOptions(
         "mine.weights.h5", preprocessing=CONVENTIONS["unit"], request=SpecRequest(pooling="average")
     )
-    told, file = Recorded(), FileOptions("onnx", Path("assumed.onnx"), Precision.FLOAT32)
+    told, file = Recorded(), FileOptions("onnx", Path("unsized.onnx"), Precision.FLOAT32)
     options = BuildOptions(check=False)
     built = vggexport.build(network, CalibrationOptions(), file, options, told)
     (note,) = (note for note in told.notes if "pixels assumed" in note)
@@ -147,3 +158,25 @@ def test_a_size_that_nothing_tells_is_noted_and_marked():
 def test_a_stated_size_is_no_assumption():
     artifact = vggexport.inspect(Path("by_weights.onnx")).artifact
     assert "size_assumed" not in artifact.to_json()["weights"]
+
+
+def test_a_convention_that_both_sides_assume_is_told_in_every_report():
+    """Nothing in the comparison can tell whether it is right."""
+    report = vggexport.verify(VerifyOptions(("assumed.onnx",), reference="bare.keras", images=4))
+    assert report.failures == ()
+    assert report.assumed_pixels == "caffe, BGR"
+    assert report.to_json()["reference"]["pixels"]["known"] is False
+    said = "caffe, BGR is assumed, by the reference and the files alike"
+    console = Console(width=300, file=io.StringIO())
+    console.print(text.verification(report))
+    for shown in (console.file.getvalue(), markdown(report), html(report)):
+        assert said in shown
+    known = vggexport.verify(VerifyOptions(("right.onnx",), reference="mine.keras", images=4))
+    assert (known.assumed_pixels, known.pixels) == ("", CONVENTIONS["raw"])
+    assert "is assumed" not in html(known)
+
+
+def test_strict_refuses_what_both_sides_assume():
+    options = VerifyOptions(("assumed.onnx",), reference="bare.keras", images=4, strict=True)
+    with pytest.raises(InputError, match=r"bare\.keras assumes caffe, BGR for pixels.*answers"):
+        vggexport.verify(options)

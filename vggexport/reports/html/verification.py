@@ -37,7 +37,7 @@ def verification(report: VerifyReport) -> str:
         "verification.html",
         report=report,
         entries=entries,
-        has_warnings=any(entry.findings for entry in entries),
+        has_warnings=bool(report.assumed_pixels) or any(entry.findings for entry in entries),
         layered=layered,
         curve=_curve(layered) if layered else None,
         curve_notes=_notes(layered),

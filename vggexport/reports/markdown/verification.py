@@ -5,6 +5,7 @@ from __future__ import annotations
 from vggexport.reports.verification_words import (
     DEFINITIONS,
     FIGURES,
+    doubtful_pixels,
     findings,
     guess,
     headline,
@@ -49,6 +50,7 @@ def verification(report: VerifyReport) -> str:
         f"**{headline(report)}** Compared with {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
         f"{counted(report.images, 'image')} of {code(report.source)}.",
+        f"Pixels: {escaped(doubt)}." if (doubt := doubtful_pixels(report)) else "",
         table_of(_FILES, report.candidates, names=4),
         *(_findings(candidate) for candidate in report.candidates),
         details("Worst images", table_of(_WORST, worst, names=4)) if worst else "",

@@ -41,6 +41,8 @@ def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> Renderabl
         "sha256": artifact.sha256 or "",
         "weights": artifact.weights.source + ("" if artifact.weights.trained else " (not trained)"),
     }
+    if (pixels := artifact.preprocessing) and not pixels.known:
+        lines["pixels"] = f"{pixels.words}, which is assumed: state it with --preprocessing"
     if calibration:
         lines["calibration"] = (
             f"{counted(calibration.samples, 'image')} of {calibration.source}, "

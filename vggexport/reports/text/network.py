@@ -71,6 +71,9 @@ def inspection(report: Inspection) -> RenderableType:
         lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
         lines["precision"] = artifact.numbers
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
+        if pixels := artifact.preprocessing:
+            assumed = "" if pixels.known else ": assumed, as nobody said what training did"
+            lines["pixels"] = f"{pixels.words} before the weights' own network{assumed}"
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:
             lines["pictures"] += ": assumed, as the file does not say"

@@ -11,6 +11,7 @@ from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.verification_words import (
     FIGURES,
     described,
+    doubtful_pixels,
     findings,
     guess,
     stands_out,
@@ -37,6 +38,8 @@ def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableTy
         "images": f"{report.images} of {printable(report.source)}",
         "cost": cost(report.seconds, report.peak_rss_bytes),
     }
+    if doubt := doubtful_pixels(report):
+        lines["pixels"] = doubt
     parts: list[RenderableType] = [_files(report), Grid(lines)]
     if seen := [candidate for candidate in report.candidates if candidate.worst]:
         parts += ["", _worst(seen)]

@@ -37,7 +37,8 @@ class VerifyOptions:
         layers: Also compare every layer.
         layer_images: On so many images at most: a layer's SQNR is settled by few.
         diagnose: Try the known mistakes on a file that fails.
-        strict: Refuse images that an artifact's calibration took ranges from.
+        strict: Refuse images that an artifact's calibration took ranges from, and pixels whose
+            preprocessing is assumed.
         limits: Tolerances to use instead of those of the precisions; what is None there is kept.
         golden: A golden file, whose images and answers stand for data and reference.
         answers: An .npz of images and the probabilities that the network's owner gets for them, as

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.artifact import Artifact
-from vggexport.errors import Advice
+from vggexport.errors import Advice, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
 from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
@@ -77,6 +78,7 @@ def verify(
             ignored = NARROWED if narrowed else ("weights",)
             check_same(first, other.artifact, ignoring=ignored)
         check_same_labels(model.artifact for model in models)
+        pixels = _pixels(options, first)
         pictures = _pictures(options, models)
         source = GoldenImages(recorded) if recorded else given
         source = calibration.sized(source, first.spec.input_size, pictures)
@@ -109,6 +111,7 @@ def verify(
         compared.reference_seen,
         contents,
         fingerprint,
+        pixels,
     )
     _note_seen(report, steps)
     return report
@@ -119,6 +122,23 @@ def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
     if options.answers:
         return read_answers(options.answers, known)
     return GoldenFile.read(options.golden) if options.golden else None
+
+
+def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None:
+    """What happens to pixels before the reference's network, as far as the files say.
+
+    Raises:
+        InputError: It is assumed, and ``strict`` is set.
+    """
+    pixels = None if options.answers or reference.foreign else reference.preprocessing
+    if options.strict and pixels and not pixels.known:
+        raise InputError(
+            f"{reference.path} assumes {pixels.words} for pixels, and a comparison with files that "
+            "do so, too, does not tell whether that is right",
+            Advice("compare with the network's own answers, with {}", "answers"),
+            Advice("state it at the export with {}", "preprocessing", command="onnx"),
+        )
+    return pixels
 
 
 def _pictures(options: VerifyOptions, models: Sequence[OpenedModel]) -> Pictures:
