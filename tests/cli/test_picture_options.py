@@ -87,7 +87,7 @@ def test_evaluate_refuses_what_contradicts_the_record(run, stretched, wide):
 def test_a_file_that_records_nothing_follows_and_that_is_said(run, weights, stretched, wide):
     run("onnx", *weights, "-o", "silent.onnx")
     text = " ".join(run("evaluate", "silent.onnx", stretched, "--data", wide).stdout.split())
-    assert "as stretched.onnx records; silent.onnx record nothing" in text
+    assert "as stretched.onnx records; silent.onnx records nothing" in text
     stated = run("evaluate", "silent.onnx", "--data", wide, "--resize", "pad", "--json")
     assert stated.json["pictures"]["resize"] == "pad"
 

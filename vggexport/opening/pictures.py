@@ -39,7 +39,8 @@ class AgreedPictures:
             return f"{said}: the defaults, as nothing is recorded"
         if not self.said_by:
             return f"{said}, as asked for"
-        silent = f"; {', '.join(self.silent)} record nothing" if self.silent else ""
+        verb = "records" if len(self.silent) == 1 else "record"
+        silent = f"; {', '.join(self.silent)} {verb} nothing" if self.silent else ""
         return f"{said}, as {self.said_by} records{silent}"
 
 
