@@ -212,6 +212,21 @@ def make_images() -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def make_labelled() -> Callable[..., None]:
+    """Makes five folders of so many PNG images of noise each, all different."""
+
+    def make(folder: Path, count: int) -> None:
+        random = np.random.default_rng(0)
+        for name in "abcde":
+            (folder / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+    return make
+
+
 @pytest.fixture
 def listing(workplace) -> Callable[[], list[str]]:
     """Everything in the working folder, hidden names included."""

@@ -4,20 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 
 @pytest.fixture
-def data(workplace):
+def data(workplace, make_labelled):
     """Five classes of three images of noise."""
-    random = np.random.default_rng(0)
-    for name in "abcde":
-        (workplace / "data" / name).mkdir(parents=True)
-        for number in range(3):
-            pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(workplace / "data" / name / f"{number}.png")
+    make_labelled(workplace / "data", 3)
     return "data"
 
 

@@ -4,7 +4,6 @@ import shlex
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("any_int8_will_do")
 
@@ -15,14 +14,9 @@ QUICK = (
 
 
 @pytest.fixture
-def photos(workplace):
+def photos(workplace, make_labelled):
     """Ten pictures in five folders, whose name a shell would take apart."""
-    random = np.random.default_rng(0)
-    for name in "abcde":
-        (workplace / "my photos" / name).mkdir(parents=True)
-        for number in range(2):
-            pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(workplace / "my photos" / name / f"{number}.png")
+    make_labelled(workplace / "my photos", 2)
     return "my photos"
 
 

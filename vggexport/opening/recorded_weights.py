@@ -50,13 +50,14 @@ def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> No
     """
     taken = network.weights.preprocessing
     first = next((file for file in files if file.preprocessing is taken), None)
-    for file in files if first else ():
+    if first is None:
+        return
+    for file in files:
         other = file.preprocessing
-        if first and other and other.affine != taken.affine:
+        if other and other.affine != taken.affine:
             raise InputError(
                 f"{first.path} was made for pixels as {taken.name}, {file.path} for {other.name}, "
-                f"and {source} does not say which is right",
-                Advice(f"state it, as with {{}} {source}=unit", "preprocessing_of"),
+                f"and {source} does not say which is right: leave one of the files out"
             )
 
 

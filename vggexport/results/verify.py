@@ -231,8 +231,8 @@ class VerifyReport(Document):
     @property
     def assumed_pixels(self) -> str:
         """The convention that nobody stated, in words; empty where one was stated or read."""
-        assumed = self.pixels is not None and not self.pixels.known
-        return self.pixels.words if assumed and self.pixels else ""
+        pixels = self.pixels
+        return "" if pixels is None or pixels.known else pixels.words
 
     @property
     def inference_seconds(self) -> Seconds:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from vggexport.network.layers import Layer
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.text.training import recipe
 from vggexport.results.build import Inspection, SummaryReport
@@ -26,12 +27,16 @@ def summary(report: SummaryReport) -> RenderableType:
         f"input {height}x{width}x3, RGB 0...255 minus ({mean})"
     )
     if (before := report.preprocessing) is not None:
-        assumed = "" if before.known else ", which is assumed"
-        totals += f"\npixels before the weights' own network: {before.words}{assumed}"
+        totals += f"\npixels before the weights' own network: {pixels(before)}"
     parts: list[RenderableType] = [table, Text(totals)]
     if report.recipe:
         parts += ["", recipe(report.recipe)]
     return Group(*parts)
+
+
+def pixels(preprocessing: Preprocessing) -> str:
+    """What happens to pixels, and whether nobody said so."""
+    return preprocessing.words + ("" if preprocessing.known else " (assumed)")
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:
@@ -71,9 +76,8 @@ def inspection(report: Inspection) -> RenderableType:
         lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
         lines["precision"] = artifact.numbers
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
-        if pixels := artifact.preprocessing:
-            assumed = "" if pixels.known else ": assumed, as nobody said what training did"
-            lines["pixels"] = f"{pixels.words} before the weights' own network{assumed}"
+        if before := artifact.preprocessing:
+            lines["pixels"] = f"{pixels(before)}, before the weights' own network"
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:
             lines["pictures"] += ": assumed, as the file does not say"
