@@ -7,7 +7,12 @@ is needed.
 
 from calibration.array_notes import array_notes
 from calibration.decoding import decode
-from calibration.errors import CalibrationDataError, SplitFolderError, UnreadableImageError
+from calibration.errors import (
+    CalibrationDataError,
+    SplitFolderError,
+    TooManyUnreadableError,
+    UnreadableImageError,
+)
 from calibration.fingerprint import array_digest, fingerprint
 from calibration.folders import FolderContents
 from calibration.labelled import LabelledImages, open_labelled, write_table
@@ -45,6 +50,7 @@ __all__ = [
     "SourceImage",
     "SplitFolderError",
     "Spread",
+    "TooManyUnreadableError",
     "UnreadableImage",
     "UnreadableImageError",
     "array_digest",

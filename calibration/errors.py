@@ -2,8 +2,9 @@
 
     ValueError
     └── CalibrationDataError
-        ├── SplitFolderError       a folder of splits where a folder of classes was expected
-        └── UnreadableImageError   one image; others of the same source may be readable
+        ├── SplitFolderError        a folder of splits where a folder of classes was expected
+        ├── TooManyUnreadableError  more images than are tolerated
+        └── UnreadableImageError    one image; others of the same source may be readable
 
 A message is one line: the value, what was expected, and how to fix it.
 """
@@ -49,6 +50,10 @@ class SplitFolderError(CalibrationDataError):
             next((folder / splits[name] for name in names if name in splits), None)
             for names in (LEARN_NAMES, JUDGE_NAMES)
         )
+
+
+class TooManyUnreadableError(CalibrationDataError):
+    """More images than are tolerated cannot be decoded."""
 
 
 class UnreadableImageError(CalibrationDataError):

@@ -7,7 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from calibration.errors import CalibrationDataError, UnreadableImageError
+from calibration.errors import (
+    CalibrationDataError,
+    TooManyUnreadableError,
+    UnreadableImageError,
+)
 from calibration.fingerprint import fingerprint
 from calibration.reading import read_ahead
 from calibration.seeding import generator
@@ -117,10 +121,11 @@ class CalibrationImages:
     def _skip(self, error: UnreadableImageError) -> None:
         self._unreadable.append(UnreadableImage(error.label, error.reason))
         if len(self._unreadable) > self.max_unreadable:
-            raise CalibrationDataError(
+            raise TooManyUnreadableError(
                 f"data {self.source.name!r} has {len(self._unreadable)} unreadable "
                 f"images where {self.max_unreadable} of {self.count} are tolerated: "
-                f"{self._first_unreadable()}; replace or remove them"
+                f"{self._first_unreadable()}",
+                "replace or remove them",
             ) from error
 
     def _too_few_left(self) -> CalibrationDataError:

@@ -13,11 +13,12 @@ from PIL import Image
 
 import calibration
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.files import open_bundle, read_object
 from vggexport.bundles.model_card import guide, model_card
-from vggexport.errors import ArtifactError, InputError, OutputError
+from vggexport.errors import ArtifactError, CalibrationError, InputError, OutputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.golden.golden_file import GoldenFile
 from vggexport.formats.registry import FORMATS, load_exporter
@@ -125,6 +126,28 @@ def test_images_of_a_folder(pack, tmp_path):
     assert sorted(image["label"] for image in golden["images"]) == ["0.png", "1.png"]
     assert golden["source"] == "photos"
     assert golden["reference"]["name"] == "models/tiny.onnx"
+
+
+def test_unreadable_images_are_told_and_more_than_are_tolerated_refused(
+    pack, models, tmp_path, monkeypatch
+):
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (2, 40, 30, 3))):
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"photos/{number}.png")
+    for number in range(2, 4):
+        (tmp_path / f"photos/{number}.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    choice = {"data": "photos", "golden_licence": "CC0 1.0", "images": 2, "seed": 2}
+    with pytest.raises(
+        CalibrationError, match=r"are tolerated: .*tolerate more with max_unreadable"
+    ):
+        pack(**choice)
+    told = Recorded()
+    options = BundleOptions(tuple(models.values()), Path("out"), **choice, max_unreadable=1)
+    vggexport.bundle(options, told)
+    labels = {image["label"] for image in read(Path("out"), "golden/golden.json")["images"]}
+    assert labels == {"0.png", "1.png"}
+    assert sum("skipped unreadable image" in fact for fact in told.facts) == 2
 
 
 def test_a_golden_file_brings_images_and_answers(pack, models, tmp_path):

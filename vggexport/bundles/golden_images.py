@@ -13,7 +13,7 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.network.pictures import Pictures, check_same_pixels
-from vggexport.opening.calibration_images import note_remarks, translated
+from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import NARROWED, check_same
 from vggexport.system.progress import Steps
@@ -47,6 +47,8 @@ def choose_images(
     size: calibration.Size,
     pictures: Pictures,
     steps: Steps,
+    *,
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION,
 ) -> ChosenImages:
     """Images of a source, whose answers one of the models is to give.
 
@@ -56,7 +58,8 @@ def choose_images(
         seed: Of the choice.
         size: Of the images.
         pictures: How they become pixels.
-        steps: Who says what was found.
+        steps: Who says what was found, and what was left out.
+        max_unreadable: Share of them that may be unreadable; others take their places.
 
     Raises:
         CalibrationError: They cannot be used.
@@ -66,10 +69,14 @@ def choose_images(
             data, size=size, seed=seed, samples=count, pictures=pictures
         )
         chosen = min(count, len(source))
-        images = tuple(calibration.CalibrationImages(source, chosen, seed=seed))
+        sampled = calibration.CalibrationImages(
+            source, chosen, seed=seed, max_unreadable_fraction=max_unreadable
+        )
+        images = tuple(sampled)
         pixels = np.stack([image.pixels for image in images])
     labels = tuple(image.label for image in images)
     note_remarks(source, steps)
+    note_skipped((f"{image.label}: {image.reason}" for image in sampled.unreadable), steps)
     return ChosenImages(source.name, labels, pixels, contents=note_contents(source, steps))
 
 

@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, image_options, labels_option, output_options
+from vggexport.cli.options import (
+    common_options,
+    image_options,
+    labels_option,
+    max_unreadable_option,
+    output_options,
+)
 from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import Size, file_path
 
@@ -45,6 +51,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     "--golden; the finest model answers for them.",
     "Take at most this many golden images.",
 )
+@max_unreadable_option
 @labels_option(
     "Read class names from a file, one per line or JSON.  [default: those that the artifacts carry]"
 )

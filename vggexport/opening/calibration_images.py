@@ -28,6 +28,9 @@ SPARE_SYNTHETIC = 8
 """Synthetic images beyond the calibration's, for checks. Always as many: the choice of images must
 not depend on whether a check follows."""
 
+TOLERATE = Advice("tolerate more with {}", "max_unreadable")
+"""What to do about unreadable images that are meant to be left out."""
+
 KEPT = 24
 """Calibration images that are kept, for what is measured on some."""
 
@@ -191,8 +194,9 @@ def translated(*advice: Advice) -> Iterator[None]:
     except calibration.CalibrationDataError as error:
         fewer = [Advice(f"pass {{}} {error.available}", "samples")] if error.available else []
         fix = [error.fix] if error.fix else []
+        more = [TOLERATE] if isinstance(error, calibration.TooManyUnreadableError) else []
         raise CalibrationError(
-            error.fact, *fewer, *depth_advice(error.fact), *fix, *advice
+            error.fact, *fewer, *depth_advice(error.fact), *fix, *more, *advice
         ) from error
 
 

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 import calibration
 from calibration.folders import HEIC_EXTENSIONS
 from vggexport.errors import CalibrationError
-from vggexport.opening.calibration_images import depth_advice, note_remarks, note_skipped
+from vggexport.opening.calibration_images import (
+    TOLERATE,
+    depth_advice,
+    note_remarks,
+    note_skipped,
+)
 from vggexport.system.progress import Steps
 
 
@@ -59,6 +64,7 @@ def check_readable(
             f"where {allowed} are tolerated: {unreadable[0]}",
             *depth_advice(unreadable[0]),
             "replace or remove them",
+            TOLERATE,
         )
     note_skipped(unreadable, steps)
     note_remarks(images.source, steps)

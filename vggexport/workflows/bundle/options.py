@@ -36,6 +36,7 @@ class BundleOptions:
         data: A folder, an ``.npz`` file or "synthetic".
         images: Number of golden images, at most.
         seed: Of the choice of images.
+        max_unreadable: Share of the golden images that may be unreadable.
         labels: A file of class names, or None for those that the artifacts carry.
         no_labels: Pack a trained network of which nobody names the classes.
         preprocessing: Name of the one that the artifacts must record, to be sure; None for any.
@@ -61,6 +62,7 @@ class BundleOptions:
     data: str = calibration.SYNTHETIC
     images: int = DEFAULT_IMAGES
     seed: int = 0
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     labels: Path | None = None
     no_labels: bool = False
     preprocessing: str | None = None

@@ -137,8 +137,9 @@ def _golden_images(inputs: BundleInputs) -> ChosenImages:
             return recorded_images(options.golden, options.images, first)
         size = first.spec.input_size
         return choose_images(
-            options.data, options.images, options.seed, size, inputs.pictures, steps
-        )
+            options.data, options.images, options.seed, size, inputs.pictures, steps,
+            max_unreadable=options.max_unreadable,
+        )  # fmt: skip
 
 
 def _rank(artifact: Artifact) -> tuple[bool, int]:
