@@ -77,3 +77,14 @@ def test_the_mean_is_the_networks_own(pixels):
     images = pixels.astype(np.float32)
     (missing,) = (f for f in image_faults((1.0, 2.0, 3.0)) if f.name == "mean-missing")
     assert np.allclose(missing.imitate(images) - images, (1, 2, 3))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_fix_is_for_those_who_export_and_for_those_who_have_the_file_alone(fault: ImageFault):
+    """Not "divide the pixels" alone, which sends the owner of the weights to the wrong place."""
+    first, *rest = fault.fix.split("; with the file alone, ")
+    assert "before it" not in first
+    assert len(rest) == (fault.undo is not None)
+    if fault.name.endswith("expects-0-1"):
+        assert "preprocessing of its training stated" in first
+        assert rest[0].startswith("divide the pixels by 255 before it")

@@ -57,7 +57,8 @@ def test_the_layer_at_fault_is_named(candidates):
 def test_where_no_mistake_explains_it_the_nearest_is_said(candidates):
     found = verification_words.findings(candidates["nan"])
     assert found["fault"] == (
-        "no known mistake explains it; nearest: mean-twice (2.1 dB instead of 4.0 dB)"
+        "no known mistake explains it; nearest, on the 16 worst images: mean-twice (2.1 dB "
+        "instead of 4.0 dB)"
     )
     assert "fix" not in found
     tried = verification_words.tried(candidates["nan"].diagnosis)
@@ -71,8 +72,9 @@ def test_of_many_mistakes_the_nearest_three_are_named(candidates):
     )
     candidate = dataclasses.replace(candidates["nan"], diagnosis=Diagnosis(trials, 16))
     assert verification_words.findings(candidate)["fault"] == (
-        "no known mistake explains it; nearest: tried-7.0 (7.0 dB instead of 4.0 dB), "
-        "tried-5.0 (5.0 dB instead of 4.0 dB), tried-2.5 (2.5 dB instead of 4.0 dB)"
+        "no known mistake explains it; nearest, on the 16 worst images: "
+        "tried-7.0 (7.0 dB instead of 4.0 dB), tried-5.0 (5.0 dB instead of 4.0 dB), "
+        "tried-2.5 (2.5 dB instead of 4.0 dB)"
     )
 
 

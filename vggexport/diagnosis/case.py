@@ -17,6 +17,7 @@ from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read
 from vggexport.opening.models import OpenedModel
 from vggexport.results.diagnosis import Trial
+from vggexport.system.number_text import counted
 
 CLEAR_GAIN_DB = 3.0
 """What making up for a mistake must gain, at least, over the file as it is: half of the
@@ -64,7 +65,12 @@ class Case:
     def figure(self) -> str:
         """What is measured at the output."""
         logits = self.tolerance.min_logit_sqnr_db is not None
-        return "SQNR of the logits" if logits else "SQNR of the probabilities"
+        return f"SQNR of the {'logits' if logits else 'probabilities'} {self.where}"
+
+    @property
+    def where(self) -> str:
+        """On what it is measured, which is not what the file is judged by."""
+        return f"on the {counted(len(self.images), 'worst image')}"
 
     def value_db(self, metrics: ParityMetrics) -> float:
         """The figure's value."""

@@ -23,6 +23,8 @@ Pixels = NDArray[Any]
 PAIRED = "+"
 """Between the names of two mistakes made together."""
 
+RESTATE = "export it again, with the preprocessing of its training stated"
+
 TORCHVISION_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 TORCHVISION_STD = np.array((0.229, 0.224, 0.225), np.float32)
 """Of pixels in 0...1, as torchvision's ImageNet transforms subtract and divide by them."""
@@ -35,21 +37,29 @@ class ImageFault:
     Attributes:
         name: Its short name.
         description: What the file does with the images, a clause.
-        fix: What to do about it.
+        before: What makes up for it in front of the file, for those who have nothing else; empty
+            where nothing does.
         imitate: From right images to what the network effectively sees.
         undo: From right images to those which, given to the file, make the network see the right
             ones; None where there are none.
         keeps_pixels: Whether both give whole numbers in 0...255 for such numbers.
         lossy: Whether runtimes differ in how they do it, so that imitating it comes near only.
+        again: What makes a file without it, for those who have its weights.
     """
 
     name: str
     description: str
-    fix: str
+    before: str
     imitate: Callable[[Pixels], Pixels]
     undo: Callable[[Pixels], Pixels] | None = None
     keeps_pixels: bool = False
     lossy: bool = False
+    again: str = RESTATE
+
+    @property
+    def fix(self) -> str:
+        """What to do about it, with the weights or with the file alone."""
+        return f"{self.again}; with the file alone, {self.before}" if self.before else self.again
 
     def colour_matrix(self) -> NDArray[np.float32]:
         """(3, 3): row by row what red, green and blue become, of a mistake pixel by pixel."""
@@ -100,46 +110,46 @@ def halve_resolution(images: Pixels) -> Pixels:
 CHANNELS_SWAPPED = ImageFault(
     "channels-swapped",
     "takes the channels as BGR",
-    "feed RGB: reverse the channels before it, or export the weights again with "
-    "the layout that they are stored in",
+    "reverse the channels before it",
     swap_channels,
     swap_channels,
     keeps_pixels=True,
+    again=f"{RESTATE}, and the layout of its weights",
 )
 
 RANGE_FAULTS = (
     ImageFault(
         "scaled-0-1",
         "divides the pixels by 255",
-        "feed 0...255: take the division by 255 out",
+        "multiply the pixels by 255 before it",
         lambda images: images / np.float32(255),
         lambda images: images * np.float32(255),
     ),
     ImageFault(
         "expects-0-1",
         "expects pixels in [0, 1] and multiplies them by 255",
-        "divide the pixels by 255 before it, or take the multiplication out",
+        "divide the pixels by 255 before it",
         lambda images: images * np.float32(255),
         lambda images: images / np.float32(255),
     ),
     ImageFault(
         "scaled-minus1-1",
         "scales the pixels to [-1, 1]",
-        "feed 0...255: take the scaling by 1 / 127.5 - 1 out",
+        "add 1 to the pixels and multiply them by 127.5 before it",
         lambda images: images / np.float32(127.5) - np.float32(1),
         lambda images: (images + np.float32(1)) * np.float32(127.5),
     ),
     ImageFault(
         "expects-minus1-1",
         "expects pixels in [-1, 1] and scales them to 0...255",
-        "scale the pixels by 1 / 127.5 - 1 before it, or take its own scaling out",
+        "divide the pixels by 127.5 and subtract 1 before it",
         lambda images: (images + np.float32(1)) * np.float32(127.5),
         lambda images: images / np.float32(127.5) - np.float32(1),
     ),
     ImageFault(
         "torchvision-normalized",
         "normalizes by torchvision's mean and deviation before it subtracts the mean",
-        "feed 0...255: take the normalization out, or export with the weights layout torchvision",
+        "undo it before it: multiply the pixels by the deviation, add the mean, multiply by 255",
         lambda images: (images / np.float32(255) - TORCHVISION_MEAN) / TORCHVISION_STD,
         lambda images: (images * TORCHVISION_STD + TORCHVISION_MEAN) * np.float32(255),
     ),
@@ -149,10 +159,11 @@ LAYOUT_FAULTS = (
     ImageFault(
         "nchw-for-nhwc",
         "takes the memory of NHWC images for NCHW",
-        "transpose the images: a reshape does not move the channels",
+        "lay the memory out as NCHW before it",
         reread_as_nchw,
         lay_out_as_nchw,
         keeps_pixels=True,
+        again="convert it again with a transposition: a reshape does not move the channels",
     ),
     ImageFault(
         "height-width-swapped",
@@ -161,30 +172,34 @@ LAYOUT_FAULTS = (
         lambda images: images.swapaxes(1, 2),
         lambda images: images.swapaxes(1, 2),
         keeps_pixels=True,
+        again="convert it again with rows before columns",
     ),
     ImageFault(
         "upside-down",
         "takes the rows from the bottom up",
-        "flip the images before it: some cameras and textures begin with the last row",
+        "flip the images before it",
         lambda images: images[:, ::-1],
         lambda images: images[:, ::-1],
         keeps_pixels=True,
+        again="take the flip out: some cameras and textures begin with the last row",
     ),
     ImageFault(
         "resized-twice",
         "resizes images to 256 / 224 of their size and crops them, which was done already",
-        "take one of the two preparations out",
+        "",
         prepare_again,
         keeps_pixels=True,
         lossy=True,
+        again="take one of the two preparations out",
     ),
     ImageFault(
         "resized-nearest",
         "halves the resolution by nearest neighbours",
-        "resize bilinearly, once, to the size of the network",
+        "",
         halve_resolution,
         keeps_pixels=True,
         lossy=True,
+        again="resize bilinearly, once, to the size of the network",
     ),
 )
 
@@ -200,33 +215,37 @@ def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
         ImageFault(
             "kernel-channels-swapped",
             "has the first convolution's weights in BGR order after a mean in RGB order",
-            "export the weights again with the layout that they are stored in",
+            "subtract the mean, reverse the channels and add it again before it",
             lambda images: swap_channels(images - mean) + mean,
             lambda images: swap_channels(images - mean) + mean,
+            again=f"{RESTATE}, and the layout of its weights",
         ),
         ImageFault(
             "mean-missing",
             "does not subtract the mean",
-            "export it again with the mean subtraction in the graph, or subtract the mean "
-            "before it",
+            "subtract the mean from the pixels before it",
             lambda images: images + mean,
             lambda images: images - mean,
         ),
         ImageFault(
             "mean-twice",
             "subtracts the mean twice",
-            "take the mean subtraction out of what comes before it: the graph has its own",
+            "add the mean to the pixels before it",
             lambda images: images - mean,
             lambda images: images + mean,
         ),
         ImageFault(
             "mean-reversed",
             "subtracts the mean in BGR order from RGB",
-            f"subtract {tuple(mean_rgb)} from R, G and B",
+            f"subtract {_listed(mean - mean[::-1])} from R, G and B before it",
             lambda images: images + (mean - mean[::-1]),
             lambda images: images - (mean - mean[::-1]),
         ),
     )
+
+
+def _listed(values: NDArray[np.float32]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def combined(first: ImageFault, second: ImageFault) -> ImageFault:
@@ -235,10 +254,11 @@ def combined(first: ImageFault, second: ImageFault) -> ImageFault:
     return ImageFault(
         f"{first.name}{PAIRED}{second.name}",
         f"{first.description} and {second.description}",
-        f"{first.fix}; and {second.fix}",
+        f"{second.before}; then {first.before}",
         lambda images: second.imitate(first.imitate(images)),
         (lambda images: undo_first(undo_second(images))) if undo_first and undo_second else None,
         keeps_pixels=first.keeps_pixels and second.keeps_pixels,
+        again=first.again,
     )
 
 

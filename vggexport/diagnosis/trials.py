@@ -31,6 +31,7 @@ from vggexport.diagnosis.layers import (
     first_suspicious,
 )
 from vggexport.diagnosis.outputs import output_faults
+from vggexport.diagnosis.preprocessing_trials import preprocessing_trials
 from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights import is_recoloured
 from vggexport.diagnosis.weights_trials import weights_trials
@@ -71,7 +72,8 @@ def diagnose(
     expected, actual = (answers(model, images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
-    for kind in (_output_trials, _image_trials, _scaled_trials, _imitated_trials):
+    kinds = _output_trials, _preprocessing_trials, _image_trials, _scaled_trials, _imitated_trials
+    for kind in kinds:
         trials.extend(kind(case, steps))
         if any(trial.explains for trial in trials):
             return Diagnosis(tuple(trials), len(images))
@@ -148,6 +150,10 @@ def _tried_outputs(case: Case) -> Iterator[Trial]:
             yield case.output_trial(fault, *made_up, least_gain_db=least_gain_db)
 
 
+def _preprocessing_trials(case: Case, steps: Steps) -> Iterator[Trial]:
+    return preprocessing_trials(case)
+
+
 def _image_trials(case: Case, steps: Steps) -> Iterator[Trial]:
     return _best_alone(_try_images(case, _image_faults(case), steps))
 
@@ -207,13 +213,16 @@ def _try_images(
 
 
 def _try_image_fault(case: Case, fault: ImageFault, *, imitates: bool) -> Trial | None:
-    """The trial of one mistake; None where neither of the two can be given such images."""
+    """The trial of one mistake; None where neither of the two can be given such images.
+
+    Nothing in front of a file makes up for what only the reference can imitate.
+    """
     if fault.undo and _takes(case.candidate, fault) and not imitates:
         actual = answers(case.candidate, fault.undo(_as_fed(case.images, fault)))
         return case.output_trial(fault, case.expected, actual)
     if case.reference.computes and _takes(case.reference, fault):
         expected = answers(case.reference, fault.imitate(_as_fed(case.images, fault)))
-        return case.output_trial(fault, expected, case.actual)
+        return case.output_trial(replace(fault, before=""), expected, case.actual)
     return None
 
 
@@ -253,7 +262,7 @@ def _not_finite_trial(
     return Trial(
         "not-finite",
         f"{case.candidate.path} has NaN or infinity from {suspicious.name} on",
-        f"SQNR of {suspicious.name}, and of the layer before it",
+        f"SQNR of {suspicious.name}, and of the layer before it, {case.where}",
         suspicious.sqnr_db,
         curve[before].sqnr_db if before >= 0 else math.inf,
         explains=True,
@@ -274,7 +283,7 @@ def _clipping_trial(case: Case, suspicious: SuspiciousLayer) -> Trial:
         "clipped-range",
         f"{case.candidate.path} cuts {suspicious.name} off at {actual.max():.4g}, where the "
         f"reference reaches {expected.max():.4g}",
-        f"SQNR of {suspicious.name}",
+        f"SQNR of {suspicious.name} {case.where}",
         before,
         after,
         after >= suspicious.expected_db and after >= before + CLEAR_GAIN_DB,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.results.diagnosis import Diagnosis, Trial
 from vggexport.results.verify import CandidateReport, Guess, LayerParity, RunnerRecord, VerifyReport
 from vggexport.system.columns import Columns
@@ -152,20 +153,34 @@ def figure(trial: Trial) -> str:
     )
 
 
+def fix(trial: Trial) -> str:
+    """What to do about a mistake."""
+    if (stated := trial.preprocessing) is None:
+        return trial.fix
+    usual = CONVENTIONS.get(stated.name)
+    if usual and usual.affine == stated.affine:
+        options = f"--preprocessing {stated.name}"
+    else:
+        mean, std = (",".join(f"{v:g}" for v in three) for three in stated.affine[:2])
+        options = f"--pixel-mean {mean} --pixel-std {std} --channel-order {stated.channel_order}"
+    return f"export it again with {options}"
+
+
 def _diagnosed(diagnosis: Diagnosis) -> dict[str, str]:
     if trial := diagnosis.named:
         layer = f" in {trial.layer}" if trial.layer else ""
         return {
             "fault": f"{trial.fault}{layer}: {trial.description}",
             "figure": figure(trial),
-            "fix": trial.fix,
+            "fix": fix(trial),
         }
     nearest = ", ".join(
         f"{trial.fault} ({decibels(trial.with_db)} instead of {decibels(trial.without_db)})"
         for trial in diagnosis.nearest
     )
     nothing = "no known mistake explains it"
-    return {"fault": f"{nothing}; nearest: {nearest}" if nearest else nothing}
+    where = f"on the {counted(diagnosis.images, 'worst image')}"
+    return {"fault": f"{nothing}; nearest, {where}: {nearest}" if nearest else nothing}
 
 
 def tried(diagnosis: Diagnosis) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.system.json_values import Finite, JsonValue
 
 
@@ -37,9 +38,10 @@ class Trial(JsonValue):
             is, and nearer than with any other mistake made up for.
         fix: What to do about it.
         layer: The layer at fault, where it is one.
+        preprocessing: What the file is to be exported again with, where that is the fix.
     """
 
-    json_keys = "fault description layer figure without_db with_db explains fix"
+    json_keys = "fault description layer figure without_db with_db explains fix preprocessing?"
 
     fault: str
     description: str
@@ -49,6 +51,7 @@ class Trial(JsonValue):
     explains: bool
     fix: str
     layer: str | None = None
+    preprocessing: Preprocessing | None = None
 
     @property
     def gain_db(self) -> float:

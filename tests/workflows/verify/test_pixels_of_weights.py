@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from keras import layers
 from PIL import Image
@@ -21,6 +22,7 @@ from vggexport.precision import Precision
 from vggexport.reports import text
 from vggexport.reports.html.verification import verification as html
 from vggexport.reports.markdown.verification import verification as markdown
+from vggexport.reports.verification_words import findings
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -63,9 +65,11 @@ def folder(tmp_path_factory):
         ("doubled", place / "mine.keras", SpecRequest(), divided_again),
         ("by_weights", weights, POOLED, CONVENTIONS["unit"]),
         ("caffe", weights, POOLED, CONVENTIONS["caffe"]),
+        ("caffe_int8", weights, POOLED, CONVENTIONS["caffe"]),
     ):
         options = NetworkOptions(str(source), preprocessing=pixels, request=request)
-        file = FileOptions("onnx", place / f"{name}.onnx", Precision.FLOAT32)
+        precision = Precision.INT8 if "int8" in name else Precision.FLOAT32
+        file = FileOptions("onnx", place / f"{name}.onnx", precision)
         vggexport.build(options, CalibrationOptions(), file, BuildOptions(check=False))
     return place
 
@@ -180,3 +184,56 @@ def test_strict_refuses_what_both_sides_assume():
     options = VerifyOptions(("assumed.onnx",), reference="bare.keras", images=4, strict=True)
     with pytest.raises(InputError, match=r"bare\.keras assumes caffe, BGR for pixels.*answers"):
         vggexport.verify(options)
+
+
+@pytest.fixture
+def answers(tmp_path):
+    """What ``right.onnx`` gives for images, saved as the answers for other images perhaps."""
+
+    def save(images, shown=None):
+        session = onnxruntime.InferenceSession("right.onnx")
+        fed = {session.get_inputs()[0].name: images.astype(np.float32)}
+        (probabilities,) = session.run(None, fed)
+        path = tmp_path / "answers.npz"
+        np.savez(path, images=images if shown is None else shown, probabilities=probabilities)
+        return path
+
+    return save
+
+
+def noise(*shape):
+    return np.random.default_rng(5).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("name", ["caffe", "caffe_int8"])
+def test_answers_tell_what_a_file_should_have_been_made_for(name, answers):
+    options = VerifyOptions((f"{name}.onnx",), answers=answers(noise(12, *SIZE, 3)))
+    (candidate,) = vggexport.verify(options).candidates
+    named = candidate.diagnosis.named
+    assert (named.fault, named.preprocessing) == ("other-preprocessing", CONVENTIONS["unit"])
+    assert named.with_db > candidate.tolerance.min_logit_sqnr_db
+    assert f"{name}.onnx was made for caffe, BGR; with unit, RGB its weights" in named.description
+    found = findings(candidate)
+    assert found["fix"] == "export it again with --preprocessing unit"
+    assert "on the 8 worst images" in found["figure"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda images: 255 - images, lambda images: np.roll(images, 4, 0)],
+    ids=["inverted", "other images"],
+)
+def test_answers_that_no_convention_brings_near_name_none(change, answers):
+    images = noise(12, *SIZE, 3)
+    options = VerifyOptions(("caffe.onnx",), answers=answers(images, change(images)))
+    (candidate,) = vggexport.verify(options).candidates
+    assert candidate.diagnosis.named is None
+
+
+def test_grey_images_do_not_tell_rgb_from_bgr(answers):
+    grey = noise(12, *SIZE, 1).repeat(3, axis=-1)
+    options = VerifyOptions(("caffe.onnx",), answers=answers(grey))
+    (candidate,) = vggexport.verify(options).candidates
+    tried = {trial.fault: trial for trial in candidate.diagnosis.trials}["other-preprocessing"]
+    assert tried.with_db > 80
+    assert not tried.explains

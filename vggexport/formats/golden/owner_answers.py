@@ -57,6 +57,7 @@ def read_answers(path: Path, known: Artifact) -> GoldenFile:
             calibration=None,
             full_integer=False,
             activation_bits=NARROW_BITS,
+            preprocessing=None,
         ),
         RUNTIME,
         "",
