@@ -15,18 +15,20 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+import vggexport
 from vggexport.artifact import Artifact
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import FORMATS, load_exporter
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
-from vggexport.network.provenance import CalibrationRecord, WeightsRecord
+from vggexport.network.provenance import CalibrationRecord, LatencyRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.network import NetworkOptions
 from vggexport.precision import PROFILES, Precision, Profile
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.schemas import json_schema
+from vggexport.system.machine import read_machine
 
 TINY = VGGSpec(
     "tiny",
@@ -319,3 +321,17 @@ def photographs(tmp_path_factory) -> Path:
 def labelled(photographs, tmp_path) -> Path:
     """The same in a folder that may be changed."""
     return Path(shutil.copytree(photographs, tmp_path / "labelled"))
+
+
+@pytest.fixture
+def latencies_by_operations(monkeypatch):
+    """Files that ``prune`` compares take the time of their operations, on a busy machine."""
+
+    def latencies(paths, _size, machine, _steps):
+        macs = [vggexport.inspect(path).artifact.macs for path in paths]
+        where = ("onnxruntime 1", 1, machine.cpu_model, machine.busy)
+        return tuple(LatencyRecord(m / macs[0], None, float(m), *where) for m in macs)
+
+    machine = replace(read_machine(), cpu_model="A CPU", load_average=9.0, affinity=(0, 1))
+    monkeypatch.setattr("vggexport.workflows.prune.latency_budget.latencies", latencies)
+    monkeypatch.setattr("vggexport.workflows.prune.run.read_machine", lambda: machine)

@@ -221,7 +221,7 @@ def release(sources, run_line):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.usefixtures("any_int8_will_do", "quick_benchmark")
+@pytest.mark.usefixtures("any_int8_will_do", "quick_benchmark", "latencies_by_operations")
 def test_the_commands_of_every_page_run(release, run_line, workplace, monkeypatch):
     assert [shlex.split(line)[1] for line in release] == [
         *("export", "verify", "evaluate", "benchmark", "bundle", "check-bundle", "diff"),

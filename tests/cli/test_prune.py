@@ -41,10 +41,27 @@ def test_the_plan_and_then_the_network(run, inputs, listing):
     assert summary["spec"]["blocks"] != [["conv3-4", "conv1-6"], ["conv3-8"]]
 
 
+@pytest.mark.usefixtures("latencies_by_operations")
+def test_a_plan_by_latency_says_what_was_measured(run, inputs):
+    asked = ("--plan", "--latency", "60%", "--cache-dir", "kept", "--html", "page.html")
+    outcome = run("prune", *inputs, *asked)
+    assert outcome.code == 0, outcome.stderr
+    said = re.search(r"^latency +(0\.\d{3}) of the latency \(too few", outcome.stdout, re.M)
+    assert f" {said[1]} " in outcome.stdout
+    assert f"{said[1]} of the latency" in Path("page.html").read_text()
+    assert "of the operations has" in outcome.stderr
+    assert "the machine was busy at the start" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no budget is given: name one with --speedup, --max-size or --target-sqnr, or look"),
+        (
+            [],
+            "no budget is given: name one with --speedup, --max-size, --target-sqnr or --latency",
+        ),
+        (["--latency", "2"], "'2' is not a share below 1: write 2%"),
+        (["--latency", "0"], "latency 0 is no share of the original network's"),
         (["--speedup", "0.5"], "'0.5' is not a number above 1, as 2x"),
         (["--target-sqnr", "nan"], "nan is not a finite number"),
         (["--speedup", "90x"], "90x is out of reach"),

@@ -39,7 +39,7 @@ NETWORKS = {
         VGGSpec("rectangle", BLOCKS, 5, fully_connected(64, 64), (8, 12)),
         VGGSpec("odd-sides", BLOCKS, 5, fully_connected(64), (13, 7)),
         VGGSpec("no-last-pooling", BLOCKS, 5, fully_connected(64, 64), (6, 4), last_pooling=False),
-        VGGSpec("no-hidden", BLOCKS, 5, (), (8, 8)),
+        VGGSpec("no-hidden", parse_blocks("conv3-4 conv1-1 | conv3-64"), 5, (), (8, 8)),
         VGGSpec("three-hidden", BLOCKS, 5, fully_connected(64, 128, 64), (8, 8)),
         VGGSpec("linear", BLOCKS, 5, (FullyConnected(64, relu=False), FullyConnected(64)), (8, 8)),
         VGGSpec("average", BLOCKS, 5, fully_connected(64), (12, 20), pooling=Pooling.AVERAGE),

@@ -8,7 +8,7 @@ import click
 
 from vggexport.cli.network_options import network_options
 from vggexport.cli.options import REPORT_FILES, common_options, output_options
-from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finite
+from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path, finite
 
 
 @click.command()
@@ -34,6 +34,13 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Size, file_path, finit
     callback=finite,
     metavar="DB",
     help="Make it as narrow as this SQNR of the logits, in dB, allows.",
+)
+@click.option(
+    "--latency",
+    type=Share(whole=False),
+    metavar="RATIO",
+    help="Make it as wide as this share of the original's latency allows, such as 0.5; measured in "
+    "ONNX Runtime, float32, one thread.",
 )
 @click.option("--plan", is_flag=True, help="Only show what each budget would give.")
 @click.option(

@@ -37,6 +37,35 @@ class CalibrationRecord(JsonValue):
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyRecord(JsonValue):
+    """Median latency of a file beside that of another that it took turns with: one image a run.
+
+    Attributes:
+        ratio_p50: Of its median to the other's.
+        ratio_ci95: 95 % interval of that.
+        p50_ms: Its median in milliseconds.
+        runtime: What ran both, and its version.
+        threads: Of each.
+        cpu_model: The processor.
+        busy: Whether others used the machine when the command began.
+    """
+
+    ratio_p50: float
+    ratio_ci95: tuple[float, float] | None
+    p50_ms: float
+    runtime: str
+    threads: int
+    cpu_model: str
+    busy: bool
+
+    @property
+    def said(self) -> str:
+        """The ratio with its interval."""
+        interval = self.ratio_ci95 and " to ".join(f"{end:.3f}" for end in self.ratio_ci95)
+        return f"{self.ratio_p50:.3f} of the latency ({interval or 'too few runs for an interval'})"
+
+
+@dataclass(frozen=True, slots=True)
 class PruningRecord(JsonValue):
     """What a network was made narrower from, and how near to it it is to be.
 
@@ -47,6 +76,11 @@ class PruningRecord(JsonValue):
         calibration: The images that channels were chosen by.
         predicted_logit_sqnr_db: SQNR of the logits against the ancestor's that the plan gave.
         promised_logit_sqnr_db: What it is to be at least on images like those.
+        latency: Of a float32 file of such a network, where a share of the ancestor's was asked for.
+    """
+
+    json_keys = """
+        source sha256 blocks calibration predicted_logit_sqnr_db promised_logit_sqnr_db latency?
     """
 
     source: str
@@ -55,6 +89,7 @@ class PruningRecord(JsonValue):
     calibration: CalibrationRecord
     predicted_logit_sqnr_db: float
     promised_logit_sqnr_db: float
+    latency: LatencyRecord | None = None
 
     def ancestor_of(self, narrow: VGGSpec) -> VGGSpec:
         """The network that a narrower one was made from."""

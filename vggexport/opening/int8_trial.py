@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import load_exporter, load_runner
+from vggexport.formats.registry import load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.network.layers import OUTPUT_NAME
+from vggexport.opening.alternated_latency import write_onnx
 from vggexport.opening.file_check import read
 from vggexport.opening.network import Network
-from vggexport.precision import Precision
 from vggexport.quantization.ranges import ActivationRanges
 
 
@@ -45,12 +44,9 @@ class Int8Trial:
     def parities(self, ranges: ActivationRanges) -> list[ParityMetrics]:
         """How near a file with these ranges is to float32 on each set of images."""
         path = self.folder / "trial.onnx"
-        artifact = self.network.artifact(path, "onnx", Precision.INT8)
-        artifact = replace(artifact, calibration=ranges.calibration)
         activation = self.network.spec.head_activation
         try:
-            request = ExportRequest(artifact, self.network.weights, ranges)
-            load_exporter("onnx").export(request, path)
+            write_onnx(self.network, path, ranges)
             with load_runner("onnx")(path) as runner:
                 return [
                     compare(reference, _answers(runner, part), activation)

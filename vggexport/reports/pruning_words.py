@@ -6,7 +6,11 @@ from vggexport.network.spec import VGGSpec
 from vggexport.results.prune import FLOAT32_BYTES, Narrowed, PlanPoint, PruningReport
 from vggexport.system.number_text import MEGA, counted, decibels, share
 
-COLUMNS = ("operations", "of all", "parameters", "float32", "planned", "widths")
+
+def columns(report: PruningReport) -> tuple[str, ...]:
+    """Of a table of points; latency where it was measured of one."""
+    latency = ("latency",) if report.chosen and report.chosen.latency else ()
+    return ("operations", "of all", "parameters", "float32", "planned", *latency, "widths")
 
 
 def points(report: PruningReport) -> list[PlanPoint]:
@@ -16,8 +20,9 @@ def points(report: PruningReport) -> list[PlanPoint]:
     return sorted(found, key=lambda point: -point.macs)
 
 
-def cells(spec: VGGSpec, point: PlanPoint) -> tuple[str, ...]:
-    """A point under :data:`COLUMNS`; widths block by block."""
+def cells(report: PruningReport, point: PlanPoint) -> tuple[str, ...]:
+    """A point under :func:`columns`; widths block by block."""
+    latency = (f"{point.latency.ratio_p50:.3f}",) if point.latency else ("",)
     widths = iter(point.widths.values())
     return (
         f"1/{1 / point.macs_share:.2f}",
@@ -25,7 +30,8 @@ def cells(spec: VGGSpec, point: PlanPoint) -> tuple[str, ...]:
         f"{point.parameters:,}",
         f"{point.size_bytes / MEGA:.1f} MB",
         decibels(point.logit_sqnr_db),
-        " / ".join(" ".join(str(next(widths)) for _ in block) for block in spec.blocks),
+        *(latency if "latency" in columns(report) else ()),
+        " / ".join(" ".join(str(next(widths)) for _ in block) for block in report.spec.blocks),
     )
 
 
@@ -35,6 +41,18 @@ def plan(report: PruningReport) -> str:
         "SQNR of the logits against the original network, expected on images like the "
         f"{report.images} that channels were chosen by"
     )
+
+
+def latency(report: PruningReport) -> dict[str, str]:
+    """What the measured latency is, by name; nothing where none was measured."""
+    measured = report.chosen.latency if report.chosen else None
+    if measured is None:
+        return {}
+    busy = ", busy when the command began" if measured.busy else ""
+    return {
+        "latency": f"{measured.said} of the original network, float32 in {measured.runtime}, "
+        f"{counted(measured.threads, 'thread')}, {measured.cpu_model}{busy}"
+    }
 
 
 def findings(made: Narrowed, spec: VGGSpec) -> dict[str, str]:

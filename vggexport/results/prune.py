@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
-from vggexport.network.provenance import PruningRecord
+from vggexport.network.provenance import LatencyRecord, PruningRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.json_values import Finite, JsonValue
@@ -29,7 +29,10 @@ class PlanPoint(JsonValue):
         size_bytes: Of the weights as float32.
         logit_sqnr_db: SQNR of the logits against the network as it is that is to be expected.
         widths: Outputs of each convolution.
+        latency: Of its float32 file beside the original's, where that was measured.
     """
+
+    json_keys = "macs macs_share parameters size_bytes logit_sqnr_db widths latency?"
 
     macs: int
     macs_share: float
@@ -37,6 +40,7 @@ class PlanPoint(JsonValue):
     size_bytes: int
     logit_sqnr_db: Finite
     widths: Mapping[str, int]
+    latency: LatencyRecord | None = None
 
     @classmethod
     def of(

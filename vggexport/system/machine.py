@@ -107,6 +107,15 @@ class Machine(JsonValue):
         return (self.load_average or 0.0) > BUSY_LOAD * max(1, len(self.affinity))
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of latencies must know of it."""
+        busy = (
+            f"the machine was busy at the start (load average {self.load_average or 0:.2f} on "
+            f"{len(self.affinity)} cores): measure again when it is idle"
+        )
+        return (busy,) if self.busy else ()
+
+    @property
     def has_int8(self) -> bool:
         """Whether any instruction set multiplies 8-bit integers faster than floats."""
         return any(self.cpu_features[name] for name in INT8_FEATURES)

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 import vggexport
+from tests.recorded_progress import Recorded
 from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.opening.network import NetworkOptions
+from vggexport.opening.alternated_latency import latencies, write_onnx
+from vggexport.opening.network import NetworkOptions, open_network
+from vggexport.system.machine import read_machine
+from vggexport.system.progress import Progress, Steps
 from vggexport.weights import SpecRequest, open_weights
 
 WIDE = VGGSpec(
@@ -45,9 +49,9 @@ def prune(folder, tmp_path, monkeypatch, closed_schema):
     monkeypatch.chdir(tmp_path / "work")
     network = NetworkOptions(str(folder / "wide.npz"), labels=folder / "labels.txt")
 
-    def run(**options):
+    def run(progress=None, **options):
         defaults = {"network": network, "calibration_data": str(folder / "images.npz")}
-        report = vggexport.prune(vggexport.PruneOptions(**{**defaults, **options}))
+        report = vggexport.prune(vggexport.PruneOptions(**{**defaults, **options}), progress)
         closed_schema("prune").validate(json.loads(json.dumps(report.to_json())))
         return report
 
@@ -133,9 +137,46 @@ def test_a_size_is_kept_with_or_without_a_speedup(prune):
     assert all(point.size_bytes <= size for point in both.curve)
 
 
+@pytest.mark.usefixtures("latencies_by_operations")
+def test_a_share_of_the_latency_is_measured_and_recorded(prune, folder):
+    notes = Recorded()
+    report = prune(progress=notes, latency=0.6)
+    latency = report.chosen.latency
+    assert latency.ratio_p50 == report.chosen.macs_share <= 0.6
+    assert (latency.cpu_model, latency.busy) == ("A CPU", True)
+    assert report.narrowed.spec.macs == report.chosen.macs
+    assert open_weights("narrow.safetensors", SpecRequest()).pruning.latency == latency
+    assert "load average 9.00 on 2 cores" in notes.facts[0]
+    assert f"has {latency.ratio_p50:.3f} of the latency" in " ".join(notes.facts)
+    assert sorted(Path().iterdir()) == [Path("narrow.safetensors")]
+    size = 2 * WIDE.parameters
+    plan = prune(plan=True, latency=0.6, max_size=size, cache_dir=Path("kept"))
+    assert plan.chosen.latency.ratio_p50 <= 0.6
+    assert plan.chosen.size_bytes <= size
+    assert not list(Path("kept").rglob("*.onnx"))
+    with pytest.raises(InputError, match=r"0\.001 of the latency is out of reach"):
+        prune(plan=True, latency=0.001, cache_dir=Path("kept"))
+
+
+def test_files_take_turns(monkeypatch, folder):
+    monkeypatch.setattr("vggexport.opening.alternated_latency.SECONDS", 0.0)
+    monkeypatch.setattr("vggexport.opening.alternated_latency.SETTLE_S", 0.0)
+    network = open_network(NetworkOptions(str(folder / "wide.npz")), Steps(Progress()))
+    paths = [Path("wide.onnx"), Path("again.onnx")]
+    for path in paths:
+        write_onnx(network, path)
+    own, other = latencies(paths, WIDE.input_size, read_machine(), Steps(Progress()))
+    assert own.ratio_p50 == 1.0
+    assert other.ratio_ci95[0] <= other.ratio_p50 <= other.ratio_ci95[1]
+    assert other.p50_ms > 0
+    assert (other.threads, other.runtime) == (1, own.runtime)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
+        ({"latency": 1.5}, InputError, "1.5 is no share of the original network's"),
+        ({"latency": 0.5, "target_sqnr": 9.0}, InputError, "as narrow as that allows"),
         ({}, InputError, "no budget is given"),
         ({"speedup": 2.0, "target_sqnr": 10.0}, InputError, "as narrow as that allows"),
         ({"speedup": 2.0, "output": Path("x.npz")}, OutputError, "written as .safetensors"),

@@ -112,8 +112,13 @@ KINDS: Mapping[LayerKind, OnnxKind] = {
 
 
 def traced_operators(layer: Layer) -> tuple[str, ...]:
-    """Types of the operators that the converter makes of a layer, in order."""
-    return KINDS[layer.kind].traced + (("Relu",) if layer.relu else ())
+    """Types of the operators that the converter makes of a layer, in order.
+
+    The bias of a convolution of one channel stays an operator of its own.
+    """
+    is_one_channel = layer.kind is LayerKind.CONVOLUTION and layer.kernel.shape[-1] == 1
+    bias = ("Add",) if is_one_channel else ()
+    return KINDS[layer.kind].traced + bias + (("Relu",) if layer.relu else ())
 
 
 def layer_nodes(traced: TracedLayer, source: str) -> Iterator[onnx.NodeProto]:

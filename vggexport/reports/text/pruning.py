@@ -19,7 +19,7 @@ def pruning(report: PruningReport, data: str) -> RenderableType:
         data: The source of the calibration images.
     """
     made = report.narrowed
-    lines = {"plan": pruning_words.plan(report)}
+    lines = {"plan": pruning_words.plan(report), **pruning_words.latency(report)}
     if made:
         path = printable(made.path)
         lines |= {"weights": path, **pruning_words.findings(made, report.spec)}
@@ -31,9 +31,9 @@ def pruning(report: PruningReport, data: str) -> RenderableType:
 
 
 def _curve(report: PruningReport) -> Table:
-    table = Table(*pruning_words.COLUMNS)
+    table = Table(*pruning_words.columns(report))
     for point in pruning_words.points(report):
-        cells = pruning_words.cells(report.spec, point)
+        cells = pruning_words.cells(report, point)
         table.add_row(*cells, bold=point == report.chosen)
     return table
 

@@ -17,7 +17,7 @@ def notes_on(
 ) -> tuple[str, ...]:
     """All notes, each once."""
     found = (
-        *busy(machine),
+        *machine.remarks,
         *_warm_starts(results),
         *_instruction_sets(machine, results),
         *_fallbacks(results),
@@ -25,15 +25,6 @@ def notes_on(
         *inconclusive(gate),
     )
     return tuple(dict.fromkeys(found))
-
-
-def busy(machine: Machine) -> Iterator[str]:
-    """Whether others used the machine when the run began."""
-    if machine.busy:
-        yield (
-            f"the machine was busy at the start (load average {machine.load_average:.2f} on "
-            f"{len(machine.affinity)} cores): measure again when it is idle"
-        )
 
 
 def busy_baseline(baseline: Baseline | None) -> Iterator[str]:

@@ -56,7 +56,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
     machine, cells = read_machine(), options.cells()
     gpu = read_gpu() if options.execution_provider == CUDA_PROVIDER else None
     stored = _stored_baseline(options, machine, gpu)
-    for note in (*notes.busy(machine), *notes.busy_baseline(stored)):
+    for note in (*machine.remarks, *notes.busy_baseline(stored)):
         steps.progress.note(note)
     answers = _checked(options, cells, steps)
     placements: dict[Model, Placement | None] = {}

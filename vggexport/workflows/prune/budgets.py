@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vggexport.errors import Advice, InputError
 from vggexport.network.spec import VGGSpec
 from vggexport.pruning.plan import Forecast
 from vggexport.pruning.widths import Budget, Widths, descend, narrowed
 from vggexport.results.prune import FLOAT32_BYTES, PlanPoint
 from vggexport.system.number_text import MEGA
+from vggexport.workflows.prune.latency_budget import Measure, widest_within
 from vggexport.workflows.prune.options import PruneOptions
 
 SPEEDUPS = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
@@ -36,6 +39,31 @@ def choose(expected: Forecast, options: PruneOptions) -> PlanPoint:
     if widths is None:
         raise _out_of_reach(expected, options)
     return _point(expected, widths)
+
+
+def choose_by_latency(
+    expected: Forecast, options: PruneOptions, limit: float, measure: Measure
+) -> PlanPoint:
+    """The widest network within a share of the latency, and within what else was asked for.
+
+    Raises:
+        InputError: There is no such network.
+    """
+    spec, size = expected.spec, options.max_size
+
+    def last(budget: Budget) -> Widths:
+        *_, widths = descend(spec, expected.error, budget.excess)
+        return widths
+
+    narrowest = last(replace(_budget(spec, None, size), macs=1))
+    widths, latency = widest_within(
+        limit,
+        spec,
+        (narrowest, choose(expected, options).widths),
+        lambda share: last(_budget(spec, 1 / share, size)),
+        measure,
+    )
+    return replace(_point(expected, widths), latency=latency)
 
 
 def _budget(spec: VGGSpec, speedup: float | None, max_size: int | None) -> Budget:

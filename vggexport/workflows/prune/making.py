@@ -90,6 +90,7 @@ def write(
         images.record,
         round(point.logit_sqnr_db, 2),
         round(point.logit_sqnr_db - PLAN_ERROR_DB, 2),
+        point.latency,
     )
     spec = narrow.spec
     write_safetensors(

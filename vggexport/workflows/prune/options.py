@@ -13,7 +13,7 @@ SUFFIX = ".safetensors"
 DEFAULT_OUTPUT = Path(f"narrow{SUFFIX}")
 MOST_IMAGES = 256
 """Images that are looked at where no number is given: 50,000 places of the last convolutions."""
-BUDGET = Advice("name one with {}, {} or {}", "speedup", "max_size", "target_sqnr")
+BUDGET = Advice("name one with {}, {}, {} or {}", "speedup", "max_size", "target_sqnr", "latency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class PruneOptions:
         speedup: What the multiply-accumulates are to be divided by.
         max_size: Largest size of the weights in bytes, float32.
         target_sqnr: SQNR of the logits against the network as it is that is to be kept, in dB.
+        latency: Largest share of the original's median latency, above 0 and below 1: float32 in
+            ONNX Runtime on one thread of this machine.
         output: Where to: a ``.safetensors`` file, or None for ``narrow.safetensors``.
         plan: Only say what budgets give.
         cache_dir: Folder for what is kept of the images; None for one beside the output, which
@@ -41,6 +43,7 @@ class PruneOptions:
     speedup: float | None = None
     max_size: int | None = None
     target_sqnr: float | None = None
+    latency: float | None = None
     output: Path | None = None
     plan: bool = False
     cache_dir: Path | None = None
@@ -56,10 +59,18 @@ class PruneOptions:
             )
         if not (self.plan or self.has_budget):
             raise InputError("no budget is given", BUDGET, Advice("look at {} first", "plan"))
-        if self.target_sqnr is not None and (self.speedup or self.max_size):
+        if self.target_sqnr is not None and (self.speedup or self.max_size or self.latency):
             raise InputError(
                 f"a network that keeps {self.target_sqnr:g} dB is as narrow as that allows",
-                Advice("leave out {} and {}, or {}", "speedup", "max_size", "target_sqnr"),
+                Advice(
+                    "leave out {}, {} and {}, or {}",
+                    "speedup", "max_size", "latency", "target_sqnr",
+                ),
+            )  # fmt: skip
+        if self.latency is not None and not 0 < self.latency < 1:
+            raise InputError(
+                f"latency {self.latency:g} is no share of the original network's: it is to be "
+                "above 0 and below 1, as 0.5 for half"
             )
 
     @property
@@ -70,7 +81,7 @@ class PruneOptions:
     @property
     def has_budget(self) -> bool:
         """Whether one network is asked for."""
-        budgets = (self.speedup, self.max_size, self.target_sqnr)
+        budgets = (self.speedup, self.max_size, self.target_sqnr, self.latency)
         return any(budget is not None for budget in budgets)
 
     @property

@@ -11,13 +11,15 @@ from vggexport.network.forward import NumpyNetwork
 from vggexport.opening.network import Network, open_network
 from vggexport.pruning.survey import Survey
 from vggexport.results.prune import PruningReport
+from vggexport.system.machine import read_machine
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.prune.budgets import choose, curve
+from vggexport.workflows.prune.budgets import choose, choose_by_latency, curve
 from vggexport.workflows.prune.forecasting import forecast
 from vggexport.workflows.prune.images import PruningImages, read_images
+from vggexport.workflows.prune.latency_budget import measuring
 from vggexport.workflows.prune.making import make, measured, write
 from vggexport.workflows.prune.options import PruneOptions
 
@@ -52,13 +54,21 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
 
 def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningReport:
     """The plan, and the weights under ``path`` if there is one."""
+    machine = read_machine()  # before this command keeps it busy itself
+    for remark in machine.remarks if options.latency else ():
+        steps.progress.note(remark)
     network = _opened(options, steps)
     images = read_images(options, network.spec, network.pictures, steps)
     whole = NumpyNetwork(network.spec, dict(network.weights))
     survey = Survey(whole, _folder(options, network, images), len(images.chosen_by))
     expected = forecast(survey, images.chosen_by, images.checked, steps)
     points = curve(expected, options)
-    chosen = choose(expected, options) if options.has_budget else None
+    chosen = None
+    if options.latency is not None:
+        with measuring(network, survey.folder, machine, steps) as measure:
+            chosen = choose_by_latency(expected, options, options.latency, measure)
+    elif options.has_budget:
+        chosen = choose(expected, options)
     narrowed = None
     if chosen and path:
         steps.progress.note(f"{chosen.logit_sqnr_db:.1f} dB of the logits are expected")
