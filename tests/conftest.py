@@ -333,5 +333,6 @@ def latencies_by_operations(monkeypatch):
         return tuple(LatencyRecord(m / macs[0], None, float(m), *where) for m in macs)
 
     machine = replace(read_machine(), cpu_model="A CPU", load_average=9.0, affinity=(0, 1))
-    monkeypatch.setattr("vggexport.workflows.prune.latency_budget.latencies", latencies)
+    for module in ("latency_budget", "front"):
+        monkeypatch.setattr(f"vggexport.workflows.prune.{module}.latencies", latencies)
     monkeypatch.setattr("vggexport.workflows.prune.run.read_machine", lambda: machine)

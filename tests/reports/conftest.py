@@ -12,7 +12,7 @@ from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.timing import Scenario, Turn
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import fully_connected
-from vggexport.network.provenance import WeightsRecord
+from vggexport.network.provenance import LatencyRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
@@ -23,6 +23,7 @@ from vggexport.results.benchmark import (
 )
 from vggexport.results.benchmark_figures import Ceiling
 from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer, Trial
+from vggexport.results.prune import Front, FrontFile
 from vggexport.results.verify import (
     CandidateReport,
     Guess,
@@ -318,3 +319,25 @@ def make_benchmark():
 @pytest.fixture(scope="session")
 def machine():
     return MACHINE
+
+
+@pytest.fixture(scope="session")
+def front():
+    """The original and a network of half its operations, each in float32 and int8."""
+
+    def file(precision, part, size, db, ratio):
+        where = ("onnxruntime 1.23.2", 1, "AMD EPYC 7763", True)
+        interval = None if ratio == 1 else (ratio - 0.0125, ratio + 0.0125)
+        latency = LatencyRecord(ratio, interval, 612.5 * ratio, *where)
+        planned = INFINITE if part == 1 else 14.5
+        return FrontFile(precision, part, planned, size, db, 0.9375, latency)
+
+    return Front(
+        48,
+        (
+            file(Precision.FLOAT32, 1.0, 553_430_596, INFINITE, 1.0),
+            file(Precision.INT8, 1.0, 138_800_000, 25.25, 0.525),
+            file(Precision.FLOAT32, 0.5, 276_700_000, 15.75, 0.53125),
+            file(Precision.INT8, 0.5, 69_300_000, 14.75, 0.28125),
+        ),
+    )

@@ -44,6 +44,12 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
 )
 @click.option("--plan", is_flag=True, help="Only show what each budget would give.")
 @click.option(
+    "--front",
+    is_flag=True,
+    help="Measure latency, error and size with 1.5, 2, 3 and 4 times fewer operations, in float32 "
+    "and int8, beside the original's.",
+)
+@click.option(
     "--cache-dir",
     type=file_path(),
     metavar="DIR",

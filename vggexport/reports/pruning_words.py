@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from vggexport.network.provenance import LatencyRecord
 from vggexport.network.spec import VGGSpec
-from vggexport.results.prune import FLOAT32_BYTES, Narrowed, PlanPoint, PruningReport
+from vggexport.results.prune import (
+    FLOAT32_BYTES,
+    Front,
+    FrontFile,
+    Narrowed,
+    PlanPoint,
+    PruningReport,
+)
 from vggexport.system.number_text import MEGA, counted, decibels, share
 
 
@@ -48,11 +56,7 @@ def latency(report: PruningReport) -> dict[str, str]:
     measured = report.chosen.latency if report.chosen else None
     if measured is None:
         return {}
-    busy = ", busy when the command began" if measured.busy else ""
-    return {
-        "latency": f"{measured.said} of the original network, float32 in {measured.runtime}, "
-        f"{counted(measured.threads, 'thread')}, {measured.cpu_model}{busy}"
-    }
+    return {"latency": f"{measured.said} of the original network, float32 in {_where(measured)}"}
 
 
 def findings(made: Narrowed, spec: VGGSpec) -> dict[str, str]:
@@ -68,3 +72,40 @@ def findings(made: Narrowed, spec: VGGSpec) -> dict[str, str]:
         f"{decibels(made.pruning.promised_logit_sqnr_db)})",
         "agreement": f"the same best class on {share(metrics.top1_agreement)} of those",
     }
+
+
+FRONT_COLUMNS = (
+    "operations", "precision", "file", "planned", "SQNR", "same class", "latency", "95 %", "p50",
+)  # fmt: skip
+
+
+def front_cells(file: FrontFile) -> tuple[str, ...]:
+    """A file under :data:`FRONT_COLUMNS`."""
+    latency, ends = file.latency, file.latency.ratio_ci95
+    return (
+        f"1/{1 / file.macs_share:.2f}",
+        file.precision.value,
+        f"{file.size_bytes / MEGA:.1f} MB",
+        decibels(file.planned_logit_sqnr_db),
+        decibels(file.logit_sqnr_db),
+        share(file.top1_agreement),
+        f"{latency.ratio_p50:.3f}",
+        " to ".join(f"{end:.3f}" for end in ends) if ends else "",
+        f"{latency.p50_ms:.1f} ms",
+    )
+
+
+def front(front: Front) -> str:
+    """What the figures of a front are."""
+    measured = front.files[0].latency
+    return (
+        f"SQNR of the logits and best class on {counted(front.images, 'image')} held out, and "
+        "median latency of one image, against the original network's float32 ONNX file, with which "
+        f"each file took turns: {_where(measured)}"
+    )
+
+
+def _where(measured: LatencyRecord) -> str:
+    busy = ", busy when the command began" if measured.busy else ""
+    threads = counted(measured.threads, "thread")
+    return f"{measured.runtime}, {threads}, {measured.cpu_model}{busy}"

@@ -9,6 +9,7 @@ from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.network.provenance import LatencyRecord, PruningRecord
 from vggexport.network.spec import VGGSpec
+from vggexport.precision import Precision
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.json_values import Finite, JsonValue
 
@@ -98,6 +99,42 @@ class Narrowed(JsonValue):
 
 
 @dataclass(frozen=True, slots=True)
+class FrontFile(JsonValue):
+    """An ONNX file beside the float32 file of the original network.
+
+    Attributes:
+        precision: float32 or int8.
+        macs_share: Multiply-accumulates of its network, of the original's.
+        planned_logit_sqnr_db: What was expected of its network; infinite for the original.
+        size_bytes: Of the file.
+        logit_sqnr_db: Of its logits against the original's in float32, on images held out.
+        top1_agreement: Share of those images with the same best class.
+        latency: Beside the original's in float32, by turns.
+    """
+
+    precision: Precision
+    macs_share: float
+    planned_logit_sqnr_db: Finite
+    size_bytes: int
+    logit_sqnr_db: Finite
+    top1_agreement: float
+    latency: LatencyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Front(JsonValue):
+    """Latency against error.
+
+    Attributes:
+        images: Images held out that all files were measured on.
+        files: The original's two first, then those of each narrower network.
+    """
+
+    images: int
+    files: tuple[FrontFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PruningReport(Document):
     """One pruning, or the plan of one.
 
@@ -111,11 +148,12 @@ class PruningReport(Document):
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        front: Files of several networks; None where nobody asked.
     """
 
     json_keys = """
         schema source spec images image_files=contents{files pictures skipped junk} curve chosen
-        narrowed seconds peak_rss_bytes
+        narrowed front? seconds peak_rss_bytes
     """
 
     source: str
@@ -127,6 +165,7 @@ class PruningReport(Document):
     seconds: StepSeconds
     peak_rss_bytes: int
     contents: FolderContents | None = None
+    front: Front | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:

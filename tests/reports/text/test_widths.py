@@ -263,7 +263,7 @@ def build(path):
 
 
 @pytest.fixture(scope="module")
-def reports(verification, make_benchmark, make_result, machine):
+def reports(verification, make_benchmark, make_result, machine, front):
     """By command, what it prints."""
     return {
         "summary": text.summary(SummaryReport(NETWORK)),
@@ -283,6 +283,7 @@ def reports(verification, make_benchmark, make_result, machine):
         "check-bundle": text.bundle_check(check_bundle()),
         "prune --plan": text.pruning(pruning(), PHOTOS),
         "prune": text.pruning(pruned(), PHOTOS),
+        "prune --front": text.pruning(replace(pruning(), front=front), PHOTOS),
         "train": text.training(training(), Path(PHOTOS), None),
     }
 

@@ -1,6 +1,7 @@
 """Pruning end to end on a small network; every other command reads what was written."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,24 +139,53 @@ def test_a_size_is_kept_with_or_without_a_speedup(prune):
 
 
 @pytest.mark.usefixtures("latencies_by_operations")
-def test_a_share_of_the_latency_is_measured_and_recorded(prune, folder):
-    notes = Recorded()
-    report = prune(progress=notes, latency=0.6)
+def test_a_share_of_the_latency_is_measured_and_recorded(prune):
+    notes, size = Recorded(), 2 * WIDE.parameters
+    report = prune(progress=notes, latency=0.6, max_size=size, cache_dir=Path("kept"))
     latency = report.chosen.latency
     assert latency.ratio_p50 == report.chosen.macs_share <= 0.6
+    assert report.chosen.size_bytes <= size
     assert (latency.cpu_model, latency.busy) == ("A CPU", True)
     assert report.narrowed.spec.macs == report.chosen.macs
     assert open_weights("narrow.safetensors", SpecRequest()).pruning.latency == latency
     assert "load average 9.00 on 2 cores" in notes.facts[0]
     assert f"has {latency.ratio_p50:.3f} of the latency" in " ".join(notes.facts)
-    assert sorted(Path().iterdir()) == [Path("narrow.safetensors")]
-    size = 2 * WIDE.parameters
-    plan = prune(plan=True, latency=0.6, max_size=size, cache_dir=Path("kept"))
-    assert plan.chosen.latency.ratio_p50 <= 0.6
-    assert plan.chosen.size_bytes <= size
     assert not list(Path("kept").rglob("*.onnx"))
     with pytest.raises(InputError, match=r"0\.001 of the latency is out of reach"):
         prune(plan=True, latency=0.001, cache_dir=Path("kept"))
+
+
+@pytest.mark.usefixtures("latencies_by_operations")
+def test_a_front_measures_the_files_of_several_networks(prune, monkeypatch):
+    monkeypatch.setattr("vggexport.workflows.prune.budgets.FRONT_SPEEDUPS", (2.0, 400.0))
+    notes = Recorded()
+    report = prune(progress=notes, front=True, speedup=1.5, cache_dir=Path("kept"))
+    front, made = report.front, report.narrowed
+    assert front.images == 12
+    assert [file.precision.value for file in front.files] == ["float32", "int8"] * 3
+    floats, integers = front.files[::2], front.files[1::2]
+    shares = [file.macs_share for file in floats]
+    assert shares == [1.0, report.chosen.macs_share, min(shares)]
+    assert min(shares) <= 0.5
+    assert shares == [file.macs_share for file in integers]
+    assert shares == [file.latency.ratio_p50 for file in floats]
+    original, chosen, _ = floats
+    assert (original.logit_sqnr_db, original.top1_agreement) == (math.inf, 1.0)
+    assert original.planned_logit_sqnr_db == math.inf
+    assert chosen.planned_logit_sqnr_db == report.chosen.logit_sqnr_db
+    assert chosen.logit_sqnr_db == pytest.approx(made.metrics.logit_sqnr_db, abs=0.05)
+    assert chosen.top1_agreement == made.metrics.top1_agreement
+    assert 20 < integers[0].logit_sqnr_db < 60
+    for one, other in zip(floats, integers, strict=True):
+        assert other.logit_sqnr_db < one.logit_sqnr_db + 0.5  # rounding adds errors to it
+        assert other.size_bytes < one.size_bytes
+    assert "400x is out of reach: left out" in notes.facts
+    assert "3 of 3 networks measured, at most 0 min left" in notes.facts
+    assert not list(Path("kept").rglob("*.onnx"))
+    assert sorted(Path().iterdir()) == [Path("kept"), Path("narrow.safetensors")]
+    monkeypatch.setattr("vggexport.workflows.prune.budgets.FRONT_SPEEDUPS", (400.0,))
+    with pytest.raises(InputError, match="400x is out of reach: narrower convolutions give"):
+        prune(front=True, cache_dir=Path("kept"))
 
 
 def test_files_take_turns(monkeypatch, folder):
@@ -175,6 +205,7 @@ def test_files_take_turns(monkeypatch, folder):
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
+        ({"plan": True, "front": True}, InputError, "a plan makes no network"),
         ({"latency": 1.5}, InputError, "1.5 is no share of the original network's"),
         ({"latency": 0.5, "target_sqnr": 9.0}, InputError, "as narrow as that allows"),
         ({}, InputError, "no budget is given"),

@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
+from vggexport.precision import Precision
 from vggexport.reports import pruning_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
-from vggexport.reports.html.themes import Theme, series_style
-from vggexport.results.prune import PruningReport
+from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
+from vggexport.results.prune import Front, PruningReport
+
+FRONT_PRECISIONS = (Precision.FLOAT32, Precision.INT8)
 
 
 def pruning(report: PruningReport) -> str:
-    """The plan as a chart and a table, and the layers of the network that was made."""
-    return page("pruning.html", report=report, chart=_curve(report), pruning_words=pruning_words)
+    """The plan as a chart and a table, the front, and the layers of the network that was made."""
+    styles = {precision: series_style(n) for n, precision in enumerate(FRONT_PRECISIONS)}
+    return page(
+        "pruning.html",
+        report=report,
+        chart=_curve(report),
+        front=_front(report.front, styles) if report.front else None,
+        styles=styles,
+        pruning_words=pruning_words,
+    )
+
+
+def _front(front: Front, styles: Mapping[Precision, SeriesStyle]) -> charts.Chart:
+    """Measured dB by measured latency, a line a precision; what is exact has no place."""
+    known = [file for file in front.files if math.isfinite(file.logit_sqnr_db)]
+
+    def plot(axes: Axes, theme: Theme) -> None:
+        for precision, style in styles.items():
+            points = [
+                (file.latency.ratio_p50, file.logit_sqnr_db)
+                for file in known
+                if file.precision is precision
+            ]
+            if points:
+                axes.plot(*zip(*points, strict=True), **charts.stroke(theme, style))
+        axes.set_xlim(left=0)
+        axes.set(xlabel="median latency, of the original's in float32")
+        axes.set(ylabel="SQNR of the logits in dB")
+        axes.grid(color=theme.rule, linewidth=0.8)
+
+    said = f"measured SQNR of the logits of {len(known)} files by their latency"
+    return charts.draw(plot, width_px=charts.WIDE_PX, height_px=400, alt=said)
 
 
 def _curve(report: PruningReport) -> charts.Chart:

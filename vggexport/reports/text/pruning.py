@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from vggexport.reports import pruning_words
 from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
-from vggexport.results.prune import Narrowed, PruningReport
+from vggexport.results.prune import Front, Narrowed, PruningReport
 from vggexport.system.number_text import cost, printable, share
 
 
@@ -23,11 +23,14 @@ def pruning(report: PruningReport, data: str) -> RenderableType:
     if made:
         path = printable(made.path)
         lines |= {"weights": path, **pruning_words.findings(made, report.spec)}
+    if report.front:
+        lines["front"] = pruning_words.front(report.front)
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if made:
         lines["next"] = next_steps.quantize(made.path, data)
     layers: list[RenderableType] = ["", _layers(made), ""] if made else []
-    return Group(_curve(report), *layers, Grid(lines))
+    front: list[RenderableType] = ["", _front(report.front), ""] if report.front else []
+    return Group(_curve(report), *layers, *front, Grid(lines))
 
 
 def _curve(report: PruningReport) -> Table:
@@ -35,6 +38,13 @@ def _curve(report: PruningReport) -> Table:
     for point in pruning_words.points(report):
         cells = pruning_words.cells(report, point)
         table.add_row(*cells, bold=point == report.chosen)
+    return table
+
+
+def _front(front: Front) -> Table:
+    table = Table(*pruning_words.FRONT_COLUMNS, names=len(("operations", "precision")))
+    for file in front.files:
+        table.add_row(*pruning_words.front_cells(file))
     return table
 
 

@@ -10,21 +10,48 @@ from vggexport.pruning.plan import Forecast
 from vggexport.pruning.widths import Budget, Widths, descend, narrowed
 from vggexport.results.prune import FLOAT32_BYTES, PlanPoint
 from vggexport.system.number_text import MEGA
+from vggexport.system.progress import Steps
 from vggexport.workflows.prune.latency_budget import Measure, widest_within
 from vggexport.workflows.prune.options import PruneOptions
 
 SPEEDUPS = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
 """Of the curve."""
+FRONT_SPEEDUPS = (1.5, 2.0, 3.0, 4.0)
+"""Of the front, whose networks are made."""
 
 
 def curve(expected: Forecast, options: PruneOptions) -> tuple[PlanPoint, ...]:
     """What several budgets of operations give, each within the size asked for, the widest first."""
-    found = []
-    for speedup in SPEEDUPS:
+    return tuple(_reachable(expected, options, SPEEDUPS).values())
+
+
+def front_points(
+    expected: Forecast, options: PruneOptions, chosen: PlanPoint | None, steps: Steps
+) -> list[PlanPoint]:
+    """The networks of a front, the chosen one among them, the widest first.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = _reachable(expected, options, FRONT_SPEEDUPS)
+    if missing := [f"{speedup:g}x" for speedup in FRONT_SPEEDUPS if speedup not in found]:
+        steps.progress.note(f"{', '.join(missing)} is out of reach: left out")
+    points = [point for point in found.values() if chosen is None or point.macs != chosen.macs]
+    if not points and not chosen:
+        raise _out_of_reach(expected, replace(options, speedup=FRONT_SPEEDUPS[0]))
+    return sorted([*points, *([chosen] if chosen else [])], key=lambda point: -point.macs)
+
+
+def _reachable(
+    expected: Forecast, options: PruneOptions, speedups: tuple[float, ...]
+) -> dict[float, PlanPoint]:
+    """What those of them give that there is a network for."""
+    found = {}
+    for speedup in speedups:
         widths = _within(expected, _budget(expected.spec, speedup, options.max_size))
         if widths is not None:
-            found.append(_point(expected, widths))
-    return tuple(found)
+            found[speedup] = _point(expected, widths)
+    return found
 
 
 def choose(expected: Forecast, options: PruneOptions) -> PlanPoint:

@@ -14,8 +14,7 @@ from vggexport.opening.network import Network
 from vggexport.pruning.plan import Forecast
 from vggexport.pruning.rebuilding import Rebuilding
 from vggexport.pruning.survey import Survey
-from vggexport.results.prune import PLAN_ERROR_DB, Narrowed, PlanPoint, RefittedLayer
-from vggexport.system.digests import file_sha256
+from vggexport.results.prune import PLAN_ERROR_DB, PlanPoint, RefittedLayer
 from vggexport.system.progress import Steps
 from vggexport.weights.description import Description
 from vggexport.weights.safetensors_file import write_safetensors
@@ -63,26 +62,17 @@ def measured(
 
 
 def write(
-    path: Path,
-    place: Path,
-    network: Network,
-    made: tuple[NumpyNetwork, tuple[RefittedLayer, ...]],
-    point: PlanPoint,
-    images: PruningImages,
-    metrics: ParityMetrics,
-) -> Narrowed:
-    """Writes the weights with what they were made of.
+    path: Path, network: Network, narrow: NumpyNetwork, point: PlanPoint, images: PruningImages
+) -> PruningRecord:
+    """Writes the weights with what they were made of, which it returns.
 
     Args:
         path: Where to.
-        place: Where they are going to be.
         network: The network as it is.
-        made: By :func:`make`.
+        narrow: The narrower one.
         point: What was planned.
         images: By which.
-        metrics: By :func:`measured`.
     """
-    narrow, layers = made
     record = PruningRecord(
         network.record.source,
         network.record.sha256,
@@ -99,5 +89,4 @@ def write(
         (narrow.weights[name] for name in spec.tensors),
         Description(spec, network.labels, pruning=record, pictures=network.pictures).embedded(),
     )
-    checked = len(images.checked)
-    return Narrowed(str(place), file_sha256(path), spec, record, layers, checked, metrics)
+    return record

@@ -32,6 +32,8 @@ class PruneOptions:
             ONNX Runtime on one thread of this machine.
         output: Where to: a ``.safetensors`` file, or None for ``narrow.safetensors``.
         plan: Only say what budgets give.
+        front: Make and measure the networks of several budgets, in float32 and int8; what
+            :attr:`has_budget` names is written besides.
         cache_dir: Folder for what is kept of the images; None for one beside the output, which
             goes when the output is there.
         force: Replace an existing output.
@@ -46,6 +48,7 @@ class PruneOptions:
     latency: float | None = None
     output: Path | None = None
     plan: bool = False
+    front: bool = False
     cache_dir: Path | None = None
     force: bool = False
 
@@ -57,7 +60,12 @@ class PruneOptions:
                 "synthetic images do not tell which channels matter: name a folder of photographs",
                 Advice("with {}", "calibration_data"),
             )
-        if not (self.plan or self.has_budget):
+        if self.plan and self.front:
+            raise InputError(
+                "a plan makes no network, and a front measures several",
+                Advice("leave out {} or {}", "plan", "front"),
+            )
+        if not (self.plan or self.front or self.has_budget):
             raise InputError("no budget is given", BUDGET, Advice("look at {} first", "plan"))
         if self.target_sqnr is not None and (self.speedup or self.max_size or self.latency):
             raise InputError(
@@ -83,6 +91,11 @@ class PruneOptions:
         """Whether one network is asked for."""
         budgets = (self.speedup, self.max_size, self.target_sqnr, self.latency)
         return any(budget is not None for budget in budgets)
+
+    @property
+    def writes(self) -> bool:
+        """Whether weights are written."""
+        return not self.plan and self.has_budget
 
     @property
     def folder(self) -> Path:

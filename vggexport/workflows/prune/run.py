@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from vggexport.errors import WeightsError
 from vggexport.network.forward import NumpyNetwork
-from vggexport.opening.network import Network, open_network
+from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.pruning.plan import Forecast
 from vggexport.pruning.survey import Survey
-from vggexport.results.prune import PruningReport
-from vggexport.system.machine import read_machine
+from vggexport.results.prune import Front, Narrowed, PlanPoint, PruningReport, RefittedLayer
+from vggexport.system.digests import file_sha256
+from vggexport.system.machine import Machine, read_machine
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.prune.budgets import choose, choose_by_latency, curve
+from vggexport.workflows.prune.budgets import choose, choose_by_latency, curve, front_points
 from vggexport.workflows.prune.forecasting import forecast
+from vggexport.workflows.prune.front import FrontRun
 from vggexport.workflows.prune.images import PruningImages, read_images
 from vggexport.workflows.prune.latency_budget import measuring
 from vggexport.workflows.prune.making import make, measured, write
-from vggexport.workflows.prune.options import PruneOptions
+from vggexport.workflows.prune.options import SUFFIX, PruneOptions
 
 
 @takes(PruneOptions)
@@ -38,7 +42,7 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
         Unavailable: A package is not installed.
     """
     steps = Steps(progress or Progress())
-    if options.plan:
+    if not options.writes:
         report = _run(options, None, steps)
         steps.progress.note(
             f"{options.folder} keeps the statistics of the images for a run with a budget"
@@ -53,39 +57,97 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
 
 
 def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningReport:
-    """The plan, and the weights under ``path`` if there is one."""
-    machine = read_machine()  # before this command keeps it busy itself
-    for remark in machine.remarks if options.latency else ():
-        steps.progress.note(remark)
-    network = _opened(options, steps)
-    images = read_images(options, network.spec, network.pictures, steps)
-    whole = NumpyNetwork(network.spec, dict(network.weights))
-    survey = Survey(whole, _folder(options, network, images), len(images.chosen_by))
-    expected = forecast(survey, images.chosen_by, images.checked, steps)
-    points = curve(expected, options)
-    chosen = None
-    if options.latency is not None:
-        with measuring(network, survey.folder, machine, steps) as measure:
-            chosen = choose_by_latency(expected, options, options.latency, measure)
-    elif options.has_budget:
-        chosen = choose(expected, options)
-    narrowed = None
-    if chosen and path:
-        steps.progress.note(f"{chosen.logit_sqnr_db:.1f} dB of the logits are expected")
-        made = make(survey, expected, chosen, images, steps)
-        metrics = measured(whole, made[0], images.checked, steps)
-        narrowed = write(path, options.place, network, made, chosen, images, metrics)
+    """The plan and the front, and the weights under ``path`` if there is one."""
+    begun = _Pruning.begun(options, steps)
+    points = curve(begun.expected, options)
+    chosen = begun.chosen()
+    narrowed = begun.narrowed(chosen, path) if chosen and path else None
+    front = begun.front(chosen) if options.front else None
     return PruningReport(
-        network.record.source,
-        network.spec,
-        len(images.chosen_by),
+        begun.network.record.source,
+        begun.network.spec,
+        len(begun.images.chosen_by),
         points,
         chosen,
         narrowed,
         steps.seconds,
         peak_rss_bytes(),
-        images.contents,
+        begun.images.contents,
+        front,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pruning:
+    """What all budgets have in common.
+
+    Attributes:
+        options: What was asked for.
+        steps: Who counts the seconds.
+        machine: This one, before the command kept it busy itself.
+        network: The network as it is.
+        images: By which.
+        survey: What they say of it.
+        expected: What widths are to give.
+    """
+
+    options: PruneOptions
+    steps: Steps
+    machine: Machine
+    network: Network
+    images: PruningImages
+    survey: Survey
+    expected: Forecast
+
+    @classmethod
+    def begun(cls, options: PruneOptions, steps: Steps) -> _Pruning:
+        """Looks at the network and the images."""
+        machine = read_machine()
+        for remark in machine.remarks if options.latency or options.front else ():
+            steps.progress.note(remark)
+        network = _opened(options, steps)
+        images = read_images(options, network.spec, network.pictures, steps)
+        whole = NumpyNetwork(network.spec, dict(network.weights))
+        survey = Survey(whole, _folder(options, network, images), len(images.chosen_by))
+        expected = forecast(survey, images.chosen_by, images.checked, steps)
+        return cls(options, steps, machine, network, images, survey, expected)
+
+    def chosen(self) -> PlanPoint | None:
+        """What the budget asks for, if there is one.
+
+        Raises:
+            InputError: There is no such network.
+        """
+        limit, folder = self.options.latency, self.survey.folder
+        if limit is None:
+            return choose(self.expected, self.options) if self.options.has_budget else None
+        with measuring(self.network, folder, self.machine, self.steps) as measure:
+            return choose_by_latency(self.expected, self.options, limit, measure)
+
+    def narrowed(self, point: PlanPoint, path: Path) -> Narrowed:
+        """Makes, measures and writes the network of a point."""
+        self.steps.progress.note(f"{point.logit_sqnr_db:.1f} dB of the logits are expected")
+        narrow, layers = self._made(point)
+        checked = self.images.checked
+        metrics = measured(self.survey.network, narrow, checked, self.steps)
+        record = write(path, self.network, narrow, point, self.images)
+        place, digest = str(self.options.place), file_sha256(path)
+        return Narrowed(place, digest, narrow.spec, record, layers, len(checked), metrics)
+
+    def front(self, chosen: PlanPoint | None) -> Front:
+        """Files of several budgets, and of the chosen one."""
+
+        def narrower(point: PlanPoint, folder: Path) -> Network:
+            path = folder / f"narrow{SUFFIX}"
+            write(path, self.network, self._made(point)[0], point, self.images)
+            return open_network(NetworkOptions(str(path)), Steps(Progress()), in_memory=True)
+
+        points = front_points(self.expected, self.options, chosen, self.steps)
+        run = FrontRun(self.network, self.images, self.machine, self.steps, self.survey.folder)
+        return run.front(points, narrower)
+
+    def _made(self, point: PlanPoint) -> tuple[NumpyNetwork, tuple[RefittedLayer, ...]]:
+        return make(self.survey, self.expected, point, self.images, self.steps)
 
 
 def _opened(options: PruneOptions, steps: Steps) -> Network:
