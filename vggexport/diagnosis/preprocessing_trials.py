@@ -1,8 +1,7 @@
 """Another convention for pixels than the one a file was made for, told by its owner's own answers.
 
 Those say nothing of what happens to pixels in front of the network, so that the file's weights are
-run under each convention. That is done in float: an int8 file clips or rounds away what it is given
-in another range than it was calibrated for.
+run under each convention.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ from numpy.typing import NDArray
 from vggexport.diagnosis.case import Case
 from vggexport.diagnosis.outputs import OutputFault
 from vggexport.errors import ArtifactError
-from vggexport.metrics.parity import ParityMetrics, compare, probabilities_of
-from vggexport.network.forward import NumpyNetwork
+from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.network.preprocessing import Preprocessing
-from vggexport.opening.foreign import APART_DB, TRIED
-from vggexport.opening.preprocessed import preprocessed
+from vggexport.opening.foreign import APART_DB
+from vggexport.opening.own_weights import OwnWeights
 from vggexport.results.diagnosis import Trial
 
 SCREENED_IMAGES = 2
@@ -52,23 +50,20 @@ def preprocessing_trials(case: Case) -> Iterator[Trial]:
     if is_told or own is None or case.candidate.artifact.foreign:
         return
     with suppress(ArtifactError):  # of weights that a broken file does not let be read
-        network = NumpyNetwork(case.candidate.artifact.spec, dict(case.candidate.weights()))
-        tried = [own, *(one for one in TRIED if one.affine != own.affine)]
+        weights = OwnWeights(case.candidate, own)
+        tried: Sequence[Preprocessing] = weights.conventions
         for count in (SCREENED_IMAGES, len(case.images)):
-            found = _nearest_first(case.first(count), network, own, tried)[:CLOSEST]
+            found = _nearest_first(case.first(count), weights, tried)[:CLOSEST]
             tried = [one.convention for one in found]
         best, second = found
         if best.convention is not own:
             yield _trial(case, own, best, is_apart=best.value_db - second.value_db >= APART_DB)
 
 
-def _nearest_first(
-    case: Case, network: NumpyNetwork, own: Preprocessing, tried: Sequence[Preprocessing]
-) -> list[_Found]:
+def _nearest_first(case: Case, weights: OwnWeights, tried: Sequence[Preprocessing]) -> list[_Found]:
     found = []
     for convention in tried:
-        logits = network.logits(_entering(case.images, convention, own))
-        answers = probabilities_of(logits, case.activation)
+        answers = weights.probabilities(case.images, convention)
         metrics = compare(case.expected, answers, case.activation)
         value_db = case.value_db(metrics)
         found.append(
@@ -77,26 +72,12 @@ def _nearest_first(
     return sorted(found, key=lambda one: -one.value_db)
 
 
-def _entering(
-    images: NDArray[np.uint8], convention: Preprocessing, own: Preprocessing
-) -> NDArray[np.float32]:
-    """What the first kernel, in which the file's own divisor and order are, is to take.
-
-    Args:
-        images: (images, height, width, 3), RGB.
-        convention: What the network is to see of them.
-        own: What the file was made for.
-    """
-    seen = preprocessed(images, convention).astype(np.float32)[..., list(own.order)]
-    return np.asarray(seen * np.array(own.std_rgb, np.float32))  # an order is its own inverse
-
-
 def _trial(case: Case, own: Preprocessing, best: _Found, *, is_apart: bool) -> Trial:
-    words, made_for = best.convention.words, f"{own.words}{'' if own.known else ' (assumed)'}"
+    words = best.convention.words
     same = best.metrics.top1_agreement
     fault = OutputFault(
         "other-preprocessing",
-        f"was made for {made_for}; with {words} its weights agree with {case.reference.path} "
+        f"was made for {own.told}; with {words} its weights agree with {case.reference.path} "
         f"({best.value_db:.1f} dB, the same best class on {same:.0%})",
         f"export it again with preprocessing {words}",
         lambda expected, _actual: (expected, best.answers),

@@ -80,6 +80,11 @@ class Preprocessing(JsonValue):
         return f"{self.name}, {self.channel_order.upper()}"
 
     @property
+    def told(self) -> str:
+        """The same, and whether nobody said so: "caffe, BGR (assumed)"."""
+        return self.words + ("" if self.known else " (assumed)")
+
+    @property
     def affine(self) -> tuple[Channels, Channels, str]:
         """What it computes, whatever its name is and whoever said it."""
         return self.mean_rgb, self.std_rgb, self.channel_order

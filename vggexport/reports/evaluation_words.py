@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vggexport.metrics.accuracy import Interval, PairedCounts
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports.verification_words import seen, top5
+from vggexport.reports.paths import ends
+from vggexport.reports.verification_words import pixels, seen, stating, top5
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, fixed, printable, share
@@ -32,6 +33,8 @@ FIGURES: Columns[EvaluationResult] = {
 def headline(report: EvaluationReport) -> str:
     """The verdict, a sentence."""
     match report.verdict:
+        case None if any(result.other_pixels for result in report.results):
+            return "A network was made for other pixels."
         case None if report.failures:
             return "Classes seem to be in another order."
         case None:
@@ -54,6 +57,28 @@ def left_out(report: EvaluationReport) -> str:
 def pictures_line(report: EvaluationReport) -> str:
     """How pictures became pixels, a sentence; empty where there are none but arrays."""
     return f"Pictures: {printable(line)}." if (line := report.picture_line) else ""
+
+
+def pixels_line(report: EvaluationReport) -> str:
+    """What happens to pixels before the networks, who says so, and what should; or empty."""
+    told = {r.runner.path: _pixels(r) for r in report.results if r.pixels}
+    if len({*told.values()}) == 1 and len(told) == len(report.results):
+        return next(iter(told.values()))
+    names = ends(result.runner.path for result in report.results)
+    return "; ".join(f"{printable(names[path])}: {words}" for path, words in told.items())
+
+
+def _pixels(result: EvaluationResult) -> str:
+    if result.runner.foreign:
+        return pixels(result.runner).removeprefix("pixels ")
+    if other := result.other_pixels:
+        if not other.rivals:
+            return f"{other.clause}: {stating(other.preprocessing)}"
+        return (
+            f"{other.clause}, and the labels do not tell that from {' or '.join(other.rivals)}: "
+            "verify --answers does, with the answers of your own program"
+        )
+    return result.pixels.told if result.pixels else ""
 
 
 def interval(found: Interval) -> str:
@@ -91,8 +116,8 @@ def findings(result: EvaluationResult) -> dict[str, str]:
             f"probabilities of {result.accuracy.unanswered} images are not finite, which counts as "
             "wrong"
         )
-    if result.order_clause:
-        found["class order"] = printable(result.order_clause)
+    if result.suspicion and not result.other_pixels:
+        found["class order"] = printable(result.suspicion)
     if compared := result.comparison:
         counts = compared.counts
         found["against the first"] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.preprocessing import CONVENTIONS
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.results.diagnosis import Diagnosis, Trial
 from vggexport.results.verify import CandidateReport, Guess, LayerParity, RunnerRecord, VerifyReport
 from vggexport.system.columns import Columns
@@ -155,8 +155,11 @@ def figure(trial: Trial) -> str:
 
 def fix(trial: Trial) -> str:
     """What to do about a mistake."""
-    if (stated := trial.preprocessing) is None:
-        return trial.fix
+    return stating(trial.preprocessing) if trial.preprocessing else trial.fix
+
+
+def stating(stated: Preprocessing) -> str:
+    """How a file gets another preprocessing."""
     usual = CONVENTIONS.get(stated.name)
     if usual and usual.affine == stated.affine:
         options = f"--preprocessing {stated.name}"

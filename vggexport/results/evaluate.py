@@ -13,7 +13,9 @@ from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts
 from vggexport.metrics.assignment import OtherOrder
 from vggexport.metrics.verdict import Verdict, worst
 from vggexport.network.pictures import UNSTATED, Pictures
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.results.document import Document, StepSeconds
+from vggexport.results.other_pixels import OtherPixels
 from vggexport.results.verify import Guess, RunnerRecord
 from vggexport.system.json_values import JsonValue
 
@@ -114,13 +116,16 @@ class EvaluationResult(JsonValue):
         seen: Images that its calibration took ranges from.
         mistakes: Images that it is surest and wrong about.
         other_order: Another assignment of its answers to the classes, if one fits far better.
+        pixels: What happens to RGB 0...255 before its network, where that is said.
+        other_pixels: What explains the same, where it was made for other pixels.
     """
 
     json_keys = """
         ...runner images=accuracy.images top1=accuracy.top1 top1_ci95=accuracy.top1_interval.ends
         top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
         unanswered=accuracy.unanswered calibration_images=seen class_names=labels classes
-        other_class_order=other_order{top1 other_top1 answers} confusions mistakes
+        other_class_order=other_order{top1 other_top1 answers} confusions mistakes pixels?
+        other_pixels?{preprocessing hits images rivals}
     """
 
     runner: RunnerRecord
@@ -130,10 +135,17 @@ class EvaluationResult(JsonValue):
     seen: int = 0
     mistakes: tuple[Mistake, ...] = ()
     other_order: OtherOrder | None = None
+    pixels: Preprocessing | None = None
+    other_pixels: OtherPixels | None = None
 
     @property
-    def order_clause(self) -> str:
-        """That another order of the classes fits better, with both figures; else empty."""
+    def suspicion(self) -> str:
+        """What it was asked wrongly, pixels or classes, with figures; empty where nothing is."""
+        other = self.other_pixels
+        return f"{self.runner.path}: {other.clause}" if other else self._order_clause
+
+    @property
+    def _order_clause(self) -> str:
         if (other := self.other_order) is None:
             return ""
         moved = [
@@ -279,8 +291,8 @@ class EvaluationReport(Document):
     def failures(self) -> tuple[str, ...]:
         """A clause for each check that failed."""
         failed = tuple(c.clause for c in self.checks if c.verdict is Verdict.FAIL)
-        orders = tuple(filter(None, (result.order_clause for result in self.results)))
-        return failed + (self.inconclusive + orders if self.strict else ())
+        suspicions = tuple(filter(None, (result.suspicion for result in self.results)))
+        return failed + (self.inconclusive + suspicions if self.strict else ())
 
     @property
     def inference_seconds(self) -> float:

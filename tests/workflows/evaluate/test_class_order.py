@@ -96,4 +96,4 @@ def test_another_order_of_classes_is_told_and_fails_if_strict(bare):
     (note,) = (note for note in said.facts if "another order" in note)
     assert note.startswith("bare.onnx: classes seem to be in another order: top-1 ")
     strict = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data, strict=True))
-    assert strict.failures == (report.results[0].order_clause,)
+    assert strict.failures == (report.results[0].suspicion,)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from vggexport.metrics.verdict import refused
-from vggexport.reports.evaluation_words import FIGURES, findings, interval
+from vggexport.reports.evaluation_words import FIGURES, findings, interval, pixels_line
 from vggexport.reports.junit.verification import case, suite
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable, share
@@ -21,6 +21,7 @@ def evaluation(report: EvaluationReport) -> str:
         "unreadable": str(len(report.unreadable)),
         "source": printable(report.source),
         "pictures": printable(report.picture_line),
+        "pixels": pixels_line(report),
         "engine": report.engine,
         "peak_rss_bytes": str(report.peak_rss_bytes),
     }
@@ -37,8 +38,8 @@ def _broken(report: EvaluationReport, result: EvaluationResult) -> Iterator[str]
     for check in report.checks:
         if check.path == result.runner.path and check.verdict in refused(strict=report.strict):
             yield f"{check.verdict.value}: {printable(check.clause)}"
-    if report.strict and result.order_clause:
-        yield printable(result.order_clause)
+    if report.strict and result.suspicion:
+        yield printable(result.suspicion)
 
 
 def _figures(result: EvaluationResult) -> str:

@@ -10,6 +10,7 @@ from vggexport.reports.evaluation_words import (
     headline,
     left_out,
     pictures_line,
+    pixels_line,
     verdict_line,
 )
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
@@ -35,6 +36,7 @@ def evaluation(report: EvaluationReport) -> str:
         f"**{headline(report)}** {counted(report.images, 'image')} of {code(report.source)}"
         f"{left_out(report)}.",
         escaped(pictures_line(report)),
+        escaped(f"Pixels: {told}." if (told := pixels_line(report)) else ""),
         table_of(_NETWORKS, report.results, names=3),
         "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),
         *(_findings(result) for result in report.results),

@@ -12,7 +12,6 @@ from vggexport.artifact import Artifact
 from vggexport.precision import Precision
 from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
-from vggexport.reports.text.network import pixels
 from vggexport.results.build import BuildReport, CalibrationReport, CheckReport, ExportReport
 from vggexport.results.calibration_curve import STEADY_DB, CurvePoint, sufficient_images
 from vggexport.system.number_text import MEGA, cost, counted, decibels, difference, share
@@ -43,7 +42,7 @@ def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> Renderabl
         "weights": artifact.weights.source + ("" if artifact.weights.trained else " (not trained)"),
     }
     if (before := artifact.preprocessing) and not before.known:
-        lines["pixels"] = f"{pixels(before)}: state it with --preprocessing"
+        lines["pixels"] = f"{before.told}: state it with --preprocessing"
     if calibration:
         lines["calibration"] = (
             f"{counted(calibration.samples, 'image')} of {calibration.source}, "

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports.evaluation_words import FIGURES, interval, verdict
+from vggexport.reports.evaluation_words import FIGURES, interval, pixels_line, verdict
 from vggexport.reports.paths import ends
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
@@ -22,6 +22,8 @@ def evaluation(report: EvaluationReport) -> RenderableType:
     lines = {"images": f"{report.images} of {printable(report.source)}"}
     if report.picture_line:
         lines["pictures"] = printable(report.picture_line)
+    if told := pixels_line(report):
+        lines["pixels"] = told
     if report.unreadable:
         lines["unreadable"] = f"{len(report.unreadable)}, left out"
     if report.engine != "local":

@@ -6,7 +6,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from vggexport.network.layers import Layer
-from vggexport.network.preprocessing import Preprocessing
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.text.training import recipe
 from vggexport.results.build import Inspection, SummaryReport
@@ -27,16 +26,11 @@ def summary(report: SummaryReport) -> RenderableType:
         f"input {height}x{width}x3, RGB 0...255 minus ({mean})"
     )
     if (before := report.preprocessing) is not None:
-        totals += f"\npixels before the weights' own network: {pixels(before)}"
+        totals += f"\npixels before the weights' own network: {before.told}"
     parts: list[RenderableType] = [table, Text(totals)]
     if report.recipe:
         parts += ["", recipe(report.recipe)]
     return Group(*parts)
-
-
-def pixels(preprocessing: Preprocessing) -> str:
-    """What happens to pixels, and whether nobody said so."""
-    return preprocessing.words + ("" if preprocessing.known else " (assumed)")
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:
@@ -77,7 +71,7 @@ def inspection(report: Inspection) -> RenderableType:
         lines["precision"] = artifact.numbers
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
         if before := artifact.preprocessing:
-            lines["pixels"] = f"{pixels(before)}, before the weights' own network"
+            lines["pixels"] = f"{before.told}, before the weights' own network"
         lines["pictures"] = artifact.pictures.words(artifact.spec.input_size)
         if not artifact.pictures.known:
             lines["pictures"] += ": assumed, as the file does not say"

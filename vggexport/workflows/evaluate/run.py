@@ -32,26 +32,23 @@ from vggexport.results.evaluate import (
     EvaluationReport,
     EvaluationResult,
     GateCheck,
-    Mistake,
 )
-from vggexport.results.verify import Guess
 from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.evaluate.class_order import CLASS_ORDER, order_classes
+from vggexport.workflows.evaluate.mistakes import surest_mistakes
+from vggexport.workflows.evaluate.other_pixels import with_pixels
 from vggexport.workflows.evaluate.predictions import (
     ENGINES,
     Answered,
-    Answers,
     Engine,
     EngineOptions,
 )
 
 COMPARABLE = {"input_size", "classes", "head_activation", "labels"}
 """What networks have in common that answer the same question; their layers may differ."""
-
-SHOWN_MISTAKES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +148,8 @@ def evaluate(
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
         results = tuple(_results(models, images, answered))
+        if not options.try_preprocessing:
+            results = with_pixels(results, models, images, steps, seed=options.seed)
     report = EvaluationReport(
         results,
         images.source.name,
@@ -241,26 +240,9 @@ def _results(
             images.classes,
             comparison,
             answers.seen,
-            tuple(_mistakes(images, answers, read)),
+            tuple(surest_mistakes(images, answers, read)),
             find_other_order(targets, best, len(images.classes)),
         )
-
-
-def _mistakes(
-    images: calibration.LabelledImages,
-    answers: Answers,
-    read: np.ndarray[tuple[int], np.dtype[np.intp]],
-) -> Iterator[Mistake]:
-    """The images that a network is surest and wrong about, read once more."""
-    wrong = read[answers.best[read, 0] != images.targets[read]]
-    surest = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
-    readings = calibration.read_ahead(images.source, (int(index) for index in surest))
-    for index, image in readings:
-        if isinstance(image, calibration.SourceImage):
-            confidence = float(answers.confidence[index])
-            guess = Guess.named(int(answers.best[index, 0]), images.classes, confidence)
-            expected = images.classes[int(images.targets[index])]
-            yield Mistake(image.label, expected, guess, image.pixels)
 
 
 def _checks(results: Sequence[EvaluationResult], options: EvaluateOptions) -> Iterator[GateCheck]:
@@ -288,7 +270,10 @@ def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> N
             "is that of its folder"
         )
     for result in report.results:
-        if clause := result.order_clause:
+        if other := result.other_pixels:
+            words = " or ".join((other.preprocessing.words, *other.rivals))
+            steps.progress.note(result.suspicion, f"export it again with preprocessing {words}")
+        elif clause := result.suspicion:
             steps.progress.note(
                 clause, Advice("see that {} has their order", "labels"), CLASS_ORDER
             )
