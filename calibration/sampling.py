@@ -52,6 +52,8 @@ class CalibrationImages:
         spare: Images to deliver after those, as far as the source has readable ones.
         seed: Of the order, 0 or more.
         max_unreadable_fraction: 0...1.
+        fewer: Whether fewer will do where unreadable images leave no more; ``count`` is then those
+            that there were, once they have been delivered.
 
     Raises:
         CalibrationDataError: A number is out of range, or the source has too few images.
@@ -65,11 +67,13 @@ class CalibrationImages:
         seed: int,
         spare: int = 0,
         max_unreadable_fraction: float = MAX_UNREADABLE_FRACTION,
+        fewer: bool = False,
     ) -> None:
         _check(source, count, max_unreadable_fraction)
         self.source = source
         self.count = count
         self.spare = spare
+        self.fewer = fewer
         self.max_unreadable = tolerated(max_unreadable_fraction, count)
         self._order: list[int] = generator(seed).permutation(len(source)).tolist()
         self._unreadable: list[UnreadableImage] = []
@@ -95,7 +99,9 @@ class CalibrationImages:
                         self._digests.append(image.digest)
                         yield image
         if len(self._digests) < self.count:
-            raise self._too_few_left()
+            if not (self.fewer and self._digests):
+                raise self._too_few_left()
+            self.count = len(self._digests)
 
     @property
     def unreadable(self) -> tuple[UnreadableImage, ...]:

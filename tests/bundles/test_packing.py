@@ -137,14 +137,15 @@ def test_unreadable_images_are_told_and_more_than_are_tolerated_refused(
     for number in range(2, 4):
         (tmp_path / f"photos/{number}.png").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    choice = {"data": "photos", "golden_licence": "CC0 1.0", "images": 2, "seed": 2}
+    choice = {"data": "photos", "golden_licence": "CC0 1.0", "images": 4}
     with pytest.raises(
         CalibrationError, match=r"are tolerated: .*tolerate more with max_unreadable"
     ):
         pack(**choice)
     told = Recorded()
     options = BundleOptions(tuple(models.values()), Path("out"), **choice, max_unreadable=1)
-    vggexport.bundle(options, told)
+    report = vggexport.bundle(options, told)
+    assert [line.split(":")[0] for line in sorted(report.unreadable)] == ["2.png", "3.png"]
     labels = {image["label"] for image in read(Path("out"), "golden/golden.json")["images"]}
     assert labels == {"0.png", "1.png"}
     assert sum("skipped unreadable image" in fact for fact in told.facts) == 2

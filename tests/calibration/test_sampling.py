@@ -134,6 +134,18 @@ def test_when_no_image_is_left_for_an_unreadable_one_the_number_to_ask_for_is_to
         list(CalibrationImages(source, 10, seed=0))
 
 
+def test_fewer_will_do_where_they_are_said_to():
+    bad = order(10)[3]
+    images = CalibrationImages(FakeSource(10, {bad}), 10, seed=0, fewer=True)
+    first = delivered(images)
+    assert first == [index for index in order(10) if index != bad]
+    assert len(images) == 9
+    assert images.fingerprint == fingerprint([f"digest {index}" for index in first])
+    assert delivered(images) == first
+    with pytest.raises(CalibrationDataError, match=r"0 readable images where 1"):
+        list(CalibrationImages(FakeSource(1, {0}), 1, seed=0, fewer=True))
+
+
 def test_when_none_is_readable_no_number_is_suggested():
     with pytest.raises(
         CalibrationDataError, match=r"0 readable images where 1.*; unreadable: .*: add images$"

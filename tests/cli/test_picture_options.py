@@ -147,8 +147,18 @@ def test_unreadable_pictures_are_tolerated_up_to_a_share(run, stretched, wide):
     assert refused.code == 2
     assert "2 unreadable images of 12 where 1 are tolerated" in refused.error
     assert run("evaluate", stretched, "--data", wide, "--max-unreadable", "20%").code == 0
-    none = run("verify", stretched, "w.npz", "--data", wide, "--max-unreadable", "0")
-    assert none.code == 2
+    verified = ("verify", stretched, "w.npz", "--data", wide, "--max-unreadable")
+    assert run(*verified, "0").code == 2
+    outcome = run(*verified, "20%", "--json")
+    assert (outcome.code, outcome.json["images"], outcome.json["image_files"]["files"]) == (
+        0,
+        10,
+        12,
+    )
+    assert [line.split(":")[0] for line in outcome.json["unreadable"]] == [
+        "a/broken.png",
+        "b/broken.png",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class ChosenImages:
         artifact: What gave the reference's answers, or None where one of the models is to.
         answers: Those.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
     """
 
     source: str
@@ -38,6 +39,7 @@ class ChosenImages:
     artifact: Artifact | None = None
     answers: GivenAnswers | None = None
     contents: calibration.FolderContents | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 def choose_images(
@@ -59,7 +61,8 @@ def choose_images(
         size: Of the images.
         pictures: How they become pixels.
         steps: Who says what was found, and what was left out.
-        max_unreadable: Share of them that may be unreadable; others take their places.
+        max_unreadable: Share of them that may be unreadable, as far as there are others they
+            take their places.
 
     Raises:
         CalibrationError: They cannot be used.
@@ -70,14 +73,16 @@ def choose_images(
         )
         chosen = min(count, len(source))
         sampled = calibration.CalibrationImages(
-            source, chosen, seed=seed, max_unreadable_fraction=max_unreadable
+            source, chosen, seed=seed, max_unreadable_fraction=max_unreadable, fewer=True
         )
         images = tuple(sampled)
         pixels = np.stack([image.pixels for image in images])
     labels = tuple(image.label for image in images)
     note_remarks(source, steps)
-    note_skipped((f"{image.label}: {image.reason}" for image in sampled.unreadable), steps)
-    return ChosenImages(source.name, labels, pixels, contents=note_contents(source, steps))
+    unreadable = tuple(f"{image.label}: {image.reason}" for image in sampled.unreadable)
+    note_skipped(unreadable, steps)
+    contents = note_contents(source, steps)
+    return ChosenImages(source.name, labels, pixels, contents=contents, unreadable=unreadable)
 
 
 def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:

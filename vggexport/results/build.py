@@ -102,12 +102,13 @@ class BuildReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         check: The check of what was written, or None if it was switched off.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
         beside: What was written beside it: its description, and what it was compiled to.
     """
 
     json_keys = """
         schema artifact beside seconds peak_rss_bytes check
-        image_files=contents{files pictures skipped junk} passed
+        image_files=contents{files pictures skipped junk} unreadable passed
     """
 
     artifact: Artifact
@@ -115,6 +116,7 @@ class BuildReport(Document):
     peak_rss_bytes: int
     check: CheckReport | None
     contents: FolderContents | None = None
+    unreadable: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
     @property
@@ -132,17 +134,19 @@ class ExportReport(Document):
         common_seconds: Wall-clock seconds by step of what was done once for all.
         peak_rss_bytes: Largest resident memory of the process so far.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
     """
 
     json_keys = """
         schema files=own{artifact seconds check passed} seconds=common_seconds peak_rss_bytes
-        image_files=contents{files pictures skipped junk} passed
+        image_files=contents{files pictures skipped junk} unreadable passed
     """
 
     files: tuple[BuildReport, ...]
     common_seconds: StepSeconds
     peak_rss_bytes: int
     contents: FolderContents | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:

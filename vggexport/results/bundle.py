@@ -162,11 +162,13 @@ class BundleReport(Document):
         peak_rss_bytes: Largest resident memory of the process so far.
         evidence: Reports that speak against it, a clause each.
         contents: What was found in the golden images' folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
     """
 
     json_keys = """
         schema bundle={path files size_bytes sha256 signed=is_signed} manifest sizes answers
-        image_files=contents{files pictures skipped junk} seconds peak_rss_bytes failures passed
+        image_files=contents{files pictures skipped junk} unreadable seconds peak_rss_bytes failures
+        passed
     """
 
     path: str
@@ -181,6 +183,7 @@ class BundleReport(Document):
     peak_rss_bytes: int
     evidence: tuple[str, ...] = ()
     contents: FolderContents | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -208,11 +208,12 @@ class VerifyReport(Document):
         fingerprint: SHA-256 over the images' digests, in order.
         pixels: What happens to RGB 0...255 before the reference's network; None where the reference
             is of another converter, or the owner's own answers.
+        unreadable: Images that were left out, with what is wrong with each.
     """
 
     json_keys = """
         schema reference={...reference calibration_images=reference_seen pixels?} images source
-        fingerprint image_files=contents{files pictures skipped junk} candidates seconds
+        fingerprint image_files=contents{files pictures skipped junk} unreadable candidates seconds
         inference_seconds peak_rss_bytes versions passed
     """
 
@@ -227,6 +228,7 @@ class VerifyReport(Document):
     contents: FolderContents | None = None
     fingerprint: str = ""
     pixels: Preprocessing | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def assumed_pixels(self) -> str:

@@ -81,6 +81,11 @@ class BuildInputs:
     contents: calibration.FolderContents | None
     float16: Float16Range
 
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The images that were left out so far, with what is wrong with each."""
+        return self.plan.unreadable if self.plan else ()
+
     @cached_property
     def owner_answers(self) -> NDArray[np.float32]:
         """What the owner's network gives for the images that float files are checked on."""

@@ -107,7 +107,9 @@ def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildRep
         publish(folder, output, sidecar, *compiled)
     seconds = inputs.steps.seconds | steps.seconds
     named = tuple(map(str, beside))
-    return BuildReport(artifact, seconds, peak_rss_bytes(), check, inputs.contents, named)
+    return BuildReport(
+        artifact, seconds, peak_rss_bytes(), check, inputs.contents, inputs.unreadable, named
+    )
 
 
 def _scales(inputs: BuildInputs, file: FileOptions) -> Scales:

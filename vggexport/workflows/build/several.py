@@ -79,7 +79,9 @@ def export(
         ) as inputs,
     ):
         reports = tuple(build_file(inputs, output, file) for output, file in files.items())
-    return ExportReport(reports, steps.seconds, peak_rss_bytes(), inputs.contents)
+    return ExportReport(
+        reports, steps.seconds, peak_rss_bytes(), inputs.contents, inputs.unreadable
+    )
 
 
 def _combinations(options: ExportOptions, progress: Progress) -> list[FileOptions]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles import LABELS, MANIFEST, MODEL_CARD, PREPROCESSING, README, REPORTS
 from vggexport.bundles.answers import GivenAnswers
@@ -98,13 +97,11 @@ def lay_out(
     return BundleInputs(options, models, placed, pictures, evidence, labels, staging, steps)
 
 
-def run_models(
-    inputs: BundleInputs,
-) -> tuple[tuple[AnswerCheck, ...], calibration.FolderContents | None]:
+def run_models(inputs: BundleInputs) -> tuple[tuple[AnswerCheck, ...], ChosenImages]:
     """Runs all models on the golden images and holds each to the reference.
 
     Returns:
-        The check of each, and what was found in the images' folder if they come from one.
+        The check of each, and those images.
     """
     steps, golden = inputs.steps, _golden_images(inputs)
     preprocessing = Preprocessing(golden.pixels.shape[1:3], inputs.pictures)
@@ -127,7 +124,7 @@ def run_models(
         )
         for p, mine in zip(inputs.placed, given, strict=True)
     )
-    return checks, golden.contents
+    return checks, golden
 
 
 def _golden_images(inputs: BundleInputs) -> ChosenImages:

@@ -72,12 +72,12 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         inputs = lay_out(options, models, evidence, Staging(folder), steps)
         if not inputs.labels:
             steps.progress.note("the classes have no names, labels.txt numbers them")
-        checks, contents = run_models(inputs)
+        checks, golden = run_models(inputs)
         if any(check.failures for check in checks):
             report = _refused(options, sizes, checks, steps)
         else:
             report = pack(inputs, folder, sizes, checks, moment=moment, sign=sign)
-        return replace(report, contents=contents)
+        return replace(report, contents=golden.contents, unreadable=golden.unreadable)
 
 
 def _file_size(model: Model) -> FileSize:

@@ -94,7 +94,8 @@ def verify(
             for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
                 write(chunk, compared.add(chunk)[OUTPUT_NAME])
         fingerprint = images.fingerprint  # of what was run: a diagnosis reads some once more
-        note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
+        unreadable = tuple(f"{image.label}: {image.reason}" for image in images.unreadable)
+        note_skipped(unreadable, steps)
         note_remarks(images.source, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
         for candidate, told in zip(candidates, reports, strict=True):
@@ -112,6 +113,7 @@ def verify(
         contents,
         fingerprint,
         pixels,
+        unreadable,
     )
     _note_seen(report, steps)
     return report
@@ -162,7 +164,11 @@ def _choose_images(
     with translated():
         count = min(options.count, len(source))
         return calibration.CalibrationImages(
-            source, count, seed=options.seed, max_unreadable_fraction=options.max_unreadable
+            source,
+            count,
+            seed=options.seed,
+            max_unreadable_fraction=options.max_unreadable,
+            fewer=options.save_golden is None,  # a golden file states their number before the first
         )
 
 
