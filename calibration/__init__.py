@@ -9,6 +9,7 @@ from calibration.array_notes import array_notes
 from calibration.decoding import decode
 from calibration.errors import (
     CalibrationDataError,
+    NoClassFolderError,
     SplitFolderError,
     TooManyUnreadableError,
     UnreadableImageError,
@@ -44,6 +45,7 @@ __all__ = [
     "FolderImages",
     "ImageSource",
     "LabelledImages",
+    "NoClassFolderError",
     "PictureOptions",
     "RangeObserver",
     "Size",

@@ -2,6 +2,7 @@
 
     ValueError
     └── CalibrationDataError
+        ├── NoClassFolderError      images in no folder that names their class
         ├── SplitFolderError        a folder of splits where a folder of classes was expected
         ├── TooManyUnreadableError  more images than are tolerated
         └── UnreadableImageError    one image; others of the same source may be readable
@@ -11,12 +12,19 @@ A message is one line: the value, what was expected, and how to fix it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 LEARN_NAMES = ("train", "training")
 JUDGE_NAMES = ("val", "valid", "validation", "dev", "test", "testing", "eval")
 """Of splits, in small letters; those to judge by in the order of preference."""
+
+
+def split_role(name: str) -> str | None:
+    """Which of those names a folder has among its words: "seg_train", "train2017", "test-set"."""
+    words = re.findall(r"[a-z]+", name.casefold())
+    return next((word for word in words if word in {*LEARN_NAMES, *JUDGE_NAMES}), None)
 
 
 class CalibrationDataError(ValueError):
@@ -38,18 +46,28 @@ class CalibrationDataError(ValueError):
 class SplitFolderError(CalibrationDataError):
     """A folder has a folder a split, with the classes below.
 
+    Args:
+        folder: It.
+        found: Its splits.
+        splits: Those with classes below, by role.
+
     Attributes:
         learn: The split to learn from; None where there is none.
         judge: The split to judge by; None where there is none.
     """
 
-    def __init__(self, folder: Path, splits: Mapping[str, str]) -> None:
-        found = ", ".join(splits.values())
-        super().__init__(f"{str(folder)!r} has splits where classes were expected: {found}")
+    def __init__(self, folder: Path, found: Iterable[str], splits: Mapping[str, str]) -> None:
+        super().__init__(
+            f"{str(folder)!r} has splits where classes were expected: {', '.join(found)}"
+        )
         self.learn, self.judge = (
             next((folder / splits[name] for name in names if name in splits), None)
             for names in (LEARN_NAMES, JUDGE_NAMES)
         )
+
+
+class NoClassFolderError(CalibrationDataError):
+    """Images lie in no folder that names their class; a table may name it."""
 
 
 class TooManyUnreadableError(CalibrationDataError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,9 @@ from calibration.errors import (
     JUDGE_NAMES,
     LEARN_NAMES,
     CalibrationDataError,
+    NoClassFolderError,
     SplitFolderError,
+    split_role,
 )
 from calibration.folders import junk_kind, printable_path
 from calibration.label_table import CSV_COLUMNS, is_there, read_label_table
@@ -44,6 +46,18 @@ class LabelledImages:
     def counts(self) -> NDArray[np.int64]:
         """Images of each class, (classes,)."""
         return np.bincount(self.targets, minlength=len(self.classes))
+
+    @property
+    def wrapped(self) -> Path | None:
+        """The only class folder, where all images lie in several below: it may have been meant."""
+        parts = [PurePosixPath(path).parts for path in self.source.paths]
+        (first, *others), below = (
+            sorted({part[0] for part in parts}),
+            {part[1:-1] for part in parts},
+        )
+        is_outer = not others and () not in below and len({place[0] for place in below}) > 1
+        is_class = self.classes == (normal(printable_path(first)),)  # not a name in a table
+        return self.source.root / first if is_outer and is_class else None
 
     def ordered_by(self, labels: Sequence[str], owner: str) -> LabelledImages:
         """The same with the classes, and the order of them, that a network has.
@@ -105,24 +119,40 @@ def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
     """Refuses folders "train" and "val" with classes below, which would be learnt as two classes.
 
     Raises:
-        SplitFolderError: All folders are named so, and what is below them is in common.
+        SplitFolderError: Folders below those named so are in common, and all are named so, or one
+            to learn from and one to judge by.
+        NoClassFolderError: There are none below, and all are named so.
     """
     below: dict[str, set[str]] = {}
     for path in paths:
         first, *others = PurePosixPath(path).parts
         below.setdefault(first, set()).update(others[:1] if len(others) > 1 else ())
-    splits = {name.casefold(): name for name in below}
-    found = list(filter(None, below.values()))
-    if splits.keys() <= {*LEARN_NAMES, *JUDGE_NAMES} and found and set.intersection(*found):
-        raise SplitFolderError(folder, splits)
+    named = {name: role for name in below if (role := split_role(name))}
+    splits = {role: name for name, role in named.items() if below[name]}
+    both = _is_both(splits)
+    shared = set.intersection(*(below[name] for name in splits.values())) if splits else set()
+    if shared and (both or len(named) == len(below)):
+        raise SplitFolderError(folder, named, splits)
+    if not any(below.values()) and _is_both(map(str.casefold, below)) and len(named) == len(below):
+        raise NoClassFolderError(
+            f"{str(folder)!r} has splits where classes were expected, {', '.join(named)}, and no "
+            "classes in them",
+            "make a folder a class in each",
+        )
+
+
+def _is_both(names: Iterable[str]) -> bool:
+    """Whether there are a split to learn from and one to judge by."""
+    found = set(names)
+    return not (found.isdisjoint(LEARN_NAMES) or found.isdisjoint(JUDGE_NAMES))
 
 
 def _folder_of(path: str, name: str) -> str:
     parts = PurePosixPath(path).parts
     if len(parts) == 1:
-        raise CalibrationDataError(
-            f"labelled data {name!r}: {printable_path(path)!r} lies in no class folder: move it "
-            "into one, or name a CSV file of labels"
+        raise NoClassFolderError(
+            f"labelled data {name!r}: {printable_path(path)!r} lies in no class folder",
+            "move it into one",
         )
     return printable_path(parts[0])
 

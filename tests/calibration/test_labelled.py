@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from calibration import CalibrationDataError, SplitFolderError, open_labelled, write_table
+from calibration import (
+    CalibrationDataError,
+    NoClassFolderError,
+    SplitFolderError,
+    open_labelled,
+    write_table,
+)
 from calibration.reading import read_ahead
 
 
@@ -175,6 +181,9 @@ def test_images_come_in_the_order_asked_for(folder, ahead):
         (("Test", "Train"), "Train", "Test"),
         (("train",), "train", None),
         (("test", "valid"), None, "valid"),
+        (("test_set", "training_set"), "training_set", "test_set"),
+        (("seg_pred", "seg_test", "seg_train"), "seg_train", "seg_test"),
+        (("train2017", "val2017"), "train2017", "val2017"),
     ],
 )
 def test_a_folder_of_splits_is_refused(folder, tmp_path, splits, learn, judge):
@@ -184,6 +193,33 @@ def test_a_folder_of_splits_is_refused(folder, tmp_path, splits, learn, judge):
         open_labelled(tmp_path / "split", size=8)
     places = tuple(place and place.name for place in (raised.value.learn, raised.value.judge))
     assert places == (learn, judge)
+
+
+def test_a_split_without_classes_is_not_what_was_meant(folder, tmp_path):
+    """As of a competition, where the labels of the test set are kept back."""
+    shutil.copytree(folder, tmp_path / "split" / "train")
+    (tmp_path / "split" / "test").mkdir()
+    shutil.copy(folder / "cat" / "5.png", tmp_path / "split" / "test")
+    with pytest.raises(SplitFolderError, match=r"expected: test, train$") as raised:
+        open_labelled(tmp_path / "split", size=8)
+    assert (raised.value.learn, raised.value.judge) == (tmp_path / "split" / "train", None)
+
+
+def test_splits_of_pictures_without_classes_are_no_classes(folder, tmp_path):
+    for split in ("train", "val"):
+        shutil.copytree(folder / "ant", tmp_path / "split" / split)
+    with pytest.raises(NoClassFolderError, match="expected, train, val, and no classes in them"):
+        open_labelled(tmp_path / "split", size=8)
+
+
+def test_a_folder_in_a_folder_may_be_what_was_meant(folder):
+    images = open_labelled(folder.parent, size=8)
+    assert (images.classes, images.wrapped) == (("data",), folder)
+    assert open_labelled(folder, size=8).wrapped is None
+    (folder.parent / "t.csv").write_text("image,label\ndata/bee/0.png,x\ndata/cat/5.png,x\n")
+    assert open_labelled(folder.parent, size=8, table=folder.parent / "t.csv").wrapped is None
+    shutil.copy(folder / "cat" / "5.png", folder)
+    assert open_labelled(folder.parent, size=8).wrapped is None
 
 
 def test_classes_that_are_called_like_splits_are_none(tmp_path):

@@ -52,19 +52,35 @@ def test_images_that_come_from_no_folder_have_no_files(run, tiny):
 
 
 @pytest.mark.parametrize(
-    ("command", "advice"),
+    ("command", "splits", "advice"),
     [
-        ("train", "did you mean --data split/train --validation-data split/val"),
-        ("evaluate", "did you mean --data split/val"),
+        ("train", ("train", "val"), "--data split/train --validation-data split/val"),
+        ("train", ("train_set",), "--data split/train_set"),
+        ("evaluate", ("train", "val"), "--data split/val"),
     ],
 )
-def test_a_folder_of_splits_is_exit_2_with_what_was_meant(run, tiny, labelled, command, advice):
-    for name in ("train", "val"):
+def test_a_folder_of_splits_is_exit_2_with_what_was_meant(
+    run, tiny, labelled, command, splits, advice
+):
+    for name in splits:
         shutil.copytree(labelled, Path("split") / name)
     if command == "evaluate":
         run("onnx", *tiny, "--no-check", "-o", "a.onnx")
     arguments = ["a.onnx"] if command == "evaluate" else tiny
     outcome = run(command, *arguments, "--data", "split")
     assert outcome.code == 2
-    assert "'split' has splits where classes were expected: train, val: " in outcome.error
-    assert advice in outcome.error
+    said = f"'split' has splits where classes were expected: {', '.join(splits)}: did you mean "
+    assert outcome.error == f"Error: {said}{advice}"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_folder_around_the_folder_of_classes_is_exit_2_with_what_was_meant(
+    run, tiny, labelled, command
+):
+    shutil.move(labelled, Path("outer") / "inner")
+    if command == "evaluate":
+        run("onnx", *tiny, "--no-check", "-o", "a.onnx")
+    arguments = ["a.onnx"] if command == "evaluate" else tiny
+    outcome = run(command, *arguments, "--data", "outer")
+    assert outcome.code == 2
+    assert f"did you mean --data {Path('outer/inner').absolute()}" in outcome.error

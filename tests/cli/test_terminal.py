@@ -31,7 +31,7 @@ def play(progress):
     """One step that counts, with a note in it, and one that does not."""
     progress.start("calibrate")
     progress.advance(3, 8)
-    progress.note("skipped [b].png")
+    progress.note("skipped [b]\x1b\n.png")
     progress.advance(8, 8)
     progress.finish(1.54)
     progress.start("export")
@@ -41,7 +41,7 @@ def play(progress):
 def test_a_log_has_a_line_a_step(capsys):
     play(LogProgress())
     captured = capsys.readouterr()
-    assert captured.err == "note: skipped [b].png\ncalibrate: 1.5 s\nexport: 0.0 s\n"
+    assert captured.err == "note: skipped [b]\\x1b\\n.png\ncalibrate: 1.5 s\nexport: 0.0 s\n"
     assert captured.out == ""
 
 
@@ -87,7 +87,7 @@ def test_a_terminal_shows_bars_and_then_a_line_a_step(on_terminal):
     assert "3/8" in written or "8/8" in written
     assert "✓ calibrate 1.5 s" in plain
     assert "✓ export 0.0 s" in plain
-    assert "note: skipped [b].png" in plain
+    assert "note: skipped [b]\\x1b\\n.png" in plain
     assert "\x1b[32m✓" in written  # green
 
 

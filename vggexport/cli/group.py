@@ -16,6 +16,7 @@ from vggexport.cli import wording
 from vggexport.cli.examples import epilog
 from vggexport.cli.help_colours import HelpContext
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
+from vggexport.system.number_text import printable
 
 COMMANDS: Mapping[str, str] = {
     "summary": "Print the network: layers, shapes, parameters, MACs.",
@@ -150,7 +151,7 @@ def _report(error: BaseException, command: click.Command | None, *, verbose: boo
 
         traceback.print_exception(error)
     message, code = _describe(error, command)
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    click.echo(f"Error: {printable(' '.join(message.split()))}", err=True)
     return code
 
 

@@ -23,6 +23,7 @@ from rich.progress import Progress as RichProgress
 
 from vggexport.cli import wording
 from vggexport.errors import Advice
+from vggexport.system.number_text import printable
 from vggexport.system.progress import Progress
 
 
@@ -72,7 +73,7 @@ class LogProgress(Progress):
 
     def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""
-        print(f"note: {_worded(fact, advice)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"note: {printable(_worded(fact, advice))}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class TerminalProgress(Progress):
@@ -115,7 +116,7 @@ class TerminalProgress(Progress):
 
     def note(self, fact: str, *advice: str | Advice) -> None:
         """One line."""
-        message = f"note: {_worded(fact, advice)}"
+        message = f"note: {printable(_worded(fact, advice))}"
         self._console.print(message, style="yellow", markup=False, highlight=False)
 
     def _stop(self) -> None:

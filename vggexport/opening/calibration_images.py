@@ -31,6 +31,12 @@ not depend on whether a check follows."""
 TOLERATE = Advice("tolerate more with {}", "max_unreadable")
 """What to do about unreadable images that are meant to be left out."""
 
+_WAYS = {
+    calibration.TooManyUnreadableError: TOLERATE,
+    calibration.NoClassFolderError: Advice("name a CSV file of labels with {}", "csv"),
+}
+"""Ways out of errors of a kind that options offer."""
+
 KEPT = 24
 """Calibration images that are kept, for what is measured on some."""
 
@@ -194,7 +200,7 @@ def translated(*advice: Advice) -> Iterator[None]:
     except calibration.CalibrationDataError as error:
         fewer = [Advice(f"pass {{}} {error.available}", "samples")] if error.available else []
         fix = [error.fix] if error.fix else []
-        more = [TOLERATE] if isinstance(error, calibration.TooManyUnreadableError) else []
+        more = [way for kind, way in _WAYS.items() if isinstance(error, kind)]
         raise CalibrationError(
             error.fact, *fewer, *depth_advice(error.fact), *fix, *more, *advice
         ) from error
@@ -217,6 +223,8 @@ def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:
         yield Advice(
             f"did you mean {{}} {error.learn} {{}} {error.judge}", "data", "validation_data"
         )
+    elif error.learn:
+        yield Advice(f"did you mean {{}} {error.learn}", "data", "validation_data")
     if split := error.judge or error.learn:
         yield Advice(f"did you mean {{}} {split}", "data", "csv")  # evaluate's own: it judges
 

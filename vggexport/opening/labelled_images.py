@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import calibration
 from calibration.folders import HEIC_EXTENSIONS
-from vggexport.errors import CalibrationError
+from vggexport.errors import Advice, CalibrationError
 from vggexport.opening.calibration_images import (
     TOLERATE,
     depth_advice,
@@ -37,6 +37,12 @@ def note_contents(
         for note in calibration.array_notes(source.images):
             steps.progress.note(f"{source.name}: {note}")
     return contents
+
+
+def wrapped_advice(images: calibration.LabelledImages) -> list[Advice]:
+    """What to name instead, where the folder holds the folder of classes."""
+    inner = images.wrapped
+    return [Advice(f"did you mean {{}} {inner}", "data")] if inner else []
 
 
 def check_readable(

@@ -11,6 +11,7 @@ import numpy as np
 import calibration
 from vggexport.errors import Advice, InputError
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import wrapped_advice
 from vggexport.opening.labels import read_labels
 from vggexport.opening.models import OpenedModel
 from vggexport.system.progress import Steps
@@ -54,7 +55,7 @@ def order_classes(
     match order:
         case "auto" if labels:
             numbers = [] if _numbers(images) is None else [CLASS_ORDER]
-            with translated(*numbers):
+            with translated(*wrapped_advice(images), *numbers):
                 return images.ordered_by(labels, owner)
         case "auto":
             return _by_order(images, model, count, steps)
@@ -100,6 +101,7 @@ def _check_count(images: calibration.LabelledImages, model: OpenedModel, count: 
         raise InputError(
             f"{model.path} carries no labels, and {images.source.name!r} has "
             f"{len(images.classes)} classes where it has {count}",
+            *wrapped_advice(images),
             LABELS,
         )
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import Advice, OutputError
+from vggexport.errors import Advice, InputError, OutputError
 from vggexport.opening.calibration_images import translated
-from vggexport.opening.labelled_images import note_contents
+from vggexport.opening.labelled_images import note_contents, wrapped_advice
 from vggexport.results.train import TrainingReport, training_failures
 from vggexport.system import lazy_imports
 from vggexport.system.digests import file_sha256
@@ -99,6 +99,8 @@ def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
     others = open_images(options.validation_data) if options.validation_data else None
     for found in filter(None, (images, others)):
         note_contents(found.source, steps)
+    if advice := wrapped_advice(images):
+        raise InputError(f"{images.source.name!r} has one class, and folders in it", *advice)
     recipe = options.recipe
     start, labels = open_initial_weights(
         options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
