@@ -16,7 +16,7 @@ from calibration.errors import (
 )
 from calibration.fingerprint import array_digest, fingerprint
 from calibration.folders import FolderContents
-from calibration.labelled import LabelledImages, open_labelled, write_table
+from calibration.labelled import LabelledImages, open_labelled, open_unlabelled, write_table
 from calibration.observers import DEFAULT_METHOD, OBSERVERS, RangeObserver, make_observer
 from calibration.pictures import PictureOptions, Size, height_and_width
 from calibration.preprocessing import prepare
@@ -63,6 +63,7 @@ __all__ = [
     "make_observer",
     "open_labelled",
     "open_source",
+    "open_unlabelled",
     "prepare",
     "read_ahead",
     "sized",

@@ -115,6 +115,22 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     return images
 
 
+def open_unlabelled(folder: Path, *, size: Size) -> FolderImages:
+    """The images below a folder, at any depth, of which nobody says what they show.
+
+    Args:
+        folder: The folder.
+        size: Of the images.
+
+    Raises:
+        CalibrationDataError: The folder cannot be used.
+    """
+    if not is_there(folder.is_dir):
+        raise CalibrationDataError(f"data {str(folder)!r} is not a folder: pass one of images")
+    source = open_folder(folder.absolute(), size)
+    return replace(source, name=printable_path(source.name))
+
+
 def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
     """Refuses folders "train" and "val" with classes below, which would be learnt as two classes.
 

@@ -98,6 +98,12 @@ def _is_stated(option: str) -> bool:
     metavar="WEIGHTS",
     help="Learn the answers of these weights in place of the classes; with --freeze none.",
 )
+@click.option(
+    "--unlabelled",
+    is_flag=True,
+    help="Take images without classes, from folders of any depth, and learn the answers of "
+    "--teacher to them.",
+)
 @recipe_options
 @click.option("--resume", is_flag=True, help="Resume from the checkpoint beside the output.")
 @click.option(

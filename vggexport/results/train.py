@@ -24,41 +24,80 @@ class Epoch(JsonValue):
         number: From 1.
         learning_rate: Of its steps.
         loss: Mean loss of the steps, L2 penalty included, with dropout.
-        validation_loss: Mean cross-entropy of the validation images.
-        validation_accuracy: Share of those that are right.
+        validation_loss: Mean cross-entropy of the validation images, where they have no classes
+            with the teacher's answers.
+        validation_accuracy: Share of those that are right; None where they have no classes.
         seconds: Wall-clock seconds.
+        validation_agreement: Share of those with the teacher's best class; None where they have
+            classes.
+    """
+
+    json_keys = """
+        number learning_rate loss validation_loss validation_accuracy seconds validation_agreement?
     """
 
     number: int
     learning_rate: float
     loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_accuracy: float | None
     seconds: float
+    validation_agreement: float | None = None
 
-    def better_than(self, other: Epoch | None) -> bool:
+    @property
+    def right(self) -> float:
+        """Accuracy or agreement, whichever there is: what the best epoch is chosen by."""
+        return _right(self)
+
+    def better_than(self, other: Epoch | Beginning | None) -> bool:
         """Whether its weights are to be kept: more accurate, or as accurate with less loss."""
         if other is None:
             return True
-        mine, theirs = (
-            (epoch.validation_accuracy, -epoch.validation_loss) for epoch in (self, other)
-        )
-        return mine > theirs
+        return (self.right, -self.validation_loss) > (other.right, -other.validation_loss)
 
 
-def training_failures(epochs: Sequence[Epoch], accuracy: float, guessed: float) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Beginning(JsonValue):
+    """What the weights that a training from a teacher began with give, as an epoch's do.
+
+    Attributes:
+        validation_loss: As of an epoch.
+        validation_accuracy: As of an epoch.
+        validation_agreement: As of an epoch.
+    """
+
+    json_keys = "validation_loss validation_accuracy validation_agreement?"
+
+    validation_loss: float
+    validation_accuracy: float | None
+    validation_agreement: float | None = None
+
+    @property
+    def right(self) -> float:
+        """As of an epoch."""
+        return _right(self)
+
+
+def _right(found: Epoch | Beginning) -> float:
+    shares = found.validation_accuracy, found.validation_agreement
+    return next(share for share in shares if share is not None)
+
+
+def training_failures(epochs: Sequence[Epoch], best: Epoch, guessed: float) -> tuple[str, ...]:
     """Why weights are not trained, a clause each.
 
     Args:
         epochs: What each gave.
-        accuracy: Share of the validation images that the best is right on.
-        guessed: Share of the class that most of them are of: who always says it is as right.
+        best: The one whose weights are kept.
+        guessed: Share of the class that most validation images are of, or that the teacher says
+            of most: who always says it is as right.
     """
     found = []
-    if accuracy <= guessed:
+    if best.right <= guessed:
+        by_teacher = " by the teacher's best class" if best.validation_accuracy is None else ""
         found.append(
-            f"the best epoch gets {accuracy:.1%} of the validation images right, no more than "
-            f"guessing their most frequent class does ({guessed:.1%})"
+            f"the best epoch gets {best.right:.1%} of the validation images right{by_teacher}, no "
+            f"more than guessing their most frequent class does ({guessed:.1%})"
         )
     first, last = epochs[0].loss, epochs[-1].loss
     if last > DIVERGED * first:
@@ -87,6 +126,8 @@ class TrainingReport(Document):
         contents: What was found in the images' folder.
         validation_contents: The same of a folder of others to judge by, if there is one.
         guessed: Share of the validation images that the most frequent class has.
+        teacher: Source of the weights whose answers were learnt; None for classes.
+        before: What the weights that it began with gave, where there is a teacher.
     """
 
     json_keys = """
@@ -95,7 +136,8 @@ class TrainingReport(Document):
         validation_accuracy_ci95=interval.ends best_epoch=best epochs
         image_files=contents{files pictures skipped junk}
         validation_image_files=validation_contents{files pictures skipped junk}
-        seconds peak_rss_bytes failures passed
+        seconds peak_rss_bytes failures passed teacher? before?
+        validation_agreement?=agreement validation_agreement_ci95?=agreement_interval.ends
     """
 
     path: str
@@ -114,18 +156,39 @@ class TrainingReport(Document):
     contents: FolderContents | None = None
     validation_contents: FolderContents | None = None
     guessed: float = 0.0
+    teacher: str | None = None
+    before: Beginning | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
         """Why the weights are not called trained, a clause each; empty where they are."""
-        return training_failures(self.epochs, self.accuracy, self.guessed)
+        return training_failures(self.epochs, self.kept, self.guessed)
 
     @property
-    def accuracy(self) -> float:
-        """Share of the validation images that the weights get right."""
-        return self.epochs[self.best - 1].validation_accuracy
+    def kept(self) -> Epoch:
+        """The epoch whose weights were written."""
+        return self.epochs[self.best - 1]
 
     @property
-    def interval(self) -> Interval:
-        """Of that, were the images not what the best epoch was chosen by."""
-        return wilson(round(self.accuracy * self.validation_images), self.validation_images)
+    def accuracy(self) -> float | None:
+        """Share of the validation images that the weights get right, where they have classes."""
+        return self.kept.validation_accuracy
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the validation images with the teacher's best class, where they have none."""
+        return self.kept.validation_agreement
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the accuracy, were the images not what the best epoch was chosen by."""
+        return self._interval if self.agreement is None else None
+
+    @property
+    def agreement_interval(self) -> Interval | None:
+        """Of the agreement, likewise."""
+        return None if self.agreement is None else self._interval
+
+    @property
+    def _interval(self) -> Interval:
+        return wilson(round(self.kept.right * self.validation_images), self.validation_images)

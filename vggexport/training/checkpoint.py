@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vggexport.errors import Advice, InputError
 from vggexport.network.spec import UNSAID_IN_0_1_0
 from vggexport.network.training_recipe import Recipe
-from vggexport.results.train import Epoch
+from vggexport.results.train import Beginning, Epoch
 from vggexport.system.differences import differences
 from vggexport.system.json_values import JsonValue
 from vggexport.weights.safetensors_file import read_metadata, read_safetensors, write_safetensors
@@ -48,11 +48,13 @@ class Course(JsonValue):
         patience: Epochs without improvement before the rate is divided; 0 for the recipe's.
         equal_batches: Whether batches are as equal as can be; those of 0.1.0 were not, and what it
             began goes on as it would have.
+        before: What the weights that it began with gave, where there is a teacher.
     """
 
-    json_keys = (
-        "recipe learning_rate history best waited decreases restarts? patience? equal_batches?"
-    )
+    json_keys = """
+        recipe learning_rate history best waited decreases restarts? patience? equal_batches?
+        before?
+    """
 
     recipe: Recipe
     learning_rate: float
@@ -63,6 +65,7 @@ class Course(JsonValue):
     restarts: int = 0
     patience: int = 0
     equal_batches: bool = False
+    before: Beginning | None = None
 
     @classmethod
     def begin(cls, recipe: Recipe) -> Self:
@@ -78,6 +81,7 @@ class Course(JsonValue):
             restarts=self.restarts + 1,
             patience=self.patience,
             equal_batches=self.equal_batches,
+            before=self.before,
         )
 
     @property
@@ -91,8 +95,8 @@ class Course(JsonValue):
         The paper divides the rate when validation accuracy stops improving, three times, and ends
         after that (section 3.1).
         """
-        highest = max((past.validation_accuracy for past in self.history), default=-1.0)
-        waited = 0 if epoch.validation_accuracy > highest else self.waited + 1
+        highest = max((past.right for past in self.history), default=-1.0)
+        waited = 0 if epoch.right > highest else self.waited + 1
         course = replace(
             self,
             history=(*self.history, epoch),

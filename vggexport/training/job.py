@@ -44,6 +44,7 @@ class TrainingJob:
         training: Images to learn from.
         validation: Images to judge by.
         teacher: Weights whose answers to the same images are learnt; None to learn the classes.
+        unlabelled: Whether images have no classes: targets are the teacher's best.
     """
 
     spec: VGGSpec
@@ -53,3 +54,4 @@ class TrainingJob:
     training: Sample
     validation: Sample
     teacher: Weights | None = None
+    unlabelled: bool = False

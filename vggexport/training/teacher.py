@@ -14,21 +14,33 @@ from vggexport.weights import SpecRequest, Weights, open_weights
 ALL = Advice("train all layers with {} none", "freeze")
 
 
-def open_teacher(source: str, start: InitialWeights, labels: tuple[str, ...]) -> Weights:
+def open_teacher(source: str) -> Weights:
     """Opens it.
 
     Args:
         source: A weights file.
-        start: The weights that are to learn from it.
-        labels: Names of their classes.
 
     Raises:
         WeightsError: It cannot be read.
-        InputError: It is not trained, or of other classes or another input.
+        InputError: It is not trained.
     """
     teacher = open_weights(source, SpecRequest())
     if not teacher.trained:
         raise InputError(f"the teacher {teacher.source} is not trained: name trained weights")
+    return teacher
+
+
+def check_teaches(teacher: Weights, start: InitialWeights, labels: tuple[str, ...]) -> None:
+    """Refuses a teacher of other answers.
+
+    Args:
+        teacher: The teacher.
+        start: The weights that are to learn from it.
+        labels: Names of their classes.
+
+    Raises:
+        InputError: It is of other classes or another input.
+    """
     for name, theirs, mine in (
         ("input size", size_text(teacher.spec.input_size), size_text(start.spec.input_size)),
         ("number of classes", teacher.spec.classes, start.spec.classes),
@@ -40,4 +52,3 @@ def open_teacher(source: str, start: InitialWeights, labels: tuple[str, ...]) ->
                 f"the teacher {teacher.source} is of another kind: its {name} is {theirs}, and of "
                 f"{start.source} {mine}: name the weights that those were made from"
             )
-    return teacher.in_memory()

@@ -114,7 +114,10 @@ class TrainedLayers:
         return data_loss + sum(map(float, self._logits.losses))
 
     def validate(self) -> tuple[float, float]:
-        """Mean cross-entropy and share of right answers on the validation images."""
+        """Mean cross-entropy and share of right answers on the validation images.
+
+        Where they have no classes both are of the teacher's answers.
+        """
         sample = self._job.validation
         order = np.arange(len(sample.indices))
         views = np.full(len(order), CENTRE)
@@ -214,10 +217,11 @@ class TrainedLayers:
         one_output = self._job.spec.classes == 1
         best = logits[:, 0] >= 0 if one_output else tf.argmax(logits, axis=1)
         hits = tf.equal(tf.cast(best, tf.int32), targets)
-        return (
-            tf.reduce_sum(self._cross_entropy(targets, logits)),
-            tf.reduce_sum(tf.cast(hits, tf.float32)),
-        )
+        if self._job.unlabelled:
+            losses = self._loss(inputs, targets, logits)
+        else:
+            losses = self._cross_entropy(targets, logits)
+        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.float32))
 
     def _inputs(
         self,

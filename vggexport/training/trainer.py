@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from vggexport.errors import Advice, OutputError, one_line
 from vggexport.formats.keras.model import start_tensorflow
-from vggexport.results.train import Epoch
+from vggexport.results.train import Beginning, Epoch
 from vggexport.training.checkpoint import Checkpoint, Course, Tensors
 from vggexport.training.divergence import DIVERGED, DivergedError, check_loss
 from vggexport.training.job import TrainingJob
@@ -53,12 +54,14 @@ def train(
     highest = layers.starting_loss() + DIVERGED * math.log(job.spec.label_count)
     if restored is not None:
         layers.restore(restored)
+    elif job.teacher:
+        course = replace(course, before=Beginning(*_judged(layers, job)))
     with ExitStack() as entered:
         log = _logger(log_dir, entered)
         while not course.is_over:
             is_last = course.restarts >= course.recipe.restarts
             try:
-                epoch = _epoch(layers, course, math.inf if is_last else highest, clock)
+                epoch = _epoch(layers, job, course, math.inf if is_last else highest, clock)
             except DivergedError:
                 if is_last:
                     raise
@@ -73,7 +76,11 @@ def train(
 
 
 def _epoch(
-    layers: TrainedLayers, course: Course, highest: float, clock: Callable[[], float]
+    layers: TrainedLayers,
+    job: TrainingJob,
+    course: Course,
+    highest: float,
+    clock: Callable[[], float],
 ) -> Epoch:
     """Trains one epoch.
 
@@ -86,10 +93,16 @@ def _epoch(
         layers.rescale(rate / course.history[-1].learning_rate)
     loss = layers.learn(number, rate)
     check_loss(loss, "loss", number, rate, highest)
-    validation_loss, accuracy = layers.validate()
+    validation_loss, accuracy, agreement = _judged(layers, job)
     # What the last step of an epoch blew up has given no loss yet.
     check_loss(validation_loss, "validation loss", number, rate)
-    return Epoch(number, rate, loss, validation_loss, accuracy, clock() - begin)
+    return Epoch(number, rate, loss, validation_loss, accuracy, clock() - begin, agreement)
+
+
+def _judged(layers: TrainedLayers, job: TrainingJob) -> tuple[float, float | None, float | None]:
+    """Loss, accuracy and agreement on the validation images; one of the latter is None."""
+    loss, right = layers.validate()
+    return (loss, None, right) if job.unlabelled else (loss, right, None)
 
 
 def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]:
@@ -112,6 +125,7 @@ def _logger(log_dir: Path | None, entered: ExitStack) -> Callable[[Epoch], None]
         values = [
             tf.compat.v1.Summary.Value(tag=name, simple_value=value)
             for name, value in epoch.to_json().items()
+            if value is not None
         ]
         summary = tf.compat.v1.Summary(value=values)
         writer.write(_event(step=epoch.number, summary=summary))

@@ -83,6 +83,7 @@ class TrainingData:
         training: Images to learn from.
         validation: Images to judge by.
         teacher: Weights whose answers are learnt in place of classes, or None.
+        unlabelled: Whether images have no classes: their targets are the teacher's best.
     """
 
     start: InitialWeights
@@ -91,6 +92,7 @@ class TrainingData:
     training: ImageSet
     validation: ImageSet
     teacher: Weights | None = None
+    unlabelled: bool = False
 
     @property
     def _pictures(self) -> dict[str, Any]:
@@ -162,12 +164,17 @@ def open_training_data(
             )
     else:
         learn, judge = part, _read(others, start, labels, steps, choice.max_unreadable)
+    note_shared(learn, judge, steps)
+    return TrainingData(start, tuple(labels), after, learn, judge)
+
+
+def note_shared(learn: ImageSet, judge: ImageSet, steps: Steps) -> None:
+    """Says so where images to judge by are learnt from, too."""
     if shared := len(set(learn.digests) & set(judge.digests)):
         steps.progress.note(
             f"{shared} of the validation images are trained on too, so the validation accuracy is "
             "better than on unseen images"
         )
-    return TrainingData(start, tuple(labels), after, learn, judge)
 
 
 def _read(
@@ -177,9 +184,7 @@ def _read(
     steps: Steps,
     max_unreadable: float,
 ) -> ImageSet:
-    images = images.ordered_by(labels, start.source)
-    source = replace(images.source, size=start.spec.input_size, pictures=start.pictures)
-    part = ImageSet(*readable(replace(images, source=source), steps, max_unreadable))
+    part = read_set(images.ordered_by(labels, start.source), start, steps, max_unreadable)
     if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
         raise CalibrationError(
             f"{images.source.name!r} has no readable image of class {empty[0]!r}",
@@ -187,6 +192,18 @@ def _read(
             Advice("leave it out of {}", "labels"),
         )
     return part
+
+
+def read_set(
+    images: calibration.LabelledImages, start: InitialWeights, steps: Steps, max_unreadable: float
+) -> ImageSet:
+    """Those that can be read, as the network takes them.
+
+    Raises:
+        CalibrationError: Too many cannot be.
+    """
+    source = replace(images.source, size=start.spec.input_size, pictures=start.pictures)
+    return ImageSet(*readable(replace(images, source=source), steps, max_unreadable))
 
 
 def open_images(folder: Path) -> calibration.LabelledImages:
@@ -220,7 +237,9 @@ def training_job(
         for part, read in zip(parts, reads, strict=True)
     )
     spec, views = data.start.spec, recipe.views if data.after else 0
-    return TrainingJob(spec, data.after, data.start, views, training, validation, data.teacher)
+    return TrainingJob(
+        spec, data.after, data.start, views, training, validation, data.teacher, data.unlabelled
+    )
 
 
 def _computed(

@@ -51,7 +51,7 @@ from vggexport.results.diff import (
 from vggexport.results.doctor import Ability, DoctorReport, Room, RuntimeState
 from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, GateCheck
 from vggexport.results.prune import Narrowed, PlanPoint, PruningReport, RefittedLayer
-from vggexport.results.train import Epoch, TrainingReport
+from vggexport.results.train import Beginning, Epoch, TrainingReport
 from vggexport.results.verify import RunnerRecord
 
 WIDTHS = (60, 80, 120)
@@ -256,6 +256,12 @@ def training():
     )  # fmt: skip
 
 
+def taught():
+    epochs = tuple(Epoch(n, 0.001, 1.5 / n, 1.75 / n, None, 101.25, 0.8 + n / 20) for n in (1, 2))
+    changed = {"teacher": "vgg_d.keras", "before": Beginning(2.25, None, 0.825), "best": 2}
+    return replace(training(), epochs=epochs, validation_table=None, frozen=None, **changed)
+
+
 def build(path):
     check = CheckReport("float32 ONNX file", 8, METRICS, TOLERANCE)
     seconds = {"weights": 0.24, "export": 1.55}
@@ -285,6 +291,7 @@ def reports(verification, make_benchmark, make_result, machine, front):
         "prune": text.pruning(pruned(), PHOTOS),
         "prune --front": text.pruning(replace(pruning(), front=front), PHOTOS),
         "train": text.training(training(), Path(PHOTOS), None),
+        "train --unlabelled": text.training(taught(), Path(PHOTOS), None),
     }
 
 

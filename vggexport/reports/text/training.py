@@ -10,40 +10,65 @@ from vggexport.network.training_recipe import PAPER, Recipe
 from vggexport.reports.evaluation_words import interval
 from vggexport.reports.text import next_steps
 from vggexport.reports.text.layout import Grid, Table
-from vggexport.results.train import TrainingReport
+from vggexport.results.train import Beginning, TrainingReport
 from vggexport.system.number_text import cost, printable, share
 
 
-def training(report: TrainingReport, data: Path, judged: Path | None) -> RenderableType:
+def training(report: TrainingReport, data: Path, validation: Path | None) -> RenderableType:
     """Every epoch, and the weights that were kept.
 
     Args:
         report: What happened.
         data: The folder that it learnt from.
-        judged: Another that it was judged by, if there is one.
+        validation: Another that it was judged by, if there is one.
     """
-    table = Table("epoch", "learning rate", "loss", "validation loss", "accuracy", "seconds")
+    judged = _judged_by(report)
+    table = Table("epoch", "learning rate", "loss", "validation loss", judged, "seconds")
     for epoch in report.epochs:
         table.add_row(
             str(epoch.number),
             f"{epoch.learning_rate:g}",
             f"{epoch.loss:.4f}",
             f"{epoch.validation_loss:.4f}",
-            share(epoch.validation_accuracy),
+            share(epoch.right),
             f"{epoch.seconds:.1f}",
             bold=epoch.number == report.best,
         )
+    evaluated = [_evaluate(report, validation or data)] if report.agreement is None else []
     lines = {
         "weights": f"{printable(report.path)}, of epoch {report.best}",
         "sha256": report.sha256,
-        "accuracy": f"{share(report.accuracy)} of {report.validation_images} validation "
-        f"images (95 %: {interval(report.interval)}), which also chose the epoch",
+        judged: _judged(report),
+        **({"gain": _gain(report, report.before)} if report.before else {}),
         "frozen": f"up to {report.frozen}" if report.frozen else "nothing",
         "cost": cost(report.seconds, report.peak_rss_bytes),
-        "next": f"{_evaluate(report, judged or data)}\n"
-        f"{next_steps.quantize(report.path, str(data))}",
+        "next": "\n".join([*evaluated, next_steps.quantize(report.path, str(data))]),
     }
     return Group(table, Grid(lines))
+
+
+def _judged_by(report: TrainingReport) -> str:
+    return "accuracy" if report.agreement is None else "agreement"
+
+
+def _judged(report: TrainingReport) -> str:
+    """Accuracy or agreement, with its interval."""
+    found = report.interval or report.agreement_interval
+    assert found is not None  # noqa: S101  there is one of the two
+    what = "" if report.agreement is None else ", the same best class as the teacher's"
+    return (
+        f"{share(report.kept.right)} of {report.validation_images} validation images{what} "
+        f"(95 %: {interval(found)}), which also chose the epoch"
+    )
+
+
+def _gain(report: TrainingReport, before: Beginning) -> str:
+    """What learning from a teacher changed on the validation images."""
+    after = report.kept
+    return (
+        f"{_judged_by(report)} {share(before.right)} before, {share(after.right)} after; "
+        f"validation loss {before.validation_loss:.4f} before, {after.validation_loss:.4f} after"
+    )
 
 
 def _evaluate(report: TrainingReport, data: Path) -> str:

@@ -22,14 +22,27 @@ def note_epoch(course: Course, steps: Steps) -> None:
         )
         return
     epoch, recipe = course.history[-1], course.recipe
+    judged = "validation" if epoch.validation_agreement is None else "agreement with the teacher"
     left = (recipe.epochs - epoch.number) * epoch.seconds
     ends = "the last" if course.is_over else f"at most {left / 60:.0f} min left"
     steps.progress.advance(epoch.number, recipe.epochs)
     steps.progress.note(
-        f"epoch {epoch.number} of {recipe.epochs}: loss {epoch.loss:.3f}, validation "
-        f"{epoch.validation_accuracy:.1%} (loss {epoch.validation_loss:.3f}), learning rate "
+        f"epoch {epoch.number} of {recipe.epochs}: loss {epoch.loss:.3f}, {judged} "
+        f"{epoch.right:.1%} (loss {epoch.validation_loss:.3f}), learning rate "
         f"{epoch.learning_rate:.3g}, {epoch.seconds:.1f} s, {ends}"
     )
+
+
+def note_gain(course: Course, steps: Steps) -> None:
+    """Says so where a teacher's answers made nothing better."""
+    before, best = course.before, course.best
+    if before and best and not best.better_than(before):
+        steps.progress.note(
+            "nothing was gained on the validation images: the weights that training began with "
+            f"are right on {before.right:.1%} (loss {before.validation_loss:.3f}), those of the "
+            f"best epoch on {best.right:.1%} (loss {best.validation_loss:.3f})",
+            Advice(f"try {{}} {course.history[0].learning_rate / 10:.1g}", "learning_rate"),
+        )
 
 
 def note_plateau(course: Course, data: TrainingData, steps: Steps) -> None:
@@ -37,7 +50,11 @@ def note_plateau(course: Course, data: TrainingData, steps: Steps) -> None:
     spec, last = data.start.spec, course.history[-1]
     guessing = math.log(spec.label_count)
     one_answer = spec.head_activation is HeadActivation.SOFTMAX or spec.classes == 1
-    if one_answer and abs(last.validation_loss / guessing - 1) < GUESSES_WITHIN:
+    if (
+        one_answer
+        and not data.unlabelled
+        and abs(last.validation_loss / guessing - 1) < GUESSES_WITHIN
+    ):
         steps.progress.note(
             f"the validation loss ends at {last.validation_loss:.3f}, and ln({spec.label_count}) = "
             f"{guessing:.3f} is what guessing gives: nothing was learnt",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import calibration
-from vggexport.errors import InputError, OutputError
+from vggexport.errors import Advice, InputError, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.training.teacher import ALL
@@ -36,6 +36,7 @@ class TrainOptions:
         cache_dir: Where outputs of frozen layers are kept; None for the user's cache.
         log_dir: Where to write logs for TensorBoard.
         teacher: Weights whose answers are learnt in place of the classes, or None.
+        unlabelled: Take ``data`` as a folder of images without classes, for a teacher.
         force: Replace an existing output, and begin anew where there is a checkpoint.
     """
 
@@ -53,9 +54,16 @@ class TrainOptions:
     cache_dir: Path | None = None
     log_dir: Path | None = None
     teacher: str | None = None
+    unlabelled: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:
+        if self.unlabelled and not self.teacher:
+            raise InputError(
+                "of images without classes a teacher's answers are learnt",
+                Advice("name its weights with {}", "teacher"),
+                Advice("leave out {}", "unlabelled"),
+            )
         if self.teacher and self.freeze != NOTHING:
             raise InputError(f"the teacher {self.teacher} answers to images, not to layers", ALL)
 
@@ -74,6 +82,7 @@ class TrainOptions:
 
     @property
     def table(self) -> Path | None:
-        """CSV file that names the images that were split off, for ``evaluate``."""
-        place = self.place
-        return None if self.validation_data else place.with_name(f"{place.stem}.validation.csv")
+        """CSV file that names the images that were split off, for ``evaluate``: with classes."""
+        if self.validation_data or self.unlabelled:
+            return None
+        return self.place.with_name(f"{self.place.stem}.validation.csv")

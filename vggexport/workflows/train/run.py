@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from vggexport.training.head_rate import head_rate
 from vggexport.training.initial_weights import open_initial_weights
 from vggexport.training.job import TrainingJob
 from vggexport.training.patience import patience
-from vggexport.training.teacher import open_teacher
+from vggexport.training.teacher import check_teaches, open_teacher
 from vggexport.training.training_data import (
     Choice,
     TrainingData,
@@ -37,12 +38,14 @@ from vggexport.training.training_data import (
     open_training_data,
     training_job,
 )
+from vggexport.training.unlabelled import open_unlabelled, open_unlabelled_data
 from vggexport.weights.description import Description
 from vggexport.weights.safetensors_file import write_safetensors
-from vggexport.workflows.train.notes import note_epoch, note_plateau
+from vggexport.workflows.train.notes import note_epoch, note_gain, note_plateau
 from vggexport.workflows.train.options import TrainOptions
 
 GO_ON = Advice("go on with {}", "resume")
+UNLABELLED = Advice("say {} if images have no classes", "unlabelled")
 
 
 @takes(TrainOptions)
@@ -69,7 +72,7 @@ def train(
     places = [options.place, *([options.table] if options.table else [])]
     with output_folder(*places, force=options.force) as folder, _told_of_checkpoint(options, steps):
         _check_checkpoint(options)
-        with steps.step("images"), translated():
+        with steps.step("images"), translated(*([UNLABELLED] if options.teacher else [])):
             data = _open_data(options, steps)
         checkpoint = Checkpoint(_checkpoint_folder(options.place), data.identity)
         course, restored = _begin(options, checkpoint)
@@ -84,6 +87,7 @@ def train(
             for course in epochs:
                 note_epoch(course, steps)
             note_plateau(course, data, steps)
+            note_gain(course, steps)
         with steps.step("write"):
             _write(folder / options.place.name, data, course, checkpoint)
             if options.table:
@@ -95,8 +99,11 @@ def train(
 
 
 def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
-    images = open_images(options.data)
-    others = open_images(options.validation_data) if options.validation_data else None
+    teacher = open_teacher(options.teacher).in_memory() if options.teacher else None
+    unlabelled = teacher if options.unlabelled else None
+    opened = partial(open_unlabelled, teacher=unlabelled) if unlabelled else open_images
+    images = opened(options.data)
+    others = opened(options.validation_data) if options.validation_data else None
     for found in filter(None, (images, others)):
         note_contents(found.source, steps)
     if advice := wrapped_advice(images):
@@ -105,19 +112,15 @@ def _open_data(options: TrainOptions, steps: Steps) -> TrainingData:
     start, labels = open_initial_weights(
         options.network, images, steps, reinit=options.reinit, initializer=recipe.initializer
     )
+    choice = Choice(options.split, recipe.seed, options.max_unreadable)
+    if teacher:
+        check_teaches(teacher, start, labels)
+    if unlabelled:
+        named = labels if unlabelled.labels or labels != images.classes else ()
+        return open_unlabelled_data(start, named, images, others, unlabelled, steps, choice=choice)
     after = last_frozen(options.freeze, start.spec)
-    data = open_training_data(
-        start,
-        labels,
-        images,
-        others,
-        steps,
-        after=after,
-        choice=Choice(options.split, recipe.seed, options.max_unreadable),
-    )
-    if options.teacher is None:
-        return data
-    return replace(data, teacher=open_teacher(options.teacher, start, tuple(labels)))
+    data = open_training_data(start, labels, images, others, steps, after=after, choice=choice)
+    return replace(data, teacher=teacher)
 
 
 def _checkpoint_folder(place: Path) -> Path:
@@ -231,6 +234,8 @@ def _report(
         data.training.images.source.contents,
         data.validation.images.source.contents if options.validation_data else None,
         _guessed(data),
+        data.teacher.source if data.teacher else None,
+        course.before,
     )
 
 
@@ -242,4 +247,4 @@ def _guessed(data: TrainingData) -> float:
 
 def _failures(data: TrainingData, course: Course) -> tuple[str, ...]:
     assert course.best is not None  # noqa: S101  there is one after every epoch
-    return training_failures(course.history, course.best.validation_accuracy, _guessed(data))
+    return training_failures(course.history, course.best, _guessed(data))
