@@ -52,7 +52,8 @@ _DARKEST = 1 / 4
 """Of white, as the brightest of a picture: below it is likelier that fewer bits are used."""
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-"""Tags of TIFF 6.0, and a value of the second."""
+_PLANES, _APART = 284, 2
+"""Tags of TIFF 6.0, and a value of the second and of the third."""
 
 _BAND_PIXELS = 1 << 22
 _FRAMES = "more than one frame, the first is used"
@@ -148,6 +149,7 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
 
 def _rgb(image: ImageFile.ImageFile, pictures: PictureOptions) -> Image.Image:
     """Mode RGB, upright."""
+    _check_planes(image)
     is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     bits = _stated_bits(image) or pictures.bit_depth
     is_cut, profile = _is_cut(image), image.info.get("icc_profile")
@@ -206,6 +208,21 @@ def _tile_arguments(image: ImageFile.ImageFile) -> tuple[object, ...]:
     """What Pillow's decoder is told, first of all its name of how pixels lie in the file."""
     arguments = image.tile[0].args if image.tile else ()
     return arguments if isinstance(arguments, tuple) and arguments else (arguments,)
+
+
+def _check_planes(image: ImageFile.ImageFile) -> None:
+    """Refuses a TIFF of which Pillow would take each half of a value for one of 8 bits.
+
+    Raises:
+        ValueError: It has more than 8 bits a channel, uncompressed, and its colours lie apart.
+    """
+    tags = getattr(image, "tag_v2", {})
+    is_apart = tags.get(_PLANES) == _APART and image.tile and image.tile[0][0] == "raw"
+    if is_apart and (bits := max(tags.get(_BITS_PER_SAMPLE, (8,)))) > 8:
+        raise ValueError(
+            f"it has {bits} bits a channel and a plane for each, uncompressed: save it with the "
+            "colours of a pixel together, or compressed"
+        )
 
 
 def _check_upper_bits(image: Image.Image, bit_depth: int | None) -> None:

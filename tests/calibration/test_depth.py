@@ -21,22 +21,33 @@ def encoded(values, image_format="PNG"):
     return file.getvalue()
 
 
-def tiff(values, bits, photometric=1):
-    """A TIFF of rows that are packed already: uint8 (height, bytes a row), or uint16 gray, RGB."""
-    rows = values.tobytes()
+def tiff(values, bits, photometric=1, planes=1):
+    """A TIFF of rows that are packed already: uint8 (height, bytes a row), or uint16 gray, RGB.
+
+    With ``planes`` 2 each colour has a strip of its own.
+    """
     channels = values.shape[2] if values.ndim == 3 else 1
-    width = values.shape[1] * 8 // bits if values.dtype == np.uint8 else values.shape[1]
-    tags = [
-        (256, 4, 1, width), (257, 4, 1, values.shape[0]), (258, 3, 1, bits), (259, 3, 1, 1),
-        (262, 3, 1, photometric), (273, 4, 1, 8), (277, 3, 1, channels),
-        (278, 4, 1, values.shape[0]), (279, 4, 1, len(rows)),
+    width = values.shape[1] * 8 // bits if values.itemsize * 8 != bits else values.shape[1]
+    rows = (values.transpose(2, 0, 1) if planes == 2 else values).tobytes()
+    strips = channels if planes == 2 else 1
+    step = len(rows) // strips
+    fields = [
+        (256, "I", [width]), (257, "I", [values.shape[0]]), (258, "H", [bits] * channels),
+        (259, "H", [1]), (262, "H", [photometric]), (273, "I", range(8, 8 + len(rows), step)),
+        (277, "H", [channels]), (278, "I", [values.shape[0]]), (279, "I", [step] * strips),
+        (284, "H", [planes]),
     ]  # fmt: skip
     directory = 8 + len(rows)
-    if channels > 1:
-        tags[2] = (258, 3, channels, directory + 2 + 12 * len(tags) + 4)
-    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
-    listed = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
-    return b"II*\0" + struct.pack("<I", directory) + rows + listed + struct.pack("<H", bits) * 3
+    entries, more = b"", b""
+    for tag, kind, numbers in fields:
+        packed = struct.pack(f"<{len(numbers)}{kind}", *numbers)
+        if len(packed) > 4:
+            place = directory + 2 + 12 * len(fields) + 4 + len(more)
+            packed, more = struct.pack("<I", place), more + packed
+        entries += struct.pack("<HHI", tag, {"H": 3, "I": 4}[kind], len(numbers))
+        entries += packed.ljust(4, b"\0")
+    listed = struct.pack("<H", len(fields)) + entries + struct.pack("<I", 0)
+    return b"II*\0" + struct.pack("<I", directory) + rows + listed + more
 
 
 def png_colour(values):
@@ -112,6 +123,18 @@ def test_colour_of_sixteen_bits_keeps_its_upper_eight_or_is_refused(write):
     assert "uses at most 12 of them: convert it to 8 bits" in reason(write(colour))
     assert "uses at most 12 of them" in reason(write(colour * 16), bit_depth=12)
     assert gray(write(colour), bit_depth=16) == [0, 3, 7, 15]
+
+
+def test_planes_of_sixteen_bits_that_pillow_would_take_for_eight_are_refused():
+    colour = np.full((1, 4, 3), RAMP[..., None])
+    said = "it has 16 bits a channel and a plane for each, uncompressed: save it with the colours"
+    assert said in reason(tiff(colour * 16, 16, photometric=2, planes=2))
+    assert gray(tiff((colour >> 4).astype(np.uint8), 8, photometric=2, planes=2)) == [
+        0,
+        63,
+        127,
+        255,
+    ]
 
 
 def test_colour_of_a_ppm_is_scaled_by_what_it_says():
