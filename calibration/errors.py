@@ -98,7 +98,8 @@ def not_read(error: Exception, form: str = "") -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     reason = error.strerror if isinstance(error, OSError) else None
-    return f"cannot be read{form}: {reason or one_line(error)}"
+    fix = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+    return f"cannot be read{form}: {reason or one_line(error)}{fix}"
 
 
 def one_line(error: BaseException) -> str:

@@ -78,20 +78,26 @@ def test_a_table_names_classes_itself(folder, tmp_path):
     ("text", "said"),
     [
         ("image,label\nant/2.png,a\nnone.png,b\n", "names 1 images that are not in"),
-        ("image,label\nant/2.png,a\nant/2.png,b\n", "2 rows for 1 images"),
-        ("image,label\nant/2.png\n", "1 rows for 0 images"),
+        (
+            "image,label\nant/2.png,a\nant/2.png,b\n",
+            r"2 rows for 1 images: .* label, unlike row 2$",
+        ),
+        ("image,label\nant/2.png\n", r"1 rows for 0 images: .*, unlike row 1$"),
+        ("image,label,Label\nant/2.png,a,b\n", "image, label, label: its first .* each once"),
+        ("image,label\nant/2.png,a\n{folder}/ant/2.png,b\n", "2 rows for 1 images"),
         ("file,label\nant/2.png,a\n", "has the columns file, label"),
         ("", "has the columns none"),
-        ("image,label\n", "0 rows for 0 images"),
+        ("image,label\n", r"0 rows for 0 images: .* a label$"),
         ("image,label\nant/2.png,Ant, red\n", "row 1 has more cells than there are columns"),
         ("image,label\nant/2.png,a\n./ant/2.png,a\n", "2 rows for 1 images"),
         (f"image,label\n{'a' * 5000}.png,a\n", "names 1 images that are not in"),
-        ("image,label\n\xff", "cannot be read as CSV in UTF-8"),
+        ("image,label\n\xff", "cannot be read as CSV in UTF-8.*; save it as UTF-8$"),
         (None, "does not exist"),
     ],
 )
 def test_tables_that_cannot_be_used(folder, tmp_path, text, said):
     if text is not None:
+        text = text.replace("{folder}", str(folder))
         (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(CalibrationDataError, match=said):
         open_labelled(folder, size=8, table=tmp_path / "t.csv")
@@ -106,6 +112,7 @@ def test_tables_that_cannot_be_used(folder, tmp_path, text, said):
         b" image , label \nant/2.png , x\n cat/5.png,y \n",
         b"image\tlabel\nant/2.png\tx\ncat/5.png\ty\n",
         "image\tlabel\r\nant\\2.png\tx\r\ncat\\5.png\ty\r\n".encode("utf-16"),
+        b"image,label\nant/2.png,x,,\ncat/5.png,y\n",
         b"number,image,label\n1,ant/2.png,x\n2,./cat/5.png,y\n\n",
     ],
 )
@@ -120,6 +127,15 @@ def test_names_with_backslashes_and_spaces_are_taken_where_they_are_there(folder
     (folder / "ant" / "2.png").rename(folder / " a\\b.png ")
     (tmp_path / "t.csv").write_text("image,label\n a\\b.png ,x\n")
     assert open_labelled(folder, size=8, table=tmp_path / "t.csv").source.paths == (" a\\b.png ",)
+
+
+def test_paths_in_a_table_are_compared_in_one_normal_form(folder, tmp_path):
+    """As Finder writes them, and as a spreadsheet does."""
+    (folder / "ant" / "2.png").rename(folder / "ant" / "fourmi\u0301.png")
+    (tmp_path / "t.csv").write_text("image,label\nant/fourm\u00ed.png,x\ncat/5.png,y\n", "utf-8")
+    images = open_labelled(folder, size=8, table=tmp_path / "t.csv")
+    assert images.source.paths == ("ant/fourmi\u0301.png", "cat/5.png")
+    assert images.source.read(0).label == "ant/fourmi\u0301.png"
 
 
 def test_names_of_folders_are_compared_in_one_normal_form(folder):
