@@ -41,6 +41,8 @@ def test_a_class_that_is_never_given_is_named():
     assert metrics.choices.lost_classes == (3,)
     limits = Tolerance("energy alone", min_logit_sqnr_db=12.0)
     assert limits.violations(metrics) == ("it never gives class 3, which the reference does",)
+    names = ("ant", "bee", "cat", "dog")
+    assert limits.violations(metrics, names)[0].startswith("it never gives class dog,")
 
 
 def test_a_class_of_seven_images_is_too_few_to_be_lost():

@@ -74,6 +74,30 @@ def test_speed_is_counted_by_the_layers_of_the_spec(make_result):
     assert replace(one, ceiling=None).ceiling_share is None
 
 
+def test_what_is_above_a_ceiling_has_no_share_of_it(make_result, make_benchmark):
+    """It said "128%": of what the matrix product beside it did."""
+    one = make_result()
+    low = replace(one.ceiling, gflop_per_s={"float32": one.gflop_per_s / 1.28})
+    whole = "\n".join(rendered(make_benchmark(replace(one, ceiling=low))))
+    assert "above it" in whole
+    assert "128%" not in whole
+
+
+def test_a_ceiling_is_raised_to_what_was_reached_elsewhere():
+    two, one = Ceiling(CPU, 2, {"float32": 41.0}, 20.0), Ceiling(CPU, 1, {"float32": 58.0}, None)
+    assert two.raised_to(one) == Ceiling(CPU, 2, {"float32": 58.0}, 20.0)
+
+
+def test_what_a_gate_says_is_not_said_once_more(make_result, make_benchmark):
+    """The ratio to the baseline stood in two tables."""
+    old, new = make_result("old.onnx", is_baseline=True), make_result("new.onnx")
+    compared = BenchmarkComparison(old, new, Ratio(0.5, 0.49, 0.51))
+    report = make_benchmark(old, new, gate=gate(new), comparisons=(compared,))
+    lines = [" ".join(line.split()) for line in rendered(report)]
+    assert not any(line.startswith("file against") for line in lines)
+    assert not any(line.startswith("new.onnx old.onnx") for line in lines)
+
+
 @pytest.mark.parametrize(
     ("provider", "precision", "expected"),
     [
@@ -97,7 +121,7 @@ def test_the_text(make_result, make_benchmark):
     second = make_result("out/c.onnx", "int8", ms=1.0)
     lines = rendered(make_benchmark(make_result(), second, gate=gate(second)))
     assert [" ".join(line.split()) for line in lines[:3]] == [
-        "file threads batch runs p50 p90 p95 p99 images/s GFLOP/s of ceiling",
+        "file threads batch runs p50 ms p90 ms p95 ms p99 ms images/s GFLOP/s of ceiling",
         "a_b.onnx 1 1 70 2.00 2.00 - - 500.0 0.0 0%",
         "c.onnx 1 1 70 1.00 1.00 - - 1000.0 0.0 0%",
     ]

@@ -175,12 +175,21 @@ def _describe(error: BaseException, command: click.Command | None) -> tuple[str,
             )
 
 
+_STATED = ("--preprocessing", "--pixel-mean", "--pixel-std", "--channel-order")
+"""Options of exports, which commands on finished files have not."""
+
+
 def _misused(error: click.UsageError, ctx: click.Context) -> str:
     """What Click says, and where weights go in the command."""
     names = {parameter.name for parameter in ctx.command.params}
     if isinstance(error, click.NoSuchOption):
         if error.option_name == "--weights" and {"artifacts", "runtime"} <= names:
             return "no such option --weights: name weights as an argument, as files are"
+        if error.option_name in _STATED and "preprocessing_of" in names:
+            return (
+                f"no such option {error.option_name}: files of vggexport have it inside; of other "
+                "files, and of weights, --preprocessing-of FILE=CONVENTION states it"
+            )
         likest = (error.possibilities or [])[:1]  # Click would show all, by name
         error = click.NoSuchOption(error.option_name, error.message, likest, ctx)
     message = error.format_message()

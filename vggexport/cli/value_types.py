@@ -222,9 +222,19 @@ def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) ->
     return value
 
 
+class _FilePath(click.Path):
+    """A path; "-" is none: what goes to stdout is the command's own report, and ``--json``."""
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> Any:
+        """Parses one value."""
+        if str(value) == "-":
+            self.fail("'-' names no file here: name one, or ./- if it is called so", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def file_path(**options: Any) -> Any:
     """A path, as ``pathlib.Path``."""
-    return click.Path(path_type=Path, **options)
+    return _FilePath(path_type=Path, **options)
 
 
 def _is_level(text: str) -> bool:

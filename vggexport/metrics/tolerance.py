@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,13 @@ class Tolerance(JsonValue):
         further = self.min_sure_agreement, self.min_coarse_logit_sqnr_db
         return all(limit is None for limit in (*limits, *further))
 
-    def violations(self, metrics: ParityMetrics) -> tuple[str, ...]:
-        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
+    def violations(self, metrics: ParityMetrics, labels: Sequence[str] = ()) -> tuple[str, ...]:
+        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes.
+
+        Args:
+            metrics: What was found.
+            labels: Names of the classes, or nothing.
+        """
         found = [] if metrics.finite else ["NaN or infinity in the output"]
         if self.max_abs is not None and not metrics.max_abs <= self.max_abs:
             found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")
@@ -76,21 +81,22 @@ class Tolerance(JsonValue):
         share = self.min_top1_agreement
         if share is not None and not metrics.top1_agreement >= share:
             found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
-        return (*found, *self._choices(metrics.choices))
+        return (*found, *self._choices(metrics.choices, labels))
 
     def _least_logit_sqnr_db(self, metrics: ParityMetrics) -> float | None:
         """None where the logits' differences are negligible."""
         negligible = metrics.logit_rms_error <= (self.negligible_logit_error or 0.0)
         return None if negligible else self.min_logit_sqnr_db
 
-    def _choices(self, choices: Choices | None) -> Iterator[str]:
+    def _choices(self, choices: Choices | None, labels: Sequence[str]) -> Iterator[str]:
         """What is wrong with the classes that a file chooses."""
         if choices is None or self.demands_nothing:
             return
         if choices.is_constant:
             yield "its answers do not depend on the image"
         if choices.lost_classes:
-            named = ", ".join(map(str, choices.lost_classes[:NAMED_CLASSES]))
+            lost = choices.lost_classes[:NAMED_CLASSES]
+            named = ", ".join(labels[index] if labels else str(index) for index in lost)
             yield f"it never gives class {named}, which the reference does"
         least = self.min_sure_agreement
         if least is not None and choices.is_surely_below(least):

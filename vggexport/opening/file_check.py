@@ -106,6 +106,7 @@ def check_file(
         tolerance,
         _islands(path, artifact),
         softmax_error,
+        labels=artifact.labels,
     )
 
 

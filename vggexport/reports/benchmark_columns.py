@@ -44,6 +44,11 @@ def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.0%}"
 
 
+def _of_ceiling(share: float | None) -> str:
+    """A share of it, which what did more than the matrix product beside it has not."""
+    return "above it" if share is not None and share > 1 else _percent(share)
+
+
 def _percentile(name: str) -> Callable[[BenchmarkResult], str]:
     return lambda result: ms(getattr(result.latency, name))
 
@@ -56,13 +61,13 @@ _HOW: Columns[BenchmarkResult] = {
 _SPEED: Columns[BenchmarkResult] = {
     "images/s": lambda r: f"{r.throughput_per_s:.1f}",
     "GFLOP/s": lambda r: NOTHING if r.gflop_per_s is None else f"{r.gflop_per_s:.1f}",
-    "of ceiling": lambda r: _percent(r.ceiling_share),
+    "of ceiling": lambda r: _of_ceiling(r.ceiling_share),
 }
 
 TIMES: Columns[BenchmarkResult] = {
     **_HOW,
     "runs": lambda r: str(r.measurement.runs),
-    **{name: _percentile(name) for name in ("p50", "p90", "p95", "p99")},
+    **{f"{name} ms": _percentile(name) for name in ("p50", "p90", "p95", "p99")},
     **_SPEED,
 }
 """Steady state."""
@@ -109,9 +114,9 @@ TOGETHER: Columns[tuple[BenchmarkResult, Together]] = {
     "images/s": lambda row: f"{row[1].throughput_per_s:.1f}",
     "of one": lambda row: f"{row[1].alone_throughput_per_s:.1f}",
     "times": lambda row: f"{row[1].throughput_ratio:.2f}",
-    "p50": lambda row: ms(row[1].latency_ms.p50),
-    "p50 of one": lambda row: ms(row[1].alone_latency_ms.p50),
-    "p90": lambda row: ms(row[1].latency_ms.p90),
+    "p50 ms": lambda row: ms(row[1].latency_ms.p50),
+    "p50 ms of one": lambda row: ms(row[1].alone_latency_ms.p50),
+    "p90 ms": lambda row: ms(row[1].latency_ms.p90),
 }
 """Several processes at once."""
 

@@ -22,7 +22,13 @@ from vggexport.reports.benchmark_columns import (
 )
 from vggexport.reports.paths import ends
 from vggexport.reports.sheets import Sheet
-from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult, Gate
+from vggexport.results.benchmark import (
+    BenchmarkComparison,
+    BenchmarkReport,
+    BenchmarkResult,
+    Gate,
+    GatedResult,
+)
 from vggexport.system.columns import Columns, Row, cells
 from vggexport.system.machine import Machine
 from vggexport.system.number_text import counted
@@ -45,12 +51,24 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     yield from _asked_for(report, name)
     if _has_device(report):
         yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
-    if report.comparisons:
-        pairs = [(_name(c.b, name), _name(c.a, name)) for c in report.comparisons]
-        yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, report.comparisons)
+    if compared := list(_compared(report)):
+        pairs = [(_name(c.b, name), _name(c.a, name)) for c in compared]
+        yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, compared)
     if gate := report.gate:
         held = [(name[gated.result.model],) for gated in gate.results]
         yield _sheet(f"Gate: {gate.verdict}", ("file",), held, GATED, gate.results)
+
+
+def _compared(report: BenchmarkReport) -> Iterator[BenchmarkComparison]:
+    """The comparisons but for those with a baseline, which are the gate's."""
+    gated = [(g.result.model, g.result.threads, g.result.batch) for g in _gated(report)]
+    for one in report.comparisons:
+        if not (one.a.is_baseline and (one.b.model, one.b.threads, one.b.batch) in gated):
+            yield one
+
+
+def _gated(report: BenchmarkReport) -> tuple[GatedResult, ...]:
+    return tuple(report.gate.results) if report.gate else ()
 
 
 def _asked_for(report: BenchmarkReport, names: Mapping[tuple[str, str], str]) -> Iterator[Sheet]:

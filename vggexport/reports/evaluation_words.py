@@ -54,11 +54,6 @@ def left_out(report: EvaluationReport) -> str:
     return f"; {counted(count, 'image')} could not be read and left out" if count else ""
 
 
-def pictures_line(report: EvaluationReport) -> str:
-    """How pictures became pixels, a sentence; empty where there are none but arrays."""
-    return f"Pictures: {printable(line)}." if (line := report.picture_line) else ""
-
-
 def pixels_line(report: EvaluationReport) -> str:
     """What happens to pixels before the networks, who says so, and what should; or empty."""
     told = {r.runner.path: _pixels(r) for r in report.results if r.pixels}

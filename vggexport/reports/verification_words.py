@@ -66,6 +66,11 @@ def doubtful_pixels(report: VerifyReport) -> str:
     )
 
 
+def pictures_line(line: str) -> str:
+    """A report's line on how pictures became pixels as a sentence; empty where there is none."""
+    return f"Pictures: {printable(line)}." if line else ""
+
+
 def verdict(candidate: CandidateReport) -> str:
     """The same for one file, a word; in capitals where it must not be overlooked."""
     return "FAILED" if candidate.failures else "passed"

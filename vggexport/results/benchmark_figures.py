@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vggexport.metrics.latency import Latency, Milliseconds
 from vggexport.metrics.placement import CPU_PROVIDER
@@ -32,6 +32,13 @@ class Ceiling(JsonValue):
     threads: int
     gflop_per_s: Mapping[str, float]
     gbyte_per_s: float | None
+
+    def raised_to(self, other: Ceiling) -> Ceiling:
+        """The same with what another one is above it in."""
+        names = {**self.gflop_per_s, **other.gflop_per_s}
+        speeds = {n: max(c.gflop_per_s.get(n, 0.0) for c in (self, other)) for n in names}
+        read = [c.gbyte_per_s for c in (self, other) if c.gbyte_per_s is not None]
+        return replace(self, gflop_per_s=speeds, gbyte_per_s=max(read, default=None))
 
     def of(self, precision: Precision) -> float | None:
         """GFLOP/s of what files of a precision are computed in."""

@@ -63,6 +63,7 @@ class CheckReport(Judged):
             not fit into float16.
         can_be_rescaled: Whether it would fit if layers were rescaled.
         synthetic_images: How many of the images the tool made.
+        labels: Names of the classes, or nothing.
     """
 
     json_keys = """
@@ -79,11 +80,13 @@ class CheckReport(Judged):
     reference_failures: tuple[str, ...] = ()
     can_be_rescaled: bool = False
     synthetic_images: int = 0
+    labels: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong, a clause each; empty for a pass."""
-        found = self.reference_failures + self.tolerance.violations(self.metrics)
+        broken = self.tolerance.violations(self.metrics, self.labels)
+        found = self.reference_failures + broken
         if self.islands:
             names = ", ".join(operator.name for operator in self.islands)
             found += (f"computed in float: {names}",)

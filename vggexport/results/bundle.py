@@ -83,6 +83,7 @@ class AnswerCheck(Judged):
         processor: Where it ran now, by :func:`vggexport.system.machine.processor`.
         recorded_on: Where it ran then; "" where that was not recorded.
         picture_metrics: How far those for the golden pictures are; None where there are none.
+        labels: Names of the classes, or nothing.
     """
 
     json_keys = """
@@ -101,13 +102,14 @@ class AnswerCheck(Judged):
     processor: str = ""
     recorded_on: str = ""
     picture_metrics: ParityMetrics | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass."""
-        clauses = list(self.tolerance.violations(self.metrics))
+        clauses = list(self.tolerance.violations(self.metrics, self.labels))
         if self.picture_metrics:
-            told = self.tolerance.violations(self.picture_metrics)
+            told = self.tolerance.violations(self.picture_metrics, self.labels)
             clauses += [f"of golden/pictures, {clause}" for clause in told]
         return tuple(f"{self.path}: {clause}" for clause in clauses)
 

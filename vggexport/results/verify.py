@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from calibration import FolderContents
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
+from vggexport.network.pictures import Pictures
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.precision import Precision
 from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer
@@ -141,6 +142,7 @@ class CandidateReport(Judged):
         seen: Images that its calibration took ranges from.
         layer_images: The first images, on which layers were compared.
         classes: Of the network; 0 where that is not known.
+        labels: Their names, or nothing.
     """
 
     json_keys = """
@@ -161,11 +163,12 @@ class CandidateReport(Judged):
     seen: int = 0
     layer_images: int = 0
     classes: int = 0
+    labels: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What is out of tolerance, a clause each; empty for a pass."""
-        found = self.tolerance.violations(self.metrics)
+        found = self.tolerance.violations(self.metrics, self.labels)
         if self.runner.found and not self.runner.found.fits:
             found = ("no preprocessing fits", *found)
         broken = next((la for la in self.layers if not math.isfinite(la.max_abs)), None)
@@ -209,12 +212,14 @@ class VerifyReport(Document):
         pixels: What happens to RGB 0...255 before the reference's network; None where the reference
             is of another converter, or the owner's own answers.
         unreadable: Images that were left out, with what is wrong with each.
+        pictures: How pictures became pixels; None of images that are pixels already.
+        picture_line: The same in words, and who says so; empty likewise.
     """
 
     json_keys = """
         schema reference={...reference calibration_images=reference_seen pixels?} images source
         fingerprint image_files=contents{files pictures skipped junk} unreadable candidates seconds
-        inference_seconds peak_rss_bytes versions passed
+        inference_seconds peak_rss_bytes versions passed pictures?
     """
 
     reference: RunnerRecord
@@ -229,6 +234,8 @@ class VerifyReport(Document):
     fingerprint: str = ""
     pixels: Preprocessing | None = None
     unreadable: tuple[str, ...] = ()
+    pictures: Pictures | None = None
+    picture_line: str = ""
 
     @property
     def assumed_pixels(self) -> str:

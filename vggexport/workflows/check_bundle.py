@@ -202,6 +202,7 @@ def _check(
         processor=given.processor,
         recorded_on=expected.processor,
         picture_metrics=of_pictures,
+        labels=bundled.artifact.labels,
     )
 
 

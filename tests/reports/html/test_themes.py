@@ -2,9 +2,10 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 
-from vggexport.reports.html.themes import DARK, LIGHT, MARKERS, series_style
+from vggexport.reports.html.themes import DARK, LIGHT, MARKERS, ink_on, series_style
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 
@@ -48,3 +49,15 @@ def test_series_differ_in_colour_and_marker_as_long_as_there_are_colours():
 
 def test_thirty_six_series_are_all_different():
     assert len({series_style(number) for number in range(36)}) == 36
+
+
+@THEMES
+def test_digits_on_every_shade_of_a_confusion_matrix_can_be_read(theme):
+    """The page's own ink on a half of the colour had 3.2."""
+    ends = [
+        [int(c[at : at + 2], 16) for at in (1, 3, 5)] for c in (theme.background, theme.series[0])
+    ]
+    for share in np.linspace(0, 1, 101):
+        mixed = np.array(ends[0]) * (1 - share) + np.array(ends[1]) * share
+        shade = "#" + "".join(f"{round(channel):02x}" for channel in mixed)
+        assert contrast(ink_on(mixed / 255), shade) >= 4.5

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vggexport.reports.html import charts
 from vggexport.reports.html.verification import verification as html_page
 
 VOID = {"meta", "img", "source", "br"}
@@ -82,9 +83,11 @@ def test_every_picture_says_what_it_shows(page):
 
 
 def test_charts_have_a_picture_for_a_dark_background(page):
-    sources = page.named("source")
-    assert len(sources) == len(page.named("picture")) == 4
-    assert all("prefers-color-scheme: dark" in source["media"] for source in sources)
+    media = [source["media"] for source in page.named("source")]
+    dark = [one for one in media if "prefers-color-scheme: dark" in one]
+    assert len([one for one in dark if "width" not in one]) == len(page.named("picture")) == 4
+    narrow = [one for one in media if "(max-width: 40rem)" in one]
+    assert len(narrow) == 2 * len([one for one in dark if "width" in one]) > 0
 
 
 def test_tables_say_what_their_heads_belong_to(page):
@@ -172,3 +175,23 @@ def test_one_part_may_be_missing(make_verification, candidates, part):
     candidate = dataclasses.replace(candidates["swapped"], **{part: bare})
     page = Page(html_page(make_verification(candidate, candidates["bare"])))
     assert page.wrong == []
+
+
+def test_the_head_names_what_failed_and_the_limit_that_it_missed(verification, page):
+    for clause in verification.failures:
+        assert page.texts.index(clause) < page.texts.index("Files")
+
+
+def test_short_heads_of_columns_are_not_broken(verification):
+    assert ">top-5</th>" in html_page(verification)
+
+
+def test_on_a_phone_every_chart_has_letters_of_11_pixels(page):
+    """A chart of 1000 pixels in 350 has letters of 4."""
+    assert charts._STYLE["font.size"] * 96 / 72 >= 11
+    widths = [
+        [int(s["width"]) for s in page.named(tag) if "width" in s] for tag in ("img", "source")
+    ]
+    assert charts.WIDE_PX in widths[0]
+    assert widths[1] == [charts.NARROW_PX] * 2 * widths[0].count(charts.WIDE_PX)
+    assert {w for w in widths[0] if w > charts.NARROW_PX} == {charts.WIDE_PX}

@@ -131,6 +131,20 @@ def evaluation():
     )
 
 
+def tried_conventions():
+    """One file under each convention, as labels are asked for theirs."""
+    known = evaluation()
+    names = ("vgg", "caffe", "torch", "tf", "unit", "raw", "torch;bgr")
+    results = [
+        replace(
+            known.results[0],
+            runner=replace(known.results[0].runner, path=f"{FOLDER}/flowers.weights.h5 ({name})"),
+        )
+        for name in names
+    ]
+    return replace(known, results=tuple(results), checks=())
+
+
 def benchmark(make_benchmark, make_result):
     results = [
         make_result(path, precision, ms=ms / threads, runs=1500, threads=threads)
@@ -283,6 +297,7 @@ def reports(verification, make_benchmark, make_result, machine, front):
         "verify --layers": text.verification(verification, verbose=True),
         "benchmark": text.latency(benchmark(make_benchmark, make_result)),
         "evaluate": text.evaluation(evaluation()),
+        "evaluate --try-preprocessing": text.evaluation(tried_conventions()),
         "diff": text.difference(difference()),
         "doctor": text.doctor(doctor(machine)),
         "bundle": text.bundle(bundle()),

@@ -237,3 +237,16 @@ def test_grey_images_do_not_tell_rgb_from_bgr(answers):
     tried = {trial.fault: trial for trial in candidate.diagnosis.trials}["other-preprocessing"]
     assert tried.with_db > 80
     assert not tried.explains
+
+
+def test_how_pictures_were_resized_is_told(tmp_path):
+    for number in range(4):
+        Image.fromarray(noise(20, 12, 3)).save(tmp_path / f"{number}.png")
+    options = VerifyOptions(("right.onnx",), reference="mine.keras", data=str(tmp_path))
+    report = vggexport.verify(options)
+    assert report.picture_line.startswith("scaled to a short side of 9, the centre 8x8 cut out")
+    console = Console(width=300, file=io.StringIO())
+    console.print(text.verification(report))
+    for shown in (console.file.getvalue(), markdown(report), html(report)):
+        assert report.picture_line in shown
+    assert vggexport.verify(VerifyOptions(("right.onnx",), reference="mine.keras")).pictures is None

@@ -18,7 +18,7 @@ from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult
 from vggexport.results.benchmark_figures import Ceiling
 from vggexport.system.number_text import counted
 
-CHART_PX = 480
+CHART_PX = charts.NARROW_PX
 _INTENSITIES = (0.1, 10_000.0)
 """Ends of the roofline's horizontal axis, operations a byte."""
 
@@ -98,9 +98,8 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
         axes.set_yticks([])
         axes.grid(axis="x", color=theme.rule, linewidth=0.8)
 
-    return charts.draw(
+    return charts.wide(
         plot,
-        width_px=charts.WIDE_PX,
         height_px=90 + 62 * len(rows),
         alt=f"Milliseconds of every run of {counted(len(rows), 'file')} on "
         f"{counted(first.threads, 'thread')} in batches of {first.batch}; their percentiles are in "

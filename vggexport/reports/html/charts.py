@@ -11,7 +11,7 @@ import base64
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ POINTS_DPI = 220
 
 WIDE_PX = 1000
 """Width of a chart that has a row of the page for itself, in CSS pixels."""
+
+NARROW_PX = 350
+"""The same on a phone of 390, on which the other's letters would be a third as large."""
 
 _CLOUD_PX = 300
 _ROOM = 0.06
@@ -57,6 +60,7 @@ class Chart:
         alt: What it shows, for those who do not see it.
         width_px: Its width in CSS pixels.
         height_px: Its height.
+        narrow: The same for phones; None where it has room there.
     """
 
     light: str
@@ -64,6 +68,7 @@ class Chart:
     alt: str
     width_px: int
     height_px: int
+    narrow: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,12 @@ def draw(plot: Callable[[Axes, Theme], None], *, width_px: int, height_px: int, 
     return Chart(light, dark, alt, width_px, height_px)
 
 
+def wide(plot: Callable[[Axes, Theme], None], *, height_px: int, alt: str) -> Chart:
+    """A chart with a row of the page for itself, and once more for phones; as :func:`draw`."""
+    narrow = draw(plot, width_px=NARROW_PX, height_px=height_px, alt=alt)
+    return replace(draw(plot, width_px=WIDE_PX, height_px=height_px, alt=alt), narrow=narrow)
+
+
 def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: str) -> Chart:
     """Lines over places that have names, such as layers.
 
@@ -114,13 +125,13 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
             axes.plot(across, heights, **stroke(theme, one.style), clip_on=False)
             if one.marked is not None:
                 ring(axes, theme, one.marked + shift, heights[one.marked])
-        axes.set_xticks(range(len(places)), places, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_xticks(range(len(places)), places, rotation=60, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_ylim(low, high)
         axes.set_ylabel(y_label)
         axes.grid(axis="y", color=theme.rule, linewidth=0.8)
 
-    return draw(plot, width_px=WIDE_PX, height_px=400, alt=alt)
+    return wide(plot, height_px=400, alt=alt)
 
 
 def scatter(

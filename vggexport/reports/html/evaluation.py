@@ -11,15 +11,18 @@ from matplotlib.colors import LinearSegmentedColormap
 from vggexport.reports import evaluation_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
-from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
+from vggexport.reports.html.themes import SeriesStyle, Theme, ink_on, series_style
 from vggexport.reports.paths import ends
+from vggexport.reports.verification_words import pictures_line
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable
 
 MATRIX_CLASSES = 40
 """Classes of a confusion matrix that can still be read; the commonest mistakes are in a table."""
 
-_PX_A_CLASS = 28
+_PX_A_CLASS = 30
+_DIGITS_PT = 8.5
+"""11 CSS pixels; four digits fit into a class."""
 _MARGIN_PX = 70
 _PX_A_CHARACTER = 7
 _LONGEST_NAME = 24
@@ -45,6 +48,7 @@ def evaluation(report: EvaluationReport) -> str:
         entries=entries,
         names=list(ends(result.runner.path for result in report.results).values()),
         evaluation_words=evaluation_words,
+        pictures=pictures_line(report.picture_line),
     )
 
 
@@ -68,10 +72,9 @@ def _matrix(result: EvaluationResult) -> charts.Chart:
         colours = LinearSegmentedColormap.from_list("", [theme.background, theme.series[0]])
         axes.imshow(counts / totals, cmap=colours, vmin=0, vmax=1)
         for row, column in zip(*np.nonzero(counts), strict=True):
-            light = counts[row, column] / totals[row, 0] > 0.5  # noqa: PLR2004  half of a colour
-            ink = theme.background if light else theme.ink
+            ink = ink_on(colours(counts[row, column] / totals[row, 0])[:3])
             text = str(counts[row, column])
-            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=_DIGITS_PT)
         axes.set_xticks(range(len(shown)), names, rotation=90)
         axes.set_yticks(range(len(shown)), names)
         axes.set(xlabel="answer", ylabel="class")

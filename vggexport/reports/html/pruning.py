@@ -49,7 +49,7 @@ def _front(front: Front, styles: Mapping[Precision, SeriesStyle]) -> charts.Char
         axes.grid(color=theme.rule, linewidth=0.8)
 
     said = f"measured SQNR of the logits of {len(known)} files by their latency"
-    return charts.draw(plot, width_px=charts.WIDE_PX, height_px=400, alt=said)
+    return charts.wide(plot, height_px=400, alt=said)
 
 
 def _curve(report: PruningReport) -> charts.Chart:
@@ -68,4 +68,4 @@ def _curve(report: PruningReport) -> charts.Chart:
         axes.grid(color=theme.rule, linewidth=0.8)
 
     said = f"planned SQNR of the logits of {len(planned)} narrower networks by their operations"
-    return charts.draw(plot, width_px=charts.WIDE_PX, height_px=400, alt=said)
+    return charts.wide(plot, height_px=400, alt=said)

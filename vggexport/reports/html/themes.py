@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
@@ -63,6 +64,20 @@ DARK = Theme(
     warning="#f2b457",
     series=("#78b4ff", "#ffa36b", "#57cdb9", "#d09cff", "#dcbb4d", "#ff8fb8"),
 )
+
+
+_MIDDLE = 0.179
+"""Relative luminance on which black and white have the same contrast, 4.58."""
+
+
+def ink_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever can be read on a colour of sRGB, 0...1 a channel.
+
+    https://www.w3.org/TR/WCAG22/#dfn-relative-luminance
+    """
+    linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)  # noqa: PLR2004
+    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#000000" if luminance > _MIDDLE else "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)

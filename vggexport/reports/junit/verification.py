@@ -77,6 +77,7 @@ def _properties(report: VerifyReport) -> dict[str, str]:
         "reference precision": reference.precision.value,
         "images": str(report.images),
         "source": printable(report.source),
+        **({"pictures": printable(report.picture_line)} if report.picture_line else {}),
         "peak_rss_bytes": str(report.peak_rss_bytes),
     }
 

@@ -9,10 +9,10 @@ from vggexport.reports.evaluation_words import (
     findings,
     headline,
     left_out,
-    pictures_line,
     pixels_line,
     verdict_line,
 )
+from vggexport.reports.verification_words import pictures_line
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.columns import Columns
 from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
@@ -35,7 +35,7 @@ def evaluation(report: EvaluationReport) -> str:
         f"## {sign}vggexport evaluate",
         f"**{headline(report)}** {counted(report.images, 'image')} of {code(report.source)}"
         f"{left_out(report)}.",
-        escaped(pictures_line(report)),
+        escaped(pictures_line(report.picture_line)),
         escaped(f"Pixels: {told}." if (told := pixels_line(report)) else ""),
         table_of(_NETWORKS, report.results, names=3),
         "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),

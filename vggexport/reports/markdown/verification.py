@@ -10,6 +10,7 @@ from vggexport.reports.verification_words import (
     guess,
     headline,
     limits,
+    pictures_line,
     stands_out,
     verdict,
 )
@@ -50,6 +51,7 @@ def verification(report: VerifyReport) -> str:
         f"**{headline(report)}** Compared with {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
         f"{counted(report.images, 'image')} of {code(report.source)}.",
+        escaped(pictures_line(report.picture_line)),
         f"Pixels: {escaped(doubt)}." if (doubt := doubtful_pixels(report)) else "",
         table_of(_FILES, report.candidates, names=4),
         *(_findings(candidate) for candidate in report.candidates),

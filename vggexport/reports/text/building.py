@@ -96,12 +96,16 @@ def _next_commands(artifact: Artifact, weights: str, data: str) -> str:
 
 
 def _verify(artifacts: Sequence[Artifact], weights: str, data: str) -> list[str]:
-    """The command that compares files with their weights; none where some of those were drawn."""
-    record = artifacts[0].weights
-    if record.initialized:
+    """The command that compares files with their weights, where it says something.
+
+    None where some of those were drawn, nor of files that were calibrated on the user's images, or
+    are of trained weights: on the same images they look better than they are, and no others are
+    known.
+    """
+    record, calibrated = artifacts[0].weights, any(a.calibration for a in artifacts)
+    if record.initialized or (calibrated and (record.trained or data != SYNTHETIC)):
         return []
-    paths = [artifact.path for artifact in artifacts]
-    return [next_steps.verify(weights, paths, data, trained=record.trained)]
+    return [next_steps.verify(weights, [artifact.path for artifact in artifacts], data)]
 
 
 def export(report: ExportReport, weights: str, data: str = SYNTHETIC) -> RenderableType:

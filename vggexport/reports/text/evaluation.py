@@ -7,7 +7,7 @@ from rich.text import Text
 
 from vggexport.metrics.verdict import Verdict
 from vggexport.reports.evaluation_words import FIGURES, interval, pixels_line, verdict
-from vggexport.reports.paths import ends
+from vggexport.reports.paths import conventions, ends
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.columns import cells
@@ -45,10 +45,12 @@ def evaluation(report: EvaluationReport) -> RenderableType:
 
 
 def _networks(report: EvaluationReport) -> Table:
-    table = Table("network", "precision", *FIGURES, paths=True)
+    tried = conventions(result.runner.path for result in report.results)
+    table = Table("pixels" if tried else "network", "precision", *FIGURES, paths=True)
     for result in report.results:
         runner = result.runner
-        table.add_row(runner.path, runner.precision.value, *cells(FIGURES, result))
+        path = tried.get(runner.path, runner.path)
+        table.add_row(path, runner.precision.value, *cells(FIGURES, result))
     return table
 
 

@@ -17,26 +17,20 @@ def quoted(name: str) -> str:
     return shlex.quote(printable(name))
 
 
-def on_images(option: str, data: str, *, trained: bool) -> str:
-    """An option for images, with a space in front of it.
-
-    Args:
-        option: Its name.
-        data: The images that the command itself was given: a folder, a file or "synthetic".
-        trained: Whether the weights are: only of those synthetic images say too little.
-    """
-    if data != calibration.SYNTHETIC:
-        return f" {option} {quoted(data)}"
-    return f" {option} {UNKNOWN_FOLDER}" if trained else ""
-
-
 def quantize(weights: str, data: str) -> str:
     """The command that makes an int8 file of trained weights."""
-    images = on_images("--calibration-data", data, trained=True)
-    return f"vggexport onnx --quantize --weights {quoted(weights)}{images}"
+    images = UNKNOWN_FOLDER if data == calibration.SYNTHETIC else quoted(data)
+    return f"vggexport onnx --quantize --weights {quoted(weights)} --calibration-data {images}"
 
 
-def verify(weights: str, paths: Iterable[str], data: str, *, trained: bool) -> str:
-    """The command that compares files with the weights that they were made of."""
+def verify(weights: str, paths: Iterable[str], data: str) -> str:
+    """The command that compares files with the weights that they were made of.
+
+    Args:
+        weights: Their source.
+        paths: The files.
+        data: Images that no file was calibrated on: a folder, a file or "synthetic".
+    """
     files = " ".join(map(quoted, (weights, *paths)))
-    return f"vggexport verify {files}{on_images('--data', data, trained=trained)}"
+    images = "" if data == calibration.SYNTHETIC else f" --data {quoted(data)}"
+    return f"vggexport verify {files}{images}"

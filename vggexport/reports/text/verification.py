@@ -38,6 +38,8 @@ def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableTy
         "images": f"{report.images} of {printable(report.source)}",
         "cost": cost(report.seconds, report.peak_rss_bytes),
     }
+    if report.picture_line:
+        lines["pictures"] = printable(report.picture_line)
     if doubt := doubtful_pixels(report):
         lines["pixels"] = doubt
     parts: list[RenderableType] = [_files(report), Grid(lines)]

@@ -3,7 +3,7 @@
 Each ceiling is a class whose ``compute(dtype)`` gives GFLOP/s of a matrix product and whose
 ``read()`` gives GB/s of a matrix times a vector, which reads each value once: the two sides of a
 roofline (Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009). A ceiling is the best of
-several runs: nothing makes a machine faster than it is.
+several runs and of several libraries: nothing makes a machine faster than it is.
 """
 
 from __future__ import annotations
@@ -43,21 +43,22 @@ def measure_peak_throughput(provider: str, threads: int) -> Ceiling:
         processes = [entered.enter_context(process) for process in made]
         gflop_per_s = {}
         for dtype in dict.fromkeys(multiplied_in(p, provider) for p in Precision):
-            if (value := _first(processes, "compute", dtype)) is not None:
+            if (value := _best(processes, "compute", dtype)) is not None:
                 gflop_per_s[dtype] = value
-        return Ceiling(provider, threads, gflop_per_s, _first(processes, "read"))
+        return Ceiling(provider, threads, gflop_per_s, _best(processes, "read"))
 
 
-def _first(processes: list[ChildProcess], method: str, *arguments: str) -> float | None:
-    """What the first that can do it reached.
+def _best(processes: list[ChildProcess], method: str, *arguments: str) -> float | None:
+    """The most that any of them reached.
 
     A missing package, or too little memory, is a missing figure here: all else is measured by now.
     """
+    reached = []
     for process in processes:
         try:
             value: float | None = process.call(method, *arguments)
         except (VggExportError, MemoryError):
             continue
         if value is not None:
-            return value
-    return None
+            reached.append(value)
+    return max(reached, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from vggexport.errors import Advice, CheckFailed, InputError
 from vggexport.metrics.latency_ratio import paired_ratio
@@ -137,16 +137,22 @@ def _with_digests(results: Sequence[BenchmarkResult]) -> list[BenchmarkResult]:
 def _under_ceilings(
     results: Iterable[BenchmarkResult],
 ) -> tuple[tuple[BenchmarkResult, ...], tuple[Ceiling, ...]]:
-    """The results with what the machine can do where they ran."""
-    ceilings: dict[tuple[str, int], Ceiling] = {}
-    found = []
-    for result in results:
-        place = CUDA_PROVIDER if result.provider == CUDA_PROVIDER else CPU_PROVIDER
-        key = (place, result.threads)
-        if key not in ceilings:
-            ceilings[key] = measure_peak_throughput(*key)
-        found.append(replace(result, ceiling=ceilings[key]))
+    """The results with what the machine can do where they ran.
+
+    More threads can do what fewer did: a product that others of the machine disturbed is no limit.
+    """
+    placed = [(_device(result), result.threads, result) for result in results]
+    ceilings = {key: measure_peak_throughput(*key) for key in sorted({p[:2] for p in placed})}
+    for (device, fewer), (other, threads) in pairwise(ceilings):
+        if device == other:
+            lower = ceilings[device, fewer]
+            ceilings[device, threads] = ceilings[device, threads].raised_to(lower)
+    found = [replace(r, ceiling=ceilings[device, threads]) for device, threads, r in placed]
     return tuple(found), tuple(ceilings.values())
+
+
+def _device(result: BenchmarkResult) -> str:
+    return CUDA_PROVIDER if result.provider == CUDA_PROVIDER else CPU_PROVIDER
 
 
 def _compare(results: Sequence[BenchmarkResult]) -> tuple[BenchmarkComparison, ...]:

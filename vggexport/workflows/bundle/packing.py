@@ -290,4 +290,5 @@ def _check(
         given.provider,
         compare(reference.probabilities, given.probabilities, artifact.spec.head_activation),
         tolerance_between(of, artifact),
+        labels=artifact.labels,
     )

@@ -148,7 +148,9 @@ def evaluate(
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
         results = tuple(_results(models, images, answered))
-        if not options.try_preprocessing:
+        if options.try_preprocessing:  # of which none is what the others are held to
+            results = tuple(replace(result, comparison=None) for result in results)
+        else:
             results = with_pixels(results, models, images, steps, seed=options.seed)
     report = EvaluationReport(
         results,

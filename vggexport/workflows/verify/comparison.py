@@ -49,6 +49,7 @@ class Comparison:
         self._clock = clock
         artifacts = [model.artifact for model in (reference, *candidates)]
         labels = next((a.labels for a in artifacts if a.labels), ())  # of one network, as checked
+        self._labels = labels
         layers = shared_layers(reference, *candidates) if options.layers else ()
         self._layers = layers
         self._parities = [
@@ -103,6 +104,7 @@ class Comparison:
             seen=parity.seen,
             layer_images=parity.layer_images,
             classes=candidate.artifact.spec.classes,
+            labels=self._labels,
         )
         if narrowed or not (report.failures and self._options.diagnose):
             return report

@@ -28,7 +28,7 @@ from vggexport.opening.models import (
     open_golden,
     open_models,
 )
-from vggexport.opening.pictures import agreed_pictures
+from vggexport.opening.pictures import AgreedPictures, agreed_pictures
 from vggexport.opening.same_network import (
     NARROWED,
     check_same,
@@ -79,7 +79,8 @@ def verify(
             check_same(first, other.artifact, ignoring=ignored)
         check_same_labels(model.artifact for model in models)
         pixels = _pixels(options, first)
-        pictures = _pictures(options, models)
+        agreed = _agreed_pictures(options, models)
+        pictures = agreed.pictures if agreed else first.pictures
         source = GoldenImages(recorded) if recorded else given
         source = calibration.sized(source, first.spec.input_size, pictures)
         images = _choose_images(options, source)
@@ -114,6 +115,8 @@ def verify(
         fingerprint,
         pixels,
         unreadable,
+        agreed.pictures if agreed else None,
+        agreed.line if agreed else "",
     )
     _note_seen(report, steps)
     return report
@@ -143,11 +146,13 @@ def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None
     return pixels
 
 
-def _pictures(options: VerifyOptions, models: Sequence[OpenedModel]) -> Pictures:
-    """What all want, where pictures of a folder or an array become pixels; else the reference's."""
+def _agreed_pictures(
+    options: VerifyOptions, models: Sequence[OpenedModel]
+) -> AgreedPictures | None:
+    """What all want, where pictures of a folder or an array become pixels."""
     if options.golden or options.answers or options.data == calibration.SYNTHETIC:
-        return models[0].artifact.pictures
-    return agreed_pictures([model.artifact for model in models], options.pictures).pictures
+        return None
+    return agreed_pictures([model.artifact for model in models], options.pictures)
 
 
 def _open_data(options: VerifyOptions) -> calibration.ImageSource:
