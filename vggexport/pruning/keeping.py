@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def array_file(path: Path, *shape: int) -> np.memmap:
+    """A float32 array in a new file that has its room on the disk from the beginning.
+
+    Without that a full disk would end the process by a signal when the array is written to.
+
+    Args:
+        path: An ``.npy`` file.
+        shape: Of the array.
+
+    Raises:
+        OSError: There is no room.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    if sys.platform == "linux":
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def kept(path: Path, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:

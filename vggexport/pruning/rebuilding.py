@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
-from vggexport.pruning.keeping import kept
+from vggexport.pruning.keeping import array_file, kept
 from vggexport.pruning.refit import Refit, dual_ridge, relu_aware
 from vggexport.pruning.survey import Survey
 from vggexport.pruning.widths import narrowed
@@ -105,7 +105,6 @@ class Rebuilding:
         path = self.folder / f"{self._since[-1].name}.maps.npy"
         for first, maps in self._inputs():
             if stored is None:
-                shape = (len(self.images), *maps.shape[1:])
-                stored = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+                stored = array_file(path, len(self.images), *maps.shape[1:])
             stored[first : first + len(maps)] = maps
         self._stored, self._since = stored, []

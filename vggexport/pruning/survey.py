@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vggexport.network.forward import Array, NumpyNetwork
 from vggexport.network.layers import Layer
 from vggexport.pruning.elimination import Elimination, eliminate, refitted, regularized, rows_of
-from vggexport.pruning.keeping import kept
+from vggexport.pruning.keeping import array_file, kept
 from vggexport.pruning.need import needs
 from vggexport.pruning.refit import dual_ridge
 from vggexport.pruning.sampling import Sampler
@@ -133,7 +133,7 @@ class Survey:
         return self._file(f"{layer.name}.targets", rows, layer.kernel.shape[-1])
 
     def _file(self, name: str, *shape: int) -> np.memmap:
-        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", np.float32, shape)
+        return array_file(self.folder / f"{name}.npy", *shape)
 
     def _look(
         self,

@@ -1,5 +1,6 @@
 """Pruning end to end on a small network; every other command reads what was written."""
 
+import errno
 import json
 import math
 from dataclasses import replace
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import vggexport
 from tests.recorded_progress import Recorded
-from vggexport.errors import CalibrationError, InputError, OutputError, WeightsError
+from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, WeightsError
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
@@ -235,6 +237,24 @@ def test_what_cannot_be_done_is_said(options, error, said, prune, monkeypatch):
     assert not Path("narrow.safetensors").exists()
 
 
+def test_a_full_disk_and_a_folder_that_cannot_be_made_are_told(prune, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.posix_fallocate", full)
+        for way in ({"speedup": 2.0}, {"plan": True}):
+            notes = Recorded()
+            with pytest.raises(Unfinished, match="the disk of kept is full: make room there"):
+                prune(progress=notes, **way, cache_dir=Path("kept"))
+            assert "kept keeps what was computed so far: the same command goes on with it" in (
+                notes.facts
+            )
+    Path("file").touch()
+    with pytest.raises(OutputError, match=r"file cannot be written: .*another folder with"):
+        prune(plan=True, cache_dir=Path("file"))
+
+
 def test_images_that_are_all_alike_are_refused(prune):
     pixels = np.zeros((60, 16, 16, 3), np.uint8)
     pixels[30:] = np.random.default_rng(4).integers(0, 256, (16, 16, 3))
@@ -282,6 +302,16 @@ def test_every_command_knows_it_beside_its_ancestor(prune, folder):
             if layer.output_shape == other.output_shape
         ]
     assert report.reference_seen + candidate.seen == 48
+    with np.load(data) as file:
+        for number, pixels in enumerate(file["images"]):
+            place = Path("sorted", LABELS[number % len(LABELS)])
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    judged = vggexport.evaluate(artifacts=("wide.onnx", str(narrow)), data=Path("sorted"))
+    (beside,) = judged.to_json()["comparisons"]
+    assert (beside["a"], beside["b"], judged.images) == ("wide.onnx", "narrow.onnx", 60)
+    assert beside["agreement"] > 0.8
+    assert 0 <= beside["mcnemar_p"] <= 1
     (facts,) = (model.facts for model in vggexport.diff(Path("wide.onnx"), Path(narrow)).models)
     changes = {fact.name: (fact.old, fact.new) for fact in facts}
     assert changes["pruned from"] == (None, "wide.npz")
@@ -290,6 +320,7 @@ def test_every_command_knows_it_beside_its_ancestor(prune, folder):
     packed = vggexport.bundle([Path(narrow)], output=Path("out"), golden=Path("g.npz"))
     assert packed.passed
     assert "pruned from wide.npz, SHA-256" in Path("out/MODEL_CARD.md").read_text()
+    assert vggexport.check_bundle(Path("out")).passed
     golden = json.loads(next(Path("out").rglob("golden*.json")).read_text())
     assert golden["reference"]["name"] == "wide.onnx"
 

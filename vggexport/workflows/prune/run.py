@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggexport.errors import WeightsError
+from vggexport.errors import Advice, OutputError, Unfinished, WeightsError
 from vggexport.network.forward import NumpyNetwork
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.pruning.plan import Forecast
@@ -16,7 +18,7 @@ from vggexport.results.prune import Front, Narrowed, PlanPoint, PruningReport, R
 from vggexport.system.digests import file_sha256
 from vggexport.system.machine import Machine, read_machine
 from vggexport.system.options import takes
-from vggexport.system.output_files import output_folder, publish
+from vggexport.system.output_files import is_full, output_folder, publish
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.prune.budgets import choose, choose_by_latency, curve, front_points
@@ -38,7 +40,8 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
 
     Raises:
         InputError: The weights, the images or the budget cannot be used.
-        OutputError: The output cannot be written.
+        OutputError: The output or the folder for statistics cannot be written.
+        Unfinished: The disk is full.
         Unavailable: A package is not installed.
     """
     steps = Steps(progress or Progress())
@@ -56,13 +59,37 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
     return report
 
 
+@contextmanager
+def _told_of_folder(folder: Path, steps: Steps) -> Iterator[None]:
+    """Says what is left of a run that was broken off.
+
+    Raises:
+        Unfinished: The disk is full.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as error:
+        if folder.is_dir():
+            steps.progress.note(
+                f"{folder} keeps what was computed so far: the same command goes on with it"
+            )
+        if isinstance(error, OSError) and is_full(error):
+            raise Unfinished(
+                f"the disk of {folder} is full",
+                "make room there",
+                Advice("name another folder with {}", "cache_dir"),
+            ) from error
+        raise
+
+
 def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningReport:
     """The plan and the front, and the weights under ``path`` if there is one."""
-    begun = _Pruning.begun(options, steps)
-    points = curve(begun.expected, options)
-    chosen = begun.chosen()
-    narrowed = begun.narrowed(chosen, path) if chosen and path else None
-    front = begun.front(chosen) if options.front else None
+    with _told_of_folder(options.folder, steps):
+        begun = _Pruning.begun(options, steps)
+        points = curve(begun.expected, options)
+        chosen = begun.chosen()
+        narrowed = begun.narrowed(chosen, path) if chosen and path else None
+        front = begun.front(chosen) if options.front else None
     return PruningReport(
         begun.network.record.source,
         begun.network.spec,
@@ -166,7 +193,11 @@ def _opened(options: PruneOptions, steps: Steps) -> Network:
 
 
 def _folder(options: PruneOptions, network: Network, images: PruningImages) -> Path:
-    """Where what these images say of this network is kept."""
+    """Where what these images say of this network is kept.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
     told = (
         network.record.sha256,
         repr(network.spec),
@@ -175,5 +206,11 @@ def _folder(options: PruneOptions, network: Network, images: PruningImages) -> P
     )
     name = hashlib.sha256("\n".join(told).encode()).hexdigest()
     folder = options.folder / name[:32]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{options.folder} cannot be written: {error.strerror or error}",
+            Advice("name another folder with {}", "cache_dir"),
+        ) from error
     return folder
