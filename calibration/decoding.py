@@ -24,6 +24,9 @@ from calibration.pictures import Colour, PictureOptions
 OPEN_DEPTH = "state the bit depth"
 """In reasons: what has to be said before a picture can be read."""
 
+HEIC = "HEIC by its content"
+"""In reasons: what pillow-heif is needed for."""
+
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are tried; others, such as EPS, may start programs."""
 
@@ -141,7 +144,7 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
             return Decoded(rgb, _FRAMES if several else "")
     except UnidentifiedImageError as error:  # its own message has an address in it
         known = ", ".join(_formats())
-        heic = "HEIC by its content, " if data[4:12] in _HEIC_BEGINNINGS else ""
+        heic = f"{HEIC}, " if data[4:12] in _HEIC_BEGINNINGS and not reads_heic() else ""
         raise UnreadableImageError(label, f"{heic}not an image in one of {known}") from error
     except DECODING_ERRORS as error:
         raise UnreadableImageError(label, one_line(error)) from error

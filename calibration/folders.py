@@ -28,10 +28,11 @@ JUNK = (
 )  # fmt: skip
 """Files and folders that archives, file managers, network disks and notebooks leave behind."""
 
+_SHOWN_KINDS = 10
 _APPLE_DOUBLE = "._"
 _HIDDEN = "."
 _BROKEN_LINK = "broken link"
-_SEEN_FOLDER = "link to a folder that is read already"
+SEEN_FOLDER = "link to a folder that is read already"
 _CONTENT_DECIDES = tuple(name for name in FORMATS if name != "TIFF")
 """Pillow's formats that a file of any name is tried as. Raw files of cameras and slides of
 microscopes are TIFF by their content, of which Pillow would give the preview."""
@@ -110,7 +111,7 @@ def _visible(root: Path, skipped: Counter[str], junk: Counter[str]) -> Iterator[
         for name in sorted(_kept(folders, junk)):
             identity = _identity(Path(folder, name))
             if identity in entered:
-                skipped[_SEEN_FOLDER] += 1
+                skipped[SEEN_FOLDER] += 1
             else:
                 entered.add(identity)
                 below.append(name)
@@ -168,4 +169,9 @@ def _counted(number: int, word: str) -> str:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items())
+    """All, or the commonest: names like 1.2.840.1 give each file an ending of its own."""
+    shown = dict(Counter(counts).most_common(_SHOWN_KINDS))
+    told = [f"{number} {name}" for name, number in counts.items() if name in shown]
+    if others := sum(counts.values()) - sum(shown.values()):
+        told.append(f"{others} of other kinds")
+    return ", ".join(told)

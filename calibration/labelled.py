@@ -19,10 +19,12 @@ from calibration.errors import (
     SplitFolderError,
     split_role,
 )
-from calibration.folders import junk_kind, printable_path
+from calibration.folders import SEEN_FOLDER, junk_kind, printable_path
 from calibration.label_table import CSV_COLUMNS, is_there, read_label_table
 from calibration.pictures import Size
 from calibration.sources import FolderImages, open_folder
+
+SEEN_ONCE = ", or links to folders: of several ways to one, the first is taken"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +110,10 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
     folders = [part.name for part in folder.iterdir() if part.is_dir()]
     named = {normal(printable_path(name)) for name in folders if not junk_kind(name)}
     if empty := sorted(named - set(images.classes)):
+        is_linked = source.contents and SEEN_FOLDER in source.contents.skipped
         raise CalibrationDataError(
             f"labelled data {source.name!r} has classes without an image: {listed(empty)}; add "
-            "images or remove the folders"
+            f"images or remove the folders{SEEN_ONCE if is_linked else ''}"
         )
     return images
 

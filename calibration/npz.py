@@ -166,7 +166,7 @@ def check_images(
         low, high = extremes()
         said += f" with values {low:g}...{high:g}"
         made = _levels(made, low, high)
-    raise ValueError(f"{said}{layout}{f': save {made}' if made else ''}")
+    raise ValueError(f"{said}{layout}{f': save {made}' if made not in ('', ARRAY_NAME) else ''}")
 
 
 def _kind(shape: tuple[int, ...]) -> str:
@@ -186,6 +186,8 @@ def _levels(made: str, low: float, high: float) -> str:
         return f"np.rint(127.5 * ({made} + 1)).astype(np.uint8)"
     if low >= 0 and high <= _WHITE:
         return f"np.rint({made}).astype(np.uint8)"
+    if low >= 0:
+        return f"np.rint({made} * (255 / 65535)).astype(np.uint8), of 16 bits, if 65535 is white"
     return f"{made} as it was before a mean was subtracted or it was normalized, uint8 0...255"
 
 

@@ -120,6 +120,18 @@ def test_heic_that_is_called_jpg_is_told_as_what_it_is(root):
         decode(root / "b.jpg")
 
 
+def test_the_commonest_of_many_kinds_are_told(root):
+    """Slices of a scanner: each name ends otherwise."""
+    for number in range(30):
+        (root / f"1.2.840.{number:02}").write_bytes(b"")
+    for number in range(2):
+        (root / f"{number}.txt").write_bytes(b"")
+    _, contents = list_pictures(root)
+    assert "1 picture, 32 skipped (1 .00, 1 .01, " in str(contents)
+    assert str(contents).endswith(", 2 .txt, 21 of other kinds)")
+    assert len(contents.skipped) == 31
+
+
 def test_a_huge_picture_is_one(root, monkeypatch):
     save(root / "huge")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # refused from twice as many on

@@ -152,6 +152,14 @@ def test_a_class_without_images_is_refused(folder):
         open_labelled(folder, size=8)
 
 
+def test_a_class_that_is_a_link_to_another_is_told_as_such(folder):
+    (folder / "dog").symlink_to("cat")
+    with pytest.raises(
+        CalibrationDataError, match=r"'dog'; add .*, or links to folders: of several"
+    ):
+        open_labelled(folder, size=8)
+
+
 def test_an_image_in_no_class_is_refused(folder):
     Image.new("RGB", (9, 9)).save(folder / "stray.png")
     with pytest.raises(CalibrationDataError, match=r"'stray\.png' lies in no class folder"):

@@ -218,6 +218,11 @@ UNIT = LEVELS / np.float32(255)
         ),
         (LEVELS.astype(np.float64), "0...255", "np.rint(images).astype(np.uint8)"),
         (LEVELS.astype(np.int64), "0...255", "np.rint(images).astype(np.uint8)"),
+        (
+            LEVELS * np.uint16(257),
+            "0...65535",
+            "np.rint(images * (255 / 65535)).astype(np.uint8), of 16 bits, if 65535 is white",
+        ),
         (LEVELS - np.float32(118), "-118...137", "images as it was before a mean was subtracted"),
         (LEVELS[..., 0], "gray", "np.repeat(images[..., None], 3, axis=-1)"),
         (LEVELS[..., :1], "gray", "np.repeat(images, 3, axis=-1)"),
@@ -238,9 +243,16 @@ def test_what_shape_type_and_range_tell_is_said_with_the_line_that_helps(
         open_array(path)
     assert f"{said}: save {line}" in str(caught.value)
     if not line.startswith("images as"):
-        made = eval(line, {"np": np, "images": array})
+        made = eval(line.partition(", of")[0], {"np": np, "images": array})
         (save if save is np.save else np.savez)(path, made)
         assert open_array(path).shape[-1] == 3
+
+
+@pytest.mark.parametrize("array", [LEVELS[:0], LEVELS > 9])
+def test_no_line_helps_where_there_are_no_images_or_no_levels(tmp_path, array):
+    np.save(tmp_path / "images.npy", array)
+    with pytest.raises(CalibrationDataError, match=r"of shape \(\d, 6, 5, 3\); expected one uint8"):
+        open_array(tmp_path / "images.npy")
 
 
 def test_an_npy_file_is_mapped_and_one_of_objects_refused(tmp_path):

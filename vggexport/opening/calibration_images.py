@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from calibration.decoding import OPEN_DEPTH
+from calibration.decoding import HEIC, OPEN_DEPTH
 from vggexport.errors import Advice, CalibrationError
 from vggexport.network.provenance import CalibrationRecord
 from vggexport.quantization.ranges import ActivationRanges
@@ -202,19 +202,24 @@ def translated(*advice: Advice) -> Iterator[None]:
         fix = [error.fix] if error.fix else []
         more = [way for kind, way in _WAYS.items() if isinstance(error, kind)]
         raise CalibrationError(
-            error.fact, *fewer, *depth_advice(error.fact), *fix, *more, *advice
+            error.fact, *fewer, *reading_advice(error.fact), *fix, *more, *advice
         ) from error
 
 
-def depth_advice(reason: str) -> list[Advice]:
-    """How to state the depth of pictures, where that is why one cannot be read."""
-    return [Advice("say {} 12, or what it is", "bit_depth")] if OPEN_DEPTH in reason else []
+def reading_advice(reason: str) -> list[str | Advice]:
+    """What helps where a picture cannot be read for want of its depth, or of a package."""
+    ways: list[str | Advice] = []
+    if OPEN_DEPTH in reason:
+        ways.append(Advice("say {} 12, or what it is", "bit_depth"))
+    if HEIC in reason:
+        ways.append("pip install 'vggexport[heic]'")
+    return ways
 
 
 def note_skipped(unreadable: Iterable[str], steps: Steps) -> None:
     """Names images that were skipped, with what is wrong with each."""
     for image in unreadable:
-        steps.progress.note(f"skipped unreadable image {image}", *depth_advice(image))
+        steps.progress.note(f"skipped unreadable image {image}", *reading_advice(image))
 
 
 def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:

@@ -13,9 +13,9 @@ from calibration.folders import HEIC_EXTENSIONS
 from vggexport.errors import Advice, CalibrationError
 from vggexport.opening.calibration_images import (
     TOLERATE,
-    depth_advice,
     note_remarks,
     note_skipped,
+    reading_advice,
 )
 from vggexport.system.progress import Steps
 
@@ -68,7 +68,7 @@ def check_readable(
         raise CalibrationError(
             f"{images.source.name!r} has {len(unreadable)} unreadable images of {len(images)} "
             f"where {allowed} are tolerated: {unreadable[0]}",
-            *depth_advice(unreadable[0]),
+            *reading_advice(unreadable[0]),
             "replace or remove them",
             TOLERATE,
         )

@@ -16,16 +16,16 @@ from vggexport.errors import InputError
 BACKGROUND = frozenset({"background", "__background__", "dummy"})
 """In front of ImageNet's 1,000 in lists for networks that have an output for nothing of these."""
 
-_NUMBERED = re.compile(r"(\d+)\s*[:,;\s]\s*(\S.*)")
+_NUMBERED = re.compile(r"(\d+)(?:\s*[:,;=\s]|[.)]\s)\s*(\S.*)")
 
 
 def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     """Class names: one a line, or JSON.
 
-    Numbers in front of all names are left out ("0 cat", "0: cat") and give their order; JSON may
-    be a list, names by index (as ``imagenet_class_index.json``: synset and name), or indices by
-    name. A first name "background" is left out where there is one name too many. Names that stand
-    more than once are told apart by their index.
+    Numbers in front of all names are left out ("0 cat", "0: cat", "0. cat") and give their order;
+    JSON may be a list, names by index (as ``imagenet_class_index.json``: synset and name), or
+    indices by name. A first name "background" is left out where there is one name too many. Names
+    that stand more than once are told apart by their index.
 
     Args:
         path: The file.
@@ -101,6 +101,8 @@ def _by_index(data: Mapping[str, Any]) -> list[Any]:
     """
     if all(type(value) is int for value in data.values()):
         data = {str(index): name for name, index in data.items()}
+    if other := next((key for key in data if not key.isdecimal()), None):
+        raise TypeError(f"{other!r} is no index")
     by_number = {int(key): value for key, value in data.items()}
     if sorted(by_number) != list(range(len(by_number))):
         raise ValueError(f"its indices are not 0 to {len(by_number) - 1}")

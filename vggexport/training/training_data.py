@@ -156,14 +156,16 @@ def open_training_data(
         CalibrationError: Images cannot be used, or a class is too small.
         CalibrationDataError: A class is unknown.
     """
-    part = _read(images, start, labels, steps, choice.max_unreadable)
+    most = choice.max_unreadable
+    part = _read(images, start, labels, steps, most, Advice("leave it out of {}", "labels"))
     if others is None:
         with translated(Advice("name others to judge by with {}", "validation_data")):
             learn, judge = map(
                 part.some, stratified_split(part.images, choice.split, seed=choice.seed)
             )
     else:
-        learn, judge = part, _read(others, start, labels, steps, choice.max_unreadable)
+        instead = Advice("leave out {}", "validation_data")
+        learn, judge = part, _read(others, start, labels, steps, most, instead)
     note_shared(learn, judge, steps)
     return TrainingData(start, tuple(labels), after, learn, judge)
 
@@ -183,13 +185,14 @@ def _read(
     labels: Sequence[str],
     steps: Steps,
     max_unreadable: float,
+    instead: Advice,
 ) -> ImageSet:
     part = read_set(images.ordered_by(labels, start.source), start, steps, max_unreadable)
     if empty := [n for n, count in zip(labels, part.images.counts, strict=True) if not count]:
         raise CalibrationError(
             f"{images.source.name!r} has no readable image of class {empty[0]!r}",
             "add some",
-            Advice("leave it out of {}", "labels"),
+            instead,
         )
     return part
 

@@ -84,9 +84,10 @@ def test_labels_that_do_not_name_numbers_are_passed_over_if_told(bare):
     assert (result.accuracy.top1_hits >= 30, result.labels) == (True, tuple("abcde"))
 
 
-def test_another_order_of_classes_is_told_and_fails_if_strict(bare):
-    """Every folder has the name of the next one."""
-    data, said = bare(*"12340"), Recorded()
+@pytest.mark.parametrize(("names", "are_numbers"), [("12340", True), ("bcdea", False)])
+def test_another_order_of_classes_is_told_and_fails_if_strict(bare, names, are_numbers):
+    """Every folder has the name of the next one; of names no order by number is suggested."""
+    data, said = bare(*names), Recorded()
     report = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data), said)
     assert report.passed
     other = report.results[0].other_order
@@ -95,5 +96,7 @@ def test_another_order_of_classes_is_told_and_fails_if_strict(bare):
     assert report.to_json()["results"][0]["other_class_order"]["answers"] == list(other.answers)
     (note,) = (note for note in said.facts if "another order" in note)
     assert note.startswith("bare.onnx: classes seem to be in another order: top-1 ")
+    (told,) = (line for line in said.notes if "another order" in line)
+    assert told.endswith("alphabetical" if are_numbers else "see that labels has their order")
     strict = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data, strict=True))
     assert strict.failures == (report.results[0].suspicion,)

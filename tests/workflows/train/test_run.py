@@ -232,6 +232,15 @@ def test_a_class_without_images_is_refused(trained, labelled):
         trained()
 
 
+def test_a_class_of_which_nothing_judges_is_refused(trained, labelled, tmp_path):
+    shutil.copytree(labelled, tmp_path / "own")
+    shutil.rmtree(tmp_path / "own" / "cat")
+    with pytest.raises(
+        CalibrationError, match="class 'cat': add some, or leave out validation_data"
+    ):
+        trained(validation_data=tmp_path / "own")
+
+
 def test_unreadable_images_are_left_out_and_too_many_refused(trained, labelled):
     (labelled / "ant" / "0.png").write_text("no image")
     report = trained()

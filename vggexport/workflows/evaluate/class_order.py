@@ -22,6 +22,8 @@ ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 SORTED_AS_TEXT_FROM = 11
 """Folders 0 to 10 are the first that text sorts otherwise than numbers: 0, 1, 10, 2."""
 
+SHOWN_IN_ORDER = 20
+
 LABELS = Advice("name them with {}", "labels")
 CLASS_ORDER = Advice("say {} index, index-from-1 or alphabetical", "class_order")
 
@@ -89,8 +91,8 @@ def _by_order(
         return _numbered(images, (), count, first=0)
     _check_count(images, model, count)
     steps.progress.note(
-        f"{model.path} carries no labels: {', '.join(images.classes)} are taken for its "
-        "classes in this order",
+        f"{model.path} carries no labels: {_listed(images.classes, SHOWN_IN_ORDER)} are taken for "
+        "its classes in this order",
         Advice("pass {} to be sure", "labels"),
     )
     return images
@@ -133,5 +135,5 @@ def _numbered(
     return replace(images, classes=names, targets=np.array(indices, np.int32)[images.targets])
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" ... {names[-1]}" if len(names) > 3 else "")
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" ... {names[-1]}" if len(names) > most else "")

@@ -276,9 +276,8 @@ def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> N
             words = " or ".join((other.preprocessing.words, *other.rivals))
             steps.progress.note(result.suspicion, f"export it again with preprocessing {words}")
         elif clause := result.suspicion:
-            steps.progress.note(
-                clause, Advice("see that {} has their order", "labels"), CLASS_ORDER
-            )
+            numbers = [CLASS_ORDER] if all(map(str.isdecimal, result.labels)) else []
+            steps.progress.note(clause, Advice("see that {} has their order", "labels"), *numbers)
         note_seen(result.runner.path, result.seen, steps)
     if not report.strict:
         for clause in report.inconclusive:
