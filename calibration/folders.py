@@ -24,7 +24,8 @@ HEIC_EXTENSIONS = (".heic", ".heif")
 
 JUNK = (
     "__MACOSX", ".DS_Store", "@eaDir", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found",
-    "System Volume Information", "Thumbs.db", "desktop.ini",
+    "System Volume Information", "Thumbs.db", "desktop.ini", "#recycle", "@Recycle", "@tmp",
+    "__pycache__",
 )  # fmt: skip
 """Files and folders that archives, file managers, network disks and notebooks leave behind."""
 

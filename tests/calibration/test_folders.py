@@ -70,7 +70,7 @@ def test_what_is_no_picture_is_counted(root, name, content, counted):
     "name",
     [
         *("__MACOSX", "@eaDir", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found"),
-        "System Volume Information",
+        *("System Volume Information", "#recycle", "@Recycle", "@tmp", "__pycache__"),
     ],
 )
 def test_folders_of_junk_are_passed_over_whole(root, name):

@@ -114,6 +114,24 @@ def test_golden_images_are_of_the_recorded_pixels(run, stretched, wide):
     pictures = calibration.PictureOptions("stretch", interpolation="nearest")
     for (label, _, _), pixels in zip(manifest["images"], images, strict=True):
         np.testing.assert_array_equal(pixels, prepare(decode(Path(wide, label)), 16, pictures))
+    run(
+        "onnx",
+        "--config",
+        "A",
+        "--weights",
+        "w.npz",
+        "--no-check",
+        "--resize",
+        "pad",
+        "-o",
+        "p.onnx",
+    )
+    refused = run("verify", "p.onnx", "--golden", "golden.npz")
+    assert refused.code == 2
+    assert "golden.npz was made of pictures with resize stretch" in refused.error
+    assert (
+        "resize pad is recorded in p.onnx: make it again with verify --save-golden" in refused.error
+    )
 
 
 def test_ranges_carry_it_to_the_files_that_are_made_of_them(run, weights, wide):

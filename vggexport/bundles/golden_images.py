@@ -12,7 +12,7 @@ import calibration
 from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
-from vggexport.network.pictures import Pictures, check_same_pixels
+from vggexport.network.pictures import Pictures
 from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import NARROWED, check_same
@@ -102,11 +102,7 @@ def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     theirs = file.artifact
     ignored = ("labels", *(NARROWED if artifact.pruned_from(theirs) else ()))
     check_same(replace(theirs, path=str(path)), artifact, ignoring=ignored, fix=MAKE_AGAIN)
-    if theirs.pictures.known and artifact.pictures.known:
-        check_same_pixels(
-            theirs.pictures, artifact.pictures, artifact.spec.input_size,
-            f"{path} was made of pictures", f"recorded in {artifact.path}", MAKE_AGAIN,
-        )  # fmt: skip
+    file.check_pixels(artifact)
     source = GoldenImages(file)
     images = [source.read(index) for index in range(min(count, len(source)))]
     answers = GivenAnswers(

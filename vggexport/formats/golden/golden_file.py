@@ -29,6 +29,7 @@ import calibration
 from calibration.npz import open_npz
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, WeightsError
+from vggexport.network.pictures import check_same_pixels
 from vggexport.system.machine import processor
 from vggexport.weights.npz import read_npz
 
@@ -125,6 +126,19 @@ class GoldenFile:
             images,
             str(manifest.get("processor", "")),
         )
+
+    def check_pixels(self, other: Artifact) -> None:
+        """Refuses a model that records other pixels than the images are made of.
+
+        Raises:
+            InputError: Both are known, and differ.
+        """
+        theirs = self.artifact.pictures
+        if theirs.known and other.pictures.known:
+            check_same_pixels(
+                theirs, other.pictures, other.spec.input_size,
+                f"{self.path} was made of pictures", f"recorded in {other.path}", MAKE_AGAIN,
+            )  # fmt: skip
 
     @cached_property
     def position(self) -> Mapping[str, int]:

@@ -77,6 +77,8 @@ def verify(
             narrowed = pruning_between(first, other.artifact)
             ignored = NARROWED if narrowed else ("weights",)
             check_same(first, other.artifact, ignoring=ignored)
+            if recorded:
+                recorded.check_pixels(other.artifact)
         check_same_labels(model.artifact for model in models)
         pixels = _pixels(options, first)
         agreed = _agreed_pictures(options, models)
