@@ -47,7 +47,7 @@ class LatencyRecord(JsonValue):
         runtime: What ran both, and its version.
         threads: Of each.
         cpu_model: The processor.
-        busy: Whether others used the machine when the command began.
+        busy: Whether others used the machine: when the command began, or as launches differ much.
     """
 
     ratio_p50: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vggexport.network.provenance import LatencyRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.results.prune import (
@@ -97,7 +99,8 @@ def front_cells(file: FrontFile) -> tuple[str, ...]:
 
 def front(front: Front) -> str:
     """What the figures of a front are."""
-    measured = front.files[0].latency
+    busy = any(file.latency.busy for file in front.files)
+    measured = replace(front.files[0].latency, busy=busy)
     return (
         f"SQNR of the logits and best class on {counted(front.images, 'image')} held out, and "
         "median latency of one image, against the original network's float32 ONNX file, with which "
@@ -106,6 +109,6 @@ def front(front: Front) -> str:
 
 
 def _where(measured: LatencyRecord) -> str:
-    busy = ", busy when the command began" if measured.busy else ""
+    busy = ", used by others" if measured.busy else ""
     threads = counted(measured.threads, "thread")
     return f"{measured.runtime}, {threads}, {measured.cpu_model}{busy}"
