@@ -32,7 +32,8 @@ def find_places(names: Sequence[str], labels: Sequence[str], *, of: str, owner: 
     """Index of the label that each name is.
 
     A label is known by all of it, by its synset, by its name alone, and by the first of several
-    names that commas part; capitals and underscores do not count where nothing else is meant.
+    names that commas part; capitals, underscores and spaces around do not count where nothing else
+    is meant.
 
     Args:
         names: Of folders.
@@ -85,4 +86,4 @@ def _aliases(label: str) -> Iterator[str]:
 
 
 def _loosely(name: str) -> str:
-    return name.casefold().replace("_", " ")
+    return name.casefold().replace("_", " ").strip()

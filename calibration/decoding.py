@@ -31,19 +31,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are tried; others, such as EPS, may start programs."""
 
 DECODING_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError,
+    TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 """What Pillow's decoders meet damaged, odd and huge files with: nearly any built-in error."""
 
 _HEIC_BEGINNINGS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
@@ -51,6 +41,9 @@ _HEIC_BEGINNINGS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphe
 
 _FULL_BITS = 16
 _FULL_SCALE = 65535.0
+_SIGNED, _SIGNED_SCALE = ("I;16S", "I;16BS"), 32767.0
+"""Pillow's names of signed values of 16 bits in a TIFF, and the largest of them."""
+
 _DARKEST = 1 / 4
 """Of white, as the brightest of a picture: below it is likelier that fewer bits are used."""
 
@@ -155,6 +148,7 @@ def _rgb(image: ImageFile.ImageFile, pictures: PictureOptions) -> Image.Image:
     _check_planes(image)
     is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     bits = _stated_bits(image) or pictures.bit_depth
+    most = _SIGNED_SCALE if _tile_arguments(image)[0] in _SIGNED else _FULL_SCALE
     is_cut, profile = _is_cut(image), image.info.get("icc_profile")
     image.load()
     if is_cut:
@@ -162,7 +156,7 @@ def _rgb(image: ImageFile.ImageFile, pictures: PictureOptions) -> Image.Image:
     if not pictures.ignore_exif:
         ImageOps.exif_transpose(image, in_place=True)
     if is_deep:
-        return _by_bands(image, _eight_bit(image, bits, pictures.background))
+        return _by_bands(image, _eight_bit(image, bits, most, pictures.background))
     if image.has_transparency_data:
         return _by_bands(image, partial(_composited, pictures.background, profile))
     colours = image if image.mode in ("RGB", "L") else image.convert("RGB")
@@ -245,12 +239,12 @@ def _check_upper_bits(image: Image.Image, bit_depth: int | None) -> None:
 
 
 def _eight_bit(
-    image: Image.Image, bits: int | None, background: Colour
+    image: Image.Image, bits: int | None, most: float, background: Colour
 ) -> Callable[[Image.Image], Image.Image]:
     """What converts bands of grayscale of more than 8 bits; the transparent value is background."""
     extremes = [(values.min(), values.max()) for values in map(_values, _bands(image))]
     lows, highs = zip(*extremes, strict=True)
-    full_scale = _full_scale(image.mode, float(np.min(lows)), float(np.max(highs)), bits)
+    full_scale = _full_scale(image.mode, float(np.min(lows)), float(np.max(highs)), bits, most)
     transparent = image.info.get("transparency")
     tags = getattr(image, "tag_v2", {})
     is_inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -270,7 +264,7 @@ def _values(band: tuple[int, Image.Image]) -> NDArray[np.float64]:
     return np.asarray(band[1], dtype=np.float64)
 
 
-def _full_scale(mode: str, low: float, high: float, bits: int | None) -> float:
+def _full_scale(mode: str, low: float, high: float, bits: int | None, most: float) -> float:
     """The value that means white.
 
     Args:
@@ -278,6 +272,7 @@ def _full_scale(mode: str, low: float, high: float, bits: int | None) -> float:
         low: The smallest value.
         high: The largest.
         bits: How many are used, where that is known.
+        most: The largest value that there may be.
 
     Raises:
         ValueError: Values are out of range, or it is open what white is.
@@ -290,7 +285,7 @@ def _full_scale(mode: str, low: float, high: float, bits: int | None) -> float:
         if high > (white := 2.0**bits - 1):
             raise ValueError(f"its values go up to {high:g}, beyond a bit depth of {bits}")
         return white
-    white = 255.0 if mode in ("I", "F") and high <= 255 else _FULL_SCALE
+    white = 255.0 if mode in ("I", "F") and high <= 255 else most
     if 0 < high < (white + 1) * _DARKEST and (mode, white) != ("I", 255.0):
         raise ValueError(
             f"its values go up to {high:g}, {math.ceil(high).bit_length()} of 16 bits: "

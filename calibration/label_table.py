@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from calibration.class_names import listed, normal
 from calibration.errors import CalibrationDataError, not_read
-from calibration.folders import list_pictures
+from calibration.folders import list_pictures, printable_path
 from calibration.text_files import read_text
 
 IMAGE_COLUMN, LABEL_COLUMN = CSV_COLUMNS = ("image", "label")
@@ -92,7 +92,7 @@ def _places(images: Sequence[str], folder: Path) -> list[str]:
     found = [_place(image, folder) if image else "" for image in images]
     if all(is_there((folder / image).is_file) for image in found):
         return found
-    named = {normal(path): path for path in list_pictures(folder)[0]}
+    named = {normal(printable_path(path)): path for path in list_pictures(folder)[0]}
     return [named.get(normal(image), image) for image in found]
 
 

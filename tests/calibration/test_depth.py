@@ -31,11 +31,12 @@ def tiff(values, bits, photometric=1, planes=1):
     rows = (values.transpose(2, 0, 1) if planes == 2 else values).tobytes()
     strips = channels if planes == 2 else 1
     step = len(rows) // strips
+    signed = values.dtype == np.int16
     fields = [
         (256, "I", [width]), (257, "I", [values.shape[0]]), (258, "H", [bits] * channels),
         (259, "H", [1]), (262, "H", [photometric]), (273, "I", range(8, 8 + len(rows), step)),
         (277, "H", [channels]), (278, "I", [values.shape[0]]), (279, "I", [step] * strips),
-        (284, "H", [planes]),
+        (284, "H", [planes]), (339, "H", [1 + signed] * channels),
     ]  # fmt: skip
     directory = 8 + len(rows)
     entries, more = b"", b""
@@ -123,6 +124,11 @@ def test_colour_of_sixteen_bits_keeps_its_upper_eight_or_is_refused(write):
     assert "uses at most 12 of them: convert it to 8 bits" in reason(write(colour))
     assert "uses at most 12 of them" in reason(write(colour * 16), bit_depth=12)
     assert gray(write(colour), bit_depth=16) == [0, 3, 7, 15]
+
+
+def test_signed_values_are_white_at_their_largest():
+    assert gray(tiff(np.array([[0, 8192, 16384, 32767]], np.int16), 16)) == [0, 64, 128, 255]
+    assert "12 of 16 bits: state the bit depth" in reason(tiff(RAMP.astype(np.int16), 16))
 
 
 def test_planes_of_sixteen_bits_that_pillow_would_take_for_eight_are_refused():

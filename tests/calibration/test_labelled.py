@@ -67,6 +67,17 @@ def test_a_table_is_read_as_it_was_written(folder, tmp_path):
     assert [again.classes[i] for i in again.targets] == ["bee", "ant"]
 
 
+@pytest.mark.parametrize("name", ["ant ", " ant", "fourm\udced", "a,b;c", "a\nb", 'a"b', "a\\b"])
+def test_a_table_of_odd_names_is_read_as_it_was_written(folder, tmp_path, name):
+    (folder / "ant").rename(folder / name)
+    images = open_labelled(folder, size=8)
+    write_table(tmp_path / "t.csv", images)
+    again = open_labelled(folder, size=8, table=tmp_path / "t.csv")
+    assert again.source.paths == images.source.paths
+    ordered = again.ordered_by(images.classes, "net")
+    assert ordered.targets.tolist() == images.targets.tolist()
+
+
 def test_a_table_names_classes_itself(folder, tmp_path):
     (tmp_path / "t.csv").write_text("label,image\nx,ant/2.png\ny,cat/5.png\n")
     images = open_labelled(folder, size=8, table=tmp_path / "t.csv")
