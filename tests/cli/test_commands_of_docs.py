@@ -159,7 +159,11 @@ def sources(workplace, monkeypatch):
     for name in ("weights", "vgg16", "flowers"):
         save_file(arrays, f"{name}.safetensors")
     np.savez("vgg16_conv.npz", **{name: arrays[name] for name in arrays if "conv" in name})
-    owners_network().save("flowers.keras")
+    model = owners_network()
+    model.save("flowers.keras")
+    images = random.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
+    answers = model(images / np.float32(255)).numpy()
+    np.savez("answers.npz", images=images, probabilities=answers)
     Path("labels.txt").write_text("".join(f"{name}\n" for name in COLOURS))
     for name, count in {"photos": 50, "photos_unseen": 4, "others": 4}.items():
         make_pictures(workplace / name, count)

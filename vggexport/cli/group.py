@@ -16,7 +16,6 @@ from vggexport.cli import wording
 from vggexport.cli.examples import epilog
 from vggexport.cli.help_colours import HelpContext
 from vggexport.errors import CheckFailed, InputError, Unfinished, VggExportError
-from vggexport.system.number_text import printable
 
 COMMANDS: Mapping[str, str] = {
     "summary": "Print the network: layers, shapes, parameters, MACs.",
@@ -146,6 +145,8 @@ def _report(error: BaseException, command: click.Command | None, *, verbose: boo
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return InputError.exit_code
+    from vggexport.system.number_text import printable
+
     if verbose:
         import traceback
 

@@ -34,6 +34,9 @@ WIDE_PX = 1000
 NARROW_PX = 350
 """The same on a phone of 390, on which the other's letters would be a third as large."""
 
+_SLANTED_PX = 25
+"""What a name needs of the width if it is slanted."""
+
 _CLOUD_PX = 300
 _ROOM = 0.06
 """Share of an axis that is left free at an edge."""
@@ -125,7 +128,7 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
             axes.plot(across, heights, **stroke(theme, one.style), clip_on=False)
             if one.marked is not None:
                 ring(axes, theme, one.marked + shift, heights[one.marked])
-        axes.set_xticks(range(len(places)), places, rotation=60, ha="right", rotation_mode="anchor")
+        _name(axes, places)
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_ylim(low, high)
         axes.set_ylabel(y_label)
@@ -173,6 +176,15 @@ def _drawn(plot: Callable[[Axes, Theme], None], theme: Theme, size: tuple[float,
         _paint(axes, theme)
         plot(axes, theme)
         return _data_address(figure)
+
+
+def _name(axes: Axes, places: Sequence[str]) -> None:
+    """Names below an axis, upright where there is no room to slant them."""
+    width_px = axes.get_figure(root=True).get_figwidth() * INCH_PX  # type: ignore[union-attr]
+    look: dict[str, Any] = {"rotation": 90}
+    if width_px > _SLANTED_PX * len(places):
+        look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(places)), places, **look)
 
 
 def _shifts(count: int) -> NDArray[np.floating[Any]]:
