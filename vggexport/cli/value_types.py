@@ -223,12 +223,17 @@ def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) ->
 
 
 class _FilePath(click.Path):
-    """A path; "-" is none: what goes to stdout is the command's own report, and ``--json``."""
+    """A path; "-" is none: what goes to stdout is the command's own report, and ``--json``.
+
+    Nor is an empty one, as of a variable that is not set: it would stand for the working directory.
+    """
 
     def convert(self, value: Any, param: Parameter, ctx: Context) -> Any:
         """Parses one value."""
         if str(value) == "-":
             self.fail("'-' names no file here: name one, or ./- if it is called so", param, ctx)
+        if value == "":
+            self.fail("'' names nothing: name a path, or . for the working directory", param, ctx)
         return super().convert(value, param, ctx)
 
 

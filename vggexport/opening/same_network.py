@@ -12,6 +12,8 @@ from vggexport.system.differences import Difference, differences
 NARROWED = ("configuration", "blocks", "weights")
 """What a narrower network and its ancestor differ in."""
 
+_OWN_LABELS = "run them one by one, or export one again with the labels of the other"
+
 
 def pruning_between(first: Artifact, second: Artifact) -> PruningRecord | None:
     """What was recorded when one of two was made narrower from the other; None for all others."""
@@ -46,7 +48,8 @@ def check_same(
     for found in differences(mine, theirs):
         if found.name.partition(" ")[0] not in ignored:
             said = f"{first.path} and {second.path} {_said(found)}"
-            raise ArtifactError(said, *([fix] if fix else []))
+            way = fix or (_OWN_LABELS if found.name == "labels" else "")
+            raise ArtifactError(said, *([way] if way else []))
 
 
 def check_same_labels(artifacts: Iterable[Artifact]) -> None:

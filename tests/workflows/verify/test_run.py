@@ -190,7 +190,7 @@ def test_other_labels_are_refused_in_one_line(network, tmp_path):
         Path(f"{name}.txt").write_text("\n".join(labels.split()))
         named = dataclasses.replace(network, labels=Path(f"{name}.txt"))
         vggexport.build(named, FEW, FileOptions("onnx", Path(f"{name}.onnx")))
-    with pytest.raises(ArtifactError, match="different labels: 'c' is 'x' there"):
+    with pytest.raises(ArtifactError, match="different labels: 'c' is 'x' there: run them"):
         verified("a.onnx", "b.onnx")
     assert verified(FILES[0], "a.onnx").failures == ()
 
