@@ -86,5 +86,5 @@ def test_the_fix_is_for_those_who_export_and_for_those_who_have_the_file_alone(f
     assert "before it" not in first
     assert len(rest) == (fault.undo is not None)
     if fault.name.endswith("expects-0-1"):
-        assert "preprocessing of its training stated" in first
+        assert first.startswith("with its weights, export it again and state the preprocessing")
         assert rest[0].startswith("divide the pixels by 255 before it")

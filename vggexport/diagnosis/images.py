@@ -23,7 +23,7 @@ Pixels = NDArray[Any]
 PAIRED = "+"
 """Between the names of two mistakes made together."""
 
-RESTATE = "export it again, with the preprocessing of its training stated"
+RESTATE = "with its weights, export it again and state the preprocessing of its training"
 
 TORCHVISION_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 TORCHVISION_STD = np.array((0.229, 0.224, 0.225), np.float32)
@@ -114,7 +114,7 @@ CHANNELS_SWAPPED = ImageFault(
     swap_channels,
     swap_channels,
     keeps_pixels=True,
-    again=f"{RESTATE}, and the layout of its weights",
+    again=f"{RESTATE} and the layout of the weights",
 )
 
 RANGE_FAULTS = (
@@ -218,7 +218,7 @@ def _mean_faults(mean_rgb: Sequence[float]) -> tuple[ImageFault, ...]:
             "subtract the mean, reverse the channels and add it again before it",
             lambda images: swap_channels(images - mean) + mean,
             lambda images: swap_channels(images - mean) + mean,
-            again=f"{RESTATE}, and the layout of its weights",
+            again=f"{RESTATE} and the layout of the weights",
         ),
         ImageFault(
             "mean-missing",
@@ -254,7 +254,7 @@ def combined(first: ImageFault, second: ImageFault) -> ImageFault:
     return ImageFault(
         f"{first.name}{PAIRED}{second.name}",
         f"{first.description} and {second.description}",
-        f"{second.before}; then {first.before}",
+        f"{second.before}, then {first.before}",
         lambda images: second.imitate(first.imitate(images)),
         (lambda images: undo_first(undo_second(images))) if undo_first and undo_second else None,
         keeps_pixels=first.keeps_pixels and second.keeps_pixels,

@@ -36,10 +36,10 @@ def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableTy
     lines = {
         "reference": described(report.reference),
         "images": f"{report.images} of {printable(report.source)}",
-        "cost": cost(report.seconds, report.peak_rss_bytes),
     }
     if report.picture_line:
         lines["pictures"] = printable(report.picture_line)
+    lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if doubt := doubtful_pixels(report):
         lines["pixels"] = doubt
     parts: list[RenderableType] = [_files(report), Grid(lines)]
