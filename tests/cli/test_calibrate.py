@@ -132,6 +132,15 @@ def test_a_corrupt_image_is_skipped_and_named(run, tiny, photos, workplace):
     assert outcome.json["calibration"]["samples"] == 15
 
 
+def test_a_corrupt_image_of_few_is_one_fewer(run, tiny, workplace, make_images):
+    """None is held out of so few, and no other takes its place."""
+    make_images(workplace / "few", 4)
+    next((workplace / "few").glob("*.png")).write_bytes(b"no image")
+    outcome = run("calibrate", *tiny, "--calibration-data", "few", "--curve", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert (outcome.json["calibration"]["samples"], len(outcome.json["unreadable"])) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "checked"),
     [(["--quantize"], (9, 8)), ([], (3, 0))],

@@ -49,6 +49,16 @@ def test_too_few_images_to_hold_one_out(make_npz):
     assert len(images.check_images()) == 2
 
 
+def test_unreadable_images_without_others_leave_fewer_to_calibrate(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 20, 30, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    (tmp_path / "6.png").write_bytes(b"")
+    images = plan(str(tmp_path), calibrated=8, checked=8, synthetic=2)
+    assert len(keys(images.calibration_images())) == images.calibrated == 6
+    assert (len(images.check_images()), images.record().samples) == (2, 6)
+
+
 def test_images_that_ranges_were_taken_from_do_not_check(make_npz):
     data = make_npz(10)
     calibrating = plan(data, calibrated=6, checked=0)

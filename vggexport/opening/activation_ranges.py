@@ -83,6 +83,8 @@ def take_snapshots(
         for count, ranges in enumerate(growing, start=1):
             if count in counts:
                 found[count] = ranges()
+        if count not in found:  # some could not be read, and there are no others
+            found[count] = ranges()
     record = plan.record()
     return {
         count: ActivationRanges(network.spec, network.record, record, ranges, network.pictures)

@@ -78,7 +78,8 @@ class ImagePlan:
 
     Attributes:
         source: Where the images are.
-        calibrated: Images that ranges are taken from.
+        calibrated: Images that ranges are taken from; where there are no others for unreadable
+            ones, so many fewer once all have been tried.
         is_short: Whether the source has no more images than that was to be.
         held_out: Images held out of them then.
         first: The first images that ranges were taken from so far, :data:`KEPT` at most.
@@ -118,6 +119,7 @@ class ImagePlan:
                 spare=checked + len(seen),
                 seed=options.seed,
                 max_unreadable_fraction=options.max_unreadable,
+                fewer=True,
             )
             self._check_spread(source.name)
         self.source = source
@@ -184,6 +186,7 @@ class ImagePlan:
                 yield image.pixels
                 if number + 1 >= self.calibrated and len(self._checks) == self.checked:
                     return
+        self.calibrated = min(self.calibrated, len(self._images.digests))
 
 
 @contextmanager
