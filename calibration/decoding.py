@@ -20,6 +20,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from calibration.colour import to_srgb
 from calibration.errors import UnreadableImageError, one_line
 from calibration.pictures import Colour, PictureOptions
+from calibration.truncation import ends_in_zeros
 
 OPEN_DEPTH = "state the bit depth"
 """In reasons: what has to be said before a picture can be read."""
@@ -51,6 +52,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _PLANES, _APART = 284, 2
 """Tags of TIFF 6.0, and a value of the second and of the third."""
 
+_JPEG = ("JPEG", "MPO")
 _BAND_PIXELS = 1 << 22
 _FRAMES = "more than one frame, the first is used"
 
@@ -132,6 +134,8 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
     pictures = pictures or PictureOptions()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            if image.format in _JPEG and ends_in_zeros(data):
+                raise ValueError("its end was never written: there are zeros instead of pixels")
             rgb = _rgb(image, pictures)
             several = image.format != "MPO" and getattr(image, "is_animated", False)
             return Decoded(rgb, _FRAMES if several else "")

@@ -207,6 +207,16 @@ def test_other_formats_are_not_tried():
     assert "not an image" in refused(encoded(Image.new("RGB", (4, 4)), "ICO"))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_ends_in_zeros_is_refused(progressive):
+    """As a download is that was broken off after its place on the disk was made."""
+    whole = encoded(Image.fromarray(random_rgb(64, 64)), "JPEG", progressive=progressive)
+    half = len(whole) // 2
+    assert "its end was never written" in refused(whole[:half] + bytes(len(whole) - half))
+    for more in (bytes(1000), b"a film \xff\xda behind it"):
+        assert decode_bytes(whole + more, label="whole").image.size == (64, 64)
+
+
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
 def test_a_truncated_file_is_refused(image_format):
     data = encoded(Image.fromarray(random_rgb(40, 40)), image_format)
