@@ -7,7 +7,12 @@ from typing import Any
 import click
 
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import REPORT_FILES, common_options, output_options
+from vggexport.cli.options import (
+    REPORT_FILES,
+    common_options,
+    max_unreadable_option,
+    output_options,
+)
 from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path, finite
 
 
@@ -24,6 +29,7 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
     type=AT_LEAST_1,
     help="Take this many images.  [default: all but one in five, at most 256]",
 )
+@max_unreadable_option
 @click.option("--speedup", type=Factor(), help="Reduce the operations by this factor, such as 2x.")
 @click.option(
     "--max-size", type=Size(), help="Bring the float32 weights down to this size, such as 60MB."

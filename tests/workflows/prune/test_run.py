@@ -282,6 +282,21 @@ def test_images_that_are_all_alike_are_refused(prune):
         prune(speedup=2.0, calibration_data="alike.npz")
 
 
+def test_unreadable_pictures_are_left_out_until_none_is_left_to_measure_on(prune, folder):
+    Path("photos").mkdir()
+    with np.load(folder / "images.npz") as held:
+        for number, pixels in enumerate(held["images"]):
+            Image.fromarray(pixels).save(f"photos/{number:02}.png")
+    for number in range(0, 60, 5):
+        Path(f"photos/{number:02}.png").write_bytes(b"")
+    choice = {"plan": True, "calibration_data": "photos"}
+    with pytest.raises(CalibrationError, match=r"where 2 of 48 are tolerated.*max_unreadable"):
+        prune(**choice)
+    with pytest.raises(CalibrationError, match=r"12 unreadable images: 48 .*pass fewer with calib"):
+        prune(**choice, max_unreadable=0.3)
+    assert prune(**choice, max_unreadable=0.3, calibration_samples=40).images == 40
+
+
 def test_a_network_that_breaks_its_promise_fails(prune):
     report = prune(speedup=1.5)
     record = replace(report.narrowed.pruning, promised_logit_sqnr_db=99.0)

@@ -72,10 +72,21 @@ def read_images(
                 "that the network will see",
             )
         images = calibration.CalibrationImages(
-            source, count, spare=checked, seed=options.network.seed
+            source,
+            count,
+            spare=checked,
+            seed=options.network.seed,
+            max_unreadable_fraction=options.max_unreadable,
         )
         tracked = steps.track(iter(images), count + checked)
         pixels = np.stack([image.pixels for image in tracked])
+    if len(pixels) == count:
+        raise CalibrationError(
+            f"{source.name} has {len(images.unreadable)} unreadable images: {count} that can be "
+            "read are to choose channels by, and none is left to measure on",
+            "replace them",
+            Advice("pass fewer with {}", "calibration_samples"),
+        )
     digests = images.digests[:count]
     _check_unlike(source.name, pixels, digests, least)
     note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)

@@ -25,6 +25,7 @@ class PruneOptions:
         calibration_data: A folder or an ``.npz`` file of images.
         calibration_samples: Number of images to choose channels by; None for all but those that
             the result is measured on, at most :data:`MOST_IMAGES`.
+        max_unreadable: Share of the images that may be unreadable.
         speedup: What the multiply-accumulates are to be divided by.
         max_size: Largest size of the weights in bytes, float32.
         target_sqnr: SQNR of the logits against the network as it is that is to be kept, in dB.
@@ -42,6 +43,7 @@ class PruneOptions:
     network: NetworkOptions
     calibration_data: str
     calibration_samples: int | None = None
+    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
     speedup: float | None = None
     max_size: int | None = None
     target_sqnr: float | None = None
