@@ -36,13 +36,13 @@ def _front(front: Front, styles: Mapping[Precision, SeriesStyle]) -> charts.Char
 
     def plot(axes: Axes, theme: Theme) -> None:
         for precision, style in styles.items():
-            points = [
-                (file.latency.ratio_p50, file.logit_sqnr_db)
-                for file in known
-                if file.precision is precision
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), **charts.stroke(theme, style))
+            files = [file for file in known if file.precision is precision]
+            decibels = [file.logit_sqnr_db for file in files]
+            ratios = [file.latency.ratio_p50 for file in files]
+            axes.plot(ratios, decibels, **charts.stroke(theme, style))
+            for file in files:
+                ends, level = file.latency.ratio_ci95 or (), file.logit_sqnr_db
+                axes.plot(ends, [level] * len(ends), color=theme.series[style.colour], linewidth=1)
         axes.set_xlim(left=0)
         axes.set(xlabel="median latency, of the original's in float32")
         axes.set(ylabel="SQNR of the logits in dB")
