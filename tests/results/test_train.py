@@ -19,6 +19,7 @@ def epochs(*losses):
     ],
 )
 def test_guessing_and_diverging_are_failures(accuracy, losses, said):
-    found = training_failures(epochs(*losses), accuracy, 0.2)
+    best = Epoch(9, 0.01, 1.0, 1.0, accuracy, 1.0)
+    found = training_failures(epochs(*losses), best, 0.2)
     assert len(found) == len(said)
     assert all(clause in failure for clause, failure in zip(said, found, strict=True))
