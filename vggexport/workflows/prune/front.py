@@ -62,11 +62,9 @@ class FrontRun:
             for done, point in enumerate([None, *points], start=1):
                 narrow = self.network if point is None else make(point, folder)
                 files += self._files(narrow, point, original, answers)
-                left = (time.monotonic() - begun) / done * (total - done)
-                self.steps.progress.note(
-                    f"{done} of {counted(total, 'network')} measured, "
-                    f"at most {left / 60:.0f} min left"
-                )
+                left = (time.monotonic() - begun) / done * (total - done) / 60
+                ends = f"at most {left:.0f} min left" if left else "the last"
+                self.steps.progress.note(f"{done} of {counted(total, 'network')} measured, {ends}")
         return Front(len(self.images.checked), tuple(files))
 
     def _files(
