@@ -148,12 +148,13 @@ class PruningReport(Document):
         seconds: Wall-clock seconds by step.
         peak_rss_bytes: Largest resident memory of the process so far.
         contents: What was found in the images' folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
         front: Files of several networks; None where nobody asked.
     """
 
     json_keys = """
-        schema source spec images image_files=contents{files pictures skipped junk} curve chosen
-        narrowed front? seconds peak_rss_bytes
+        schema source spec images image_files=contents{files pictures skipped junk} unreadable
+        curve chosen narrowed front? seconds peak_rss_bytes
     """
 
     source: str
@@ -165,6 +166,7 @@ class PruningReport(Document):
     seconds: StepSeconds
     peak_rss_bytes: int
     contents: FolderContents | None = None
+    unreadable: tuple[str, ...] = ()
     front: Front | None = None
 
     @property

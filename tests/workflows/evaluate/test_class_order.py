@@ -100,3 +100,13 @@ def test_another_order_of_classes_is_told_and_fails_if_strict(bare, names, are_n
     assert told.endswith("alphabetical" if are_numbers else "see that labels has their order")
     strict = vggexport.evaluate(EvaluateOptions(("bare.onnx",), data, strict=True))
     assert strict.failures == (report.results[0].suspicion,)
+
+
+def test_classes_without_an_image_are_told(bare):
+    root = bare(*"abcde")
+    Path("labels.txt").write_text("\n".join("abcde"))
+    shutil.rmtree(root / "b")
+    told = Recorded()
+    options = EvaluateOptions(("bare.onnx",), root, labels=Path("labels.txt"))
+    vggexport.evaluate(options, told)
+    assert f"{root.name!r} has no image of 1 of 5 classes: 'b'" in told.facts

@@ -294,7 +294,9 @@ def test_unreadable_pictures_are_left_out_until_none_is_left_to_measure_on(prune
         prune(**choice)
     with pytest.raises(CalibrationError, match=r"12 unreadable images: 48 .*pass fewer with calib"):
         prune(**choice, max_unreadable=0.3)
-    assert prune(**choice, max_unreadable=0.3, calibration_samples=40).images == 40
+    report = prune(**choice, max_unreadable=0.3, calibration_samples=40)
+    assert (report.images, len(report.unreadable)) == (40, 12)
+    assert report.to_json()["unreadable"] == [*report.unreadable]
 
 
 def test_a_network_that_breaks_its_promise_fails(prune):

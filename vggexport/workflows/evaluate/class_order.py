@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import calibration
+from calibration.class_names import listed
 from vggexport.errors import Advice, InputError
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.labelled_images import wrapped_advice
@@ -67,6 +68,17 @@ def order_classes(
         case "index" | "index-from-1":
             return _numbered(images, labels, count, first=int(order == "index-from-1"))
     raise InputError(f"class order {order!r}: pass one of {', '.join(ORDERS)}")
+
+
+def note_absent(images: calibration.LabelledImages, steps: Steps) -> None:
+    """Says which classes have no image: what is counted says nothing of them."""
+    present = set(images.targets.tolist())
+    absent = [name for index, name in enumerate(images.classes) if index not in present]
+    if absent:
+        steps.progress.note(
+            f"{images.source.name!r} has no image of {len(absent)} of {len(images.classes)} "
+            f"classes: {listed(absent)}"
+        )
 
 
 def _by_order(

@@ -37,7 +37,7 @@ from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.evaluate.class_order import CLASS_ORDER, order_classes
+from vggexport.workflows.evaluate.class_order import CLASS_ORDER, note_absent, order_classes
 from vggexport.workflows.evaluate.mistakes import surest_mistakes
 from vggexport.workflows.evaluate.other_pixels import with_pixels
 from vggexport.workflows.evaluate.predictions import (
@@ -217,6 +217,7 @@ def _order_images(
         images = order_classes(
             images, models, steps, labels_file=options.labels, order=options.class_order
         )
+    note_absent(images, steps)
     if options.images is None or options.images >= len(images):
         return images
     chosen = np.random.default_rng(options.seed).permutation(len(images))[: options.images]

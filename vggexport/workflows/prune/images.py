@@ -33,12 +33,14 @@ class PruningImages:
         checked: The result is measured on these.
         record: What the weights record of the former.
         contents: What was found in their folder; None where they come from elsewhere.
+        unreadable: Images that were left out, with what is wrong with each.
     """
 
     chosen_by: NDArray[np.uint8]
     checked: NDArray[np.uint8]
     record: CalibrationRecord
     contents: calibration.FolderContents | None
+    unreadable: tuple[str, ...]
 
 
 def read_images(
@@ -89,12 +91,13 @@ def read_images(
         )
     digests = images.digests[:count]
     _check_unlike(source.name, pixels, digests, least)
-    note_skipped((f"{image.label}: {image.reason}" for image in images.unreadable), steps)
+    unreadable = tuple(f"{image.label}: {image.reason}" for image in images.unreadable)
+    note_skipped(unreadable, steps)
     note_remarks(source, steps)
     record = CalibrationRecord(
         source.name, count, "pruning", calibration.fingerprint(digests), digests
     )
-    return PruningImages(pixels[:count], pixels[count:], record, contents)
+    return PruningImages(pixels[:count], pixels[count:], record, contents, unreadable)
 
 
 def images_needed(spec: VGGSpec) -> tuple[int, str]:

@@ -100,6 +100,7 @@ def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningRepor
         steps.seconds,
         peak_rss_bytes(),
         begun.images.contents,
+        begun.images.unreadable,
         front,
     )
 
