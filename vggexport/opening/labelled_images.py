@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from calibration.folders import HEIC_EXTENSIONS
+from calibration.folders import HEIC_EXTENSIONS, printable_path
 from vggexport.errors import Advice, CalibrationError
 from vggexport.opening.calibration_images import (
     TOLERATE,
@@ -17,6 +17,7 @@ from vggexport.opening.calibration_images import (
     note_skipped,
     reading_advice,
 )
+from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 
 
@@ -76,6 +77,29 @@ def check_readable(
     note_remarks(images.source, steps)
 
 
+def note_contradictions(
+    images: calibration.LabelledImages, digests: Iterable[str], steps: Steps
+) -> None:
+    """Says so where one picture is in two classes: whatever is answered, one of them is wrong.
+
+    Args:
+        images: Those that could be read.
+        digests: SHA-256 of each.
+        steps: Who notes it.
+    """
+    places: dict[str, dict[int, str]] = {}
+    for path, target, digest in zip(images.source.paths, images.targets, digests, strict=True):
+        places.setdefault(digest, {}).setdefault(int(target), printable_path(path))
+    double = [sorted(found.values()) for found in places.values() if len(found) > 1]
+    if double:
+        one, other, *_ = double[0]
+        be = "is" if len(double) == 1 else "are"
+        steps.progress.note(
+            f"{counted(len(double), 'picture')} of {images.source.name!r} {be} in "
+            f"more than one class: {one} is {other}, too; leave one of them out"
+        )
+
+
 def readable(
     images: calibration.LabelledImages, steps: Steps, max_unreadable: float
 ) -> tuple[calibration.LabelledImages, tuple[str, ...]]:
@@ -93,7 +117,9 @@ def readable(
         else:
             unreadable.append(f"{image.label}: {image.reason}")
     check_readable(images, unreadable, steps, max_unreadable)
-    return images.chosen(np.array(list(found))), tuple(found.values())
+    kept, digests = images.chosen(np.array(list(found))), tuple(found.values())
+    note_contradictions(kept, digests, steps)
+    return kept, digests
 
 
 def some_pixels(images: calibration.LabelledImages, count: int, *, seed: int) -> NDArray[np.uint8]:

@@ -110,3 +110,16 @@ def test_classes_without_an_image_are_told(bare):
     options = EvaluateOptions(("bare.onnx",), root, labels=Path("labels.txt"))
     vggexport.evaluate(options, told)
     assert f"{root.name!r} has no image of 1 of 5 classes: 'b'" in told.facts
+
+
+def test_a_picture_in_two_classes_is_told(bare, labelled):
+    """In the folders one picture is in all classes; in those that they were made from, in one."""
+    found = {}
+    for data in (bare(*"abcde"), labelled):
+        told = Recorded()
+        options = EvaluateOptions(("bare.onnx",), data, class_order="alphabetical")
+        vggexport.evaluate(options, told)
+        found[data.name] = [fact for fact in told.facts if "more than one class" in fact]
+    (told,) = found["a-b-c-d-e"]
+    assert told.startswith("1 picture of 'a-b-c-d-e' is in more than one class: a/x.png is b/x.png")
+    assert found["labelled"] == []

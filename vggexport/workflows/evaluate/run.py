@@ -20,7 +20,12 @@ from vggexport.network.pictures import PictureRequest, Pictures
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.conventions import note_favoured, open_under_conventions
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing
-from vggexport.opening.labelled_images import check_readable, note_contents, some_pixels
+from vggexport.opening.labelled_images import (
+    check_readable,
+    note_contents,
+    note_contradictions,
+    some_pixels,
+)
 from vggexport.opening.labels import check_labels
 from vggexport.opening.models import OpenedModel, open_models
 from vggexport.opening.pictures import agreed_pictures
@@ -147,6 +152,8 @@ def evaluate(
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
+        read = np.flatnonzero(answered.readable)
+        note_contradictions(images.chosen(read), answered.digests[read], steps)
         results = tuple(_results(models, images, answered))
         if options.try_preprocessing:  # of which none is what the others are held to
             results = tuple(replace(result, comparison=None) for result in results)
