@@ -37,10 +37,11 @@ def note_gain(course: Course, steps: Steps) -> None:
     """Says so where a teacher's answers made nothing better."""
     before, best = course.before, course.best
     if before and best and not best.better_than(before):
+        judged = "accuracy" if best.validation_agreement is None else "agreement with the teacher"
         steps.progress.note(
-            "nothing was gained on the validation images: the weights that training began with "
-            f"are right on {before.right:.1%} (loss {before.validation_loss:.3f}), those of the "
-            f"best epoch on {best.right:.1%} (loss {best.validation_loss:.3f})",
+            f"nothing was gained on the validation images: {judged} was {before.right:.1%} (loss "
+            f"{before.validation_loss:.3f}) with the weights that training began with, and is "
+            f"{best.right:.1%} (loss {best.validation_loss:.3f}) with those of the best epoch",
             Advice(f"try {{}} {course.history[0].learning_rate / 10:.1g}", "learning_rate"),
         )
 
