@@ -109,7 +109,7 @@ def test_build():
             "to run it    x86-64 CPUs without VNNI need ONNX Runtime's session option "
             "session.x64quantprecision=1: without"
         ),
-        "             it they answer wrongly",
+        "             it sums saturate, and best classes change",
         "cost         1.8 s (weights 0.2 s, export 1.6 s), peak 1.50 GiB",
         "next         vggexport inspect 'out/[x].onnx' --require int8",
     ]  # and no verify: the images of the calibration say too much

@@ -53,7 +53,7 @@ def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> Renderabl
     if artifact.format == "onnx" and artifact.profile.cpu_dtype == Precision.INT8.value:
         lines["to run it"] = (
             "x86-64 CPUs without VNNI need ONNX Runtime's session option "
-            "session.x64quantprecision=1: without it they answer wrongly"
+            "session.x64quantprecision=1: without it sums saturate, and best classes change"
         )
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
     if not report.failures:
