@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from vggexport.network.preprocessing import CHOICES, CONVENTIONS
+
 
 @pytest.fixture
 def weights(tiny_arrays):
@@ -32,13 +34,16 @@ def test_the_artifact_records_it(run, weights, options, expected):
 def test_an_assumption_is_said_with_the_way_out(run, weights):
     outcome = run("onnx", *weights, "--weights-layout", "keras", "-o", "a.onnx")
     assert "pixels: Caffe's convention assumed (BGR minus the mean)" in outcome.stderr
-    assert "say --preprocessing unit" in outcome.stderr
+    assert f"state by --preprocessing what training did: {CHOICES}" in outcome.stderr
 
 
 def test_strict_assumes_nothing(run, weights, listing):
     outcome = run("onnx", *weights, "--weights-layout", "keras", "--strict", "-o", "a.onnx")
     assert outcome.code == 2
-    assert "state it, as with --preprocessing caffe" in outcome.error
+    assert "--preprocessing caffe" not in outcome.error  # it would silence this, right or wrong
+    assert f"state by --preprocessing what training did: {CHOICES}" in outcome.error
+    assert "evaluate --try-preprocessing" in outcome.error
+    assert "verify --answers" in outcome.error
     assert "a.onnx" not in listing()
     assert run("onnx", *weights, "--strict", "-o", "a.onnx").code == 0
 
@@ -63,7 +68,7 @@ def test_numbers_of_ones_own(run, weights, tiny):
         (("--pixel-std", "1,0,1"), "no divisor zero"),
         (("--pixel-mean", "1,2"), "three numbers"),
         (("--pixel-mean", "1,2,nan"), "not finite"),
-        (("--preprocessing", "inception"), "inception"),
+        (("--preprocessing", "inception"), f"'inception' is none of {CHOICES}, or auto"),
     ],
 )
 def test_what_cannot_be_is_refused(run, weights, options, says):
@@ -76,7 +81,9 @@ def test_a_bundle_wants_it_known(run, weights):
     run("onnx", *weights, "--weights-layout", "keras", "-o", "assumed.onnx")
     outcome = run("bundle", "assumed.onnx", "-o", "out")
     assert outcome.code == 2
-    assert "export it again and state it, as with export --preprocessing caffe" in outcome.error
+    assert "--preprocessing caffe" not in outcome.error
+    assert f"state by export --preprocessing what training did: {CHOICES}" in outcome.error
+    assert "evaluate --try-preprocessing" in outcome.error
 
 
 def test_a_bundle_only_confirms_it(run, weights):
@@ -90,3 +97,8 @@ def test_a_bundle_only_confirms_it(run, weights):
     assert "pass --no-labels" in outcome.error
     outcome = run(*confirmed, "--no-labels")
     assert outcome.code == 0, outcome.stderr
+
+
+def test_each_convention_is_told_by_what_it_does():
+    told = [one.partition(" ")[0] for one in CHOICES.split(", ")]
+    assert sorted(told) == sorted(CONVENTIONS)

@@ -11,6 +11,8 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.evidence import Evidence
 from vggexport.errors import Advice, ArtifactError, ForeignError, InputError
 from vggexport.formats.registry import format_of, load_inspector, load_weight_reader
+from vggexport.network.preprocessing import CHOICES
+from vggexport.opening.network import TELL_PREPROCESSING
 from vggexport.opening.same_network import check_same
 from vggexport.results.build import TensorDescription
 
@@ -149,10 +151,11 @@ def _check_preprocessing(models: Sequence[Model], stated: str | None) -> None:
                 f"{model.path}: what happens to pixels before its network was assumed "
                 f"({preprocessing.name})",
                 Advice(
-                    f"export it again and state it, as with {{}} {preprocessing.name}",
+                    f"export it again and state by {{}} what training did: {CHOICES}",
                     "preprocessing",
                     command="export",
                 ),
+                *TELL_PREPROCESSING,
             )
 
 

@@ -10,15 +10,23 @@ import click
 
 from vggexport.cli.value_types import Channels
 from vggexport.errors import InputError
-from vggexport.network.preprocessing import CHANNEL_ORDERS, CONVENTIONS, Preprocessing
+from vggexport.network.preprocessing import CHANNEL_ORDERS, CHOICES, CONVENTIONS, Preprocessing
 
 AUTO = "auto"
+
+
+class _Convention(click.Choice[str]):
+    """A convention's name, or auto; of another it says what each does."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What there is to choose from."""
+        return f"{value!r} is none of {CHOICES}, or {AUTO}"
 
 
 preprocessing_options = (
     click.option(
         "--preprocessing",
-        type=click.Choice((AUTO, *CONVENTIONS)),
+        type=_Convention((AUTO, *CONVENTIONS)),
         default=AUTO,
         help="State what your training did to RGB 0...255 before the network: vgg (RGB minus the "
         "paper's mean), caffe, torch, tf (Keras' three modes), unit (x/255), raw. auto "
@@ -88,7 +96,7 @@ class PreprocessingOf(click.ParamType[tuple[str, Preprocessing]]):
 
 _PARTS = ("mean", "std")
 _FORM = (
-    f"one of {', '.join(CONVENTIONS)}, or mean:R,G,B;std:R,G,B (one of them or both), with ;bgr or "
+    f"one of {CHOICES}, or mean:R,G,B;std:R,G,B (one of them or both), with ;bgr or "
     ";rgb after it for another order of the channels"
 )
 

@@ -125,6 +125,12 @@ CONVENTIONS: Mapping[str, Preprocessing] = {
 }
 """By name: the paper's, the three modes of ``keras.applications``, [0, 1], and nothing at all."""
 
+CHOICES = (
+    "unit (x / 255), tf (x / 127.5 - 1), caffe (vgg16.preprocess_input of Keras), torch (x / 255 "
+    "and normalized), vgg (RGB minus the mean), raw (nothing)"
+)
+"""The same to choose from, each by what programs that train do."""
+
 
 def mean_subtraction(mean_rgb: Channels) -> Preprocessing:
     """What the native layout means by its own definition: the paper's, or another mean's."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError
 from vggexport.network.pictures import PictureRequest, Pictures
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.preprocessing import CHOICES, Preprocessing
 from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec, size_text
 from vggexport.network.training_recipe import Recipe
@@ -186,6 +186,13 @@ _PIXELS = {
 }
 
 
+TELL_PREPROCESSING = (
+    Advice("see which is right by {} on labelled images", "try_preprocessing", command="evaluate"),
+    Advice("by {} of the network itself", "answers", command="verify"),
+)
+"""How to know what a training did to pixels; what was assumed of it must not be copied."""
+
+
 def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, strict: bool) -> None:
     """Says what was assumed of pixels.
 
@@ -201,14 +208,14 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
     if preprocessing.known:
         return
     assumed = f"pixels: {_PIXELS[preprocessing.name]}"
+    stating = Advice(f"state by {{}} what training did: {CHOICES}", "preprocessing")
+    ways = (stating, *TELL_PREPROCESSING)
     if strict:
         raise InputError(
             f"{source} does not say what happens to pixels before its network; {assumed}",
-            Advice(f"state it, as with {{}} {preprocessing.name}", "preprocessing"),
+            *ways,
         )
-    steps.progress.note(
-        assumed, Advice("say {} unit if your training divided by 255", "preprocessing")
-    )
+    steps.progress.note(assumed, *ways)
 
 
 def _note_size(size: tuple[int, int], source: str, steps: Steps, *, strict: bool) -> None:
