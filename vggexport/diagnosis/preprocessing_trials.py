@@ -22,6 +22,7 @@ from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.foreign import APART_DB
 from vggexport.opening.own_weights import OwnWeights
 from vggexport.results.diagnosis import Trial
+from vggexport.system.number_text import counted
 
 SCREENED_IMAGES = 2
 CLOSEST = 2
@@ -74,11 +75,12 @@ def _nearest_first(case: Case, weights: OwnWeights, tried: Sequence[Preprocessin
 
 def _trial(case: Case, own: Preprocessing, best: _Found, *, is_apart: bool) -> Trial:
     words = best.convention.words
-    same = best.metrics.top1_agreement
+    same = round(best.metrics.top1_agreement * len(case.images))
     fault = OutputFault(
         "other-preprocessing",
         f"was made for {own.told}; with {words} its weights agree with {case.reference.path} "
-        f"({best.value_db:.1f} dB, the same best class on {same:.0%})",
+        f"({best.value_db:.1f} dB, the same best class on {same} of "
+        f"{counted(len(case.images), 'image')})",
         f"export it again with preprocessing {words}",
         lambda expected, _actual: (expected, best.answers),
     )

@@ -213,6 +213,7 @@ def test_answers_tell_what_a_file_should_have_been_made_for(name, answers):
     assert (named.fault, named.preprocessing) == ("other-preprocessing", CONVENTIONS["unit"])
     assert named.with_db > candidate.tolerance.min_logit_sqnr_db
     assert f"{name}.onnx was made for caffe, BGR; with unit, RGB its weights" in named.description
+    assert "the same best class on 8 of 8 images)" in named.description
     found = findings(candidate)
     assert found["fix"] == "export it again with --preprocessing unit"
     assert "on the 8 worst images" in found["figure"]
