@@ -7,7 +7,7 @@ and ``probabilities``, beside its weights (``.keras``, ``.h5`` or ``.safetensors
 ``NAME.options`` with what its owner says to vggexport, where that is something. Each is calibrated
 on its own images. Exit code 1 if one that comes out is below 12 dB on the logits, agrees on less
 than 90 % of the answers, or is more than 3 dB below the network named ``control``. What stands
-behind ``--`` is passed to vggexport.
+after ``--`` is passed to vggexport.
 """
 
 from __future__ import annotations

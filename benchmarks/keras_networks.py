@@ -62,7 +62,7 @@ UNIT = ("--preprocessing", "unit")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands behind the convolutions."""
+    """What stands after the convolutions."""
 
     pool: Callable[[], Any] = layers.Flatten
     hidden: Sequence[tuple[int, str | None]] = ((16, "relu"),)
@@ -151,7 +151,7 @@ KINDS: Mapping[str, Kind] = {
     "batch norm": Kind(Body(epsilon=1e-3)),
     "batch norm, no bias": Kind(Body(epsilon=1e-5, use_bias=False)),
     "batch norm before dense": Kind(head=Head(batch_norm=True)),
-    "batch norm behind average": Kind(head=Head(GLOBAL_AVERAGE, batch_norm=True)),
+    "batch norm after average": Kind(head=Head(GLOBAL_AVERAGE, batch_norm=True)),
     "no bias": Kind(Body(use_bias=False)),
     "1x1": Kind(Body(kernel_size=1)),
     "5x5": Kind(Body(kernel_size=5)),

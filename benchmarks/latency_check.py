@@ -203,7 +203,7 @@ def write_slowed(path: Path, slower: Path) -> None:
 
 
 def repeat(graph: onnx.GraphProto, layer: str) -> None:
-    """Puts a layer's operators behind themselves, on the same weights."""
+    """Puts a layer's operators after themselves, on the same weights."""
     own = [n for n in graph.node if n.name == layer or n.name.startswith(f"{layer}/")]
     (first, *_), end = next(n.input for n in own if n.name == layer), own[-1].output[0]
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in own]

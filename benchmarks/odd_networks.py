@@ -38,7 +38,7 @@ def softmax() -> Any:
 
 
 def chain(*members: Any, shape: Sequence[int | None] = SHAPE) -> Any:
-    """A Sequential behind Rescaling, so that its pixels are known."""
+    """A Sequential after Rescaling, so that its pixels are known."""
     return keras.Sequential([keras.Input(shape), layers.Rescaling(1 / 255), *members])
 
 
@@ -152,13 +152,13 @@ KINDS: Mapping[str, Odd] = {
             dense(4, "softmax", use_bias=False),
         ]
     ),
-    "norm behind dense": yes(end=[layers.Flatten(), dense(8), norm(), layers.ReLU(), softmax()]),
-    "norm behind the last": yes(end=[GAP(), dense(4), norm(), layers.Softmax()]),
+    "norm after dense": yes(end=[layers.Flatten(), dense(8), norm(), layers.ReLU(), softmax()]),
+    "norm after the last": yes(end=[GAP(), dense(4), norm(), layers.Softmax()]),
     "norm without scale": yes(middle=[bare(4), norm(scale=False), layers.ReLU()]),
     "norm without centre": yes(middle=[bare(4), norm(center=False), layers.ReLU()]),
     "norm without either": yes(middle=[bare(4), norm(scale=False, center=False), layers.ReLU()]),
-    "norm behind ReLU, pooled": yes(end=[norm(), GAP(), softmax()]),
-    "norm behind hidden ReLU": yes(end=[GAP(), dense(8, "relu"), norm(), softmax()]),
+    "norm after ReLU, pooled": yes(end=[norm(), GAP(), softmax()]),
+    "norm after hidden ReLU": yes(end=[GAP(), dense(8, "relu"), norm(), softmax()]),
     "two norms": yes(middle=[bare(4), norm(), norm(), layers.ReLU()]),
     "scale a channel": Odd(
         lambda: keras.Sequential(
@@ -220,7 +220,7 @@ KINDS: Mapping[str, Odd] = {
     "gelu in the head": no(end=[GAP(), dense(8, "gelu"), softmax()]),
     "softmax in the head": no(end=[GAP(), dense(8, "softmax"), softmax()]),
     "softmax over height": no(end=[layers.Softmax(axis=1), GAP(), softmax()]),
-    "norm behind ReLU, padded": no(middle=[norm()]),
+    "norm after ReLU, padded": no(middle=[norm()]),
     "layer norm": no(middle=[layers.LayerNormalization()]),
     "group norm": no(middle=[layers.GroupNormalization(2)]),
     "unit norm": no(end=[GAP(), layers.UnitNormalization(), softmax()]),

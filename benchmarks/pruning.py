@@ -9,8 +9,8 @@ calibration; what they share is left out.
 
 - plan: what ``prune --plan`` expects;
 - prune: what ``prune`` makes;
-- low rank: every convolution but the first as one with fewer outputs and a 1x1 behind it (principal
-  components of its responses, X. Zhang et al., arXiv 1505.06798, without the refit behind the
+- low rank: every convolution but the first as one with fewer outputs and a 1x1 after it (principal
+  components of its responses, X. Zhang et al., arXiv 1505.06798, without the refit after the
   ReLU), all cut by the same factor; its two layers cost more time than their operations;
 - magnitude: filters with the largest L1 norms stay (H. Li et al., arXiv 1608.08710), the widths
   those of ``prune``, without training.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
-"""Markers in front of pixels and behind the last of them (ITU-T T.81, table B.1); no bytes of
+"""Markers in front of pixels and after the last of them (ITU-T T.81, table B.1); no bytes of
 pixels are like them."""
 
 _ZEROS = bytes(64)

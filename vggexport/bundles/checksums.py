@@ -56,7 +56,7 @@ def chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def copy_checked(path: Path, target: IO[bytes], digest: Digest) -> None:
-    """Copies a file behind what an open one holds, in memory that does not grow with it.
+    """Copies a file after what an open one holds, in memory that does not grow with it.
 
     Raises:
         Unfinished: It was changed since its digest was taken.

@@ -78,7 +78,7 @@ def _settled(
 
 
 def ends_described(artifact: Artifact) -> dict[str, Any]:
-    """What a receiver does in front of such a model and behind it; nothing for ours."""
+    """What a receiver does in front of such a model and after it; nothing for ours."""
     ends, done = artifact.ends, artifact.preprocessing
     if ends is None or done is None:
         return {}

@@ -1,4 +1,4 @@
-"""The known mistakes behind the last layer, recognized by what a file puts out alone.
+"""The known mistakes after the last layer, recognized by what a file puts out alone.
 
 Each makes up for one mistake: it changes what the file gave, or what the reference gave, so that
 the two agree if that was the mistake; or it tells that the output has not the marks of it.

@@ -1,4 +1,4 @@
-"""What stands behind the convolutions: how their features enter, hidden layers, and the end."""
+"""What stands after the convolutions: how their features enter, hidden layers, and the end."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Recipe(JsonValue):
         epochs: At most (74).
         momentum: Of the gradient descent (0.9).
         weight_decay: Multiplier of the sum of squares of each kernel (5e-4).
-        dropout: Share of inputs dropped behind the first two fully connected layers (0.5).
+        dropout: Share of inputs dropped after the first two fully connected layers (0.5).
         min_scale: Smallest short side that a training image is resized to for a crop of 224 (256).
         max_scale: Largest (512).
         flip: Whether half of the crops are mirrored (yes).

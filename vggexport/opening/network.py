@@ -219,7 +219,7 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
 
 
 def _note_size(size: tuple[int, int], source: str, steps: Steps, *, strict: bool) -> None:
-    """Says that a size was assumed, as a head behind a global pooling takes any; or refuses it."""
+    """Says that a size was assumed, as a head after a global pooling takes any; or refuses it."""
     fact = f"{source} does not tell the size of its images: {size_text(size)} pixels assumed"
     if strict:
         raise InputError(fact, Advice("state it with {}", "input_size"))

@@ -78,7 +78,7 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """The network with one layer narrower, from the one behind it on."""
+    """The network with one layer narrower, from the next one on."""
 
     layer: Layer
     follower: Layer
@@ -101,6 +101,6 @@ class _Variant:
         return cls(layer, behind, NumpyNetwork(spec, {**survey.network.weights, **own}), kept)
 
     def logits(self, inputs: Array) -> Array:
-        """From what the layer behind takes in the whole network."""
+        """From what the next layer takes in the whole network."""
         rows = rows_of(self.kept, self.layer.kernel.shape[-1], inputs.shape[-1])
         return self.network.logits(inputs[..., rows], self.follower)

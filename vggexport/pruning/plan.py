@@ -15,7 +15,7 @@ from vggexport.pruning.gains import half
 from vggexport.pruning.widths import Widths, prunable
 
 REFITTED = 1.0
-"""What refitting behind the ReLU leaves of the error that the elimination expects: with 1 a trained
+"""What refitting after the ReLU leaves of the error that the elimination expects: with 1 a trained
 VGG-D met its plan within 0.3 dB (docs/pruning.md)."""
 
 

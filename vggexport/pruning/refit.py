@@ -34,7 +34,7 @@ class Refit:
     Attributes:
         kernel: (inputs + 1, outputs).
         errors: Of each output, mean squared error of rows left out over their targets' variance,
-            behind ReLU and pooling where it has them: float64 (outputs,).
+            after ReLU and pooling where it has them: float64 (outputs,).
     """
 
     kernel: Array
@@ -57,7 +57,7 @@ def relu_aware(
 ) -> Refit:
     """Least squares near ``start``, then steps that count only what comes through.
 
-    Behind ReLU and pooling a window's answer is max(0, largest output). An output above the wanted
+    After ReLU and pooling a window's answer is max(0, largest output). An output above the wanted
     answer is too large by the difference; below it only the window's largest counts, and below 0
     not even that. A step solves for outputs moved by just that (which majorizes the error, so that
     it does not grow), with Nesterov's momentum.
@@ -156,7 +156,7 @@ def pull(outputs: Array, wanted: Array, window: int) -> Array:
 
     Args:
         outputs: Before the ReLU, (windows * window, outputs).
-        wanted: Behind ReLU and pooling, (windows, outputs).
+        wanted: After ReLU and pooling, (windows, outputs).
         window: Rows of a window.
     """
     windows = outputs.reshape(-1, window, outputs.shape[1])

@@ -30,7 +30,7 @@ NEED_IMAGES = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """Second moments of a layer's inputs with a 1 behind them, (rows + 1, rows + 1).
+    """Second moments of a layer's inputs with a 1 after them, (rows + 1, rows + 1).
 
     A layer that takes a flattened map has a row a channel, moments over all positions; its kernel
     is then that of all positions side by side.
@@ -79,7 +79,7 @@ class Survey:
         return found
 
     def inputs(self, layer: Layer) -> Array:
-        """What a fully connected layer takes, with a 1 behind it: (images, inputs + 1)."""
+        """What a fully connected layer takes, with a 1 after it: (images, inputs + 1)."""
         found: Array = np.load(self.folder / f"{layer.name}.inputs.npy", mmap_mode="r")
         return found
 
@@ -158,7 +158,7 @@ class Survey:
             inputs = self.network.leave(layer, outputs)
 
     def eliminate(self, layer: Layer, follower: Layer) -> Elimination:
-        """In which order a layer's channels go, by what the layer behind it needs of them."""
+        """In which order a layer's channels go, by what the layer after it needs of them."""
         path = self.folder / f"{layer.name}.order.npz"
         return Elimination(**kept(path, lambda: self._eliminated(layer, follower).arrays))
 

@@ -23,7 +23,7 @@ FLOAT_BY_DESIGN = frozenset({
 })  # fmt: skip
 """Operators that an int8 network keeps in float: the mean subtraction in front of the first
 quantization, what moves, converts or clips values, and the end on float logits. A ReLU that
-could not be part of an integer layer stands behind an island with weights."""
+could not be part of an integer layer stands after an island with weights."""
 
 BLOCKWISE_DTYPES = frozenset({"int4", "uint4"})
 """Weights that runtimes multiply in integers though data comes in float, block by block."""

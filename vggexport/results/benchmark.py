@@ -43,7 +43,7 @@ class BenchmarkResult(JsonValue):
         threads: Of the runtime.
         batch: Images a run.
         measurement: The timings.
-        load_ms: From the file to a network that can run, the median of the launches behind the
+        load_ms: From the file to a network that can run, the median of the launches after the
             first, or of the only one.
         first_ms: The first run, likewise.
         peak_rss_bytes: Of the process that did nothing else, the largest.

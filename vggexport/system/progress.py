@@ -36,7 +36,7 @@ class Steps:
 
     Args:
         progress: Who shows them.
-        of: What they belong to, shown behind their names where several things are made.
+        of: What they belong to, shown after their names where several things are made.
         clock: Gives seconds; injected by tests.
 
     Attributes:

@@ -8,7 +8,7 @@ from vggexport.training.image_views import CENTRE
 from vggexport.training.job import TrainingJob
 
 NORMALIZED_RATE = 400.0
-"""Learning rate times the mean squared norm of the inputs. Behind published convolutions, whose
+"""Learning rate times the mean squared norm of the inputs. After published convolutions, whose
 outputs have the squared norm 1.3e6, that is 3e-4: on 48 photographs of flowers the best of five
 rates, where 3e-3 and 1e-2 diverged; on 264 and 360 none of the five was better beyond chance
 (``benchmarks/train_defaults.py``)."""

@@ -96,7 +96,7 @@ def number(form: str) -> Operation:
 
 
 def counted(length: str, decode: Callable[[bytes], Any]) -> Operation:
-    """Reads bytes behind their number."""
+    """Reads bytes after their number."""
     count = number(length)
     return lambda machine: decode(machine.take(count(machine)))
 

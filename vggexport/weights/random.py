@@ -42,7 +42,7 @@ PIXEL_RMS = 65.0
 RECTIFIED_VARIANCE = 0.34
 """Variance over the channels after ReLU where the second moment was 1 before it.
 
-(pi - 1) / (2 pi) of a Gaussian; measured 0.33 to 0.37 behind the convolutions of D on photographs.
+(pi - 1) / (2 pi) of a Gaussian; measured 0.33 to 0.37 after the convolutions of D on photographs.
 """
 
 RECTIFIED_SECOND_MOMENT = 0.5
@@ -51,14 +51,14 @@ RECTIFIED_SECOND_MOMENT = 0.5
 POOLED_SECOND_MOMENT = 0.63
 """The same after ReLU and 2x2 max pooling: neighbours are alike, so the maximum adds little.
 
-Measured on 16 photographs at 224x224 behind the first two poolings of D: 0.63 and 0.66.
+Measured on 16 photographs at 224x224 after the first two poolings of D: 0.63 and 0.66.
 """
 
 POOLED_VARIANCE = 0.445
 """The same after ReLU and 2x2 max pooling.
 
 Measured on 16 photographs at 224x224 as the mean over positions of the variance over the channels,
-divided by the mean square before ReLU: 0.365, 0.400, 0.456, 0.503 and 0.519 behind the five
+divided by the mean square before ReLU: 0.365, 0.400, 0.456, 0.503 and 0.519 after the five
 poolings of D, since neighbours resemble each other less with depth. This is their geometric mean.
 """
 
@@ -158,7 +158,7 @@ def _plans(spec: VGGSpec) -> Iterator[_Plan]:
 
 
 def _beside_global_pooling(spec: VGGSpec) -> set[str]:
-    """The layers with weights in front of a global pooling and behind it; none without one."""
+    """The layers with weights in front of a global pooling and after it; none without one."""
     if spec.pooling is Pooling.FLATTEN:
         return set()
     convolutions = sum(map(len, spec.blocks))

@@ -32,7 +32,7 @@ def folded_batch_norms(archive: Archive, origin: str) -> tuple[Archive, frozense
         The tensors without those of normalizations, and the layers that had one.
 
     Raises:
-        WeightsError: One is behind something else, or its tensors are not as they must be.
+        WeightsError: One is after something else, or its tensors are not as they must be.
     """
     folded = dict(archive)
     layers = []

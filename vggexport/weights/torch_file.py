@@ -7,7 +7,7 @@ Two containers, told apart by their first bytes:
   little-endian;
 * five pickles in a row (torch before): a magic number, the version of the format, facts on the
   machine, what was saved, and the keys of the storages. Their values follow in that order, each
-  behind the number of its values in eight bytes; all is little-endian on every machine.
+  after the number of its values in eight bytes; all is little-endian on every machine.
 
 The pickle tells where each tensor lies; its values alone are read, when they are asked for.
 """

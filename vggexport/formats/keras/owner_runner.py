@@ -40,7 +40,7 @@ class OwnerRunner(KerasRunner):
         weights: The same.
         path: The file that describes it.
         preprocessing: What happens to RGB 0...255 before the described network.
-        added: The activation that is put behind it where it ends in logits.
+        added: The activation that is put after it where it ends in logits.
         threads: Threads to use; 0 for what TensorFlow has in this process.
     """
 

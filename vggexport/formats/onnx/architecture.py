@@ -54,7 +54,7 @@ def trace(
         Inputs: ``images``, float32 NHWC, then every tensor of ``spec.tensors`` by its name with
         the shape that its operator takes: kernels of convolutions OIHW, of fully connected layers
         (inputs, outputs), fc1's inputs in CHW order. Output: ``probabilities``. The activation
-        behind each layer bears the layer's name.
+        after each layer bears the layer's name.
 
     Raises:
         UnexpectedGraphError: The converter's graph does not match the spec.

@@ -61,7 +61,7 @@ def bind_int4_blocks(layers: Sequence[Layer], weights: Weights) -> Iterator[tupl
 def onnx_layout(spec: VGGSpec, layer: Layer, array: np.ndarray) -> np.ndarray:
     """A native-layout weight as ONNX wants it.
 
-    Kernels of convolutions go from HWIO to OIHW. The rows of a kernel behind the flattening go from
+    Kernels of convolutions go from HWIO to OIHW. The rows of a kernel after the flattening go from
     HWC to CHW order: activations are NCHW in ONNX, so permuting the rows once saves a transposition
     at each run.
     """

@@ -47,7 +47,7 @@ _OUTPUT_TYPES = {
 def inspect_onnx(path: Path) -> Inspection:
     """Reads a file's metadata and lists the operators that ONNX Runtime runs for it.
 
-    The graph listed is the one behind ONNX Runtime's optimizations that do not depend on the
+    The graph listed is the one after ONNX Runtime's optimizations that do not depend on the
     processor: it says what is computed in integers, which QDQ pairs in the file only promise.
 
     Raises:
@@ -83,7 +83,7 @@ def _foreign(path: Path) -> tuple[Artifact | None, str]:
 
 
 def _optimized(path: Path) -> Any:
-    """The graph behind ONNX Runtime's hardware-independent optimizations, types inferred."""
+    """The graph after ONNX Runtime's hardware-independent optimizations, types inferred."""
     with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
         written = Path(folder) / "optimized.onnx"
         write_optimized(path, written, exact_int8=False)

@@ -175,7 +175,7 @@ class OnnxFile:
             position = stop
 
     def _varint(self, position: int) -> tuple[int, int]:
-        """A base-128 number, the lowest seven bits first, and the position behind it."""
+        """A base-128 number, the lowest seven bits first, and the position after it."""
         number = 0
         for index, byte in enumerate(self._bytes[position : position + _VARINT_BYTES]):
             number |= (byte & 0x7F) << (7 * index)

@@ -1,7 +1,7 @@
 """Copies of a file that give its layers beside the probabilities.
 
 Protobuf merges messages that follow each other (https://protobuf.dev/programming-guides/encoding,
-"Last One Wins"), so the file's bytes with a small ModelProto behind them are the same network with
+"Last One Wins"), so the file's bytes with a small ModelProto after them are the same network with
 further operators and outputs, and no weight is parsed for it. :data:`READINGS` says what is put
 there: what is read must be what ONNX Runtime computes without being watched, bit by bit.
 """
@@ -111,7 +111,7 @@ class Reading:
 
 
 def _dequantized(copy: Path, names: Sequence[str]) -> list[onnx.NodeProto]:
-    """DequantizeLinear behind each layer's integers.
+    """DequantizeLinear after each layer's integers.
 
     Raises:
         ArtifactError: The graph has no integers for one of them.

@@ -148,7 +148,7 @@ def _system_error(error: tf.errors.OpError) -> OSError:
 def _make_reproducible(path: Path) -> None:
     """Takes out of the graph what TensorFlow counts or draws anew in every run.
 
-    That is the number behind each function's name, the variables' numbers kept as names of what
+    That is the number after each function's name, the variables' numbers kept as names of what
     the functions capture, the order of maps, and the fingerprint's UUID. Nothing needs a
     fingerprint, and one of the graph as it was would be wrong.
     """

@@ -77,7 +77,7 @@ def read_graph(folder: Path) -> Any:
 
 
 def reached(nodes: Iterable[Any], outputs: Iterable[str]) -> Iterator[Any]:
-    """The nodes that the outputs depend on, each behind its inputs.
+    """The nodes that the outputs depend on, each after its inputs.
 
     Args:
         nodes: ``NodeDef`` objects of one graph or function.

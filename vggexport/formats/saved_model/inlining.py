@@ -48,7 +48,7 @@ class _Scope:
 def inlined(
     nodes: Iterable[Any], functions: Iterable[Any], outputs: Iterable[str]
 ) -> tuple[list[Any], dict[str, str]]:
-    """The nodes that outputs depend on, without calls, each behind what it reads.
+    """The nodes that outputs depend on, without calls, each after what it reads.
 
     Args:
         nodes: ``NodeDef`` objects of the graph.

@@ -42,7 +42,7 @@ _RESOURCE = types_pb2.DT_RESOURCE
 
 
 def inspect_saved_model(path: Path) -> Inspection:
-    """Reads what a directory says of itself and lists the operators behind ``serving_default``.
+    """Reads what a directory says of itself and lists the operators of ``serving_default``.
 
     TensorFlow fuses operators only when it runs them, so the list is that of the file.
 

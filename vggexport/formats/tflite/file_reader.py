@@ -168,7 +168,7 @@ class TfliteFile:
     def write_with_outputs(self, tensors: Iterable[TfliteTensor], path: Path) -> None:
         """Writes a copy whose outputs are other tensors.
 
-        The numbers of the outputs go behind the copied bytes, and the graph's offset to them is set
+        The numbers of the outputs go after the copied bytes, and the graph's offset to them is set
         anew; nothing else changes.
         """
         shutil.copyfile(self.path, path)

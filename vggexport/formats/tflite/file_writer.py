@@ -2,7 +2,7 @@
 
 A flatbuffer with its weights inside would be in memory whole, twice while it grows. Here the part
 without weights, some kilobytes, is built first, with a one-byte placeholder for each of them. The
-weights go behind it, and the placeholders' offsets are set to where they went: a valid flatbuffer
+weights go after it, and the placeholders' offsets are set to where they went: a valid flatbuffer
 in which they are the last vectors. Scales that are computed together with the weights are set in
 the same way, and the first part is written again at the end.
 """
@@ -152,7 +152,7 @@ def _take(unbound: dict[str, Tensor], value: Value) -> Tensor:
 
 
 def _pad(file: BinaryIO) -> None:
-    """Goes on to where the length must be for the data behind it to be aligned."""
+    """Goes on to where the length must be for the data after it to be aligned."""
     file.write(bytes(-(file.tell() + _LENGTH_BYTES) % ALIGNMENT_BYTES))
 
 

@@ -20,7 +20,7 @@ _INT16_MAX = 32767
 
 
 class GrowingGraph:
-    """The graph so far; every method adds something behind the tensor that it is given.
+    """The graph so far; every method adds something after the tensor that it is given.
 
     Attributes:
         graph: What there is.

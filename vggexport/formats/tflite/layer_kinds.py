@@ -191,4 +191,4 @@ KINDS: Mapping[LayerKind, Callable[[GrowingGraph, Layer, Tensor], Tensor]] = {
     LayerKind.SOFTMAX: _softmax,
     LayerKind.SIGMOID: _sigmoid,
 }
-"""Adds a layer behind the tensor that it reads, and gives the one that it computes."""
+"""Adds a layer after the tensor that it reads, and gives the one that it computes."""

@@ -2,7 +2,7 @@
 
 Four things, each in the way that its readers look for it: the artifact object as a metadata buffer
 under the name that all our formats use; TFLite's own metadata (TFLITE_METADATA), which viewers and
-Android's and MediaPipe's task libraries read; the labels as ``labels.txt`` in a zip archive behind
+Android's and MediaPipe's task libraries read; the labels as ``labels.txt`` in a zip archive after
 the model, where those libraries look for it; and the oldest TensorFlow that knows its operators.
 
 TFLite's metadata is a flatbuffer of its own, whose schema (``metadata_schema.fbs``, "M001") is part
@@ -91,7 +91,7 @@ def metadata_buffers(artifact: Artifact, operators: Iterable[Operator]) -> dict[
 
 
 def append_labels(path: Path, labels: Sequence[str]) -> None:
-    """Puts the labels, one a line, into a zip archive behind the model; nothing without labels."""
+    """Puts the labels, one a line, into a zip archive after the model; nothing without labels."""
     if not labels:
         return
     with zipfile.ZipFile(path, "a") as archive:

@@ -108,7 +108,7 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
 
 
 def _far_end(values: Sequence[NDArray[np.float64]]) -> float:
-    """Behind nearly all runs: one that was interrupted is not to press the others together."""
+    """After nearly all runs: one that was interrupted is not to press the others together."""
     return 1.1 * max(float(np.percentile(one, 99)) for one in values)
 
 

@@ -18,7 +18,7 @@ _BREAKS = re.compile(r"(?<=[/_-])(?=\w)")
 
 
 def _breakable(text: str) -> Markup:
-    """A name that is broken over lines behind "/", "_" and "-" and nowhere else."""
+    """A name that is broken over lines after "/", "_" and "-" and nowhere else."""
     return Markup("<wbr>").join(_BREAKS.split(text))
 
 

@@ -107,5 +107,5 @@ def _keras_3_paths(root: Any) -> Iterator[tuple[str, str]]:
 
 
 def _natural(name: str) -> list[tuple[str, int]]:
-    """Key that sorts "conv2d_10" behind "conv2d_9"."""
+    """Key that sorts "conv2d_10" after "conv2d_9"."""
     return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]

@@ -48,7 +48,7 @@ class Chain:
         size: Height and width of the images as described, None where open.
         input_size: The same when a convolution was met, none of them open.
         map_size: The same of the last layer's output.
-        channels: Of the last layer's output; its units behind ``flatten``.
+        channels: Of the last layer's output; its units after ``flatten``.
         front: Preprocessing, by channel of the network.
         preprocesses: Whether anything but a batch normalization was met in front.
         order: The channel of the RGB image that each channel of the network is.

@@ -203,7 +203,7 @@ def _same_size(chain: Chain, layer: Settings) -> None:
     for key in list(layer.layer.config):
         layer.take(key)
     if not chain.in_front:
-        raise layer.refused("behind a convolution")
+        raise layer.refused("after a convolution")
     if any(known not in (None, side) for known, side in zip(chain.size, size, strict=True)):
         raise layer.refused(f"images of {chain.size} to {size}", _EXACT_SIZE_ADVICE)
     chain.size = size

@@ -44,7 +44,7 @@ class DescribedNetwork:
         blocks: (kernel size, filters) of each convolution, block by block; a ReLU follows each.
         pooled: Whether a 2x2 max pooling ends each block; all but the last.
         pooling: What the head begins with: "flatten", "average" or "max" of the whole map; "" where
-            nothing is behind the convolutions.
+            nothing is after the convolutions.
         hidden: (units, whether a ReLU follows) of each dense layer but the last.
         classes: Units of the last; 0 for a network without dense layers.
         head_activation: "softmax" or "sigmoid".

@@ -41,7 +41,7 @@ class BenchmarkOptions:
         runtimes: What runs the files that several can run, in turn; empty for each format's first.
         batches: Images a run.
         threads: Of each runtime; empty for one a physical core.
-        warm_up: Runs behind the first that are not counted.
+        warm_up: Runs after the first that are not counted.
         runs: Counted runs, at least.
         duration_s: Seconds of them, at least.
         launches: Times that every artifact is launched anew, its runs divided among them.
