@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from vggexport.metrics.choices import Choices
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.reports import verification_words
 from vggexport.results.diagnosis import Diagnosis
@@ -113,3 +114,25 @@ def test_a_limit_of_0_is_one():
 def test_a_class_without_a_label_is_a_number():
     assert verification_words.guess(Guess(3, "3", 0.5)) == "class 3 50.0%"
     assert verification_words.guess(Guess(3, "tulip", 0.5)) == "tulip 50.0%"
+
+
+def test_a_pass_with_something_to_know_says_so(candidates):
+    seen = dataclasses.replace(candidates["bare"], seen=3)
+    found = [verification_words.verdict(file) for file in (candidates["bare"], seen)]
+    assert found == ["passed", "passed, with warnings"]
+    assert verification_words.verdict(candidates["bare"], is_doubtful=True) == found[1]
+    assert verification_words.verdict(candidates["swapped"], is_doubtful=True) == "FAILED"
+
+
+@pytest.mark.parametrize(("max_abs", "said"), [(0.97, True), (0.03, False)])
+def test_an_image_that_surely_changed_class_is_said_of_a_file_that_passed(
+    candidates, max_abs, said
+):
+    file = candidates["healthy"]
+    choices = Choices(40, 39, (), is_constant=False)
+    changed = {"max_abs": max_abs, "top1_agreement": 39 / 40, "choices": choices}
+    metrics = dataclasses.replace(file.metrics, **changed)
+    passed = dataclasses.replace(file, metrics=metrics, tolerance=Tolerance("int8", None, 12.0))
+    assert passed.failures == ()
+    expected = "1 of 40 images changed class, a probability by 0.97 at most"
+    assert verification_words.findings(passed) == ({"best class": expected} if said else {})

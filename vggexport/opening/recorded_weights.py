@@ -9,10 +9,12 @@ from pathlib import Path
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.registry import KERAS
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.system.progress import Steps
 from vggexport.weights.files import described, prepares_pixels, weights_sha256
+from vggexport.weights.published import is_published
+from vggexport.weights.sources import is_word
 
 
 def open_weights(
@@ -59,6 +61,28 @@ def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> No
                 f"{first.path} was made for pixels as {taken.name}, {file.path} for {other.name}, "
                 f"and {source} does not say which is right: leave one of the files out"
             )
+
+
+def is_stated_alone(network: Network, source: str, files: Sequence[Artifact]) -> bool:
+    """Whether weights got their preprocessing from a file, and say nothing of it themselves.
+
+    Args:
+        network: The weights as they were opened.
+        source: Where they are from.
+        files: Those that are held to them.
+    """
+    taken, record = network.weights.preprocessing, network.record
+    first = next((file for file in files if file.preprocessing is taken), None)
+    if first is None or not taken.known or not record.trained:
+        return False
+    path = Path(_recorded_source(first) if source == KERAS else source)
+    by_layout = record.layout == "native" and taken.affine == CONVENTIONS["vgg"].affine
+    return not (
+        is_word(str(path))
+        or by_layout
+        or prepares_pixels(path, network.spec.input_size)
+        or is_published(path, record.layout, record.sha256)
+    )
 
 
 def _wanted(source: str, known: Artifact | None) -> NetworkOptions:

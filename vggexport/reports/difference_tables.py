@@ -21,7 +21,9 @@ def headline(report: DifferenceReport) -> str:
     changed = [model for model in report.models if not model.is_same_file]
     causes = {model.cause for model in changed}
     cause = f": {causes.pop()}" if len(causes) == 1 and any(causes) else ""
-    parts = [f"{len(changed)} of {len(report.models)} models changed{cause}"]
+    inputs = dict.fromkeys(clause for model in changed for clause in model.input_changes)
+    begin = "".join(f"{clause}; " for clause in inputs)
+    parts = [f"{begin}{len(changed)} of {len(report.models)} models changed{cause}"]
     if report.removed:
         parts.append(f"{len(report.removed)} removed")
     if report.added:
@@ -41,7 +43,8 @@ def summary(model: ModelDifference) -> str:
         return "the same file"
     before, after = model.old.size_bytes or 0, model.new.size_bytes or 0
     growth = f", {after / before - 1:+.1%}" if before else ""
-    return f"{_weights(model)}; {before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+    size = f"{before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+    return "; ".join((*model.input_changes, _weights(model), size))
 
 
 def _weights(model: ModelDifference) -> str:

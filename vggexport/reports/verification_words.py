@@ -56,7 +56,12 @@ def headline(report: VerifyReport) -> str:
 
 
 def doubtful_pixels(report: VerifyReport) -> str:
-    """That a convention is assumed, and how to know; empty where it is known."""
+    """That a convention is assumed or only stated, and how to know; else empty."""
+    if report.pixels and report.is_pixels_stated:
+        return (
+            f"{report.pixels.words}, as stated at the export, for both sides: not checked against "
+            "your program (--answers does)"
+        )
     if not report.assumed_pixels:
         return ""
     return (
@@ -71,9 +76,16 @@ def pictures_line(line: str) -> str:
     return f"Pictures: {printable(line)}." if line else ""
 
 
-def verdict(candidate: CandidateReport) -> str:
-    """The same for one file, a word; in capitals where it must not be overlooked."""
-    return "FAILED" if candidate.failures else "passed"
+def verdict(candidate: CandidateReport, *, is_doubtful: bool = False) -> str:
+    """The same for one file; in capitals where it must not be overlooked.
+
+    Args:
+        candidate: The file.
+        is_doubtful: Whether there is something to know of all files, as assumed pixels.
+    """
+    if candidate.failures:
+        return "FAILED"
+    return "passed, with warnings" if is_doubtful or findings(candidate) else "passed"
 
 
 def described(runner: RunnerRecord) -> str:
@@ -126,7 +138,8 @@ def findings(candidate: CandidateReport) -> dict[str, str]:
     """What there is to say of a file beside its figures: a name and a sentence each, in order.
 
     Of a file that failed: what is out of tolerance, and the mistake that explains it. Of any file:
-    the layer that stands out, and the images that it was calibrated on.
+    the layer that stands out, and the images that it was calibrated on. Of one that passed: images
+    that it surely takes for something else.
     """
     found: dict[str, str] = {}
     if candidate.runner.foreign:
@@ -142,7 +155,22 @@ def findings(candidate: CandidateReport) -> dict[str, str]:
         )
     if candidate.seen:
         found["seen images"] = seen(candidate.seen)
+    if not candidate.failures and (changed := _changed(candidate)):
+        found["best class"] = changed
     return found
+
+
+def _changed(candidate: CandidateReport) -> str:
+    """That images have another best class, where a probability moved by more than half of one."""
+    metrics = candidate.metrics
+    images = metrics.choices.images if metrics.choices else 0
+    changed = round((1 - metrics.top1_agreement) * images)
+    if not changed or metrics.max_abs <= 0.5:  # noqa: PLR2004  no rounding near a tie does that
+        return ""
+    return (
+        f"{changed} of {counted(images, 'image')} changed class, a probability by "
+        f"{metrics.max_abs:.2f} at most"
+    )
 
 
 def seen(images: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +130,17 @@ class ModelDifference(JsonValue):
         return tuple(layer for layer in self.layers if not layer.is_rounding)
 
     @property
+    def input_changes(self) -> tuple[str, ...]:
+        """What became of pixels, pictures and labels, a clause each, where both record them."""
+        old, new = self.old, self.new
+        if old.foreign or new.foreign:
+            return ()
+        clauses = [_preprocessing_change(old, new), *_picture_changes(old, new)]
+        if old.labels != new.labels:
+            clauses.append("labels changed")
+        return tuple(filter(None, clauses))
+
+    @property
     def cause(self) -> str:
         """What is other where both were made of the same weights; nothing where they were not."""
         old, new = self.old, self.new
@@ -138,6 +150,7 @@ class ModelDifference(JsonValue):
             "format": old.format != new.format,
             "precision": old.precision != new.precision,
             "calibration": _images_of(old) != _images_of(new),
+            "preprocessing": bool(_preprocessing_change(old, new)),
         }
         named = [name for name, is_other in other.items() if is_other]
         if named:
@@ -148,6 +161,28 @@ class ModelDifference(JsonValue):
     def is_same_file(self) -> bool:
         """Whether all bytes are the same."""
         return self.old.sha256 == self.new.sha256
+
+
+def _preprocessing_change(old: Artifact, new: Artifact) -> str:
+    """Empty too where one is not recorded, as by 0.1.0."""
+    before, after = old.preprocessing, new.preprocessing
+    if before is None or after is None or before.affine == after.affine:
+        return ""
+    if before.name != after.name:
+        return f"preprocessing {before.name} -> {after.name}"
+    same = before.words == after.words
+    return "preprocessing changed" if same else f"preprocessing {before.words} -> {after.words}"
+
+
+def _picture_changes(old: Artifact, new: Artifact) -> Iterator[str]:
+    """The way in which pictures become as large as the input comes first, and tells the size."""
+    before, after = (one.pictures.pixels(one.spec.input_size) for one in (old, new))
+    changed = [key for key in before if before[key] != after[key]]
+    if "resize" in changed:
+        yield f"pictures {before['resize']} -> {after['resize']}"
+    for key in changed:
+        if key != "resize" and not (key == "resize_to" and "resize" in changed):
+            yield f"pictures' {key.replace('_', ' ')} {before[key]} -> {after[key]}"
 
 
 def _images_of(artifact: Artifact) -> tuple[str, str] | None:

@@ -212,6 +212,8 @@ class VerifyReport(Document):
         pixels: What happens to RGB 0...255 before the reference's network; None where the reference
             is of another converter, or the owner's own answers.
         unreadable: Images that were left out, with what is wrong with each.
+        is_pixels_stated: Whether ``pixels`` are what a file records of its export's options, and
+            nothing in the weights tells the same.
         pictures: How pictures became pixels; None of images that are pixels already.
         picture_line: The same in words, and who says so; empty likewise.
     """
@@ -236,6 +238,7 @@ class VerifyReport(Document):
     unreadable: tuple[str, ...] = ()
     pictures: Pictures | None = None
     picture_line: str = ""
+    is_pixels_stated: bool = False
 
     @property
     def assumed_pixels(self) -> str:

@@ -18,11 +18,13 @@ from vggexport.errors import ArtifactError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.registry import load_exporter
 from vggexport.network.head import fully_connected
-from vggexport.network.preprocessing import CONVENTIONS
+from vggexport.network.pictures import Pictures
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
+from vggexport.network.spec import MEAN_RGB
 from vggexport.reports import text
-from vggexport.reports.difference_tables import summary
+from vggexport.reports.difference_tables import headline, summary
 from vggexport.reports.markdown.difference import difference
-from vggexport.results.diff import DifferenceReport
+from vggexport.results.diff import DifferenceReport, ModelDifference
 from vggexport.workflows.bundle.options import BundleOptions
 
 
@@ -117,13 +119,38 @@ def test_another_preprocessing_is_named(export, tmp_path):
         kept = next(entry for entry in model.metadata_props if entry.key == METADATA_KEY)
         kept.value = json.dumps(json.loads(kept.value) | {"preprocessing": one.to_json()})
         onnx.save(model, paths[-1])
-    (model,) = vggexport.diff(*paths).models
+    report = vggexport.diff(*paths)
+    (model,) = report.models
+    begin = "preprocessing vgg -> caffe; 1 of 1 models changed: same weights, different prepro"
+    assert headline(report).startswith(begin)
     facts = {fact.name: (fact.old, fact.new) for fact in model.facts if "size" not in fact.name}
     assert facts == {
         "preprocessing name": ("vgg", "caffe"),
         "preprocessing channel_order": ("rgb", "bgr"),
         "preprocessing known": (True, False),
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pictures": Pictures("stretch")}, "pictures crop -> stretch; "),
+        ({"pictures": Pictures(background=(0, 0, 0))},
+         "pictures' background (255, 255, 255) -> (0, 0, 0); "),
+        ({"labels": tuple("edcba")}, "labels changed; "),
+        ({"pictures": Pictures("pad"), "labels": ()}, "pictures crop -> pad; labels changed; "),
+        ({"preprocessing": Preprocessing("vgg", MEAN_RGB, channel_order="bgr")},
+         "preprocessing vgg, RGB -> vgg, BGR; "),
+        ({"preprocessing": None}, ""),
+    ],
+)  # fmt: skip
+def test_the_head_begins_with_what_happens_before_and_behind_the_network(
+    make_request, changes, said
+):
+    old = replace(make_request("float32").artifact, preprocessing=CONVENTIONS["vgg"], sha256="ab")
+    model = ModelDifference(old, replace(old, sha256="cd", **changes), layers_compared=6)
+    assert headline(DifferenceReport("a", "b", (model,))).startswith(f"{said}1 of 1 models")
+    assert summary(model).startswith(f"{said}same weights")
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

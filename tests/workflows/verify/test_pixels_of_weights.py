@@ -22,7 +22,7 @@ from vggexport.precision import Precision
 from vggexport.reports import text
 from vggexport.reports.html.verification import verification as html
 from vggexport.reports.markdown.verification import verification as markdown
-from vggexport.reports.verification_words import findings
+from vggexport.reports.verification_words import doubtful_pixels, findings
 from vggexport.weights import SpecRequest, open_weights
 from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
@@ -251,3 +251,21 @@ def test_how_pictures_were_resized_is_told(tmp_path):
     for shown in (console.file.getvalue(), markdown(report), html(report)):
         assert report.picture_line in shown
     assert vggexport.verify(VerifyOptions(("right.onnx",), reference="mine.keras")).pictures is None
+
+
+@pytest.mark.parametrize(
+    ("file", "reference", "said"),
+    [
+        ("caffe", "mine.weights.h5", "caffe, BGR, as stated at the export, for both sides: not"),
+        ("caffe", "keras", "caffe, BGR, as stated at the export, for both sides: not"),
+        ("right", "mine.keras", ""),  # which has the division inside
+        ("right", "keras", ""),
+    ],
+)
+def test_a_convention_that_was_stated_alone_is_told_in_every_report(file, reference, said):
+    report = vggexport.verify(VerifyOptions((f"{file}.onnx",), reference=reference, images=4))
+    assert report.failures == ()
+    assert doubtful_pixels(report).startswith(said)
+    assert bool(doubtful_pixels(report)) == bool(said)
+    assert ("as stated at the export" in html(report)) == bool(said)
+    assert 'class="verdict"' in html(report)  # which is nothing to warn of

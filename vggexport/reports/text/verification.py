@@ -56,13 +56,13 @@ def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableTy
 
 
 def _files(report: VerifyReport) -> Table:
-    table = Table("file", "precision", *FIGURES, "verdict", paths=True)
+    table = Table("file", "verdict", "precision", *FIGURES, names=3, paths=True)
     for candidate in report.candidates:
         table.add_row(
             candidate.runner.path,
+            verdict(candidate, is_doubtful=bool(report.assumed_pixels)),
             candidate.runner.precision.value,
             *cells(FIGURES, candidate),
-            verdict(candidate),
             bold=bool(candidate.failures),
         )
     return table

@@ -29,6 +29,7 @@ from vggexport.opening.models import (
     open_models,
 )
 from vggexport.opening.pictures import AgreedPictures, agreed_pictures
+from vggexport.opening.recorded_weights import is_stated_alone
 from vggexport.opening.same_network import (
     NARROWED,
     check_same,
@@ -81,6 +82,7 @@ def verify(
                 recorded.check_pixels(other.artifact)
         check_same_labels(model.artifact for model in models)
         pixels = _pixels(options, first)
+        is_stated = pixels is not None and _is_stated_alone(models)
         agreed = _agreed_pictures(options, models)
         pictures = agreed.pictures if agreed else first.pictures
         source = GoldenImages(recorded) if recorded else given
@@ -119,6 +121,7 @@ def verify(
         unreadable,
         agreed.pictures if agreed else None,
         agreed.line if agreed else "",
+        is_stated,
     )
     _note_seen(report, steps)
     return report
@@ -146,6 +149,14 @@ def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None
             Advice("state it at the export with {}", "preprocessing", command="onnx"),
         )
     return pixels
+
+
+def _is_stated_alone(models: Sequence[OpenedModel]) -> bool:
+    """Whether the reference takes pixels as a file held to it records what was stated."""
+    reference, *files = models
+    return reference.network is not None and is_stated_alone(
+        reference.network, reference.path, [file.artifact for file in files]
+    )
 
 
 def _agreed_pictures(
