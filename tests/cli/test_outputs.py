@@ -1,6 +1,7 @@
 """Where outputs go: what is in the way, and when that is said."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,26 @@ def test_a_directory_as_the_output(run, command, name, workplace, listing, force
     assert outcome.code == 2
     assert f"{name} is a directory" in outcome.error
     assert listing() == [name]
+
+
+@pytest.mark.parametrize("place", [".", "..", "/", "old", "../up"])
+@pytest.mark.parametrize("writes", ["onnx", "tflite", "calibrate", "train --data none", "prune --calibration-data none --speedup 2"])
+def test_a_place_without_the_name_of_a_file(run, writes, place, workplace, monkeypatch):
+    (workplace / "old" / "in").mkdir(parents=True)
+    (workplace / "old" / "up").mkdir()
+    monkeypatch.chdir(workplace / "old" / "in" if place == "../up" else workplace)
+    outcome = run(*writes.split(), "-o", place)
+    assert outcome.code == 2
+    assert f"output {place} is a directory: name a file" in outcome.error
+    example = str(Path(place, "vgg_d."))
+    assert writes == "calibrate" or f"such as {example}" in outcome.error
+
+
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_a_place_without_the_name_of_a_directory(run, tiny, place):
+    outcome = run("savedmodel", *tiny, "-o", place)
+    assert outcome.code == 2
+    assert f"output {place} has no name of its own: name a directory" in outcome.error
 
 
 def test_an_output_folder_that_is_missing(run, command, name, listing):

@@ -130,6 +130,31 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
+def check_directory_name(path: Path) -> None:
+    """Refuses a place that cannot be another directory's: the working one, one above it, the root.
+
+    Raises:
+        OutputError: It is one.
+    """
+    if path.name in {"", ".."}:
+        raise OutputError(f"output {path} has no name of its own", NAME_A_DIRECTORY)
+
+
+def check_no_directory(path: Path, ending: str) -> None:
+    """Refuses a directory where a file goes.
+
+    Args:
+        path: Where to.
+        ending: Of the file.
+
+    Raises:
+        OutputError: It is one; it says how a file in it may be called.
+    """
+    if path.is_dir():
+        example = path / f"vgg_d{ending}"
+        raise OutputError(f"output {path} is a directory: name a file, such as {example}")
+
+
 def is_full(error: OSError) -> bool:
     """Whether it says that there is no room, rather than that something is wrong."""
     return error.errno in _FULL
@@ -146,8 +171,7 @@ def _check_file(path: Path, *, force: bool) -> None:
 
 def _check_directory(path: Path, marker: str, *, force: bool) -> None:
     """Refuses a place where no directory may go: one replaced takes all with it that is in it."""
-    if path.name in {"", ".."}:
-        raise OutputError(f"output {path} has no name of its own", NAME_A_DIRECTORY)
+    check_directory_name(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"output {path} is not a directory", NAME_A_DIRECTORY)
     _check_free(path, force=force)

@@ -38,7 +38,7 @@ from vggexport.opening.reference import reference_name, reference_runner
 from vggexport.precision import Precision, Profile
 from vggexport.quantization.int4 import check_divides
 from vggexport.quantization.ranges import ActivationRanges
-from vggexport.system.output_files import made_folder, output_folder
+from vggexport.system.output_files import check_directory_name, made_folder, output_folder
 from vggexport.system.progress import Steps
 from vggexport.workflows.build.options import (
     BuildOptions,
@@ -199,6 +199,8 @@ def check_images(plan: ImagePlan | None, profile: Profile) -> NDArray[np.uint8]:
 def _folder(output: Path, file: FileOptions, *, force: bool) -> Iterator[Path]:
     """A temporary folder for a file on its way to its place."""
     marker = FORMATS[file.format].marker
+    if marker:
+        check_directory_name(output)
     with ExitStack() as entered:
         if file.serving:
             entered.enter_context(made_folder(output.parent))

@@ -11,6 +11,7 @@ from vggexport.formats.registry import BUNDLED, COMPILERS, FORMATS
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import NARROW_BITS, WIDE_BITS, Precision, Profile, profile_of
 from vggexport.system.lazy_imports import installs, is_installed
+from vggexport.system.output_files import check_no_directory
 
 NPU_COMPILER = "onnxruntime_qnn"
 """The package that compiles for Qualcomm's NPUs."""
@@ -128,8 +129,10 @@ def check_ending(output: Path, ending: str = "") -> None:
         ending: Of the files of a format; empty for a folder, which has none or any but theirs.
 
     Raises:
-        OutputError: It ends otherwise.
+        OutputError: It ends otherwise, or is a folder.
     """
+    if ending:
+        check_no_directory(output, ending)
     if output.suffix == ending or not (ending or output.suffix in _ENDINGS):
         return
     name = output.stem if output.suffix in _ENDINGS else output.name

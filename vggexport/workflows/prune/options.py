@@ -8,6 +8,7 @@ from pathlib import Path
 import calibration
 from vggexport.errors import Advice, InputError, OutputError
 from vggexport.opening.network import NetworkOptions
+from vggexport.system.output_files import check_no_directory
 
 SUFFIX = ".safetensors"
 DEFAULT_OUTPUT = Path(f"narrow{SUFFIX}")
@@ -55,6 +56,7 @@ class PruneOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        check_no_directory(self.place, SUFFIX)
         if self.place.suffix != SUFFIX:
             raise OutputError(f"output {self.place}: weights are written as {SUFFIX}, name one")
         if self.calibration_data == calibration.SYNTHETIC:

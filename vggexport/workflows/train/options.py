@@ -9,6 +9,7 @@ import calibration
 from vggexport.errors import Advice, InputError, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.network import NetworkOptions, configuration_of
+from vggexport.system.output_files import check_no_directory
 from vggexport.training.teacher import ALL
 from vggexport.training.training_data import CONVOLUTIONS, NOTHING
 
@@ -76,6 +77,7 @@ class TrainOptions:
         """
         suffix = ".safetensors"
         place = self.output or Path(f"vgg_{configuration_of(self.network).lower()}{suffix}")
+        check_no_directory(place, suffix)
         if place.suffix != suffix:
             raise OutputError(f"output {place}: weights are written as {suffix}, name one")
         return place
