@@ -1,6 +1,7 @@
 """Wrong bundles, from either end: each is refused by what is wrong with it, or told."""
 
 import json
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -223,3 +224,12 @@ def test_photographs_are_not_handed_on_without_their_licence(pack, models, tmp_p
     assert any("golden.npz are handed on, and their licence is not" in f for f in notes.facts)
     for name in ("MODEL_CARD.md", "README.md"):
         assert "licence not stated by whoever packed" in (tmp_path / "out" / name).read_text()
+
+
+@pytest.mark.parametrize("name", ["a.tflite", "a.onnx", "a.keras", "a.npz"])
+def test_a_model_is_no_bundle(tmp_path, name):
+    """Some are zip archives: what is wrong is not who packed them."""
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("labels.txt", "ant")
+    with pytest.raises(InputError, match=rf"{name} is a .*, not a bundle: .*make one with bundle"):
+        vggexport.check_bundle(BundleCheckOptions(tmp_path / name))

@@ -288,6 +288,10 @@ def test_a_savedmodel_that_lacks_a_part_is_refused(run, part):
     ("name", "said"),
     [
         ("none.tflite", "does not exist"),
+        ("text.onxx", "is of no known format"),
+        ("texd.onnx", "texd.onnx does not exist: did you mean text.onnx?"),
+        ("w.keras", "see its network by summary --weights w.keras"),
+        ("w.keras", "make models of it by export --weights w.keras"),
         ("photo.png", "is of no known format"),
         ("text.tflite", "is not a TFLite model"),
         ("text.onnx", "not a readable ONNX model"),
@@ -298,6 +302,8 @@ def test_what_is_no_model_is_refused(run, workplace, name, said):
     (workplace / "photo.png").write_bytes(b"\x89PNG")
     (workplace / "text.tflite").write_text("not a model, but long enough to be taken for one")
     (workplace / "text.onnx").write_text("not a model")
+    (workplace / "text.onxx").write_text("not a model")
+    (workplace / "w.keras").write_bytes(b"PK")
     (workplace / "folder").mkdir()
     outcome = run("inspect", name)
     assert outcome.code == 2

@@ -63,7 +63,16 @@ def test_a_directory_as_the_output(run, command, name, workplace, listing, force
 
 
 @pytest.mark.parametrize("place", [".", "..", "/", "old", "../up"])
-@pytest.mark.parametrize("writes", ["onnx", "tflite", "calibrate", "train --data none", "prune --calibration-data none --speedup 2"])
+@pytest.mark.parametrize(
+    "writes",
+    [
+        "onnx",
+        "tflite",
+        "calibrate",
+        "train --data none",
+        "prune --calibration-data none --speedup 2",
+    ],
+)
 def test_a_place_without_the_name_of_a_file(run, writes, place, workplace, monkeypatch):
     (workplace / "old" / "in").mkdir(parents=True)
     (workplace / "old" / "up").mkdir()

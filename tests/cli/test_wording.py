@@ -165,3 +165,16 @@ def test_a_savedmodel_is_not_calibrated(run, option):
     outcome = run("savedmodel", option, "x")
     assert (outcome.code, f"No such option '{option}'" in outcome.error) == (2, True)
     assert named(option[2:], command("savedmodel")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("onnx --int8", "--quantize?"),
+        ("export --int8", "--precisions int8?"),
+        ("tflite --float16", "--precision float16?"),
+    ],
+)
+def test_a_precision_is_no_option(run, arguments, meant):
+    outcome = run(*arguments.split())
+    assert (outcome.code, f"Did you mean {meant}" in outcome.error) == (2, True)

@@ -93,7 +93,7 @@ def test_files_are_known_by_how_they_end_and_directories_by_what_is_in_them(tmp_
 
 
 @pytest.mark.parametrize(
-    "name", ["weights.npz", "a.ort", "a_saved_model", "x.onnx.txt", "photos/cat.jpg", "d.onnx/note"]
+    "name", ["weights.csv", "a.ort", "a_saved_model", "x.onnx.txt", "photos/cat.jpg", "d.onnx/note"]
 )
 def test_anything_else_is_refused(tmp_path, name):
     make(tmp_path / name)

@@ -63,6 +63,8 @@ def test_labels(tmp_path, content, labels):
     ("content", "said"),
     [
         (b"ant\n", "has 1 names on 1 lines: 2 classes need one name per line"),
+        (b"ant,bee\n", "2 classes need one name per line, not commas between them"),
+        (b"ant; bee", "2 classes need one name per line, not semicolons between them"),
         (b"ant\n\nbee\n", "has 2 names on 3 lines"),
         (b"", "has 0 names on 0 lines"),
         (b"sea\nant\nbee\n", "has 3 names on 3 lines"),

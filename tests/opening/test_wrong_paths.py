@@ -18,6 +18,10 @@ TWO = ("random:0", "random:1")
         (("random:0", "typo.onnx"), {}, "typo.onnx does not exist"),
         (("random:0", "typo.keras"), {}, "typo.keras does not exist"),
         (("random:0", "empty.npz"), {}, "empty.npz is empty"),
+        (("random:0", "empt.npz"), {}, "empt.npz does not exist: did you mean empty.npz?"),
+        (("random:0", "empty.npy"), {}, "empty.npy does not exist: did you mean empty.npz?"),
+        (("random:0", "a.npz"), {}, "a.npz holds images .*: pass it with answers"),
+        (("random:0", "g.npz"), {}, "g.npz holds images .*: pass it with golden"),
         (TWO, {"data": "typo"}, "data 'typo' does not exist"),
         (TWO, {"data": "none"}, "data 'none' has no image"),
     ],
@@ -28,6 +32,9 @@ def test_verify_loads_nothing_where_a_path_is_wrong(
     monkeypatch.chdir(tmp_path)
     Path("none").mkdir()
     Path("empty.npz").touch()
+    answers = {"images": np.zeros(1), "probabilities": np.zeros(1)}
+    np.savez("a.npz", **answers)
+    np.savez("g.npz", **answers, manifest=np.zeros(1))
     told = Recorded()
     with pytest.raises(InputError, match=said):
         vggexport.verify(vggexport.VerifyOptions(artifacts, **options), told)

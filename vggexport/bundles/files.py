@@ -14,8 +14,10 @@ from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.checksums import chunks
 from vggexport.bundles.folder import FolderFiles
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.registry import BUNDLED
+from vggexport.formats.registry import BUNDLED, WRITTEN
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
+from vggexport.system.near_names import not_there
+from vggexport.weights.files import FORMATS as WEIGHTS
 
 MAX_TEXT_BYTES = 1 << 26
 """Of a file that is read into memory."""
@@ -101,14 +103,27 @@ def open_bundle(path: Path) -> FolderFiles | ArchiveFiles:
         ArtifactError: It does not exist, is neither, or holds what is not safe.
     """
     if not path.exists():
-        raise ArtifactError(f"bundle {path} does not exist: name a zip archive or a folder")
+        raise ArtifactError(f"bundle {not_there(path)}", "name a zip archive or a folder")
     if not (path.is_file() or path.is_dir()):
         raise ArtifactError(f"bundle {path} is a device or a pipe: name a zip archive or a folder")
+    _check_no_model(path)
     files = FolderFiles(path) if path.is_dir() else ArchiveFiles(path)
     for name in (CHECKSUMS, MANIFEST):
         if name not in files.names:
             raise ArtifactError(f"{path} is not a bundle: it has no {name}")
     return files
+
+
+def _check_no_model(path: Path) -> None:
+    """Refuses what bundles are made of: many a model or weights file is a zip archive, too."""
+    if path.suffix in {row.suffix for row in WRITTEN.values() if not row.marker}:
+        raise ArtifactError(
+            f"{path} is a model, not a bundle", "make one with bundle", "look at it with inspect"
+        )
+    if path.suffix.lower() in WEIGHTS:
+        raise ArtifactError(
+            f"{path} is a file of weights, not a bundle", "export it, and make one with bundle"
+        )
 
 
 def read_bytes(files: BundleFiles, name: str) -> bytes:

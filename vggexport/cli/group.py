@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from vggexport.system.lazy_imports import suggestion
+            from vggexport.system.near_names import suggestion
 
             raise click.UsageError(f"no command {name!r}: {suggestion(name, COMMANDS)}", ctx)
         found = super().resolve_command(ctx, args)
@@ -191,12 +191,26 @@ def _misused(error: click.UsageError, ctx: click.Context) -> str:
                 f"no such option {error.option_name}: files of vggexport have it inside; of other "
                 "files, and of weights, --preprocessing-of FILE=CONVENTION states it"
             )
+        if way := _by_precision(error.option_name.lstrip("-"), names):
+            return f"{error.message} Did you mean {way}?"
         likest = (error.possibilities or [])[:1]  # Click would show all, by name
         error = click.NoSuchOption(error.option_name, error.message, likest, ctx)
     message = error.format_message()
     if "weights" in names and message.startswith("Got unexpected extra argument"):
         return f"{message}: weights go after --weights"
     return message
+
+
+def _by_precision(name: str, names: Set[str]) -> str:
+    """How a command is told of a precision that was named like an option; "" for all else."""
+    from vggexport.precision import Precision
+
+    if name not in set(Precision):
+        return ""
+    if name == Precision.INT8.value and "quantize" in names:
+        return "--quantize"
+    option = next((option for option in ("precision", "precisions") if option in names), "")
+    return f"--{option} {name}" if option else ""
 
 
 def fail_check(failures: Sequence[str], consequence: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.precision import Precision
 from vggexport.system import lazy_imports
+from vggexport.system.near_names import not_there
 
 if TYPE_CHECKING:
     from vggexport.formats.exporter import Exporter
@@ -263,10 +264,16 @@ def format_of(path: Path) -> str:
         ArtifactError: It does not exist, or is of no known format.
     """
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist")
+        raise ArtifactError(not_there(path))
     for row in WRITTEN.values():
         if row.is_in(path) if path.is_dir() else not row.marker and path.suffix == row.suffix:
             return row.name
+    if path.suffix.lower() in lazy_imports.resolve("vggexport.weights.files:FORMATS"):
+        raise ArtifactError(
+            f"{path} is a file of weights, not a model",
+            Advice(f"see its network by {{}} {path}", "weights", command="summary"),
+            Advice(f"make models of it by {{}} {path}", "weights", command="export"),
+        )
     suffixes = " or ".join(row.suffix for row in WRITTEN.values() if not row.marker)
     markers = " or ".join(row.marker for row in WRITTEN.values() if row.marker)
     raise ArtifactError(

@@ -16,6 +16,8 @@ from vggexport.errors import InputError
 BACKGROUND = frozenset({"background", "__background__", "dummy"})
 """In front of ImageNet's 1,000 in lists for networks that have an output for nothing of these."""
 
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
 _NUMBERED = re.compile(r"(\d+)(?:\s*[:,;=\s]|[.)]\s)\s*(\S.*)")
 
 
@@ -44,9 +46,16 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
         unit = "entries" if is_json else "lines"
         raise InputError(
             f"labels file {path} has {named} names on {len(names)} {unit}: {classes} classes need "
-            "one name per line"
+            f"one name per line{'' if is_json else _commas(text)}"
         )
     return told_apart([normal(name) for name in names])
+
+
+def _commas(text: str) -> str:
+    """What seems to part the names where all stand on one line; empty where nothing does."""
+    line = text.strip()
+    parted = [called for mark, called in _SEPARATORS.items() if mark in line]
+    return f", not {parted[0]} between them" if parted and "\n" not in line else ""
 
 
 def check_labels(path: Path) -> None:

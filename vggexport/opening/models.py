@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, Unavailable
 from vggexport.formats.golden.golden_file import GoldenFile
+from vggexport.formats.golden.owner_answers import check_no_answers
 from vggexport.formats.golden.runner import GOLDEN, GoldenRunner
 from vggexport.formats.registry import (
     FORMATS,
@@ -155,6 +156,7 @@ def _check_there(source: str) -> None:
         format_of(Path(source))
     elif source != KERAS and not is_word(source):
         check_file(Path(source))
+        check_no_answers(Path(source))
 
 
 def open_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError
@@ -12,7 +12,15 @@ from vggexport.system.differences import Difference, differences
 NARROWED = ("configuration", "blocks", "weights")
 """What a narrower network and its ancestor differ in."""
 
-_OWN_LABELS = "run them one by one, or export one again with the labels of the other"
+_WAYS: Mapping[str, str | Advice] = {
+    "labels": "run them one by one, or export one again with the labels of the other",
+    "mean_rgb": Advice(
+        "they were made for other pixels, hold each by itself to the network's own answers, by {}",
+        "answers",
+        command="verify",
+    ),
+}
+"""What to do about two that differ, by what they differ in."""
 
 
 def pruning_between(first: Artifact, second: Artifact) -> PruningRecord | None:
@@ -48,7 +56,7 @@ def check_same(
     for found in differences(mine, theirs):
         if found.name.partition(" ")[0] not in ignored:
             said = f"{first.path} and {second.path} {_said(found)}"
-            way = fix or (_OWN_LABELS if found.name == "labels" else "")
+            way = fix or _WAYS.get(found.name)
             raise ArtifactError(said, *([way] if way else []))
 
 

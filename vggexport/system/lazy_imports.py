@@ -6,7 +6,6 @@ the layer contracts follow.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vggexport.errors import InputError, Unavailable
+from vggexport.system.near_names import suggestion
 from vggexport.system.stderr_capture import silenced_stderr
 
 _EXTRAS: Mapping[str, str] = {
@@ -71,12 +71,6 @@ def resolve(place: str) -> Any:
     """The attribute at a "module:attribute" place, its module imported now."""
     module, _, attribute = place.partition(":")
     return getattr(importlib.import_module(module), attribute)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known: the nearest, or any of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
 
 
 def load(registry: Mapping[str, str], name: str) -> Any:

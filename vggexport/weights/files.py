@@ -15,6 +15,7 @@ from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import DEFAULT_CLASSES, DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.digests import file_sha256
 from vggexport.system.lazy_imports import resolve
+from vggexport.system.near_names import not_there
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
 from vggexport.weights.keras.fit import check_once, described_fit
@@ -278,6 +279,8 @@ def _format_of(path: Path) -> FileFormat:
         return FORMATS[suffix]
     if path.is_file() and (advice := _renaming(content := content_of(path))):
         raise WeightsError(f"{path} is {content}{advice}")
+    if path.suffix and not path.exists():
+        raise WeightsError(not_there(path))
     raise WeightsError(
         f"weights {str(path)!r}: expected random[:SEED], imagenet, or a file that ends in "
         f"{', '.join(FORMATS)}"
@@ -288,7 +291,7 @@ def _check_content(path: Path, file_format: FileFormat) -> None:
     if path.is_dir():
         raise WeightsError(f"{path} is a directory: name a file in it")
     if not path.exists():
-        raise WeightsError(f"{path} does not exist")
+        raise WeightsError(not_there(path))
     with reading(path):
         if path.stat().st_size == 0:
             raise WeightsError(f"{path} is empty: fetch or export it again")

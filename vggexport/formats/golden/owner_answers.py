@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 import calibration
 from calibration.npz import open_npz
 from vggexport.artifact import Artifact
-from vggexport.errors import ArtifactError, WeightsError
+from vggexport.errors import Advice, ArtifactError, WeightsError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImage
 from vggexport.precision import NARROW_BITS, Precision
+from vggexport.system.near_names import not_there
 from vggexport.system.number_text import counted
 from vggexport.weights.npz import read_npz
 
 RUNTIME = "the owner's own answers"
+
+_ARRAYS = {"images", "probabilities"}
 
 
 def read_answers(path: Path, known: Artifact) -> GoldenFile:
@@ -38,7 +41,7 @@ def read_answers(path: Path, known: Artifact) -> GoldenFile:
         ArtifactError: It is damaged, holds something else, or is of another size.
     """
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist")
+        raise ArtifactError(not_there(path))
     try:
         images, probabilities = open_npz(path), _probabilities(path)
         _check(images, probabilities, known)
@@ -67,9 +70,23 @@ def read_answers(path: Path, known: Artifact) -> GoldenFile:
     )
 
 
+def check_no_answers(path: Path) -> None:
+    """Refuses answers where weights are expected.
+
+    Raises:
+        ArtifactError: It holds an owner's answers, or is a golden file.
+        WeightsError: It is damaged.
+    """
+    held = set(read_npz(path)) if path.suffix.lower() == ".npz" else set()
+    if held >= _ARRAYS:
+        owners, golden = (Advice("pass it with {}", "answers"), Advice("pass it with {}", "golden"))
+        way = golden if "manifest" in held else owners
+        raise ArtifactError(f"{path} holds images and the answers to them, not weights", way)
+
+
 def _probabilities(path: Path) -> NDArray[np.floating]:
     archive = read_npz(path)
-    if missing := {"images", "probabilities"} - set(archive):
+    if missing := _ARRAYS - set(archive):
         raise ValueError(f"it has no {', '.join(sorted(missing))}")
     return np.asarray(archive["probabilities"].read())
 

@@ -14,6 +14,7 @@ from vggexport.results.doctor import Ability, DoctorReport, Room, RuntimeState
 from vggexport.system import lazy_imports
 from vggexport.system.gpu import read_gpu
 from vggexport.system.machine import available_memory_bytes, read_machine
+from vggexport.system.near_names import suggestion
 from vggexport.system.progress import Progress, Steps
 
 _BUILDS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")
@@ -63,9 +64,7 @@ def doctor(required: Sequence[str] = (), progress: Progress | None = None) -> Do
         InputError: There is no such ability.
     """
     if unknown := [name for name in required if name not in NEEDS]:
-        raise InputError(
-            f"{unknown[0]!r} is not known: {lazy_imports.suggestion(unknown[0], NEEDS)}"
-        )
+        raise InputError(f"{unknown[0]!r} is not known: {suggestion(unknown[0], NEEDS)}")
     steps = Steps(progress or Progress())
     return DoctorReport(
         machine=read_machine(),
