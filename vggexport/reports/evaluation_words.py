@@ -67,11 +67,10 @@ def _pixels(result: EvaluationResult) -> str:
     if result.runner.foreign:
         return pixels(result.runner).removeprefix("pixels ")
     if other := result.other_pixels:
-        if not other.rivals:
-            return f"{other.clause}: {stating(other.preprocessing)}"
+        open_question = f" ({other.undecided}: decide with verify --answers)"
         return (
-            f"{other.clause}, and the labels do not tell that from {' or '.join(other.rivals)}: "
-            "verify --answers does, with the answers of your own program"
+            f"{other.clause}: {stating(other.preprocessing)}"
+            f"{open_question if other.undecided else ''}"
         )
     return result.pixels.told if result.pixels else ""
 

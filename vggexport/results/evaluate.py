@@ -125,7 +125,7 @@ class EvaluationResult(JsonValue):
         top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
         unanswered=accuracy.unanswered calibration_images=seen class_names=labels classes
         other_class_order=other_order{top1 other_top1 answers} confusions mistakes pixels?
-        other_pixels?{preprocessing hits images rivals}
+        other_pixels?{preprocessing hits images own_hits rivals}
     """
 
     runner: RunnerRecord

@@ -17,13 +17,15 @@ class OtherPixels(JsonValue):
         preprocessing: The other one.
         hits: Images on which the weights are right with it.
         images: Those that it was tried on.
-        rivals: Conventions that may be as good as the other one, in words.
+        own_hits: Images on which they are right with what the network was made for.
+        rivals: Conventions that those images do not tell from the other one, in words.
     """
 
     made_for: Preprocessing
     preprocessing: Preprocessing
     hits: int
     images: int
+    own_hits: int
     rivals: tuple[str, ...] = ()
 
     @property
@@ -31,5 +33,11 @@ class OtherPixels(JsonValue):
         """All of it in words."""
         return (
             f"made for {self.made_for.told}; with {self.preprocessing.words} its weights are right "
-            f"on {self.hits} of {self.images} images"
+            f"on {self.hits} of {self.images} images instead of {self.own_hits}"
         )
+
+    @property
+    def undecided(self) -> str:
+        """What the images do not tell from the other convention; empty where they decide."""
+        names = " and ".join(words.removesuffix(", RGB") for words in self.rivals)
+        return f"{names} cannot be told apart from it on these images" if names else ""

@@ -10,15 +10,19 @@ from PIL import Image
 import vggexport
 from tests.recorded_progress import Recorded
 from tests.workflows.evaluate.answers import evaluated
+from vggexport.cli.group import main
+from vggexport.cli.wording import worded
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.assignment import OtherOrder
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.precision import Precision
 from vggexport.reports.evaluation_words import headline, pixels_line
+from vggexport.results.other_pixels import OtherPixels
 from vggexport.weights.layouts import FIRST_KERNEL
 from vggexport.workflows.build.options import BuildOptions, FileOptions
-from vggexport.workflows.evaluate import run
+from vggexport.workflows.evaluate import other_pixels, run
+from vggexport.workflows.evaluate.other_pixels import other_export
 from vggexport.workflows.evaluate.run import EvaluateOptions
 
 SWAPPED = (1, 0, 2, 3, 4)
@@ -26,18 +30,20 @@ SWAPPED = (1, 0, 2, 3, 4)
 
 @pytest.fixture(scope="module")
 def folder(tiny, tiny_weights, network, tmp_path_factory) -> Path:
-    """Images by class as ``right.onnx`` tells them, ``caffe.onnx`` and ``caffe_int8.onnx`` of the
-    same weights."""
+    """Images by class as ``right.onnx`` tells them, and files of the same weights for other
+    pixels."""
     place: Path = tmp_path_factory.mktemp("pixels")
     kernel = 255 * tiny_weights[FIRST_KERNEL]
     np.savez(place / "weights.npz", **(tiny_weights | {FIRST_KERNEL: kernel}))
+    caffe = CONVENTIONS["caffe"]
     for name, convention, precision in (
-        ("right", "unit", Precision.FLOAT32),
-        ("caffe", "caffe", Precision.FLOAT32),
-        ("caffe_int8", "caffe", Precision.INT8),
+        ("right", CONVENTIONS["unit"], Precision.FLOAT32),
+        ("caffe", caffe, Precision.FLOAT32),
+        ("assumed", caffe.assumed, Precision.FLOAT32),
+        ("caffe_int8", caffe, Precision.INT8),
     ):
         options = dataclasses.replace(
-            network, weights=str(place / "weights.npz"), preprocessing=CONVENTIONS[convention]
+            network, weights=str(place / "weights.npz"), preprocessing=convention
         )
         file = FileOptions("onnx", place / f"{name}.onnx", precision)
         vggexport.build(options, CalibrationOptions(samples=8), file, BuildOptions(check=False))
@@ -69,7 +75,9 @@ def test_a_file_for_other_pixels_is_told_from_one_with_other_classes(name):
     assert (result.pixels, result.other_pixels.made_for) == (CONVENTIONS["caffe"],) * 2
     right = {result.other_pixels.preprocessing.words, *result.other_pixels.rivals}
     assert "unit, RGB" in right
-    assert result.other_pixels.hits >= 28
+    other = result.other_pixels
+    assert (other.hits, other.images) == (61, 65)  # all but "any" of four classes
+    assert other.own_hits < 40
     assert "made for caffe, BGR; with" in pixels_line(report)
     assert not any("another order" in note for note in told.facts)
     assert report.failures == (result.suspicion,)
@@ -88,3 +96,42 @@ def test_the_right_pixels_leave_the_order_of_the_classes():
 def test_networks_of_different_pixels_are_named():
     report = evaluated("right.onnx", "caffe.onnx", data=Path("held"))
     assert pixels_line(report).startswith("right.onnx: unit, RGB; caffe.onnx: made for caffe")
+
+
+@pytest.mark.parametrize(
+    ("name", "cheap_macs", "is_told"),
+    [("caffe", 10**8, True), ("caffe", 0, False), ("assumed", 0, True), ("right", 10**8, False)],
+)
+def test_without_another_order_it_is_told_where_nobody_stated_it_or_trying_is_cheap(
+    name, cheap_macs, is_told, monkeypatch
+):
+    monkeypatch.setattr(run, "find_other_order", lambda *_: None)
+    monkeypatch.setattr(other_pixels, "CHEAP_MACS", cheap_macs)
+    report = evaluated(f"{name}.onnx", data=Path("held"))
+    assert bool(report.results[0].other_pixels) == is_told
+    assert ("conventions" in report.seconds) == is_told  # nothing is tried where all is well
+
+
+@pytest.mark.parametrize(
+    ("best", "rivals", "note", "line"),
+    [
+        (CONVENTIONS["unit"], (), "export it again with onnx --preprocessing unit",
+         "export it again with --preprocessing unit"),
+        (CONVENTIONS["unit"], ("raw, RGB", "unit, BGR"),
+         ("export it again with onnx --preprocessing unit, or decide with verify --answers, as raw "
+         "and unit, BGR cannot be told apart from it on these images"),
+         ("export it again with --preprocessing unit (raw and unit, BGR cannot be told apart from "
+         "it on these images: decide with verify --answers)")),
+        (dataclasses.replace(CONVENTIONS["unit"], channel_order="bgr"), (),
+         "export it again for pixels as unit, BGR",
+         "export it again with --pixel-mean 0,0,0 --pixel-std 255,255,255 --channel-order bgr"),
+    ],
+)  # fmt: skip
+def test_what_is_told_can_be_typed(best, rivals, note, line):
+    report = evaluated("right.onnx", data=Path("held"))
+    other = OtherPixels(CONVENTIONS["caffe"], best, 26, 40, 7, rivals)
+    assert worded("x", other_export(other), main.get_command(None, "evaluate")) == f"x: {note}"
+    result = dataclasses.replace(report.results[0], other_pixels=other)
+    told = pixels_line(dataclasses.replace(report, results=(result,)))
+    clause = f"with {best.words} its weights are right on 26 of 40 images instead of 7"
+    assert told == f"made for caffe, BGR; {clause}: {line}"

@@ -1,8 +1,8 @@
-"""Whether another convention for pixels explains mistakes that look like another class order."""
+"""Whether a network's weights are right clearly more often under another convention for pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.errors import ArtifactError
-from vggexport.metrics.accuracy import best_classes, wilson
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.errors import Advice, ArtifactError
+from vggexport.metrics.accuracy import Best, PairedCounts, best_classes
+from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.calibration_images import translated
 from vggexport.opening.models import OpenedModel
 from vggexport.opening.own_weights import OwnWeights
@@ -21,10 +21,19 @@ from vggexport.results.evaluate import EvaluationResult
 from vggexport.results.other_pixels import OtherPixels
 from vggexport.system.progress import Steps
 
-SCREENED_IMAGES = 12
 TRIED_IMAGES = 32
+MORE_IMAGES = 128
+"""Where an image takes at most :data:`CHEAP_MACS`: about 5 s a network in all."""
+
+CHEAP_MACS = 10**8
 CLOSEST = 3
-"""Conventions that are run on all of these: the best, and those that may be as good."""
+"""Conventions that are run on all of these, after all were on a third: the best."""
+
+SIGNIFICANT = 0.01
+"""Below which the p-value of two conventions tells them apart."""
+
+LEAST_MISTAKES = 8
+"""Fewer that another convention undoes are not significant, even if it makes none: 2 / 2**7."""
 
 
 def with_pixels(
@@ -35,7 +44,7 @@ def with_pixels(
     *,
     seed: int,
 ) -> tuple[EvaluationResult, ...]:
-    """The results with what happens to pixels, and with what should where classes look permuted.
+    """The results with what happens to pixels, and with what should where mistakes leave it open.
 
     Args:
         results: One a network.
@@ -47,54 +56,99 @@ def with_pixels(
     found = []
     for model, result in zip(models, results, strict=True):
         other = None
-        if order := result.other_order:
+        count = MORE_IMAGES if _is_cheap(model) else TRIED_IMAGES
+        if _is_open(model, result, count):
             with steps.step("conventions"), translated():
-                other = _other_pixels(model, images, order.other_top1, steps, seed)
+                other = _other_pixels(model, images, result, steps, (count, seed))
         pixels = model.artifact.preprocessing
         found.append(replace(result, pixels=pixels, other_pixels=other))
     return tuple(found)
 
 
+def other_export(other: OtherPixels) -> Iterator[str | Advice]:
+    """How to make the file again, and what decides where labels do not."""
+    one = other.preprocessing
+    if CONVENTIONS.get(one.name) == one:
+        yield Advice(f"export it again with {{}} {one.name}", "preprocessing", command="onnx")
+    else:
+        yield f"export it again for pixels as {one.words}"
+    if other.undecided:
+        yield Advice(f"decide with {{}}, as {other.undecided}", "answers", command="verify")
+
+
+def _is_cheap(model: OpenedModel) -> bool:
+    return (model.artifact.macs or 0) <= CHEAP_MACS
+
+
+def _is_open(model: OpenedModel, result: EvaluationResult, count: int) -> bool:
+    """Whether trying could tell something, and may take the time that it does.
+
+    What was stated or read is doubted where classes look permuted, or where it costs little.
+    """
+    artifact, pixels = model.artifact, model.artifact.preprocessing
+    if pixels is None or artifact.foreign or not artifact.weights.trained:
+        return False
+    mistakes = (1 - result.accuracy.top1) * min(count, result.accuracy.images)
+    is_doubted = not pixels.known or result.other_order is not None or _is_cheap(model)
+    return is_doubted and mistakes >= LEAST_MISTAKES
+
+
 def _other_pixels(
     model: OpenedModel,
     images: calibration.LabelledImages,
-    other_top1: float,
+    result: EvaluationResult,
     steps: Steps,
-    seed: int,
+    sample: tuple[int, int],
 ) -> OtherPixels | None:
-    """The convention with which a network's weights are right far more often than as they are.
+    """The convention with which a network's weights are right more often than as they are.
 
-    Its 95 % interval lies above that of the convention that the network was made for, and above
-    what the other class order gets right.
+    That is significant in the paired test, and as often as what another class order gets right.
     """
     made_for = model.artifact.preprocessing
-    if made_for is None or model.artifact.foreign:
+    if made_for is None:
         return None
-    pixels, targets = _some(images, seed)
+    pixels, targets = _some(images, *sample)
     with suppress(ArtifactError):  # of weights that a broken file does not let be read
-        weights = OwnWeights(model, made_for)
-        tried: Sequence[Preprocessing] = weights.conventions
-        for count in (SCREENED_IMAGES, TRIED_IMAGES):
-            hits = {
-                one: _hits(weights.probabilities(pixels[:count], one), targets[:count])
-                for one in steps.track(tried, len(tried))
-            }
-            tried = sorted(tried, key=lambda one: -hits[one])[:CLOSEST]
-        best = tried[0]
-        interval = wilson(hits[best], len(targets))
-        near = [one for one in tried if wilson(hits[one], len(targets)).high >= interval.low]
-        if made_for not in near and interval.low > other_top1:
-            rivals = tuple(one.words for one in near if one is not best)
-            return OtherPixels(made_for, best, hits[best], len(targets), rivals)
+        answers = _answers(OwnWeights(model, made_for), pixels, targets, made_for, steps)
+        hits = {one: int((best[:, 0] == targets).sum()) for one, best in answers.items()}
+        best = max(hits, key=lambda one: hits[one])
+        apart = {
+            one: PairedCounts.of(targets, answers[one], answers[best]).p_value < SIGNIFICANT
+            for one in hits
+        }
+        order = result.other_order
+        if apart[made_for] and hits[best] >= (order.other_top1 if order else 0) * len(targets):
+            rivals = tuple(one.words for one in hits if one != best and not apart[one])
+            counts = hits[best], len(targets), hits[made_for]
+            return OtherPixels(made_for, best, *counts, rivals)
     return None
 
 
-def _hits(probabilities: NDArray[np.float32], targets: NDArray[np.intp]) -> int:
-    return int((best_classes(probabilities, 1)[:, 0] == targets).sum())
+def _answers(
+    weights: OwnWeights,
+    pixels: NDArray[np.uint8],
+    targets: NDArray[np.intp],
+    made_for: Preprocessing,
+    steps: Steps,
+) -> dict[Preprocessing, Best]:
+    """Best classes of all images under the conventions that are best on a third, and its own."""
+    part = -(-len(pixels) // 3)
+    found = {
+        one: best_classes(weights.probabilities(pixels[:part], one), 1)
+        for one in steps.track(weights.conventions, len(weights.conventions))
+    }
+    order = sorted(found, key=lambda one: -int((found[one][:, 0] == targets[:part]).sum()))
+    chosen = dict.fromkeys((*order[:CLOSEST], made_for))
+    if part == len(pixels):
+        return {one: found[one] for one in chosen}
+    return {
+        one: np.vstack([found[one], best_classes(weights.probabilities(pixels[part:], one), 1)])
+        for one in steps.track(chosen, len(chosen))
+    }
 
 
 def _some(
-    images: calibration.LabelledImages, seed: int
+    images: calibration.LabelledImages, count: int, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """A few of all classes, and which those are."""
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
@@ -103,5 +157,5 @@ def _some(
         for index, image in calibration.read_ahead(images.source, order)
         if isinstance(image, calibration.SourceImage)
     )
-    pixels, targets = zip(*islice(read, TRIED_IMAGES), strict=True)
+    pixels, targets = zip(*islice(read, count), strict=True)
     return np.stack(pixels), np.array(targets)

@@ -44,7 +44,7 @@ from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.evaluate.class_order import CLASS_ORDER, note_absent, order_classes
 from vggexport.workflows.evaluate.mistakes import surest_mistakes
-from vggexport.workflows.evaluate.other_pixels import with_pixels
+from vggexport.workflows.evaluate.other_pixels import other_export, with_pixels
 from vggexport.workflows.evaluate.predictions import (
     ENGINES,
     Answered,
@@ -281,8 +281,7 @@ def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> N
         )
     for result in report.results:
         if other := result.other_pixels:
-            words = " or ".join((other.preprocessing.words, *other.rivals))
-            steps.progress.note(result.suspicion, f"export it again with preprocessing {words}")
+            steps.progress.note(result.suspicion, *other_export(other))
         elif clause := result.suspicion:
             numbers = [CLASS_ORDER] if all(map(str.isdecimal, result.labels)) else []
             steps.progress.note(clause, Advice("see that {} has their order", "labels"), *numbers)
