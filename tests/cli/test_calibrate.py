@@ -121,6 +121,21 @@ def test_synthetic_ranges_are_said_when_they_are_used(run, tiny):
     assert "synthetic images" in outcome.stderr
 
 
+def test_few_images_are_said_wherever_their_ranges_are(run, tiny, photos, workplace, make_images):
+    said = "calibrated on 15 images only: ranges of some hundred are better"
+    few = (*photos, "--calibration-samples", 15)
+    for command in ("calibrate -o r.json", "onnx --quantize -o q.onnx"):
+        assert f"note: {said}" in run(*command.split(), *tiny, *few).stderr
+    assert run("onnx", *tiny, "-o", "f.onnx", "--no-check").code == 0
+    outcome = run("verify", "f.onnx", "q.onnx", "--images", 2, "--no-diagnose")
+    assert f"note: q.onnx was {said}" in outcome.stderr
+    assert outcome.stderr.count("calibrated on") == 1
+    make_images(workplace / "enough", 17)
+    data = ("--calibration-data", "enough", "--calibration-samples", 16)
+    enough = run("calibrate", *tiny, *data, "-o", "enough.json")
+    assert "calibrated on" not in enough.stderr
+
+
 def test_a_corrupt_image_is_skipped_and_named(run, tiny, photos, workplace):
     for path in sorted((workplace / "photos").glob("*.png"))[:1]:
         path.write_bytes(path.read_bytes()[:60])

@@ -158,12 +158,17 @@ def test_files_with_layers_that_were_drawn_are_not_compared_with_their_weights()
 
 
 @pytest.mark.parametrize(
-    ("images", "synthetic", "said"),
-    [(13, 8, "5 images and 8 synthetic ones"), (8, 8, "8 images"), (8, 0, "8 images")],
+    ("images", "synthetic", "data", "said"),
+    [
+        (13, 8, "photos", "5 images and 8 synthetic ones"),
+        (8, 8, "photos", "8 synthetic images (no picture was left for it)"),
+        (8, 8, "synthetic", "8 images"),
+        (8, 0, "photos", "8 images"),
+    ],
 )
-def test_images_that_the_tool_made_are_told_apart(images, synthetic, said):
+def test_images_that_the_tool_made_are_told_apart(images, synthetic, data, said):
     check = dataclasses.replace(CHECK, images=images, synthetic_images=synthetic)
-    lines = rendered(text.build(dataclasses.replace(BUILD, check=check), "random:0"))
+    lines = rendered(text.build(dataclasses.replace(BUILD, check=check), "random:0", data))
     assert any(line.startswith(f"check        passed on {said} against") for line in lines)
 
 

@@ -49,7 +49,7 @@ def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> Renderabl
             f"{calibration.method}, fingerprint {calibration.fingerprint[:12]}"
         )
     if report.check:
-        lines["check"] = _check(report.check)
+        lines["check"] = _check(report.check, data)
     if artifact.format == "onnx" and artifact.profile.cpu_dtype == Precision.INT8.value:
         lines["to run it"] = (
             "x86-64 CPUs without VNNI need ONNX Runtime's session option "
@@ -69,22 +69,24 @@ def _has_doubtful_ranges(artifact: Artifact) -> bool:
     return bool(artifact.weights.trained and taken and taken.source == SYNTHETIC)
 
 
-def _check(check: CheckReport) -> str:
+def _check(check: CheckReport, data: str) -> str:
     verdict = "FAILED" if check.failures else "passed"
     metrics = check.metrics
     same = round(metrics.top1_agreement * check.images)
     return (
-        f"{verdict} on {_images(check)} against the {check.reference}: max abs "
+        f"{verdict} on {_images(check, data)} against the {check.reference}: max abs "
         f"{difference(metrics.max_abs)}, SQNR of the logits {decibels(metrics.logit_sqnr_db)}, the "
         f"same best class on {same}"
     )
 
 
-def _images(check: CheckReport) -> str:
-    """How many, and how many of them the tool made where others are of the user's."""
+def _images(check: CheckReport, data: str) -> str:
+    """How many, and how many of them the tool made where the user gave some."""
     own = check.images - check.synthetic_images
-    if not check.synthetic_images or not own:
+    if not check.synthetic_images or (not own and data == SYNTHETIC):
         return counted(check.images, "image")
+    if not own:
+        return f"{counted(check.images, 'synthetic image')} (no picture was left for it)"
     return f"{counted(own, 'image')} and {check.synthetic_images} synthetic ones"
 
 

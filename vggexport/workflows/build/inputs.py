@@ -20,8 +20,8 @@ from vggexport.opening.activation_ranges import float32_runner, take_ranges
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
+    note_doubtful,
     note_held_out,
-    note_synthetic,
     note_unreadable,
 )
 from vggexport.opening.float16_range import (
@@ -159,7 +159,7 @@ def build_inputs(
                 if quantized and options.check:
                     with steps.step("reference"):
                         answers = runner.predict(check_images(plan, Precision.INT8.profile))
-            note_synthetic(ranges, steps)
+            note_doubtful(ranges, steps)
         yield BuildInputs(
             network, options, steps, folders, plan, ranges, answers, contents, float16
         )

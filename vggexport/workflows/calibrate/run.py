@@ -8,8 +8,8 @@ from vggexport.opening.activation_ranges import float32_runner, take_snapshots
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
     ImagePlan,
+    note_doubtful,
     note_held_out,
-    note_synthetic,
     note_unreadable,
 )
 from vggexport.opening.int8_adjustments import adjusted
@@ -69,7 +69,7 @@ def calibrate(
                 points = measure_curve(network, runner, snapshots, images, folder, steps)
             taken = snapshots[plan.calibrated]
             ranges = adjusted(network, runner, plan, taken, folder, steps)
-        note_synthetic(ranges, steps)
+        note_doubtful(ranges, steps)
         note_unreadable(plan, steps)
         ranges.save(folder / output.name)
         publish(folder, output)

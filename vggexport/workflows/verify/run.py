@@ -20,7 +20,12 @@ from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.preprocessing import Preprocessing
-from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
+from vggexport.opening.calibration_images import (
+    note_few,
+    note_remarks,
+    note_skipped,
+    translated,
+)
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
@@ -90,6 +95,8 @@ def verify(
         images = _choose_images(options, source)
         contents = note_contents(images.source, steps)
         _note_synthetic(first, images, steps)
+        for model in models:
+            note_few(model.artifact.calibration, steps, of=model.path)
         _note_few(options, images, steps)
         with translated():
             reference, *candidates = find_preprocessing(models, partial(_first, images), steps)
