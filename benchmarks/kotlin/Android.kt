@@ -24,6 +24,19 @@ object ImageFormat {
     const val YUV_420_888 = 35
 }
 
+object PixelFormat {
+    const val RGBA_8888 = 1
+}
+
+class Rect {
+    @JvmField var left = 0
+    @JvmField var top = 0
+
+    fun width(): Int = TODO()
+
+    fun height(): Int = TODO()
+}
+
 object BitmapFactory {
     class Options {
         @JvmField var inPreferredConfig: Bitmap.Config? = null

@@ -1,6 +1,7 @@
 // Declarations of what the examples use of CameraX; nothing of it runs.
 package androidx.camera.core
 
+import android.graphics.Rect
 import java.nio.ByteBuffer
 
 interface ImageInfo {
@@ -17,6 +18,7 @@ interface ImageProxy : AutoCloseable {
     val format: Int
     val width: Int
     val height: Int
+    val cropRect: Rect
     val imageInfo: ImageInfo
     val planes: Array<PlaneProxy>
 

@@ -2,8 +2,10 @@
 // INTERPOLATION RED GREEN BLUE, pairs as a bundle's.
 import com.example.vgg.GoldenCheck
 import com.example.vgg.Orientation
+import com.example.vgg.Part
 import com.example.vgg.Plane
 import com.example.vgg.RgbaFrame
+import com.example.vgg.Rows
 import com.example.vgg.YuvFrame
 import com.example.vgg.best
 import com.example.vgg.Pixels
@@ -22,6 +24,11 @@ fun read(file: File): Pixels {
         }
     }
     return Pixels(image.width, image.height, rgb)
+}
+
+fun reds(frame: Rows): List<List<Int>> = List(frame.height) { y ->
+    val row = ByteArray(3 * frame.width).also { frame.read(y, it) }
+    List(frame.width) { x -> row[3 * x].toInt() }
 }
 
 fun main(arguments: Array<String>) {
@@ -44,18 +51,14 @@ fun main(arguments: Array<String>) {
     // A frame of 3x2 whose reds are 0 to 5, as each value of EXIF's orientation has it upright.
     val frame = Plane(java.nio.ByteBuffer.wrap(ByteArray(24) { (it / 4).toByte() }), 12, 4)
     for (value in 1..8) {
-        val upright = RgbaFrame(frame, 3, 2, Orientation.ofExif(value))
-        val rows = List(upright.height) { y ->
-            val row = ByteArray(3 * upright.width).also { upright.read(y, it) }
-            List(upright.width) { x -> row[3 * x].toInt() }
-        }
-        println("orientation $value: $rows")
+        println("orientation $value: ${reds(RgbaFrame(frame, Part(0, 0, 3, 2), Orientation.ofExif(value)))}")
     }
+    println("part: ${reds(RgbaFrame(frame, Part(1, 0, 2, 2), Orientation.TURNED_90))}")
     // Red, green and blue of ITU-R BT.601 at full range, the planes a pixel each.
     for (yuv in listOf(listOf(76, 85, 255), listOf(150, 44, 21), listOf(29, 255, 107))) {
         val planes = yuv.map { Plane(java.nio.ByteBuffer.wrap(byteArrayOf(it.toByte())), 1, 1) }
         val row = ByteArray(3)
-        YuvFrame(planes[0], planes[1], planes[2], 1, 1, Orientation.NONE).read(0, row)
+        YuvFrame(planes[0], planes[1], planes[2], Part(0, 0, 1, 1), Orientation.NONE).read(0, row)
         println("yuv $yuv: ${row.map { it.toInt() and 0xFF }}")
     }
     println("best: ${best(floatArrayOf(0.1f, 0.7f, 0.2f), listOf("a", "b", "c"), 2).map { it.label }}")

@@ -36,7 +36,9 @@ class OrtEnvironment {
 }
 
 class OrtSession : AutoCloseable {
-    class SessionOptions
+    class SessionOptions {
+        fun addConfigEntry(configKey: String, configValue: String): Unit = TODO()
+    }
 
     class Result : AutoCloseable {
         fun get(name: String): Optional<OnnxValue> = TODO()

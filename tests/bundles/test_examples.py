@@ -196,6 +196,22 @@ def test_examples_for_phones_take_logits_to_the_same_ends(name):
     assert names["HALF_STEP"] == 1 / 512
 
 
+@pytest.mark.parametrize("name", ["self_test.py", *(n for n in PHONES if "OnnxClass" in n)])
+def test_whatever_runs_onnx_files_sets_the_option_that_int8_needs(name):
+    """Always, as README.md says."""
+    assert re.search(rb'"session.x64quantprecision", (value: )?"1"', static_files()[name])
+
+
+def test_an_app_carries_no_golden_images_and_its_test_does():
+    build = static_files()["examples/android/app/build.gradle.kts"].decode()
+    main, test = re.findall(r"(?s)tasks\.register<Sync>.*?\n}", build)
+    assert ("models/**" in main, "golden" in main) == (True, False)
+    assert ("golden/**" in test, "models" in test) == (True, False)
+    for source_set, folder in (("main", "bundled"), ("androidTest", "golden")):
+        file = f'layout.buildDirectory.dir("{folder}").get().asFile'
+        assert f'sourceSets["{source_set}"].assets.srcDir({file})' in build
+
+
 class Server(BaseHTTPRequestHandler):
     """Triton and TensorFlow Serving as far as the client knows them, with recorded answers."""
 

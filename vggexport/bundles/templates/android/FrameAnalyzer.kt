@@ -2,10 +2,14 @@
 package com.example.vgg
 
 import android.graphics.ImageFormat
+import android.graphics.PixelFormat
 import androidx.camera.core.ImageAnalysis
 import androidx.camera.core.ImageProxy
 
-/** Takes YUV_420_888, which is the default, and RGBA_8888; [show] is called on the same thread. */
+/**
+ * Takes YUV_420_888, which is the default, and RGBA_8888, of a frame its crop rectangle; [show] is
+ * called on the same thread. The [classifier] stays its owner's to close.
+ */
 class FrameAnalyzer(
     private val preprocessing: Preprocessing,
     private val classifier: Classifier,
@@ -20,10 +24,13 @@ class FrameAnalyzer(
     private fun rows(image: ImageProxy): Rows {
         val orientation = Orientation.ofDegrees(image.imageInfo.rotationDegrees)
         val planes = image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }
-        return if (image.format == ImageFormat.YUV_420_888) {
-            YuvFrame(planes[0], planes[1], planes[2], image.width, image.height, orientation)
-        } else {
-            RgbaFrame(planes[0], image.width, image.height, orientation)
+        val part = image.cropRect.let { Part(it.left, it.top, it.width(), it.height()) }
+        return when (image.format) {
+            ImageFormat.YUV_420_888 -> YuvFrame(planes[0], planes[1], planes[2], part, orientation)
+            PixelFormat.RGBA_8888 -> RgbaFrame(planes[0], part, orientation)
+            else -> throw IllegalArgumentException(
+                "a frame of format ${image.format}: ask CameraX for YUV_420_888 (35) or RGBA_8888 (1)"
+            )
         }
     }
 }

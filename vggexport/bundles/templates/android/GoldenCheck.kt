@@ -6,8 +6,8 @@ import kotlin.math.ln
 import kotlin.math.log10
 import kotlin.math.max
 
-/** What runs a model: one image, prepared, gives one probability an output. */
-fun interface Classifier {
+/** What runs a model: one image, prepared, gives one probability an output. To be closed after use. */
+interface Classifier : AutoCloseable {
     fun probabilities(image: Pixels): FloatArray
 }
 

@@ -9,13 +9,17 @@ import org.junit.runner.RunWith
 
 @RunWith(AndroidJUnit4::class)
 class GoldenTest {
-    private val context = InstrumentationRegistry.getInstrumentation().targetContext
+    private val instrumentation = InstrumentationRegistry.getInstrumentation()
 
     @Test
     fun everyModelAnswersAsWhereItWasPacked() {
-        Worker(context, Bundle(context.assets, "bundle")).use { worker ->
-            for (name in worker.bundle.modelNames) {
-                val problems = worker.bundle.problems(name, worker.open(name), "cpu")
+        val app = instrumentation.targetContext
+        val bundle = Bundle(app.assets, "bundle", instrumentation.context.assets)
+        Worker(app, bundle).use { worker ->
+            for (name in bundle.modelNames) {
+                // LiteRtClassifier turns XNNPACK on.
+                val device = if (name.endsWith(".tflite")) "cpu-xnnpack" else "cpu"
+                val problems = worker.open(name).use { bundle.problems(name, it, device) }
                 assertEquals(emptyList<String>(), problems)
             }
         }

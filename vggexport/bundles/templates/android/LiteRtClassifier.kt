@@ -15,7 +15,7 @@ class LiteRtClassifier(
     private val description: ModelDescription,
     private val classes: Int,
     options: Interpreter.Options = Interpreter.Options().setUseXNNPACK(true),
-) : Classifier, AutoCloseable {
+) : Classifier {
     private val interpreter = Interpreter(model, options)
 
     override fun probabilities(image: Pixels): FloatArray {

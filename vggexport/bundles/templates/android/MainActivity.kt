@@ -43,6 +43,8 @@ class MainActivity : Activity() {
                 classify(uri).joinToString("\n") { "%.1f %% %s".format(100 * it.probability, it.label) }
             } catch (error: Exception) {
                 error.message ?: error.toString()
+            } catch (error: OutOfMemoryError) {
+                "The picture is too large for this device: 4 bytes a pixel do not fit its memory."
             }
             runOnUiThread { answer.text = said }
         }
@@ -57,6 +59,7 @@ class MainActivity : Activity() {
     }
 
     override fun onDestroy() {
+        worker.executor.execute { classifier?.close() }
         worker.close()
         super.onDestroy()
     }

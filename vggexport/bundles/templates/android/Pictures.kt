@@ -1,5 +1,7 @@
 // From an image file to rows of pixels, as the step "decode" of preprocessing.json describes it:
-// upright, in sRGB, on a background. A photograph of 12 megapixels takes its bitmap's 48 MB.
+// upright, in sRGB, on a background. A bitmap takes 4 bytes a pixel, 48 MB for 12 megapixels. A larger
+// picture may throw OutOfMemoryError: inSampleSize would fit it, but makes other pixels than the models
+// were measured with, and than the golden check asks for.
 package com.example.vgg
 
 import android.graphics.Bitmap

@@ -11,7 +11,7 @@ import java.util.concurrent.Executors
 class Worker(private val context: Context, val bundle: Bundle) : AutoCloseable {
     val executor: ExecutorService = Executors.newSingleThreadExecutor()
 
-    /** Opens a model of the bundle; call it on [executor]. */
+    /** Opens a model of the bundle; call it on [executor], and close there what it gives. */
     fun open(name: String): Classifier {
         val description = bundle.model(name)
         if (name.endsWith(".tflite")) {
@@ -27,10 +27,13 @@ class Worker(private val context: Context, val bundle: Bundle) : AutoCloseable {
         }
     }
 
-    /** ONNX Runtime opens paths: the asset is copied once for each version of the app. */
+    /** ONNX Runtime opens paths: the asset is copied once for each version of the app, the last alone. */
     private fun copied(name: String): File {
-        val file = File(context.noBackupFilesDir, "${BuildVersion.of(context)}/$name")
+        val versions = File(context.noBackupFilesDir, "bundle")
+        val version = File(versions, BuildVersion.of(context).toString())
+        val file = File(version, name)
         if (!file.exists()) {
+            versions.listFiles()?.filter { it != version }?.forEach { it.deleteRecursively() }
             file.parentFile?.mkdirs()
             val part = File(file.path + ".part")
             context.assets.open("bundle/$name").use { from -> part.outputStream().use { from.copyTo(it) } }
@@ -39,6 +42,7 @@ class Worker(private val context: Context, val bundle: Bundle) : AutoCloseable {
         return file
     }
 
+    /** Takes no more work; what was handed over before is done. */
     override fun close() = executor.shutdown()
 }
 

@@ -1,3 +1,5 @@
+import org.jetbrains.kotlin.gradle.dsl.JvmTarget
+
 plugins {
     id("com.android.application")
     id("org.jetbrains.kotlin.android")
@@ -31,19 +33,26 @@ android {
         targetCompatibility = JavaVersion.VERSION_17
     }
 
-    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("bundled"))
+    // Files, since newer Android plugins refuse providers there.
+    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("bundled").get().asFile)
+    sourceSets["androidTest"].assets.srcDir(layout.buildDirectory.dir("golden").get().asFile)
 }
 
-kotlin { jvmToolchain(17) }
+// Any JDK from 17 on, that of Android Studio among them, compiles for 17: no toolchain is looked for.
+kotlin { compilerOptions { jvmTarget = JvmTarget.JVM_17 } }
 
-// The bundle that this folder lies in becomes the app's assets.
+// The bundle that this folder lies in becomes assets: of the app what it runs with, of the
+// instrumented test the golden images and answers, which no release needs.
+val bundle = rootDir.resolve("../..")
 val bundled = tasks.register<Sync>("bundled") {
-    from(rootDir.resolve("../..")) {
-        include("models/**", "golden/**", "preprocessing.json", "labels.txt", "MANIFEST.json")
-    }
+    from(bundle) { include("models/**", "preprocessing.json", "labels.txt", "MANIFEST.json") }
     into(layout.buildDirectory.dir("bundled/bundle"))
 }
-tasks.named("preBuild") { dependsOn(bundled) }
+val golden = tasks.register<Sync>("golden") {
+    from(bundle) { include("golden/**") }
+    into(layout.buildDirectory.dir("golden/bundle"))
+}
+tasks.named("preBuild") { dependsOn(bundled, golden) }
 
 dependencies {
     implementation("com.google.ai.edge.litert:litert:1.4.2")

@@ -1,4 +1,4 @@
-// Open this folder in Android Studio, or run "gradle installDebug" with Gradle 8.13 or later.
+// Open this folder in Android Studio, or run "gradle installDebug": examples/README.md says with what.
 pluginManagement {
     repositories {
         google()

@@ -1,7 +1,8 @@
 // A .tflite file in LiteRT: pod 'TensorFlowLiteSwift'. With XNNPACK, which is off by default there:
-// without it int8-w4 answers wrongly, and says nothing.
+// without it int8-w4 answers wrongly, and says nothing. Hold it to the row "cpu-xnnpack".
 import Foundation
 import TensorFlowLite
+import VGG
 
 final class LiteRtClassifier: Classifier {
     private let interpreter: Interpreter

@@ -40,12 +40,13 @@ public struct TurnedRows: Rows {
     public func row(_ y: Int) -> [UInt8] {
         let line = orientation.fromEnd ? height - 1 - y : y
         var out = [UInt8](repeating: 0, count: 3 * width)
+        let colours = [places.red, places.green, places.blue]
         for x in 0..<width {
             let along = orientation.mirrors ? width - 1 - x : x
             let (column, row) = orientation.swaps ? (line, along) : (along, line)
             let at = row * bytesPerRow + 4 * column
             let alpha = places.alpha.map { Int(bytes[at + $0]) } ?? 255
-            for (channel, place) in [places.red, places.green, places.blue].enumerated() {
+            for (channel, place) in colours.enumerated() {
                 // Core Graphics has multiplied the colours by alpha.
                 let level = Int(bytes[at + place]) + (Int(background[channel]) * (255 - alpha) + 127) / 255
                 out[3 * x + channel] = UInt8(min(level, 255))

@@ -6,10 +6,11 @@ import PackageDescription
 
 let package = Package(
     name: "VGG",
-    platforms: [.iOS("15.1"), .macOS(.v13)],
+    platforms: [.iOS("15.1"), .macOS(.v14)],
     products: [.library(name: "VGG", targets: ["VGG"])],
     dependencies: [
-        .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", from: "1.24.2")
+        .package(
+            url: "https://github.com/microsoft/onnxruntime-swift-package-manager", exact: "1.24.2")
     ],
     targets: [
         .target(
@@ -17,7 +18,7 @@ let package = Package(
             dependencies: [
                 .product(name: "onnxruntime", package: "onnxruntime-swift-package-manager")
             ]),
-        // Copy the bundle's models, golden images and descriptions there: see README.md.
+        // Copy the bundle's models, golden images and descriptions there: see examples/README.md.
         .testTarget(name: "VGGTests", dependencies: ["VGG"], resources: [.copy("bundle")]),
     ]
 )

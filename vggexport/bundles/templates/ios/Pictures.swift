@@ -1,6 +1,7 @@
 // From an image file or a camera's frame to rows of pixels, as the step "decode" of
 // preprocessing.json describes it: upright, in sRGB, on a background. A photograph of 12 megapixels
-// takes 48 MB.
+// takes 48 MB. Core Graphics may take a gray picture without a profile for Gray Gamma 2.2, which it then
+// converts, up to 9 levels off in the shadows: the golden check, which has one, tells whether yours does.
 import CoreGraphics
 import CoreVideo
 import Foundation
