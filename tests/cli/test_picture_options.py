@@ -46,6 +46,18 @@ def test_choices_are_those_of_calibration():
     assert (depths[0], depths[-1]) == picture_options.BIT_DEPTHS
 
 
+def test_a_resize_that_nothing_says_is_told(run, weights, tiny):
+    said = "cut out, bilinear, turned as EXIF says, on white, as nothing says how training made"
+    outcome = run("onnx", *weights, "-o", "a.onnx")
+    assert said in outcome.stderr
+    assert "state it with --resize" in outcome.stderr
+    taken = ("--calibration-samples", 4)
+    assert said in run("calibrate", *weights[:-1], *taken, "-o", "r.json").stderr
+    for options in ((*weights, *STRETCHED), (*tiny, "--no-check")):  # stated; not trained
+        outcome = run("onnx", *options, "-o", "b.onnx", "--force")
+        assert (outcome.code, "as nothing says" in outcome.stderr) == (0, False)
+
+
 def test_an_artifact_records_what_was_stated_and_inspect_shows_it(run, weights):
     options = ("--resize", "pad", "--background", "1,2,3", "--ignore-exif", "--bit-depth", "12")
     recorded = run("onnx", *weights, *options, "-o", "a.onnx", "--json").json["artifact"]

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from tests.recorded_progress import Recorded
 from vggexport.errors import InputError
 from vggexport.opening.labels import read_labels
+from vggexport.system.progress import Steps
 
 TWO = ("ant", "bee")
 
@@ -94,3 +96,15 @@ def test_a_list_like_imagenets(tmp_path):
     index = {str(i): [f"n{i:08}", name] for i, name in enumerate(names)}
     (tmp_path / "index.json").write_text(json.dumps(index))
     assert read_labels(tmp_path / "index.json", 1000)[134] == "n00000134 crane"
+
+
+def test_names_that_are_told_apart_are_said(tmp_path):
+    told = Recorded()
+    (tmp_path / "labels.txt").write_text("bluebell\ndaisy\ndaisy\ntulip")
+    read_labels(tmp_path / "labels.txt", 4, Steps(told))
+    (note,) = told.notes
+    assert "names more than once" in note
+    assert note.endswith("'daisy (1)', 'daisy (2)': give each class a name of its own")
+    (tmp_path / "labels.txt").write_text("bluebell\ndaisy (1)\nrose\ntulip")
+    read_labels(tmp_path / "labels.txt", 4, Steps(told))
+    assert told.notes == [note]

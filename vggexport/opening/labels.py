@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.class_names import normal, told_apart
+from calibration.class_names import listed, normal, told_apart
 from calibration.errors import not_read
 from calibration.text_files import read_text
 from vggexport.errors import InputError
+from vggexport.system.progress import Steps
 
 BACKGROUND = frozenset({"background", "__background__", "dummy"})
 """In front of ImageNet's 1,000 in lists for networks that have an output for nothing of these."""
@@ -21,7 +22,7 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _NUMBERED = re.compile(r"(\d+)(?:\s*[:,;=\s]|[.)]\s)\s*(\S.*)")
 
 
-def read_labels(path: Path, classes: int) -> tuple[str, ...]:
+def read_labels(path: Path, classes: int, steps: Steps | None = None) -> tuple[str, ...]:
     """Class names: one a line, or JSON.
 
     Numbers in front of all names are left out ("0 cat", "0: cat", "0. cat") and give their order;
@@ -32,6 +33,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     Args:
         path: The file.
         classes: How many there are to be; of one output two, that from 0.5 on the second.
+        steps: Who says which names stand more than once.
 
     Raises:
         InputError: The file cannot be read, or has not one name for each class.
@@ -48,7 +50,21 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
             f"labels file {path} has {named} names on {len(names)} {unit}: {classes} classes need "
             f"one name per line{'' if is_json else _commas(text)}"
         )
-    return told_apart([normal(name) for name in names])
+    names = [normal(name) for name in names]
+    apart = told_apart(names)
+    if steps:
+        _note_repeated(path, names, apart, steps)
+    return apart
+
+
+def _note_repeated(path: Path, names: Sequence[str], apart: Sequence[str], steps: Steps) -> None:
+    pairs = zip(names, apart, strict=True)
+    if renamed := [own for name, own in pairs if own != name]:
+        steps.progress.note(
+            f"labels file {path} has names more than once, which are told apart by their index: "
+            f"{listed(renamed)}",
+            "give each class a name of its own",
+        )
 
 
 def _commas(text: str) -> str:

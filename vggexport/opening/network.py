@@ -124,7 +124,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
             weights = weights.in_memory()
         labels = weights.labels
         if options.labels:
-            labels = read_labels(options.labels, weights.spec.label_count)
+            labels = read_labels(options.labels, weights.spec.label_count, steps)
         record = WeightsRecord(
             weights.source,
             weights.sha256,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vggexport.artifact import Artifact
+from vggexport.errors import Advice
 from vggexport.network.pictures import (
     UNSTATED,
     PictureRequest,
@@ -13,6 +14,26 @@ from vggexport.network.pictures import (
     Size,
     check_same_pixels,
 )
+from vggexport.opening.network import Network
+from vggexport.system.progress import Steps
+from vggexport.weights.sources import is_word
+
+
+def note_assumed(network: Network, steps: Steps) -> None:
+    """Says how pictures become pixels where a file of trained weights does not, and nobody did.
+
+    Args:
+        network: That an artifact is made of, which records it as assumed.
+        steps: Who says it.
+    """
+    pictures, weights = network.pictures, network.weights
+    if pictures.known or not network.record.trained or is_word(weights.source):
+        return
+    steps.progress.note(
+        f"pictures: {pictures.words(weights.spec.input_size)}, as nothing says how training made "
+        "pixels of them",
+        Advice("state it with {}", "resize"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

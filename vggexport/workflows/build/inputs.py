@@ -34,6 +34,7 @@ from vggexport.opening.float16_range import (
 )
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import Network, NetworkOptions, open_network
+from vggexport.opening.pictures import note_assumed
 from vggexport.opening.reference import reference_name, reference_runner
 from vggexport.precision import Precision, Profile
 from vggexport.quantization.int4 import check_divides
@@ -142,6 +143,7 @@ def build_inputs(
         ranges = _load_ranges(network, options, files.values())
         if ranges:
             network = replace(network, pictures=ranges.agreed_pictures(network.pictures))
+        note_assumed(network, steps)
         plan = _plan_images(network, calibration_options, options, files.values(), ranges)
         contents = note_contents(plan.source, steps) if plan else None
         note_held_out(plan, steps)

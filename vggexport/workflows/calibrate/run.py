@@ -15,6 +15,7 @@ from vggexport.opening.calibration_images import (
 from vggexport.opening.int8_adjustments import adjusted
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import NetworkOptions, configuration_of, open_network
+from vggexport.opening.pictures import note_assumed
 from vggexport.results.build import CalibrationReport
 from vggexport.results.calibration_curve import CurvePoint
 from vggexport.system.output_files import output_folder, publish
@@ -49,6 +50,7 @@ def calibrate(
     output = output or Path(f"vgg_{configuration_of(network_options).lower()}_ranges.json")
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)
+        note_assumed(network, steps)
         checked = CHECK_IMAGES if curve else 0
         plan = ImagePlan(
             options,
