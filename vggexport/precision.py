@@ -118,13 +118,13 @@ class Profile:
 
 _FLOAT_ON_ACCELERATOR = Tolerance(
     "accelerators compute floats in 16 bits: as float16 on a CPU; not measured on one",
-    min_logit_sqnr_db=45.0,
+    min_half_logit_sqnr_db=45.0,
 )
 _INTEGER_ON_ACCELERATOR = Tolerance(
     "accelerators requantize with fewer bits after each layer, and compute the last one in 16 "
     "bits: Qualcomm's emulator of its NPU measured 21.6 dB on 4 photographs near the decision "
     "boundaries of a trained network, 17.4 dB on the worst; not measured on an accelerator",
-    min_logit_sqnr_db=15.0,
+    min_half_logit_sqnr_db=15.0,
 )
 _WHOLE_256THS = Tolerance(
     "probabilities in whole 256ths, which tell logits to half a step: the worst of 1,000 sets of "
@@ -266,7 +266,7 @@ _INT8_A16 = replace(
         "its NPU measured 55.6 dB and more on each of 4 photographs near the decision boundaries "
         "of a trained network; with pixels of another colour profile they have 16.4 dB; not "
         "measured on an accelerator",
-        min_logit_sqnr_db=40.0,
+        min_half_logit_sqnr_db=40.0,
     ),
 )
 

@@ -44,7 +44,7 @@ fun main(arguments: Array<String>) {
     }
     val answers = listOf(floatArrayOf(0.7f, 0.2f, 0.1f))
     val others = listOf(floatArrayOf(0.2f, 0.7f, 0.1f))
-    val tolerance = Tolerance(1e-4, 80.0, 6.0, 12.0)
+    val tolerance = Tolerance(1e-4, 80.0, 6.0, 12.0, 45.0)
     println("the same answers: ${GoldenCheck.problems(answers, answers, tolerance, false).size} problems")
     println("other answers: ${GoldenCheck.problems(answers, others, tolerance, false).size} problems")
     val none = listOf(FloatArray(0))

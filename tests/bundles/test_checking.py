@@ -91,7 +91,7 @@ def test_on_an_npu_what_is_laid_out_for_it_is_held_to_its_own_tolerance(
     report = check(tmp_path / "both.zip", provider=QNN_PROVIDER)
     (answer,) = report.answers
     assert (answer.path, answer.provider) == (f"models/{wide.name}", QNN_PROVIDER)
-    assert answer.tolerance.min_logit_sqnr_db == 40
+    assert answer.tolerance.min_half_logit_sqnr_db == 40
     assert set(run_on) == {QNN_PROVIDER}
     with pytest.raises(InputError, match=f"{QNN_PROVIDER} takes none of these models"):
         check(bundled, provider=QNN_PROVIDER)

@@ -238,6 +238,7 @@ def test_the_self_test_judges_as_check_bundle_does(activation):
     for smallest, value in (
         ((), metrics.logit_sqnr_db),
         ((names["HALF_STEP"],), metrics.coarse_logit_sqnr_db),
+        ((names["HALVES_END"][activation.value],), metrics.half_logit_sqnr_db),
     ):
         found = names["decibels"](logits(expected, *smallest), logits(actual, *smallest))
         assert found == pytest.approx(value, rel=1e-9)

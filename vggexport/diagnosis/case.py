@@ -64,7 +64,7 @@ class Case:
     @property
     def figure(self) -> str:
         """What is measured at the output."""
-        logits = self.tolerance.min_logit_sqnr_db is not None
+        logits = self.tolerance.is_of_logits
         return f"SQNR of the {'logits' if logits else 'probabilities'} {self.where}"
 
     @property
@@ -74,7 +74,7 @@ class Case:
 
     def value_db(self, metrics: ParityMetrics) -> float:
         """The figure's value."""
-        logits = self.tolerance.min_logit_sqnr_db is not None
+        logits = self.tolerance.is_of_logits
         return metrics.logit_sqnr_db if logits else metrics.sqnr_db
 
     def first(self, count: int) -> Case:
@@ -109,7 +109,9 @@ class Case:
         return replace(trial, explains=self._explains(trial, least_gain_db, is_lossy=fault.lossy))
 
     def _explains(self, trial: Trial, least_gain_db: float, *, is_lossy: bool) -> bool:
-        least = self.tolerance.min_logit_sqnr_db or self.tolerance.min_sqnr_db or 0.0
+        limits = self.tolerance
+        least = limits.min_logit_sqnr_db or limits.min_half_logit_sqnr_db or limits.min_sqnr_db
+        least = least or 0.0
         if trial.gain_db >= least_gain_db and trial.with_db >= least - WORST_IMAGES_DB:
             return True
         return is_lossy and trial.gain_db >= LOSSY_GAIN_DB and trial.with_db >= CLEAR_SQNR_DB

@@ -26,6 +26,10 @@ CERTAIN = 1e-4
 HALF_STEP = 1 / 512
 """Of probabilities in whole 256ths: what was rounded to none may have been up to this."""
 
+HALVES_END = {HeadActivation.SOFTMAX: 2.0**-14, HeadActivation.SIGMOID: 2.0**-9}
+"""Of probabilities in half precision: 2**-14 is its smallest normal number, and what is smaller may
+be 0. Just below 1 it has steps of 2**-11, a quarter of what a sigmoid of 1 - 2**-9 lacks to 1."""
+
 _SMALLEST = 1e-30
 """Probability that smaller ones count as, before their logarithm is taken. Near the smallest normal
 float32 number runtimes differ in what they keep: LiteRT's softmax has steps of 1.2e-38 there."""
@@ -50,6 +54,8 @@ class ParityMetrics(JsonValue):
         choices: Which classes both choose.
         coarse_logit_sqnr_db: SQNR of the logits as far as probabilities in whole 256ths tell them:
             what is less than half a step counts as that.
+        half_logit_sqnr_db: The same as far as probabilities in half precision tell them, up to
+            :data:`HALVES_END`.
     """
 
     json_keys = "max_abs rel_l2 sqnr_db logit_sqnr_db cosine top1_agreement top5_agreement"
@@ -65,6 +71,7 @@ class ParityMetrics(JsonValue):
     logit_rms_error: float = math.inf
     choices: Choices | None = None
     coarse_logit_sqnr_db: float = -math.inf
+    half_logit_sqnr_db: float = -math.inf
 
 
 def compare(
@@ -147,6 +154,7 @@ class Comparison:
             logit_rms_error=math.sqrt(sums["logit_noise"] / self._outputs),
             choices=self._choices.choices(),
             coarse_logit_sqnr_db=decibels(sums["coarse_signal"], sums["coarse_noise"]),
+            half_logit_sqnr_db=decibels(sums["half_signal"], sums["half_noise"]),
         )
 
     def _add(
@@ -157,6 +165,9 @@ class Comparison:
         logit_error = logits_of(actual, self._activation) - logits
         coarse = logits_of(expected, self._activation, HALF_STEP)
         coarse_error = logits_of(actual, self._activation, HALF_STEP) - coarse
+        end = HALVES_END[self._activation]
+        half = logits_of(expected, self._activation, end)
+        half_error = logits_of(actual, self._activation, end) - half
         top = min(TOP_K, expected.shape[1])
         batch = {
             "signal": np.sum(expected**2),
@@ -167,6 +178,8 @@ class Comparison:
             "logit_noise": np.sum(logit_error**2),
             "coarse_signal": np.sum(coarse**2),
             "coarse_noise": np.sum(coarse_error**2),
+            "half_signal": np.sum(half**2),
+            "half_noise": np.sum(half_error**2),
             "top1": _agreeing(expected, actual, self._activation),
             "top5": _shared(_best(expected, top), _best(actual, top)),
         }
@@ -183,7 +196,7 @@ class Comparison:
 
 _SUMS = (
     *("signal", "power", "noise", "product", "logit_signal", "logit_noise"),
-    *("coarse_signal", "coarse_noise", "top1", "top5"),
+    *("coarse_signal", "coarse_noise", "half_signal", "half_noise", "top1", "top5"),
 )
 
 

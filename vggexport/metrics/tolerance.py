@@ -32,13 +32,16 @@ class Tolerance(JsonValue):
             reference has both classes nearly equal count as agreeing.
         min_coarse_logit_sqnr_db: Smallest SQNR allowed of the logits of probabilities in whole
             256ths: those below half a step, 1/512, count as that.
+        min_half_logit_sqnr_db: Smallest SQNR allowed of the logits of probabilities in half
+            precision: those below 2**-14, its smallest normal number, count as that; of a
+            sigmoid's, those nearer than 2**-9 to 0 or 1.
         negligible_logit_error: Root mean square difference of the logits up to which their SQNR
             does not matter: where all classes are nearly equal there is no signal to hold it to.
     """
 
     json_keys = """
         max_abs min_logit_sqnr_db min_sqnr_db min_top1_agreement reason min_sure_agreement?
-        negligible_logit_error? min_coarse_logit_sqnr_db?
+        negligible_logit_error? min_coarse_logit_sqnr_db? min_half_logit_sqnr_db?
     """
 
     reason: str
@@ -49,12 +52,19 @@ class Tolerance(JsonValue):
     min_sure_agreement: float | None = None
     negligible_logit_error: float | None = None
     min_coarse_logit_sqnr_db: float | None = None
+    min_half_logit_sqnr_db: float | None = None
+
+    @property
+    def is_of_logits(self) -> bool:
+        """Whether it holds the logits to something, of probabilities in half precision too."""
+        return self.min_logit_sqnr_db is not None or self.min_half_logit_sqnr_db is not None
 
     @property
     def demands_nothing(self) -> bool:
         """Whether there is no limit at all."""
         limits = self.max_abs, self.min_logit_sqnr_db, self.min_sqnr_db, self.min_top1_agreement
-        further = self.min_sure_agreement, self.min_coarse_logit_sqnr_db
+        coarse = self.min_coarse_logit_sqnr_db, self.min_half_logit_sqnr_db
+        further = (self.min_sure_agreement, *coarse)
         return all(limit is None for limit in (*limits, *further))
 
     def violations(self, metrics: ParityMetrics, labels: Sequence[str] = ()) -> tuple[str, ...]:
@@ -74,6 +84,11 @@ class Tolerance(JsonValue):
                 "SQNR of the logits in 256ths",
                 metrics.coarse_logit_sqnr_db,
                 self.min_coarse_logit_sqnr_db,
+            ),
+            (
+                "SQNR of the logits in half precision",
+                metrics.half_logit_sqnr_db,
+                self.min_half_logit_sqnr_db,
             ),
         ):
             if smallest is not None and not actual >= smallest:

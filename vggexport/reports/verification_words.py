@@ -121,6 +121,10 @@ def limits(tolerance: Tolerance) -> tuple[str, ...]:
         "SQNR of the logits at least": (decibels, tolerance.min_logit_sqnr_db),
         "SQNR of the probabilities at least": (decibels, tolerance.min_sqnr_db),
         "SQNR of the logits in 256ths at least": (decibels, tolerance.min_coarse_logit_sqnr_db),
+        "SQNR of the logits in half precision at least": (
+            decibels,
+            tolerance.min_half_logit_sqnr_db,
+        ),
         "top-1 agreement at least": (share, tolerance.min_top1_agreement),
         "top-1 agreement not surely below": (share, tolerance.min_sure_agreement),
     }

@@ -43,7 +43,7 @@ def test_an_npu_is_held_to_the_tolerance_of_accelerators(monkeypatch):
     tolerances = [report.candidates[0].tolerance for report in reports]
     profile = Precision.INT8.profile
     assert tolerances == [profile.on_accelerator, profile.tolerance]
-    assert profile.on_accelerator.min_logit_sqnr_db == 15
+    assert profile.on_accelerator.min_half_logit_sqnr_db == 15
 
 
 @pytest.mark.usefixtures("files")
@@ -65,7 +65,7 @@ def test_with_16_bits_an_npu_has_a_cpus_answers(monkeypatch, export):
     assert any("4 images on QNNExecutionProvider, whose" in note for note in told.notes)
     same, other = (candidate.tolerance for candidate in report.candidates)
     assert same == profile_of(Precision.INT8, activation_bits=16).on_accelerator
-    assert same.min_logit_sqnr_db == 40
+    assert same.min_half_logit_sqnr_db == 40
     assert other == Precision.INT8.profile.tolerance  # other integers: as between two files
 
 

@@ -26,6 +26,7 @@ from PIL import Image, ImageCms, ImageOps
 FOLDER = Path(__file__).resolve().parent
 SMALLEST = 1e-30  # probability that smaller ones count as, before their logarithm is taken
 HALF_STEP = 1 / 512  # the same where they may be in whole 256ths
+HALVES_END = {"softmax": 2**-14, "sigmoid": 2**-9}  # the same where they may have 16 bits
 CERTAIN = 1e-4  # a sigmoid's nearer to 0 or 1 are all one: runtimes stop at other ends
 
 
@@ -50,7 +51,7 @@ def main() -> int:
             actual = [behind(run(in_front(image, model)), model) for image in images]
             told = entry["artifact"]["spec"] or entry["artifact"]["ends"]
             activation = told.get("head_activation", "softmax")
-            found = check_answers(np.stack(actual), answers, LOGITS[activation])
+            found = check_answers(np.stack(actual), answers, activation)
         except ImportError as error:
             print(f"skipped  {name}: {error}")
             continue
@@ -308,7 +309,7 @@ RUNNERS = {
 }
 
 
-def check_answers(actual: Any, answers: Any, logits: Any) -> list[str]:
+def check_answers(actual: Any, answers: Any, activation: str) -> list[str]:
     """What is out of tolerance on a CPU, of the golden images and of the golden pictures."""
     limits = next(t for t in answers["tolerances"] if t["device"] == "cpu")
     images, pictures = answers["probabilities"], answers["picture_probabilities"]
@@ -321,12 +322,12 @@ def check_answers(actual: Any, answers: Any, logits: Any) -> list[str]:
     return [
         told + problem
         for told, part in parts.items()
-        for problem in out_of_tolerance(expected[part], actual[part], limits, logits)
+        for problem in out_of_tolerance(expected[part], actual[part], limits, activation)
     ]
 
 
-def out_of_tolerance(expected: Any, actual: Any, limits: Any, logits: Any) -> list[str]:
-    problems = []
+def out_of_tolerance(expected: Any, actual: Any, limits: Any, activation: str) -> list[str]:
+    logits, problems = LOGITS[activation], []
     largest = np.abs(actual - expected).max()
     if limits["max_abs"] is not None and largest > limits["max_abs"]:
         problems.append(f"probabilities differ by {largest:.1e}")
@@ -334,6 +335,10 @@ def out_of_tolerance(expected: Any, actual: Any, limits: Any, logits: Any) -> li
         ("min_sqnr_db", (expected, actual)),
         ("min_logit_sqnr_db", (logits(expected), logits(actual))),
         ("min_coarse_logit_sqnr_db", [logits(p, HALF_STEP) for p in (expected, actual)]),
+        (
+            "min_half_logit_sqnr_db",
+            [logits(p, HALVES_END[activation]) for p in (expected, actual)],
+        ),
     ):
         if limits.get(key) is not None and decibels(*values) < limits[key]:
             problems.append(f"{key} is {limits[key]:g}, found {decibels(*values):.1f}")

@@ -152,6 +152,7 @@ def _limited(tolerance: Tolerance, limits: Tolerance | None) -> Tolerance:
         ("min_sure_agreement", "min_top1_agreement"),
         ("negligible_logit_error", "min_logit_sqnr_db"),
         ("min_coarse_logit_sqnr_db", "min_sqnr_db"),
+        ("min_half_logit_sqnr_db", "min_logit_sqnr_db"),
     )
     overruled = dict.fromkeys(own for own, by in finer if by in given)
     return replace(tolerance, reason=limits.reason, **given, **overruled)

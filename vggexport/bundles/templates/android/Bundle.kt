@@ -111,6 +111,7 @@ class Bundle(
             number(tolerance, "min_logit_sqnr_db"),
             number(tolerance, "min_sqnr_db"),
             number(tolerance, "min_coarse_logit_sqnr_db"),
+            number(tolerance, "min_half_logit_sqnr_db"),
         )
         // Each by itself: the colours of the pictures are vivid, whatever the images are.
         val parts = mapOf("images" to "probabilities", "pictures" to "picture_probabilities")

@@ -17,6 +17,7 @@ class Tolerance(
     val minLogitSqnrDb: Double?,
     val minSqnrDb: Double?,
     val minCoarseLogitSqnrDb: Double?,
+    val minHalfLogitSqnrDb: Double?,
 )
 
 object GoldenCheck {
@@ -55,6 +56,10 @@ object GoldenCheck {
         if (tolerance.minCoarseLogitSqnrDb != null && coarse < tolerance.minCoarseLogitSqnrDb) {
             found += "SQNR of the logits in 256ths is $coarse dB"
         }
+        val half = logitSqnr(if (endsInSigmoid) SIGMOID_END else SOFTMAX_END)
+        if (tolerance.minHalfLogitSqnrDb != null && half < tolerance.minHalfLogitSqnrDb) {
+            found += "SQNR of the logits in half precision is $half dB"
+        }
         return found
     }
 
@@ -63,6 +68,10 @@ object GoldenCheck {
 
     /** The same where they may be in whole 256ths. */
     private const val HALF_STEP = 1.0 / 512
+
+    /** The same where they may have 16 bits. */
+    private const val SOFTMAX_END = 1.0 / 16384
+    private const val SIGMOID_END = 1.0 / 512
 
     /** A sigmoid's nearer to 0 or 1 are all one: runtimes stop at other ends. */
     private const val CERTAIN = 1e-4

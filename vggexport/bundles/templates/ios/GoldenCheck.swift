@@ -13,6 +13,7 @@ struct Tolerance: Decodable {
     let minLogitSqnrDb: Double?
     let minSqnrDb: Double?
     let minCoarseLogitSqnrDb: Double?
+    let minHalfLogitSqnrDb: Double?
 
     enum CodingKeys: String, CodingKey {
         case device
@@ -20,6 +21,7 @@ struct Tolerance: Decodable {
         case minLogitSqnrDb = "min_logit_sqnr_db"
         case minSqnrDb = "min_sqnr_db"
         case minCoarseLogitSqnrDb = "min_coarse_logit_sqnr_db"
+        case minHalfLogitSqnrDb = "min_half_logit_sqnr_db"
     }
 }
 
@@ -56,6 +58,10 @@ enum GoldenCheck {
         if let limit = tolerance.minCoarseLogitSqnrDb, coarse < limit {
             found.append("SQNR of the logits in 256ths is \(coarse) dB")
         }
+        let half = logitSqnr(endsInSigmoid ? sigmoidEnd : softmaxEnd)
+        if let limit = tolerance.minHalfLogitSqnrDb, half < limit {
+            found.append("SQNR of the logits in half precision is \(half) dB")
+        }
         return found
     }
 
@@ -64,6 +70,10 @@ enum GoldenCheck {
 
     /// The same where they may be in whole 256ths.
     private static let halfStep = 1.0 / 512
+
+    /// The same where they may have 16 bits.
+    private static let softmaxEnd = 1.0 / 16384
+    private static let sigmoidEnd = 1.0 / 512
 
     /// A sigmoid's nearer to 0 or 1 are all one: runtimes stop at other ends.
     private static let certain = 1e-4
