@@ -67,7 +67,7 @@ class Interval:
         return self.low, self.high
 
 
-def wilson(hits: int, images: int) -> Interval:
+def wilson(hits: float, images: float) -> Interval:
     """The score interval of a share, 95 %.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
@@ -104,7 +104,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, float(2 * tail / 2**images))
 
 
-def drop_interval(only_first: int, only_second: int, images: int) -> Interval:
+def drop_interval(only_first: float, only_second: float, images: float) -> Interval:
     """How much less often the second is right than the first, 95 %.
 
     The Wald interval of a paired difference with half an image added to each of the four cells:

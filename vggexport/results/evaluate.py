@@ -194,9 +194,10 @@ class GateCheck(JsonValue):
         interval: What it may be, 95 %.
         limit: What was asked for.
         verdict: Whether the interval is within it.
+        images_needed: About how many would tell, where these do not and any number is likely to.
     """
 
-    json_keys = "path what value ci95=interval.ends limit verdict"
+    json_keys = "path what value ci95=interval.ends limit verdict images_needed?"
 
     path: str
     what: str
@@ -204,6 +205,7 @@ class GateCheck(JsonValue):
     interval: Interval
     limit: float
     verdict: Verdict
+    images_needed: int | None = None
 
     @property
     def bound(self) -> str:
@@ -214,9 +216,10 @@ class GateCheck(JsonValue):
     def clause(self) -> str:
         """All of it in words."""
         low, high = (f"{100 * value:.2f}" for value in (self.interval.low, self.interval.high))
+        needed = f"; about {self.images_needed} images needed" if self.images_needed else ""
         return (
             f"{self.path}: {self.what} {100 * self.value:.2f} % (95 %: {low} to {high}) where "
-            f"{self.bound} {100 * self.limit:g} % was asked for"
+            f"{self.bound} {100 * self.limit:g} % was asked for{needed}"
         )
 
 

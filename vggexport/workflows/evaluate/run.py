@@ -13,7 +13,7 @@ import numpy as np
 
 import calibration
 from vggexport.errors import Advice, InputError
-from vggexport.metrics.accuracy import Accuracy, PairedCounts, judge_at_least, judge_at_most
+from vggexport.metrics.accuracy import Accuracy, PairedCounts
 from vggexport.metrics.assignment import find_other_order
 from vggexport.network.head import HeadActivation
 from vggexport.network.pictures import PictureRequest, Pictures
@@ -36,13 +36,13 @@ from vggexport.results.evaluate import (
     Comparison,
     EvaluationReport,
     EvaluationResult,
-    GateCheck,
 )
 from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.evaluate.class_order import CLASS_ORDER, note_absent, order_classes
+from vggexport.workflows.evaluate.gate import checks
 from vggexport.workflows.evaluate.mistakes import surest_mistakes
 from vggexport.workflows.evaluate.other_pixels import other_export, with_pixels
 from vggexport.workflows.evaluate.predictions import (
@@ -164,7 +164,7 @@ def evaluate(
         images.source.name,
         int(answered.readable.sum()),
         tuple(answered.unreadable),
-        tuple(_checks(results, options)),
+        tuple(checks(results, options.min_top1, options.max_drop)),
         options.strict,
         engine.name,
         steps.seconds,
@@ -253,23 +253,6 @@ def _results(
             tuple(surest_mistakes(images, answers, read)),
             find_other_order(targets, best, len(images.classes)),
         )
-
-
-def _checks(results: Sequence[EvaluationResult], options: EvaluateOptions) -> Iterator[GateCheck]:
-    """The limits that were asked for, held to what was counted."""
-    if (limit := options.min_top1) is not None:
-        for result in results:
-            interval = result.accuracy.top1_interval
-            verdict = judge_at_least(interval, limit)
-            top1 = result.accuracy.top1
-            yield GateCheck(result.runner.path, "top-1", top1, interval, limit, verdict)
-    if (limit := options.max_drop) is not None:
-        for result in results:
-            if compared := result.comparison:
-                interval = compared.counts.drop_interval
-                verdict = judge_at_most(interval, limit)
-                drop = compared.counts.drop
-                yield GateCheck(compared.second, "top-1 drop", drop, interval, limit, verdict)
 
 
 def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> None:
