@@ -272,3 +272,12 @@ def test_the_markdown(make_result, make_benchmark):
     assert "EPYC [x]" in html
     assert "read &lt;this&gt;" in html
     assert document.startswith("## ❌")
+
+
+def test_that_the_machine_is_busy_is_told_once(make_benchmark, make_result, machine):
+    """At the beginning, when a person can still wait; the other notes are in the report alone."""
+    busy = replace(machine, load_average=9.0)
+    report = make_benchmark(make_result(), machine=busy, notes=(*busy.remarks, "another note"))
+    found = rendered(report)
+    assert not any("busy" in line for line in found)
+    assert found[-1] == "note: another note"

@@ -194,3 +194,16 @@ def test_five_best_of_three_classes_are_no_figure():
     assert evaluation_words.FIGURES["top-5"](result) == "-"
     of_six = dataclasses.replace(result, labels=tuple("abcdef"))
     assert evaluation_words.FIGURES["top-5"](of_six) == "100.00%"
+
+
+def test_equal_networks_are_right_on_the_same_images(make_report):
+    """Which is not put as "alone right on 0 images"."""
+    second = make_report().results[1]
+    same = dataclasses.replace(
+        second, comparison=Comparison("f.onnx", "int8.onnx", PairedCounts(30, 29, 0, 0))
+    )
+    assert evaluation_words.findings(same)["against the first"] == (
+        "both are right on the same images"
+    )
+    found = evaluation_words.findings(second)["against the first"]
+    assert found == "f.onnx alone is right on 9 images, this one alone on 0"

@@ -137,7 +137,7 @@ def show(rendered: RenderableType, report: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
         return
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 110
-    _Output(width=width, highlight=False).print(rendered)
+    _Output(width=width, highlight=False).print(rendered, crop=False)  # a digest is whole
 
 
 class _Output(Console):

@@ -49,5 +49,5 @@ def _images(interval: Callable[[float], Interval], images: int, limit: float) ->
         middle = (low + high) / 2
         low, high = (low, middle) if tells(middle) else (middle, high)
     count = math.ceil(high * images)
-    unit = 10 ** max(0, len(str(count)) - 2)
+    unit: int = 10 ** max(0, len(str(count)) - 2)
     return math.ceil(count / unit) * unit

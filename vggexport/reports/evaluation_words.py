@@ -6,7 +6,7 @@ from vggexport.metrics.accuracy import Interval, PairedCounts
 from vggexport.metrics.verdict import Verdict
 from vggexport.reports.paths import ends
 from vggexport.reports.verification_words import pixels, seen, stating, top5
-from vggexport.results.evaluate import EvaluationReport, EvaluationResult, GateCheck
+from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, GateCheck
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, fixed, printable, share
 
@@ -113,9 +113,15 @@ def findings(result: EvaluationResult) -> dict[str, str]:
     if result.suspicion and not result.other_pixels:
         found["class order"] = printable(result.suspicion)
     if compared := result.comparison:
-        counts = compared.counts
-        found["against the first"] = (
-            f"{printable(compared.first)} alone is right on {counted(counts.only_first, 'image')}, "
-            f"this one alone on {counts.only_second}"
-        )
+        found["against the first"] = _against(compared)
     return found
+
+
+def _against(compared: Comparison) -> str:
+    counts = compared.counts
+    if not (counts.only_first or counts.only_second):
+        return "both are right on the same images"
+    return (
+        f"{printable(compared.first)} alone is right on {counted(counts.only_first, 'image')}, "
+        f"this one alone on {counts.only_second}"
+    )

@@ -195,6 +195,12 @@ def fix(trial: Trial) -> str:
     return stating(trial.preprocessing) if trial.preprocessing else trial.fix
 
 
+def fixes(report: VerifyReport) -> tuple[str, ...]:
+    """What to do about the mistakes that explain failures, each once."""
+    named = (c.diagnosis.named for c in report.candidates if c.failures and c.diagnosis)
+    return tuple(dict.fromkeys(fix(trial) for trial in named if trial))
+
+
 def stating(stated: Preprocessing) -> str:
     """How a file gets another preprocessing."""
     usual = CONVENTIONS.get(stated.name)

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports.html import charts
 from vggexport.reports.html.verification import verification as html_page
 
@@ -195,3 +196,20 @@ def test_on_a_phone_every_chart_has_letters_of_11_pixels(page):
     assert charts.WIDE_PX in widths[0]
     assert widths[1] == [charts.NARROW_PX] * 2 * widths[0].count(charts.WIDE_PX)
     assert {w for w in widths[0] if w > charts.NARROW_PX} == {charts.WIDE_PX}
+
+
+def test_the_head_says_what_to_do(make_verification, candidates):
+    swapped = candidates["swapped"]
+    (_, trial) = swapped.diagnosis.trials
+    trial = dataclasses.replace(trial, preprocessing=CONVENTIONS["unit"])
+    diagnosis = dataclasses.replace(swapped.diagnosis, trials=(trial,))
+    file = dataclasses.replace(swapped, diagnosis=diagnosis)
+    head = html_page(make_verification(file, file)).partition("<h2>")[0]
+    option = '<code class="option">--preprocessing</code>'  # whose hyphens no line ends after
+    assert head.count(f"<p>Fix: export it again with {option} unit.</p>") == 1
+    assert "Fix:" not in html_page(make_verification(candidates["nan"]))
+
+
+def test_eight_columns_are_a_table_on_a_tablet(verification):
+    caption = "<caption>Every file against the reference, over all images</caption>"
+    assert f"<table>\n{caption}" in html_page(verification)

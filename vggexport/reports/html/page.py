@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,9 +17,19 @@ from vggexport.system import number_text
 _BREAKS = re.compile(r"(?<=[/_-])(?=\w)")
 
 
+_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
+_CODE = Markup('<code class="option">{}</code>')
+
+
+def _prose(text: str, rest: Callable[[str], Markup] = escape) -> Markup:
+    """A text whose options, as "--answers", are not broken over lines."""
+    parts = enumerate(_OPTION.split(text))
+    return Markup().join(_CODE.format(part) if n % 2 else rest(part) for n, part in parts)
+
+
 def _breakable(text: str) -> Markup:
-    """A name that is broken over lines after "/", "_" and "-" and nowhere else."""
-    return Markup("<wbr>").join(_BREAKS.split(text))
+    """A name that is broken over lines after "/", "_" and "-" and nowhere else; no option is."""
+    return _prose(text, lambda part: Markup("<wbr>").join(_BREAKS.split(part)))
 
 
 def _labelled(rows: str, columns: Sequence[str]) -> Markup:
@@ -48,6 +58,7 @@ _TEMPLATES.filters |= {
     "labelled": _labelled,
     "printable": number_text.printable,
     "probability": number_text.probability,
+    "prose": _prose,
     "seconds": number_text.seconds,
     "share": number_text.share,
     "thumbnail": thumbnail,

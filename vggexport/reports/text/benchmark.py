@@ -23,5 +23,6 @@ def latency(report: BenchmarkReport) -> RenderableType:
         parts += [Text(f"gate: {printable(benchmark_tables.gate(report.gate))}"), ""]
     parts += [Grid(benchmark_tables.environment(report))]
     parts += [Text(f"left out: {reason}") for reason in benchmark_tables.reasons(report)]
-    parts += [Text(f"note: {printable(note)}") for note in report.notes]
+    told = report.machine.remarks  # when it began, for who would rather wait
+    parts += [Text(f"note: {printable(note)}") for note in report.notes if note not in told]
     return Group(*parts)

@@ -5,16 +5,23 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from vggexport.metrics.accuracy import Interval
 from vggexport.metrics.verdict import Verdict
 from vggexport.reports.evaluation_words import FIGURES, interval, pixels_line, verdict
 from vggexport.reports.paths import conventions, ends
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
-from vggexport.system.columns import cells
+from vggexport.system.columns import Columns, cells
 from vggexport.system.number_text import cost, printable, share
 
 CLASSES = 40
 """Classes of a table in a terminal; the worst of more."""
+
+
+_FIGURES: Columns[EvaluationResult] = {
+    "top-1 (95 %)": lambda r: _with_interval(r.accuracy.top1, r.accuracy.top1_interval),
+} | {name: column for name, column in FIGURES.items() if name not in {"top-1", "95 %"}}
+"""A figure and its interval in one column, which no width parts."""
 
 
 def evaluation(report: EvaluationReport) -> RenderableType:
@@ -46,22 +53,25 @@ def evaluation(report: EvaluationReport) -> RenderableType:
 
 def _networks(report: EvaluationReport) -> Table:
     tried = conventions(result.runner.path for result in report.results)
-    table = Table("pixels" if tried else "network", "precision", *FIGURES, paths=True)
+    table = Table("pixels" if tried else "network", "precision", *_FIGURES, paths=True)
     for result in report.results:
         runner = result.runner
         path = tried.get(runner.path, runner.path)
-        table.add_row(path, runner.precision.value, *cells(FIGURES, result))
+        table.add_row(path, runner.precision.value, *cells(_FIGURES, result))
     return table
 
 
+def _with_interval(value: float, found: Interval) -> str:
+    return f"{share(value)} ({interval(found)})"
+
+
 def _gate(report: EvaluationReport) -> Table:
-    table = Table("gate", "of", "measured", "95 %", "limit", "verdict", names=2, paths=True)
+    table = Table("gate", "of", "measured (95 %)", "limit", "verdict", names=2, paths=True)
     for check in report.checks:
         table.add_row(
             check.path,
             check.what,
-            share(check.value),
-            interval(check.interval),
+            _with_interval(check.value, check.interval),
             f"{check.bound} {share(check.limit)}",
             verdict(check),
             bold=check.verdict is Verdict.FAIL,

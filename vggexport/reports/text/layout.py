@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,8 @@ from rich.text import Text
 from vggexport.reports.sheets import Sheet
 from vggexport.reports.text.fitting import GAP, TextTable, broken, fitted, shares
 from vggexport.system.number_text import printable
+
+_DIGEST = re.compile(r"[0-9a-f]{32,}[.,;]?")
 
 
 class Table:
@@ -95,6 +98,30 @@ class Grid:
                 yield from (Text(line, style="bold") for line in broken(name, width))
                 head = ""
             for paragraph in value.split("\n"):
-                for line in broken(paragraph, width - indent):
-                    yield Text.assemble((_padded(head, indent, right=False), "bold"), line)
-                    head = ""
+                for part, is_whole in _parts(paragraph, width - indent):
+                    for line in [] if is_whole else broken(part, width - indent):
+                        yield Text.assemble((_padded(head, indent, right=False), "bold"), line)
+                        head = ""
+                    if is_whole:
+                        yield from [Text(head, style="bold")] if head else []
+                        yield Text(part, no_wrap=True, overflow="ignore")
+                        head = ""
+
+
+def _parts(text: str, width: int) -> Iterator[tuple[str, bool]]:
+    """A text as words to be broken into lines, and words that no line may break: digests.
+
+    Who copies one wants it in one piece: it has a line of its own where that is wider than there is
+    room beside a name, and of a narrow terminal, which breaks it without a line's end.
+    """
+    begun: list[str] = []
+    for word in text.split(" "):
+        if cell_len(word) <= width or not _DIGEST.fullmatch(word):
+            begun.append(word)
+            continue
+        if begun:
+            yield " ".join(begun), False
+        yield word, True
+        begun = []
+    if begun:
+        yield " ".join(begun), False
