@@ -1,6 +1,7 @@
 """What receivers run: the self-test, and the examples for phones."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -143,12 +144,24 @@ def test_a_bundle_of_padded_pictures_describes_and_tests_them(make_request, tmp_
     assert vggexport.bundle((model,), output, images=2).failures == ()
     _, resize = json.loads((output / "preprocessing.json").read_text())["steps"]
     assert (resize["mode"], resize["background"]) == ("pad", [9, 8, 7])
-    assert "scale until it fits, area **with antialiasing**" in (output / "README.md").read_text()
+    said = (output / "README.md").read_text()
+    assert "scale until it fits, area **with antialiasing**" in said
+    assert "transparent on the background in `preprocessing.json`: **not BGR**" in said
+    assert "x64quantprecision" not in said
+    assert 'noCompress += listOf("onnx") }' in said
     ran = self_test(output)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     checked = vggexport.check_bundle(output)
     assert checked.failures == ()
     assert checked.preprocessing.levels == 0
+
+
+def test_the_guide_says_what_the_bundles_files_need(unpacked):
+    said = (unpacked / "README.md").read_text()
+    assert "**converted to\n   sRGB**, what is transparent on white: **not BGR**" in said
+    assert "`session.x64quantprecision` set to `1`" in said
+    assert 'noCompress += listOf("tflite", "onnx") }' in said
+    assert "shasum -a 256 --check SHA256SUMS" in said
 
 
 def test_the_self_test_sees_what_is_wrong(unpacked):
@@ -257,11 +270,12 @@ def server(unpacked):
     made.server_close()
 
 
-def client(folder, server, kind, *further):
+def client(folder, server, kind, *further, file="models/tiny.onnx"):
     url = f"http://127.0.0.1:{server.server_port}"
     command = [sys.executable, str(folder / "examples/server/client.py"), "--url", url, *further]
-    command += ["--server", kind, "--model", "vgg", "--file", "models/tiny.onnx"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += ["--server", kind, "--model", "vgg", *(["--file", file] if file else [])]
+    told = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
     assert "Traceback" not in ran.stderr
     return ran
 
@@ -283,6 +297,32 @@ def test_the_client_of_servers_classifies_pictures(unpacked, server):
     assert f"{best:.1%}" in lines[0]
     wrong = client(unpacked, server, "triton", "--url", "http://127.0.0.1:1")
     assert (wrong.returncode, wrong.stdout[:29]) == (1, "FAILED   http://127.0.0.1:1: ")
+
+
+def test_the_client_of_servers_holds_graphics_processors_to_their_tolerance(unpacked, server):
+    noise = np.random.default_rng(1).normal(1, 1e-3, np.shape(server.answers))
+    server.answers = (np.array(server.answers) * noise).tolist()
+    as_cpu = client(unpacked, server, "triton")
+    assert (as_cpu.returncode, "min_logit_sqnr_db is 80, found" in as_cpu.stdout) == (1, True)
+    assert client(unpacked, server, "triton", "--device", "accelerator").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("further", "file", "said"),
+    [
+        ((), None, "say with --file which model the server has: models/tiny.onnx, models/"),
+        ((), "tiny", "--file tiny is not in the bundle, which has models/tiny.onnx, models/"),
+        (("--device", "gpu"), "models/tiny.onnx", "--device gpu: golden.json has tolerances of "),
+    ],
+)
+def test_the_client_of_servers_refuses_what_does_not_fit(unpacked, server, further, file, said):
+    ran = client(unpacked, server, "triton", *further, file=file)
+    assert (ran.returncode, ran.stderr[: len(said)]) == (2, said)
+
+
+def test_the_client_of_servers_leaves_nothing_in_the_bundle(unpacked, server):
+    assert client(unpacked, server, "triton").returncode == 0
+    assert self_test(unpacked).returncode == 0
 
 
 def test_all_files_of_the_templates_are_used(bundled):

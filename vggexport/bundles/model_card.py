@@ -63,9 +63,18 @@ def guide(manifest: Manifest, pictures: PictureOptions, *, is_signed: bool) -> s
         is_signed=is_signed,
         pictures=pictures,
         packages=packages,
+        saturates=any(map(_saturates, manifest.artifacts)),
+        mapped=[f'"{name}"' for name in ("tflite", "onnx", "ort") if name in formats],
         files=table_of(_FILES, manifest.artifacts, names=4),
         notes=_notes(manifest),
     )
+
+
+def _saturates(bundled: BundledArtifact) -> bool:
+    """Whether ONNX Runtime may add in 16 bits, as it may any file of another converter."""
+    artifact = bundled.artifact
+    may_be_integers = artifact.foreign or not artifact.profile.is_float
+    return FORMATS[artifact.format].runtime().package == "onnxruntime" and bool(may_be_integers)
 
 
 def _notes(manifest: Manifest) -> list[str]:

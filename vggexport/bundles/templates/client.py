@@ -2,11 +2,14 @@
 """Classifies pictures on Triton or TensorFlow Serving over HTTP, or holds the server to the bundle.
 
     pip install numpy pillow
-    python client.py --url http://localhost:8000 --server triton --model vgg [PICTURE...]
-    python client.py --url http://localhost:8501 --server tensorflow --model vgg [PICTURE...]
+    python client.py --url http://localhost:8000 --server triton --model vgg \
+        --file triton/vgg/1/model.onnx [PICTURE...]
+    python client.py --url http://localhost:8501 --server tensorflow --model vgg \
+        --file tf-serving/vgg/1 [PICTURE...]
 
-Without pictures the golden images are sent, and the exit code is 1 if answers are out of tolerance.
-Decoding, scaling and the comparison are those of self_test.py, which lies in the bundle.
+Without pictures the golden images are sent, and the exit code is 1 if answers are out of tolerance,
+2 where the command line does not fit the bundle. Decoding, scaling and the comparison are those of
+self_test.py, which lies in the bundle.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 BUNDLE = Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True  # a file that SHA256SUMS does not list fails the bundle's check
 sys.path.insert(0, str(BUNDLE))
 self_test: Any = importlib.import_module("self_test")
 
@@ -35,6 +39,7 @@ def main() -> int:
     golden = self_test.read_json("golden/golden.json")
     description = self_test.read_json("preprocessing.json")
     artifact = chosen(options.file)
+    answers = answers_on(options.device, artifact["path"], golden)
     model = description["models"][artifact["path"]]
     ask = SERVERS[options.server]
     try:
@@ -48,7 +53,6 @@ def main() -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"FAILED   {options.url}: {error}")
         return 1
-    answers = next(a for a in golden["artifacts"] if a["name"] == artifact["path"])
     activation = (artifact["spec"] or artifact["ends"]).get("head_activation", "softmax")
     problems = self_test.check_answers(actual, answers, activation)
     code: int = self_test.conclude(
@@ -63,7 +67,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="http://host:port")
     parser.add_argument("--server", required=True, choices=list(SERVERS))
     parser.add_argument("--model", required=True, help="its name on the server")
-    parser.add_argument("--file", help="which file of the bundle it is; the first otherwise")
+    parser.add_argument("--file", help="which file of the bundle it is, where there are several")
+    help_of_device = "whose tolerances answers are held to: cpu, or accelerator for a GPU"
+    parser.add_argument("--device", default="cpu", help=help_of_device)
     return parser.parse_args()
 
 
@@ -71,10 +77,27 @@ def chosen(name: str | None) -> Any:
     """The model that the server has, of those in the bundle."""
     found = [entry["artifact"] for entry in self_test.read_json("MANIFEST.json")["artifacts"]]
     named = [artifact for artifact in found if name in (None, artifact["path"])]
+    known = ", ".join(artifact["path"] for artifact in found)
     if not named:
-        known = ", ".join(artifact["path"] for artifact in found)
-        sys.exit(f"{name} is not in the bundle, which has {known}")
+        refuse(f"--file {name} is not in the bundle, which has {known}")
+    if len(named) > 1:
+        refuse(f"say with --file which model the server has: {known}")
     return named[0]
+
+
+def answers_on(device: str, name: str, golden: Any) -> Any:
+    """A model's golden answers; the device's tolerances stand where self_test looks for "cpu"."""
+    answers = next(a for a in golden["artifacts"] if a["name"] == name)
+    rows = {row["device"]: row for row in answers["tolerances"]}
+    if device not in rows:
+        refuse(f"--device {device}: golden.json has tolerances of {name} for {', '.join(rows)}")
+    return {**answers, "tolerances": [{**rows[device], "device": "cpu"}]}
+
+
+def refuse(problem: str) -> NoReturn:
+    """Ends on a command line that does not fit."""
+    print(problem, file=sys.stderr)
+    sys.exit(2)
 
 
 def ask_triton(options: argparse.Namespace, pixels: Any, model: Any) -> Any:
