@@ -233,3 +233,9 @@ def test_a_model_is_no_bundle(tmp_path, name):
         archive.writestr("labels.txt", "ant")
     with pytest.raises(InputError, match=rf"{name} is a .*, not a bundle: .*make one with bundle"):
         vggexport.check_bundle(BundleCheckOptions(tmp_path / name))
+
+
+def test_a_model_in_a_folder_is_no_bundle(tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(InputError, match="is a model, not a bundle: make one with bundle"):
+        vggexport.check_bundle(BundleCheckOptions(tmp_path))

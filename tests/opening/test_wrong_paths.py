@@ -20,6 +20,12 @@ TWO = ("random:0", "random:1")
         (("random:0", "empty.npz"), {}, "empty.npz is empty"),
         (("random:0", "empt.npz"), {}, "empt.npz does not exist: did you mean empty.npz?"),
         (("random:0", "empty.npy"), {}, "empty.npy does not exist: did you mean empty.npz?"),
+        (
+            ("random:0", "none_at_all"),
+            {},
+            r"'none_at_all' are no file here: expected random\[:SEED\], imagenet",
+        ),
+        (("random:0", "mytraine"), {}, "mytraine does not exist: did you mean mytrained?"),
         (("random:0", "a.npz"), {}, "a.npz holds images .*: pass it with answers"),
         (("random:0", "g.npz"), {}, "g.npz holds images .*: pass it with golden"),
         (TWO, {"data": "typo"}, "data 'typo' does not exist"),
@@ -32,6 +38,7 @@ def test_verify_loads_nothing_where_a_path_is_wrong(
     monkeypatch.chdir(tmp_path)
     Path("none").mkdir()
     Path("empty.npz").touch()
+    Path("mytrained").touch()
     answers = {"images": np.zeros(1), "probabilities": np.zeros(1)}
     np.savez("a.npz", **answers)
     np.savez("g.npz", **answers, manifest=np.zeros(1))

@@ -14,7 +14,7 @@ from vggexport.bundles.archive import ArchiveFiles
 from vggexport.bundles.checksums import chunks
 from vggexport.bundles.folder import FolderFiles
 from vggexport.errors import ArtifactError, one_line
-from vggexport.formats.registry import BUNDLED, WRITTEN
+from vggexport.formats.registry import BUNDLED, known_format
 from vggexport.results.bundle_manifest import BundledArtifact, Manifest
 from vggexport.system.near_names import not_there
 from vggexport.weights.files import FORMATS as WEIGHTS
@@ -116,7 +116,7 @@ def open_bundle(path: Path) -> FolderFiles | ArchiveFiles:
 
 def _check_no_model(path: Path) -> None:
     """Refuses what bundles are made of: many a model or weights file is a zip archive, too."""
-    if path.suffix in {row.suffix for row in WRITTEN.values() if not row.marker}:
+    if known_format(path):
         raise ArtifactError(
             f"{path} is a model, not a bundle", "make one with bundle", "look at it with inspect"
         )

@@ -257,6 +257,14 @@ def format_or_keras(source: str) -> str:
     return format_of(Path(source)) if is_model(source) else KERAS
 
 
+def known_format(path: Path) -> str:
+    """As :func:`format_of`, of what exists; empty for what is of none."""
+    for row in WRITTEN.values():
+        if row.is_in(path) if path.is_dir() else not row.marker and path.suffix == row.suffix:
+            return row.name
+    return ""
+
+
 def format_of(path: Path) -> str:
     """The format of a model file by the end of its name, of a directory by what is in it.
 
@@ -265,9 +273,8 @@ def format_of(path: Path) -> str:
     """
     if not path.exists():
         raise ArtifactError(not_there(path))
-    for row in WRITTEN.values():
-        if row.is_in(path) if path.is_dir() else not row.marker and path.suffix == row.suffix:
-            return row.name
+    if name := known_format(path):
+        return name
     if path.suffix.lower() in lazy_imports.resolve("vggexport.weights.files:FORMATS"):
         raise ArtifactError(
             f"{path} is a file of weights, not a model",

@@ -16,12 +16,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
 
 
-def not_there(path: Path) -> str:
-    """That a path does not exist, and which one of its folder has nearly its name."""
+def nearest(path: Path) -> Path | None:
+    """The one in a path's folder that has nearly its name; None where there is none."""
     try:
         names = sorted(place.name for place in path.parent.iterdir())
     except OSError:
-        names = []
+        return None
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=_ALIKE)
-    meant = f": did you mean {path.with_name(near[0])}?" if near else ""
-    return f"{path} does not exist{meant}"
+    return path.with_name(near[0]) if near else None
+
+
+def not_there(path: Path) -> str:
+    """That a path does not exist, and which one was probably meant."""
+    near = nearest(path)
+    return f"{path} does not exist" + (f": did you mean {near}?" if near else "")

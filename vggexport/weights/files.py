@@ -15,7 +15,7 @@ from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import DEFAULT_CLASSES, DEFAULT_INPUT_SIZE, MEAN_RGB, VGGSpec
 from vggexport.system.digests import file_sha256
 from vggexport.system.lazy_imports import resolve
-from vggexport.system.near_names import not_there
+from vggexport.system.near_names import nearest, not_there
 from vggexport.weights.content import Content, content_of
 from vggexport.weights.description import Description
 from vggexport.weights.keras.fit import check_once, described_fit
@@ -279,10 +279,11 @@ def _format_of(path: Path) -> FileFormat:
         return FORMATS[suffix]
     if path.is_file() and (advice := _renaming(content := content_of(path))):
         raise WeightsError(f"{path} is {content}{advice}")
-    if path.suffix and not path.exists():
+    if not path.exists() and nearest(path):
         raise WeightsError(not_there(path))
+    missing = "" if path.exists() else " are no file here"
     raise WeightsError(
-        f"weights {str(path)!r}: expected random[:SEED], imagenet, or a file that ends in "
+        f"weights {str(path)!r}{missing}: expected random[:SEED], imagenet, or a file that ends in "
         f"{', '.join(FORMATS)}"
     )
 
