@@ -5,7 +5,7 @@
 
 ``kotlin/`` holds declarations of the classes of Android, LiteRT and ONNX Runtime that the examples
 use. The preprocessing must be within one level of Pillow's for each pair of the bundle, and the
-golden check must pass the same answers, find four problems in others, and one in none. Frames must
+golden check must pass the same answers, find five problems in others, and one in none. Frames must
 lie as Pillow turns them by each value of EXIF's orientation, and a part of one likewise.
 """
 
