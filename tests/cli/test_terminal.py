@@ -12,7 +12,7 @@ from rich.text import Text
 
 from vggexport.cli.terminal import LogProgress, TerminalProgress, make_progress, show
 from vggexport.network.spec import VGGSpec
-from vggexport.results.build import SummaryReport
+from vggexport.results.summary import SummaryReport
 
 
 class Terminal(io.StringIO):

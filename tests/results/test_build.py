@@ -12,7 +12,8 @@ from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator
-from vggexport.results.build import BuildReport, CheckReport, Inspection, SummaryReport
+from vggexport.results.build import BuildReport, CheckReport, Inspection
+from vggexport.results.summary import SummaryReport
 
 METRICS = ParityMetrics(
     max_abs=0.5,

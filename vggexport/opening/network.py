@@ -14,7 +14,7 @@ from vggexport.network.spec import DEFAULT_CONFIGURATION, VGGSpec, size_text
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.labels import read_labels
 from vggexport.precision import Precision
-from vggexport.results.build import SummaryReport
+from vggexport.results.summary import SummaryReport
 from vggexport.system.process import package_versions
 from vggexport.system.progress import Progress, Steps
 from vggexport.weights import SpecRequest, Weights, is_word, open_weights

@@ -9,10 +9,7 @@ from calibration import FolderContents
 from vggexport.artifact import Artifact
 from vggexport.metrics.parity import ParityMetrics
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.provenance import CalibrationRecord
-from vggexport.network.spec import VGGSpec
-from vggexport.network.training_recipe import Recipe
 from vggexport.precision import NARROW_BITS
 from vggexport.quantization.audit import INTEGER_DTYPES, Operator, float_islands
 from vggexport.results.calibration_curve import CurvePoint, sufficient_images
@@ -23,28 +20,6 @@ from vggexport.system.json_values import JsonValue, Note
 MAX_SOFTMAX_ERROR = 1.5 / 256
 """Of an integer softmax: its steps are 1/256 and its largest value is 255/256, so that 1/256 is
 always possible; half a step more for its arithmetic."""
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryReport(Document):
-    """The network as a table.
-
-    Attributes:
-        spec: The network.
-        recipe: How it is trained, where that was asked for.
-        preprocessing: What happens to RGB 0...255 before the network that a weights file holds;
-            None where there is none.
-    """
-
-    json_keys = """
-        schema spec layers=spec.layers{name kind kernel_size stride output_shape parameters macs
-        receptive_field} parameters=spec.parameters macs=spec.macs training?=recipe
-        preprocessing?
-    """
-
-    spec: VGGSpec
-    recipe: Recipe | None = None
-    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from vggexport.system.json_values import NULL, SPREAD, Key, keys_of, kind_of, no
 from vggexport.system.lazy_imports import load
 
 DOCUMENTS: Mapping[str, str] = {
-    "summary": "vggexport.results.build:SummaryReport",
+    "summary": "vggexport.results.summary:SummaryReport",
     "savedmodel": "vggexport.results.build:BuildReport",
     "onnx": "vggexport.results.build:BuildReport",
     "tflite": "vggexport.results.build:BuildReport",

@@ -23,9 +23,9 @@ from vggexport.results.build import (
     CheckReport,
     ExportReport,
     Inspection,
-    SummaryReport,
     TensorDescription,
 )
+from vggexport.results.summary import SummaryReport
 
 TINY = VGGSpec(
     "tiny",

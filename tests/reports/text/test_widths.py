@@ -26,7 +26,6 @@ from vggexport.results.build import (
     CheckReport,
     ExportReport,
     Inspection,
-    SummaryReport,
     TensorDescription,
 )
 from vggexport.results.bundle import (
@@ -51,6 +50,7 @@ from vggexport.results.diff import (
 from vggexport.results.doctor import Ability, DoctorReport, Room, RuntimeState
 from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, GateCheck
 from vggexport.results.prune import Narrowed, PlanPoint, PruningReport, RefittedLayer
+from vggexport.results.summary import SummaryReport
 from vggexport.results.train import Beginning, Epoch, TrainingReport
 from vggexport.results.verify import RunnerRecord
 

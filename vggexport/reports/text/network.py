@@ -8,7 +8,8 @@ from rich.text import Text
 from vggexport.network.layers import Layer
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.reports.text.training import recipe
-from vggexport.results.build import Inspection, SummaryReport
+from vggexport.results.build import Inspection
+from vggexport.results.summary import SummaryReport
 from vggexport.system.number_text import GIGA, MEGA, counted
 
 
