@@ -190,7 +190,7 @@ def _imitated_trials(case: Case, steps: Steps) -> Iterator[Trial]:
 
 
 def _image_faults(case: Case) -> tuple[ImageFault, ...]:
-    mean = case.reference.artifact.spec.mean_rgb
+    mean = case.candidate.artifact.spec.mean_rgb
     return (*image_faults(mean), *image_fault_pairs(mean))
 
 

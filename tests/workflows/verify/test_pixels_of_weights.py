@@ -221,6 +221,15 @@ def test_answers_tell_what_a_file_should_have_been_made_for(name, answers):
     assert "on the 8 worst images" in found["figure"]
 
 
+def test_answers_judge_files_that_were_made_for_other_pixels_in_one_run(answers):
+    files = ("right.onnx", "caffe.onnx")
+    right, other = vggexport.verify(
+        VerifyOptions(files, answers=answers(noise(12, *SIZE, 3)))
+    ).candidates
+    assert right.passed
+    assert other.diagnosis.named.preprocessing == CONVENTIONS["unit"]
+
+
 @pytest.mark.parametrize(
     "change",
     [lambda images: 255 - images, lambda images: np.roll(images, 4, 0)],
