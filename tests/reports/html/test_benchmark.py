@@ -55,15 +55,21 @@ def test_batches_and_a_comparison(make_benchmark, make_result):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [(1.2, 1.3, "✗ FAILED"), (0.9, 1.0, "✓ passed"), (0.9, 1.3, "? inconclusive")],
+    ("low", "high", "said", "colour"),
+    [
+        (1.2, 1.3, "✗ FAILED", "verdict failed"),
+        (0.9, 1.0, "✓ passed", "verdict"),
+        (0.9, 1.3, "? inconclusive", "verdict warned"),
+    ],
 )
-def test_the_gate_stands_first(monkeypatch, make_benchmark, make_result, low, high, said):
+def test_the_gate_stands_first(monkeypatch, make_benchmark, make_result, low, high, said, colour):
     monkeypatch.setattr(charts, "_drawn", lambda *_: "data:,")
     one = make_result()
     gated = GatedResult.judged(one, Ratio(1.0, low, high), 0.05, paired=True)
-    seen = draw(make_benchmark(one, gate=Gate("base.json", 0.05, strict=False, results=(gated,))))
+    report = make_benchmark(one, gate=Gate("base.json", 0.05, strict=False, results=(gated,)))
+    seen = draw(report)
     assert said in seen.text
+    assert f'<div class="{colour}">' in page.latency(report)
     assert seen.text.index(said) < seen.text.index("Every run")
 
 
