@@ -190,7 +190,8 @@ def _imitated_trials(case: Case, steps: Steps) -> Iterator[Trial]:
 
 
 def _image_faults(case: Case) -> tuple[ImageFault, ...]:
-    mean = case.candidate.artifact.spec.mean_rgb
+    file, reference = case.candidate.artifact, case.reference.artifact
+    mean = (reference if file.foreign else file).spec.mean_rgb  # answers alone do not know it
     return (*image_faults(mean), *image_fault_pairs(mean))
 
 
