@@ -74,8 +74,9 @@ class Case:
 
     def value_db(self, metrics: ParityMetrics) -> float:
         """The figure's value."""
-        logits = self.tolerance.is_of_logits
-        return metrics.logit_sqnr_db if logits else metrics.sqnr_db
+        if self.tolerance.min_half_logit_sqnr_db is not None:
+            return metrics.half_logit_sqnr_db
+        return metrics.logit_sqnr_db if self.tolerance.is_of_logits else metrics.sqnr_db
 
     def first(self, count: int) -> Case:
         """The same with some of the images only."""
@@ -110,8 +111,8 @@ class Case:
 
     def _explains(self, trial: Trial, least_gain_db: float, *, is_lossy: bool) -> bool:
         limits = self.tolerance
-        least = limits.min_logit_sqnr_db or limits.min_half_logit_sqnr_db or limits.min_sqnr_db
-        least = least or 0.0
+        logits = limits.min_logit_sqnr_db or limits.min_half_logit_sqnr_db
+        least = logits or limits.min_sqnr_db or 0.0
         if trial.gain_db >= least_gain_db and trial.with_db >= least - WORST_IMAGES_DB:
             return True
         return is_lossy and trial.gain_db >= LOSSY_GAIN_DB and trial.with_db >= CLEAR_SQNR_DB
