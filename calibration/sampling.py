@@ -34,6 +34,10 @@ class UnreadableImage:
     label: str
     reason: str
 
+    def __str__(self) -> str:
+        """Both."""
+        return f"{self.label}: {self.reason}"
+
 
 class CalibrationImages:
     """``count`` readable images of a source in a seeded random order, and some to spare.

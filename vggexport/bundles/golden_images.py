@@ -13,7 +13,7 @@ from vggexport.artifact import Artifact
 from vggexport.bundles.answers import GivenAnswers
 from vggexport.formats.golden.golden_file import MAKE_AGAIN, GoldenFile, GoldenImages
 from vggexport.network.pictures import Pictures
-from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
+from vggexport.opening.calibration_images import note_left_out, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.same_network import NARROWED, check_same
 from vggexport.system.progress import Steps
@@ -78,9 +78,7 @@ def choose_images(
         images = tuple(sampled)
         pixels = np.stack([image.pixels for image in images])
     labels = tuple(image.label for image in images)
-    note_remarks(source, steps)
-    unreadable = tuple(f"{image.label}: {image.reason}" for image in sampled.unreadable)
-    note_skipped(unreadable, steps)
+    unreadable = note_left_out(sampled, steps)
     contents = note_contents(source, steps)
     return ChosenImages(source.name, labels, pixels, contents=contents, unreadable=unreadable)
 

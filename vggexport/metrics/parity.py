@@ -160,26 +160,19 @@ class Comparison:
     def _add(
         self, expected: NDArray[np.float64], actual: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        error = actual - expected
-        logits = logits_of(expected, self._activation)
-        logit_error = logits_of(actual, self._activation) - logits
-        coarse = logits_of(expected, self._activation, HALF_STEP)
-        coarse_error = logits_of(actual, self._activation, HALF_STEP) - coarse
-        end = HALVES_END[self._activation]
-        half = logits_of(expected, self._activation, end)
-        half_error = logits_of(actual, self._activation, end) - half
+        error, of_logits = actual - expected, {}
+        ends = {"logit": 0.0, "coarse": HALF_STEP, "half": HALVES_END[self._activation]}
+        for name, end in ends.items():
+            logits = logits_of(expected, self._activation, end)
+            of_logits[name] = logits, logits_of(actual, self._activation, end) - logits
         top = min(TOP_K, expected.shape[1])
         batch = {
             "signal": np.sum(expected**2),
             "power": np.sum(actual**2),
             "noise": np.sum(error**2),
             "product": np.sum(expected * actual),
-            "logit_signal": np.sum(logits**2),
-            "logit_noise": np.sum(logit_error**2),
-            "coarse_signal": np.sum(coarse**2),
-            "coarse_noise": np.sum(coarse_error**2),
-            "half_signal": np.sum(half**2),
-            "half_noise": np.sum(half_error**2),
+            **{f"{name}_signal": np.sum(of[0] ** 2) for name, of in of_logits.items()},
+            **{f"{name}_noise": np.sum(of[1] ** 2) for name, of in of_logits.items()},
             "top1": _agreeing(expected, actual, self._activation),
             "top5": _shared(_best(expected, top), _best(actual, top)),
         }
@@ -191,7 +184,7 @@ class Comparison:
         self.images += len(expected)
         self._outputs += expected.size
         self._choices.add(expected, actual)
-        return _row_sqnr_db(logits, logit_error)
+        return _row_sqnr_db(*of_logits["logit"])
 
 
 _SUMS = (

@@ -35,6 +35,7 @@ def images_for_drop(counted: PairedCounts, limit: float) -> int | None:
 
 
 def _images(interval: Callable[[float], Interval], images: int, limit: float) -> int | None:
+    """By times the images that there are -> the interval."""
 
     def tells(times: float) -> bool:
         found = interval(times)

@@ -10,15 +10,13 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from vggexport.formats.exporter import ExportRequest
-from vggexport.formats.registry import load_exporter, load_runner
+from vggexport.formats.registry import load_runner
 from vggexport.metrics.latency import Measurement
 from vggexport.metrics.latency_ratio import MIN_LAUNCHES, Ratio, paired_ratio
 from vggexport.metrics.timing import (
@@ -32,9 +30,6 @@ from vggexport.metrics.timing import (
     take_turn,
 )
 from vggexport.network.provenance import LatencyRecord
-from vggexport.opening.network import Network
-from vggexport.precision import Precision
-from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.machine import Machine
 from vggexport.system.progress import Steps
 
@@ -47,14 +42,6 @@ ATTEMPTS = 3
 """Times that all of this is done where launches differ much: others use the machine then."""
 CLEAR = 0.1
 """How far from its ratio an end of the interval may be, as a share of it, to say what is what."""
-
-
-def write_onnx(network: Network, path: Path, ranges: ActivationRanges | None = None) -> None:
-    """Writes the float32 file of a network; with ranges its int8 file."""
-    artifact = network.artifact(path, "onnx", Precision.INT8 if ranges else Precision.FLOAT32)
-    if ranges:
-        artifact = replace(artifact, calibration=ranges.calibration)
-    load_exporter("onnx").export(ExportRequest(artifact, network.weights, ranges), path)
 
 
 def latencies(

@@ -162,7 +162,7 @@ class ImagePlan:
     @property
     def unreadable(self) -> tuple[str, ...]:
         """The images skipped so far, with what is wrong with each."""
-        return tuple(f"{image.label}: {image.reason}" for image in self._images.unreadable)
+        return tuple(map(str, self._images.unreadable))
 
     def record(self) -> CalibrationRecord:
         """What an artifact records of the calibration, once its images have been read."""
@@ -228,6 +228,18 @@ def note_skipped(unreadable: Iterable[str], steps: Steps) -> None:
     """Names images that were skipped, with what is wrong with each."""
     for image in unreadable:
         steps.progress.note(f"skipped unreadable image {image}", *reading_advice(image))
+
+
+def note_left_out(images: calibration.CalibrationImages, steps: Steps) -> tuple[str, ...]:
+    """Says of images that have been read which were skipped, and what was left out of files.
+
+    Returns:
+        Those that were skipped, with what is wrong with each.
+    """
+    unreadable = tuple(map(str, images.unreadable))
+    note_skipped(unreadable, steps)
+    note_remarks(images.source, steps)
+    return unreadable
 
 
 def _instead(error: calibration.SplitFolderError) -> Iterator[Advice]:

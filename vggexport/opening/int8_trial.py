@@ -12,8 +12,8 @@ from vggexport.formats.registry import load_runner
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.network.layers import OUTPUT_NAME
-from vggexport.opening.alternated_latency import write_onnx
 from vggexport.opening.file_check import read
+from vggexport.opening.measured_files import write_onnx
 from vggexport.opening.network import Network
 from vggexport.quantization.ranges import ActivationRanges
 

@@ -122,15 +122,17 @@ def readable(
     return kept, digests
 
 
-def some_pixels(images: calibration.LabelledImages, count: int, *, seed: int) -> NDArray[np.uint8]:
-    """A few of all classes, (images, height, width, 3).
+def some_images(
+    images: calibration.LabelledImages, count: int, *, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """A few of all classes, (images, height, width, 3), and which those are, (images,).
 
     Raises:
         CalibrationError: None can be read.
     """
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     readings = calibration.read_ahead(images.source, order)
-    read = (image for _, image in readings if isinstance(image, calibration.SourceImage))
-    if not (found := [image.pixels for image in islice(read, count)]):
+    read = ((n, image) for n, image in readings if isinstance(image, calibration.SourceImage))
+    if not (found := dict(islice(read, count))):
         raise CalibrationError(f"{images.source.name!r} has no image that can be read")
-    return np.stack(found)
+    return np.stack([image.pixels for image in found.values()]), images.targets[list(found)]

@@ -50,8 +50,7 @@ def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> No
     Raises:
         InputError: Nothing tells which of two is right.
     """
-    taken = network.weights.preprocessing
-    first = next((file for file in files if file.preprocessing is taken), None)
+    taken, first = network.weights.preprocessing, _teller(network, files)
     if first is None:
         return
     for file in files:
@@ -72,7 +71,7 @@ def is_stated_alone(network: Network, source: str, files: Sequence[Artifact]) ->
         files: Those that are held to them.
     """
     taken, record = network.weights.preprocessing, network.record
-    first = next((file for file in files if file.preprocessing is taken), None)
+    first = _teller(network, files)
     if first is None or not taken.known or not record.trained:
         return False
     path = Path(_recorded_source(first) if source == KERAS else source)
@@ -83,6 +82,12 @@ def is_stated_alone(network: Network, source: str, files: Sequence[Artifact]) ->
         or prepares_pixels(path, network.spec.input_size)
         or is_published(path, record.layout, record.sha256)
     )
+
+
+def _teller(network: Network, files: Sequence[Artifact]) -> Artifact | None:
+    """The file that weights got their preprocessing from; None where they or their user said it."""
+    taken = network.weights.preprocessing
+    return next((file for file in files if file.preprocessing is taken), None)
 
 
 def _wanted(source: str, known: Artifact | None) -> NetworkOptions:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from calibration.seeding import generator
-from vggexport.errors import CalibrationError, InputError
+from calibration.splitting import stratified_split
+from vggexport.errors import CalibrationError
 from vggexport.formats.registry import KERAS, load_runner
 from vggexport.network.training_recipe import PAPER, REFERENCE_SIZE
 from vggexport.system.progress import Steps
@@ -80,16 +80,14 @@ def open_unlabelled_data(
 def _parted(images: ImageSet, choice: Choice) -> tuple[ImageSet, ImageSet]:
     """Those to learn from, and those to judge by."""
     count = len(images.images)
-    if not 0 < choice.split < 1:
-        raise InputError(f"validation split {choice.split}: pass a share between 0 and 1")
     if count < FEWEST:
         raise CalibrationError(
             f"{images.images.source.name!r} has {count} image, and a split needs {FEWEST}",
             "add images",
         )
-    held = min(max(1, round(choice.split * count)), count - 1)
-    order = generator(choice.seed, 0).permutation(count)
-    return images.some(np.sort(order[held:])), images.some(np.sort(order[:held]))
+    alike = replace(images.images, classes=("",))  # as they are until the teacher says
+    learn, judge = stratified_split(alike, choice.split, seed=choice.seed)
+    return images.some(learn), images.some(judge)
 
 
 def _told(part: ImageSet, teacher: Weights, steps: Steps) -> ImageSet:

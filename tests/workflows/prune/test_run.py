@@ -17,7 +17,8 @@ from vggexport.metrics.timing import Turn
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
-from vggexport.opening.alternated_latency import latencies, write_onnx
+from vggexport.opening.alternated_latency import latencies
+from vggexport.opening.measured_files import write_onnx
 from vggexport.opening.network import NetworkOptions, open_network
 from vggexport.system.machine import read_machine
 from vggexport.system.progress import Progress, Steps

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from vggexport.errors import Advice, ArtifactError
 from vggexport.metrics.accuracy import Best, PairedCounts, best_classes
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.calibration_images import translated
+from vggexport.opening.labelled_images import some_images
 from vggexport.opening.models import OpenedModel
 from vggexport.opening.own_weights import OwnWeights
 from vggexport.results.evaluate import EvaluationResult
@@ -107,7 +107,8 @@ def _other_pixels(
     made_for = model.artifact.preprocessing
     if made_for is None:
         return None
-    pixels, targets = _some(images, *sample)
+    count, seed = sample
+    pixels, targets = some_images(images, count, seed=seed)
     with suppress(ArtifactError):  # of weights that a broken file does not let be read
         answers = _answers(OwnWeights(model, made_for), pixels, targets, made_for, steps)
         hits = {one: int((best[:, 0] == targets).sum()) for one, best in answers.items()}
@@ -127,7 +128,7 @@ def _other_pixels(
 def _answers(
     weights: OwnWeights,
     pixels: NDArray[np.uint8],
-    targets: NDArray[np.intp],
+    targets: NDArray[np.int32],
     made_for: Preprocessing,
     steps: Steps,
 ) -> dict[Preprocessing, Best]:
@@ -145,17 +146,3 @@ def _answers(
         one: np.vstack([found[one], best_classes(weights.probabilities(pixels[part:], one), 1)])
         for one in steps.track(chosen, len(chosen))
     }
-
-
-def _some(
-    images: calibration.LabelledImages, count: int, seed: int
-) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """A few of all classes, and which those are."""
-    order = np.random.default_rng(seed).permutation(len(images)).tolist()
-    read = (
-        (image.pixels, images.targets[index])
-        for index, image in calibration.read_ahead(images.source, order)
-        if isinstance(image, calibration.SourceImage)
-    )
-    pixels, targets = zip(*islice(read, count), strict=True)
-    return np.stack(pixels), np.array(targets)

@@ -24,7 +24,7 @@ from vggexport.opening.labelled_images import (
     check_readable,
     note_contents,
     note_contradictions,
-    some_pixels,
+    some_images,
 )
 from vggexport.opening.labels import check_labels
 from vggexport.opening.models import OpenedModel, open_models
@@ -147,8 +147,8 @@ def evaluate(
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _order_images(given, options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
-        some = partial(some_pixels, images, TRIED_IMAGES, seed=options.seed)
-        models = find_preprocessing(models, some, steps, must_fit=True)
+        some = partial(some_images, images, TRIED_IMAGES, seed=options.seed)
+        models = find_preprocessing(models, lambda: some()[0], steps, must_fit=True)
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)

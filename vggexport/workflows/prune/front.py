@@ -17,9 +17,10 @@ from vggexport.metrics.parity import compare
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.provenance import LatencyRecord
 from vggexport.opening.activation_ranges import float32_runner, take_ranges
-from vggexport.opening.alternated_latency import latencies, write_onnx
+from vggexport.opening.alternated_latency import latencies
 from vggexport.opening.calibration_images import CalibrationOptions, ImagePlan
 from vggexport.opening.file_check import read
+from vggexport.opening.measured_files import write_onnx
 from vggexport.opening.network import Network
 from vggexport.precision import Precision
 from vggexport.results.prune import Front, FrontFile, PlanPoint

@@ -13,7 +13,7 @@ from vggexport.network.layers import LayerKind
 from vggexport.network.pictures import Pictures
 from vggexport.network.provenance import CalibrationRecord
 from vggexport.network.spec import VGGSpec
-from vggexport.opening.calibration_images import note_remarks, note_skipped, translated
+from vggexport.opening.calibration_images import note_left_out, translated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.system.progress import Steps
 from vggexport.workflows.prune.options import MOST_IMAGES, PruneOptions
@@ -91,9 +91,7 @@ def read_images(
         )
     digests = images.digests[:count]
     _check_unlike(source.name, pixels, digests, least)
-    unreadable = tuple(f"{image.label}: {image.reason}" for image in images.unreadable)
-    note_skipped(unreadable, steps)
-    note_remarks(source, steps)
+    unreadable = note_left_out(images, steps)
     record = CalibrationRecord(
         source.name, count, "pruning", calibration.fingerprint(digests), digests
     )

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from vggexport.errors import Advice, InputError
 from vggexport.network.provenance import LatencyRecord
 from vggexport.network.spec import VGGSpec
-from vggexport.opening.alternated_latency import latencies, write_onnx
+from vggexport.opening.alternated_latency import latencies
+from vggexport.opening.measured_files import write_onnx
 from vggexport.opening.network import Network, NetworkOptions, open_network
 from vggexport.pruning.widths import Widths, narrowed
 from vggexport.system.machine import Machine

@@ -20,12 +20,7 @@ from vggexport.formats.golden.owner_answers import read_answers
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.preprocessing import Preprocessing
-from vggexport.opening.calibration_images import (
-    note_few,
-    note_remarks,
-    note_skipped,
-    translated,
-)
+from vggexport.opening.calibration_images import note_few, note_left_out, translated
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import (
@@ -108,9 +103,7 @@ def verify(
             for chunk in _chunks(steps.track(iter(images), len(images)), compared.chunk):
                 write(chunk, compared.add(chunk)[OUTPUT_NAME])
         fingerprint = images.fingerprint  # of what was run: a diagnosis reads some once more
-        unreadable = tuple(f"{image.label}: {image.reason}" for image in images.unreadable)
-        note_skipped(unreadable, steps)
-        note_remarks(images.source, steps)
+        unreadable = note_left_out(images, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
         for candidate, told in zip(candidates, reports, strict=True):
             if options.diagnose and told.is_unexplained:
