@@ -22,7 +22,7 @@ from calibration.errors import UnreadableImageError, one_line
 from calibration.pictures import Colour, PictureOptions
 from calibration.truncation import ends_in_zeros
 
-OPEN_DEPTH = "state the bit depth"
+OPEN_DEPTH = "nothing states its bit depth"
 """In reasons: what has to be said before a picture can be read."""
 
 HEIC = "HEIC by its content"
@@ -236,9 +236,10 @@ def _check_upper_bits(image: Image.Image, bit_depth: int | None) -> None:
     is_bright = brightest >= 256 * _DARKEST
     used = bit_depth or (_FULL_BITS if is_bright else 8 + brightest.bit_length())
     if used < _FULL_BITS:
+        is_open = "" if bit_depth else f", and {OPEN_DEPTH}"
         raise ValueError(
-            f"it has 16 bits a channel and uses at most {used} of them: convert it to 8 bits a "
-            f"channel, or {OPEN_DEPTH}, 16, if it is that dark"
+            f"it has 16 bits a channel and uses at most {used} of them{is_open}: convert it to 8 "
+            "bits a channel"
         )
 
 
@@ -292,7 +293,7 @@ def _full_scale(mode: str, low: float, high: float, bits: int | None, most: floa
     white = 255.0 if mode in ("I", "F") and high <= 255 else most
     if 0 < high < (white + 1) * _DARKEST and (mode, white) != ("I", 255.0):
         raise ValueError(
-            f"its values go up to {high:g}, {math.ceil(high).bit_length()} of 16 bits: "
-            f"{OPEN_DEPTH}, or 16 if it is that dark"
+            f"its values go up to {high:g}, {math.ceil(high).bit_length()} of 16 bits, and "
+            f"{OPEN_DEPTH}: convert it to 8 bits"
         )
     return white

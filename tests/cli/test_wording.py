@@ -9,9 +9,11 @@ import pytest
 
 import calibration
 import vggexport
+from calibration.decoding import OPEN_DEPTH
 from vggexport.cli.group import COMMANDS, main
 from vggexport.cli.wording import named, worded
 from vggexport.errors import Advice, InputError
+from vggexport.opening.calibration_images import reading_advice
 
 ROOT = Path(vggexport.__file__).parent
 LIBRARY = [
@@ -37,9 +39,14 @@ def advice_in(source: str) -> list[Advice]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Advice":
             text, *options = node.args
             assert all(isinstance(option, ast.Constant) for option in options), ast.unparse(node)
-            of = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+            of = {word.arg: command_of(word.value) for word in node.keywords}
             found.append(Advice(text_of(text), *map(ast.literal_eval, options), **of))
     return found
+
+
+def command_of(node: ast.expr) -> str:
+    """Of one that the file's format names, the command that writes all formats."""
+    return node.value if isinstance(node, ast.Constant) else "export"
 
 
 def text_of(node: ast.expr) -> str:
@@ -137,6 +144,14 @@ def test_what_a_command_has_not_is_left_out():
         "diff": "3 of 4: add images",
     }
     assert str(error) == "3 of 4: pass samples 3, or add images"
+
+
+def test_a_command_without_a_bit_depth_is_told_of_none():
+    """The reason, which the library gives, was an advice: "state the bit depth"."""
+    reason = f"a.png: its values go up to 4095, 12 of 16 bits, and {OPEN_DEPTH}"
+    told = {n: worded(reason, reading_advice(reason), command(n)) for n in ("onnx", "bundle")}
+    state = "state it with --bit-depth, 16 if it is that dark"
+    assert told == {"onnx": f"{reason}: {state}", "bundle": reason}
 
 
 def test_options_of_another_command_are_told_with_it():

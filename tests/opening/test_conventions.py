@@ -47,7 +47,8 @@ def test_the_right_one_has_all_images_right(labelled):
     assert list(top1) == [f"w.npz ({name})" for name in CONVENTIONS]
     assert top1.pop("w.npz (caffe)") == 1.0
     assert max(top1.values()) < 1.0
-    assert notes.facts[-1] == "the labels favour w.npz (caffe)"
+    told = "the labels favour w.npz (caffe): state it with export preprocessing"
+    assert notes.notes[-1] == told
     assert report.comparisons == ()  # with whichever was tried first
 
 
@@ -58,7 +59,11 @@ def test_labels_that_do_not_decide(labelled):
         ("w.npz",), labelled, images=2, class_order="index", try_preprocessing=True
     )
     vggexport.evaluate(options, notes)
-    assert notes.facts[-1].startswith("the labels do not decide between w.npz (")
+    assert notes.notes[-1].startswith("the labels cannot tell w.npz (vgg), w.npz (caffe)")
+    assert notes.notes[-1].endswith(
+        " and w.npz (raw) apart: ask which one its training used, and state it with export "
+        "preprocessing"
+    )
 
 
 def test_labels_say_it_of_a_file_of_another_converter(labelled, tiny, tiny_weights):

@@ -9,7 +9,7 @@ from vggexport.bundles.evidence import BENCHMARK, EVALUATE, VERIFY, Evidence, Ro
 from vggexport.results.bundle_manifest import Manifest
 from vggexport.system.columns import Columns
 from vggexport.system.markdown import code, details, escaped, table_of
-from vggexport.system.number_text import decibels, share
+from vggexport.system.number_text import decibels, fixed, share
 
 SHOWN_CLASSES = 200
 """More are left to the report."""
@@ -36,14 +36,14 @@ def _shown(text: Callable[[float], str], row: Row, *keys: str) -> str:
     return "" if value is None else text(value)
 
 
-def _with_interval(row: Row, key: str, interval: str) -> str:
+def _with_interval(row: Row, key: str, interval: str, text: Callable[[float], str] = share) -> str:
     """A share with its 95 % interval, where the row has one."""
     ends = row.get(interval)
     both = [number({"end": end}, "end") for end in ends] if isinstance(ends, list) else []
     if len(both) != len(("low", "high")) or None in both:
-        return _shown(share, row, key)
-    low, high = (share(end) for end in both if end is not None)
-    return f"{_shown(share, row, key)} ({low} to {high})"
+        return _shown(text, row, key)
+    low, high = (text(end) for end in both if end is not None)
+    return f"{_shown(text, row, key)} ({low} to {high})"
 
 
 def _logit_sqnr(quote: _Quote) -> str:
@@ -82,7 +82,9 @@ _PAIRS: Columns[Row] = {
     "file": lambda row: code(str(row.get("b"))),
     "compared with": lambda row: code(str(row.get("a"))),
     "same best class": lambda row: _shown(share, row, "agreement"),
-    "drop of top-1 (95 %)": lambda row: _with_interval(row, "drop", "drop_ci95"),
+    "drop of top-1 in points (95 %)": lambda row: _with_interval(
+        row, "drop", "drop_ci95", lambda drop: fixed(100 * drop, 2)
+    ),
     "McNemar's p": lambda row: _shown("{:.2g}".format, row, "mcnemar_p"),
 }
 

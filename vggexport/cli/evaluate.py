@@ -61,8 +61,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 @click.option(
     "--max-drop",
     type=Share(),
-    help="Fail if a network is right less often than the first by more than this, such as 0.5% "
-    "or 0.005.",
+    help="Fail if a network is right less often than the first by more than this share of the "
+    "images, such as 0.5% or 0.005.",
 )
 @click.option(
     "--try-preprocessing",

@@ -94,7 +94,9 @@ weights_options = combined(
     ),
     architecture_options,
     *preprocessing_options,
-    strict_option("Refuse to assume what the weights file does not say."),
+    strict_option(
+        "Refuse to assume the preprocessing or the input size that the weights file does not tell."
+    ),
 )
 network_options = combined(
     weights_options,

@@ -18,7 +18,7 @@ from vggexport.diagnosis.case import Case
 from vggexport.diagnosis.outputs import OutputFault
 from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import ParityMetrics, compare
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.preprocessing import Preprocessing, any_of
 from vggexport.opening.foreign import APART_DB
 from vggexport.opening.own_weights import OwnWeights
 from vggexport.results.diagnosis import Trial
@@ -26,7 +26,7 @@ from vggexport.system.number_text import counted
 
 SCREENED_IMAGES = 2
 CLOSEST = 2
-"""Conventions that are run on all images: the best, and the next, which must be clearly worse."""
+"""Conventions that are run on all images, at least: the best, and the next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +42,9 @@ class _Found:
 def preprocessing_trials(case: Case) -> Iterator[Trial]:
     """The convention under which a file's weights come nearest to its owner's answers.
 
-    It explains the difference if it does so within the tolerance, and the next, which may be the
-    file's own, is :data:`~vggexport.opening.foreign.APART_DB` worse. There is no trial where it is
-    the file's own.
+    It explains the difference if it does so within the tolerance, and the file's own is
+    :data:`~vggexport.opening.foreign.APART_DB` worse. Others that are not are named beside it, and
+    none of them is the fix. There is no trial where it is the file's own.
     """
     reference, own = case.reference, case.candidate.artifact.preprocessing
     is_told = reference.computes or reference.artifact.preprocessing is not None
@@ -54,11 +54,11 @@ def preprocessing_trials(case: Case) -> Iterator[Trial]:
         weights = OwnWeights(case.candidate, own)
         tried: Sequence[Preprocessing] = weights.conventions
         for count in (SCREENED_IMAGES, len(case.images)):
-            found = _nearest_first(case.first(count), weights, tried)[:CLOSEST]
-            tried = [one.convention for one in found]
-        best, second = found
-        if best.convention is not own:
-            yield _trial(case, own, best, is_apart=best.value_db - second.value_db >= APART_DB)
+            found = _nearest_first(case.first(count), weights, tried)
+            alike = [one for one in found if not found[0].value_db - one.value_db >= APART_DB]
+            tried = [one.convention for one in found[: max(CLOSEST, len(alike))]]
+        if alike[0].convention is not own:
+            yield _trial(case, own, alike)
 
 
 def _nearest_first(case: Case, weights: OwnWeights, tried: Sequence[Preprocessing]) -> list[_Found]:
@@ -73,16 +73,32 @@ def _nearest_first(case: Case, weights: OwnWeights, tried: Sequence[Preprocessin
     return sorted(found, key=lambda one: -one.value_db)
 
 
-def _trial(case: Case, own: Preprocessing, best: _Found, *, is_apart: bool) -> Trial:
-    words = best.convention.words
+def _trial(case: Case, own: Preprocessing, alike: Sequence[_Found]) -> Trial:
+    """The trial of the nearest convention, and of those that are as near where it explains."""
+    best = alike[0]
     same = round(best.metrics.top1_agreement * len(case.images))
+
+    def clause(words: str) -> str:
+        return (
+            f"was made for {own.told}; with {words} its weights agree with {case.reference.path} "
+            f"({best.value_db:.1f} dB, the same best class on {same} of "
+            f"{counted(len(case.images), 'image')})"
+        )
+
     fault = OutputFault(
         "other-preprocessing",
-        f"was made for {own.told}; with {words} its weights agree with {case.reference.path} "
-        f"({best.value_db:.1f} dB, the same best class on {same} of "
-        f"{counted(len(case.images), 'image')})",
-        f"export it again with preprocessing {words}",
+        clause(best.convention.words),
+        f"export it again with preprocessing {best.convention.words}",
         lambda expected, _actual: (expected, best.answers),
     )
     trial = case.output_trial(fault, case.expected, best.answers)
-    return replace(trial, explains=trial.explains and is_apart, preprocessing=best.convention)
+    conventions = [one.convention for one in alike]
+    explains = trial.explains and own not in conventions
+    if not explains or len(alike) == 1:
+        return replace(trial, explains=explains, preprocessing=best.convention)
+    told = clause(any_of(*(one.words for one in conventions)))
+    return replace(
+        trial,
+        description=f"{case.candidate.path} {told}, and these answers cannot tell which",
+        fix="ask which of them its training used, and export it again with that one",
+    )

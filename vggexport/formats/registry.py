@@ -191,6 +191,11 @@ KERAS = "keras"
 """The network of weights that are in no model file; its runner is made from a spec and weights."""
 
 
+def command_for(name: str) -> str:
+    """The command that writes a format; for one that is not written here, that writes several."""
+    return name if name in WRITTEN else "export"
+
+
 def load_runner(name: str, runtime: str | None = None) -> Callable[..., Runner]:
     """The class of what runs a format, in its first runtime or in the one of that name.
 

@@ -132,6 +132,16 @@ CHOICES = (
 """The same to choose from, each by what programs that train do."""
 
 
+def any_of(*words: str) -> str:
+    """Conventions of which nobody knows which one, none before the others for a reason.
+
+    Args:
+        words: Of two or more: "unit, RGB" and "raw, BGR" are "raw in BGR or unit in RGB".
+    """
+    *others, last = sorted(each.replace(", ", " in ") for each in words)
+    return f"{', '.join(others)} or {last}"
+
+
 def mean_subtraction(mean_rgb: Channels) -> Preprocessing:
     """What the native layout means by its own definition: the paper's, or another mean's."""
     paper = CONVENTIONS["vgg"]

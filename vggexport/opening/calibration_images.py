@@ -218,7 +218,7 @@ def reading_advice(reason: str) -> list[str | Advice]:
     """What helps where a picture cannot be read for want of its depth, or of a package."""
     ways: list[str | Advice] = []
     if OPEN_DEPTH in reason:
-        ways.append(Advice("say {} 12, or what it is", "bit_depth"))
+        ways.append(Advice("state it with {}, 16 if it is that dark", "bit_depth"))
     if HEIC in reason:
         ways.append("pip install 'vggexport[heic]'")
     return ways

@@ -70,22 +70,23 @@ def open_under_conventions(
 def note_favoured(results: Sequence[EvaluationResult], steps: Steps) -> None:
     """Says which convention labels speak for: one whose 95 % interval lies above all others.
 
+    Of those that they do not tell apart none is favoured.
+
     Args:
         results: What each gets right.
         steps: Who says it.
     """
-    best, *others = sorted(results, key=lambda result: -result.accuracy.top1)
-    name = best.runner.path
-    rivals = [
-        other.runner.path
-        for other in others
-        if other.accuracy.top1_interval.high >= best.accuracy.top1_interval.low
-    ]
-    if rivals:
-        steps.progress.note(f"the labels do not decide between {name} and {', '.join(rivals)}")
-        return
-    stating = Advice("state it with {}", "preprocessing_of")
-    steps.progress.note(f"the labels favour {name}", *[stating] * best.runner.foreign)
+    best = max(results, key=lambda result: result.accuracy.top1)
+    least = best.accuracy.top1_interval.low
+    tied = [r.runner.path for r in results if r.accuracy.top1_interval.high >= least]
+    told, asking = f"the labels favour {best.runner.path}", ""
+    if len(tied) > 1:
+        told = f"the labels cannot tell {', '.join(tied[:-1])} and {tied[-1]} apart"
+        asking = "ask which one its training used, and "
+    stating = Advice(f"{asking}state it with {{}}", "preprocessing", command="export")
+    if best.runner.foreign:
+        stating = Advice(f"{asking}state it with {{}}", "preprocessing_of")
+    steps.progress.note(told, stating)
 
 
 def _foreign_under_conventions(

@@ -34,7 +34,8 @@ class NetworkOptions:
         preprocessing: What happens to RGB 0...255 before the network that the weights' file holds;
             None for what it says, else what is usual for its layout.
         pictures: How pictures become pixels.
-        strict: Refuse to assume what the file does not say.
+        strict: Refuse to assume the preprocessing or the input size. How pictures become pixels
+            has defaults, which are the same for all files: taking them is told, never refused.
         request: What of the network is fixed; the rest is taken from the file's shapes.
         labels: A file with one class name a line, or JSON.
         seed: Of initialisation and of the choice of images.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from vggexport.metrics.timing import Scenario
+from vggexport.metrics.verdict import Verdict
 from vggexport.reports.benchmark_columns import (
     ANSWERS,
     COMPARISONS,
@@ -38,7 +39,8 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     """All tables that the report has something for."""
     name = labels(report)
     if report.answers:
-        said = [(a.path, a.runtime) for a in report.answers]
+        short = _short(report)
+        said = [(short[a.path], a.runtime) for a in report.answers]
         yield _sheet("Golden answers", ("file", "in"), said, ANSWERS, report.answers)
     files = [(_name(result, name),) for result in report.results]
     is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
@@ -105,12 +107,25 @@ def _sheet(
 def labels(report: BenchmarkReport) -> dict[tuple[str, str], str]:
     """By path and runtime: the least of a path's end, and what ran it where several did."""
     models = dict.fromkeys(result.model for result in report.results)
-    runs = Counter(path for path, _ in models)
-    short = ends(runs)
+    runs, short = Counter(path for path, _ in models), _short(report)
     return {
         (path, runtime): f"{short[path]} in {runtime.split()[0]}" if runs[path] > 1 else short[path]
         for path, runtime in models
     }
+
+
+def _short(report: BenchmarkReport) -> dict[str, str]:
+    """By path, the least of its end that no other has."""
+    found = [result.path for result in report.results]
+    return ends(found + [answers.path for answers in report.answers])
+
+
+def shortened(report: BenchmarkReport, text: str) -> str:
+    """A text in which files have the names that they have in the tables."""
+    short = _short(report)
+    for path in sorted(short, key=len, reverse=True):
+        text = text.replace(path, short[path])
+    return text
 
 
 def reasons(report: BenchmarkReport) -> Iterator[str]:
@@ -173,13 +188,30 @@ def headline(report: BenchmarkReport) -> str:
     rivals = [r for r in report.results if (r.threads, r.batch) == (first.threads, first.batch)]
     fastest = min(rivals, key=lambda result: result.typical_ms)
     how = f"batch {first.batch}, {counted(first.threads, 'thread')}"
-    return f"{name[fastest.model]}: {ms(fastest.typical_ms)} ms, {how}"
+    which = f", the fastest of {len(rivals)}" if len(rivals) > 1 else ""
+    return f"{name[fastest.model]}{which}: {ms(fastest.typical_ms)} ms, {how}"
 
 
-def gate(result: Gate) -> str:
+def gate(report: BenchmarkReport, result: Gate) -> str:
     """The verdict and what was allowed, in a sentence."""
-    bound = 1 + result.max_regression
-    return f"{result.verdict}; up to {bound:.3f} times {result.baseline} is allowed"
+    bound, baseline = 1 + result.max_regression, shortened(report, result.baseline)
+    return f"{result.verdict}; up to {bound:.3f} times {baseline} is allowed"
+
+
+def judged(report: BenchmarkReport) -> dict[str, bool]:
+    """What a verdict is about, a clause each, and whether it is a failure.
+
+    Those are what answers wrongly and what the gate does not let pass; where there is none of
+    them, all that the gate is held to.
+    """
+    name = labels(report)
+    found = dict.fromkeys((shortened(report, clause) for clause in report.wrong), True)
+    bad = report.gate.refused if report.gate else ()
+    doubtful = [g for g in _gated(report) if g.verdict is not Verdict.PASS]
+    for one in doubtful or _gated(report):
+        told = str(one).replace(one.result.path, name[one.result.model])
+        found[f"{told}: {one.verdict}"] = one in bad
+    return found
 
 
 def sustained(report: BenchmarkReport) -> Iterator[tuple[str, str]]:

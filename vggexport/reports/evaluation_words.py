@@ -13,10 +13,10 @@ from vggexport.system.number_text import counted, fixed, printable, share
 DEFINITIONS = (
     "Top-1 and top-5 are the shares of images whose class is the best, or among the five best, of "
     "a network's answers, with 95 % Wilson intervals. Agreement is the share of images with the "
-    "best class of the first network; the drop is top-1 of that one less that of the other, with a "
-    "95 % interval for paired answers (Agresti and Min 2005). The exact McNemar test says how "
-    "likely so unequal numbers of images that one alone gets right would be, were both equally "
-    "good."
+    "best class of the first network; the drop is top-1 of that one less that of the other, in "
+    "percentage points, with a 95 % interval for paired answers (Agresti and Min 2005). The exact "
+    "McNemar test says how likely so unequal numbers of images that one alone gets right would be, "
+    "were both equally good."
 )
 
 FIGURES: Columns[EvaluationResult] = {
@@ -24,7 +24,7 @@ FIGURES: Columns[EvaluationResult] = {
     "95 %": lambda r: interval(r.accuracy.top1_interval),
     "top-5": lambda r: top5(r.accuracy.top5, len(r.labels)),
     "agreement": lambda r: share(r.agreement) if r.comparison else "",
-    "drop": lambda r: paired(r.comparison.counts) if r.comparison else "",
+    "drop, points": lambda r: paired(r.comparison.counts) if r.comparison else "",
     "McNemar p": lambda r: p_value(r.comparison.counts.p_value) if r.comparison else "",
 }
 """Of a network, over all images."""
@@ -67,11 +67,12 @@ def _pixels(result: EvaluationResult) -> str:
     if result.runner.foreign:
         return pixels(result.runner).removeprefix("pixels ")
     if other := result.other_pixels:
-        open_question = f" ({other.undecided}: decide with verify --answers)"
-        return (
-            f"{other.clause}: {stating(other.preprocessing)}"
-            f"{open_question if other.undecided else ''}"
+        open_question = (
+            "export it again with --preprocessing and the one of them that its training used, or "
+            "let verify --answers tell"
         )
+        fix = open_question if other.rivals else stating(other.preprocessing)
+        return f"{other.clause}: {fix}"
     return result.pixels.told if result.pixels else ""
 
 

@@ -27,8 +27,8 @@ DEFINITIONS = (
 
 FIGURES: Columns[CandidateReport] = {
     "max abs": lambda c: difference(c.metrics.max_abs),
-    "SQNR": lambda c: decibels(c.metrics.sqnr_db),
-    "logit SQNR": lambda c: decibels(c.metrics.logit_sqnr_db),
+    "SQNR, dB": lambda c: _number(c.metrics.sqnr_db),
+    "logit SQNR, dB": lambda c: _number(c.metrics.logit_sqnr_db),
     "top-1": lambda c: share(c.metrics.top1_agreement),
     "top-5": lambda c: top5(c.metrics.top5_agreement, c.classes),
 }
@@ -43,6 +43,10 @@ def top5(value: float, classes: int) -> str:
         classes: How many there are; 0 where that is not known.
     """
     return "-" if 0 < classes <= BEST else share(value)
+
+
+def _number(value_db: float) -> str:
+    return decibels(value_db).removesuffix(" dB")
 
 
 def headline(report: VerifyReport) -> str:

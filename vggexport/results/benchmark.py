@@ -108,9 +108,14 @@ class BenchmarkResult(JsonValue):
         return None if base is None else self.peak_rss_bytes - base
 
     @property
+    def path(self) -> str:
+        """The artifact's."""
+        return self.artifact.path
+
+    @property
     def name(self) -> str:
-        """The artifact's, without its folder."""
-        return Path(self.artifact.path).name
+        """The same without its folder."""
+        return Path(self.path).name
 
     @property
     def model(self) -> tuple[str, str]:
@@ -215,7 +220,7 @@ class GatedResult(JsonValue):
         low, high = self.ratio.low, self.ratio.high
         interval = "too few runs for an interval" if low is None else f"{low:.3f} to {high:.3f}"
         return (
-            f"{self.result.name}, batch {self.result.batch}, "
+            f"{self.result.path}, batch {self.result.batch}, "
             f"{counted(self.result.threads, 'thread')}: "
             f"{self.ratio.value:.3f} times the baseline ({interval})"
         )
@@ -245,10 +250,15 @@ class Gate(JsonValue):
         return worst(gated.verdict for gated in self.results)
 
     @property
-    def failures(self) -> tuple[str, ...]:
-        """What is too slow, a clause each; with ``strict`` what may be, too."""
+    def refused(self) -> tuple[GatedResult, ...]:
+        """What is too slow; with ``strict`` what may be, too."""
         bad = refused(strict=self.strict)
-        return tuple(f"{g} ({g.verdict})" for g in self.results if g.verdict in bad)
+        return tuple(gated for gated in self.results if gated.verdict in bad)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The same, a clause each."""
+        return tuple(f"{gated} ({gated.verdict})" for gated in self.refused)
 
 
 @dataclass(frozen=True, slots=True)

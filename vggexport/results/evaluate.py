@@ -210,16 +210,22 @@ class GateCheck(JsonValue):
     @property
     def bound(self) -> str:
         """Which side of the limit is good."""
-        return "at most" if self.what.endswith("drop") else "at least"
+        return "at most" if self.is_drop else "at least"
+
+    @property
+    def is_drop(self) -> bool:
+        """Whether it is a difference of two shares, which is in percentage points."""
+        return self.what.endswith("drop")
 
     @property
     def clause(self) -> str:
         """All of it in words."""
         low, high = (f"{100 * value:.2f}" for value in (self.interval.low, self.interval.high))
         needed = f"; about {self.images_needed} images needed" if self.images_needed else ""
+        unit = "points" if self.is_drop else "%"
         return (
-            f"{self.path}: {self.what} {100 * self.value:.2f} % (95 %: {low} to {high}) where "
-            f"{self.bound} {100 * self.limit:g} % was asked for{needed}"
+            f"{self.path}: {self.what} {100 * self.value:.2f} {unit} (95 %: {low} to {high}) where "
+            f"{self.bound} {100 * self.limit:g} {unit} was asked for{needed}"
         )
 
 

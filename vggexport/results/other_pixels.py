@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vggexport.network.preprocessing import Preprocessing
+from vggexport.network.preprocessing import Preprocessing, any_of
 from vggexport.system.json_values import JsonValue
+from vggexport.system.number_text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,11 @@ class OtherPixels(JsonValue):
 
     Attributes:
         made_for: What the network was made for.
-        preprocessing: The other one.
+        preprocessing: The other one; of several that the images do not tell apart, one.
         hits: Images on which the weights are right with it.
         images: Those that it was tried on.
         own_hits: Images on which they are right with what the network was made for.
-        rivals: Conventions that those images do not tell from the other one, in words.
+        rivals: The others of those several, in words.
     """
 
     made_for: Preprocessing
@@ -31,13 +32,13 @@ class OtherPixels(JsonValue):
     @property
     def clause(self) -> str:
         """All of it in words."""
-        return (
-            f"made for {self.made_for.told}; with {self.preprocessing.words} its weights are right "
-            f"on {self.hits} of {self.images} images instead of {self.own_hits}"
+        hits = f"{self.own_hits} of {counted(self.images, 'image')}"
+        tied = self.rivals and (
+            f"up to {self.hits} with {any_of(self.preprocessing.words, *self.rivals)}, which these "
+            "images cannot tell apart"
         )
-
-    @property
-    def undecided(self) -> str:
-        """What the images do not tell from the other convention; empty where they decide."""
-        names = " and ".join(words.removesuffix(", RGB") for words in self.rivals)
-        return f"{names} cannot be told apart from it on these images" if names else ""
+        found = tied or f"{self.hits} with {self.preprocessing.words}"
+        return (
+            f"made for {self.made_for.told}; run in float32, its weights are right on {hits} with "
+            f"that, and on {found}"
+        )

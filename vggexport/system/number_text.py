@@ -32,6 +32,11 @@ def share(value: float) -> str:
     return "NaN" if math.isnan(value) else f"{value:.2%}"
 
 
+def points(value: float) -> str:
+    """A difference of two shares, in percentage points: "2.00 points"."""
+    return f"{fixed(100 * value, 2)} points"
+
+
 def probability(value: float) -> str:
     """A class's probability: "97.5%"."""
     return "NaN" if math.isnan(value) else f"{value:.1%}"

@@ -29,7 +29,7 @@ class Seen(HTMLParser):
             self.pictures.append(dict(attrs)["alt"])
 
     def handle_data(self, data):
-        self.text += data
+        self.text += data.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def draw(report):
@@ -71,6 +71,28 @@ def test_the_gate_stands_first(monkeypatch, make_benchmark, make_result, low, hi
     assert said in seen.text
     assert f'<div class="{colour}">' in page.latency(report)
     assert seen.text.index(said) < seen.text.index("Every run")
+
+
+def test_the_head_names_the_files_that_the_verdict_is_about(make_benchmark, make_result):
+    """In the words of the tables; what passes only where all do."""
+    old, new = make_result("out/old.onnx", is_baseline=True), make_result("out/new.onnx")
+    slow = GatedResult.judged(new, Ratio(1.1, 1.06, 1.2), 0.05, paired=True)
+    fine = GatedResult.judged(make_result("out/x.onnx"), Ratio(1.0, 0.9, 1.0), 0.05, paired=True)
+
+    def head(*gated):
+        gate = Gate("out/old.onnx", 0.05, strict=False, results=gated)
+        note = f"{new.artifact.path} ran elsewhere"
+        return draw(make_benchmark(old, new, fine.result, gate=gate, notes=(note,))).text
+
+    assert "Gate: fail; up to 1.050 times old.onnx is allowed" in head(slow, fine)
+    told = "new.onnx, batch 1, 1 thread: 1.100 times the baseline (1.060 to 1.200): fail"
+    assert told in head(slow, fine)
+    assert "x.onnx, batch 1" not in head(slow, fine)
+    assert "x.onnx, batch 1, 1 thread: 1.000 times the baseline" in head(fine)
+    for name in ("old", "new", "x"):
+        assert f"out/{name}.onnx" not in head(slow, fine)
+    without = draw(make_benchmark(old, new)).text
+    assert "old.onnx, the fastest of 2: 2.00 ms, batch 1, 1 thread" in without
 
 
 def test_a_sustained_run(make_benchmark, make_result):

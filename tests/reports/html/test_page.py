@@ -1,6 +1,7 @@
 """Pages: their templates are there, and what they show is escaped."""
 
 from importlib import resources
+from types import SimpleNamespace
 
 import jinja2
 import numpy as np
@@ -33,12 +34,25 @@ def test_what_a_page_shows_is_escaped(template):
 def test_macros_escape_too(template):
     name = template(
         '{% import "parts.html" as parts %}{% block content %}{{ parts.name(x) }}'
-        "{% call parts.table(x, [x, x]) %}<tr></tr>{% endcall %}{{ parts.bars([(x, x, 0.5, x)]) }}"
+        "{% call parts.table(x, [x, x]) %}<tr></tr>{% endcall %}{{ parts.bars([bar]) }}"
         "{% endblock %}"
     )
-    html = pages.page(name, x="<b>")
+    bar = SimpleNamespace(what="<b>", figure="<b>", look="<b>", start=0.0, length=0.5)
+    html = pages.page(name, x="<b>", bar=bar)
     assert "<b>" not in html
     assert html.count("&lt;b&gt;") == 8
+
+
+@pytest.mark.parametrize(
+    "shown", ["12.4 ms", "57 MiB", "27.5 dB, 5 dB", "95 %", "0.50 points", "20 GB/s", "1.4 W"]
+)
+def test_no_line_ends_between_a_number_and_its_unit(template, shown):
+    name = template("{% block content %}<p>{{ x }}</p><b>{{ x | prose }}</b>{% endblock %}")
+    whole = shown.replace(", ", "; ").replace(" ", "\N{NO-BREAK SPACE}").replace(";", ",")
+    whole = whole.replace(",\N{NO-BREAK SPACE}", ", ")
+    html = pages.page(name, x=shown)
+    assert f"<p>{whole}</p><b>{whole}</b>" in html
+    assert "<p>12 shots of 3 Gs</p>" in pages.page(name, x="12 shots of 3 Gs")
 
 
 def test_what_is_missing_is_an_error(template):

@@ -1,6 +1,7 @@
 """The page of a verification, read by a parser."""
 
 import dataclasses
+import math
 from html.parser import HTMLParser
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports.html import charts
 from vggexport.reports.html.verification import verification as html_page
+from vggexport.results.diagnosis import Diagnosis
 
 VOID = {"meta", "img", "source", "br"}
 
@@ -98,7 +100,7 @@ def test_tables_say_what_their_heads_belong_to(page):
 
 
 def test_what_can_be_scrolled_can_be_reached_by_keyboard(page):
-    scrolled = [a for a in page.named("div") if a.get("class") in {"scroll", "wide"}]
+    scrolled = [a for a in page.named("div") if a.get("class") == "scroll"]
     assert scrolled
     assert all(a["tabindex"] == "0" and a["role"] == "region" and a["aria-label"] for a in scrolled)
 
@@ -107,7 +109,7 @@ def test_each_cell_says_its_column_where_rows_are_stacked(page):
     cells = page.named("td")
     assert cells
     assert all(cell["data-label"] for cell in cells)
-    heads = ["precision", "verdict", "max abs", "SQNR", "logit SQNR", "top-1", "top-5"]
+    heads = ["precision", "verdict", "max abs", "SQNR, dB", "logit SQNR, dB", "top-1", "top-5"]
     assert [cell["data-label"] for cell in cells[:7]] == heads
 
 
@@ -134,9 +136,31 @@ def test_the_verdict_the_faults_and_their_figures(page):
     assert "export it again from weights whose first kernel is RGB" in page.texts
     bars = [a for a in page.named("span") if a.get("class", "").startswith("bar ")]
     assert [bar["style"] for bar in bars] == [
-        *("width: 14.4%", "width: 100.0%"),  # 3.96 of 27.5 dB
-        *("width: 0.0%", "width: 100.0%"),  # 5 dB of an infinite one
+        "margin-left: 0.0%; width: 14.4%",  # 3.96 of 27.5 dB
+        "margin-left: 0.0%; width: 100.0%",
+        "margin-left: 0.0%; width: 5.0%",  # 5 dB of an infinite one, drawn as 100
+        "margin-left: 0.0%; width: 100.0%",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "styles"),
+    [
+        (-10.0, 30.0, ["margin-left: 0.0%; width: 25.0%", "margin-left: 25.0%; width: 75.0%"]),
+        (-10.0, -5.0, ["margin-left: 0.0%; width: 90.9%", "margin-left: 45.5%; width: 45.5%"]),
+        (-math.inf, 25.0, ["margin-left: 0.0%; width: 80.0%", "margin-left: 80.0%; width: 20.0%"]),
+        (math.nan, 25.0, ["margin-left: 0.0%; width: 100.0%"]),
+    ],
+)
+def test_a_bar_below_zero_goes_to_the_left(make_verification, candidates, before, after, styles):
+    (_, trial) = candidates["swapped"].diagnosis.trials
+    trial = dataclasses.replace(trial, without_db=before, with_db=after)
+    diagnosis = Diagnosis((trial,), 8)
+    file = dataclasses.replace(candidates["swapped"], diagnosis=diagnosis)
+    shown = Page(html_page(make_verification(file)))
+    bars = [a for a in shown.named("span") if a.get("class", "").startswith("bar ")]
+    assert [bar["style"] for bar in bars] == styles
+    assert ("no bar" in shown.texts) == math.isnan(before)
 
 
 def test_the_layer_that_stands_out_is_ringed_in_the_table(page):
@@ -187,9 +211,10 @@ def test_short_heads_of_columns_are_not_broken(verification):
     assert ">top-5</th>" in html_page(verification)
 
 
-def test_on_a_phone_every_chart_has_letters_of_11_pixels(page):
-    """A chart of 1000 pixels in 350 has letters of 4."""
-    assert charts._STYLE["font.size"] * 96 / 72 >= 11
+def test_every_chart_has_letters_of_11_pixels(page):
+    """A chart of 1000 pixels in 350 has letters of 4, on the smallest tablet of 7."""
+    smallest = 641 - 2 * 20  # of a page that shows the wide one, without its margins
+    assert charts._STYLE["font.size"] * 96 / 72 * smallest / charts.WIDE_PX >= 11
     widths = [
         [int(s["width"]) for s in page.named(tag) if "width" in s] for tag in ("img", "source")
     ]

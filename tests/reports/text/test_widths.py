@@ -359,4 +359,4 @@ def test_a_figure_and_its_interval_are_in_one_table(reports):
     for width in WIDTHS:
         lines = rendered(reports["evaluate"], width)
         assert any("100.00% (98.1...100.0)" in line for line in lines)
-    assert any("2.00% (-1.0...5.0)" in line for line in rendered(reports["evaluate"], 80))
+    assert any("2.00 points (-1.0...5.0)" in line for line in rendered(reports["evaluate"], 80))

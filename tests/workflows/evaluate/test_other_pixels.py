@@ -78,7 +78,8 @@ def test_a_file_for_other_pixels_is_told_from_one_with_other_classes(name):
     other = result.other_pixels
     assert (other.hits, other.images) == (61, 65)  # all but "any" of four classes
     assert other.own_hits < 40
-    assert "made for caffe, BGR; with" in pixels_line(report)
+    assert "made for caffe, BGR; run in float32, its weights are" in pixels_line(report)
+    assert any("export it again with onnx preprocessing" in note for note in told.notes)
     assert not any("another order" in note for note in told.facts)
     assert report.failures == (result.suspicion,)
     assert headline(report) == "A network was made for other pixels."
@@ -112,26 +113,31 @@ def test_without_another_order_it_is_told_where_nobody_stated_it_or_trying_is_ch
     assert ("conventions" in report.seconds) == is_told  # nothing is tried where all is well
 
 
+TIED = "export it again with {}--preprocessing and the one of them that its training used, or "
+
+
 @pytest.mark.parametrize(
-    ("best", "rivals", "note", "line"),
+    ("best", "rivals", "file_format", "found", "note", "line"),
     [
-        (CONVENTIONS["unit"], (), "export it again with onnx --preprocessing unit",
+        (CONVENTIONS["unit"], (), "tflite", "26 with unit, RGB",
+         "export it again with tflite --preprocessing unit",
          "export it again with --preprocessing unit"),
-        (CONVENTIONS["unit"], ("raw, RGB", "unit, BGR"),
-         ("export it again with onnx --preprocessing unit, or decide with verify --answers, as raw "
-         "and unit, BGR cannot be told apart from it on these images"),
-         ("export it again with --preprocessing unit (raw and unit, BGR cannot be told apart from "
-         "it on these images: decide with verify --answers)")),
-        (dataclasses.replace(CONVENTIONS["unit"], channel_order="bgr"), (),
-         "export it again for pixels as unit, BGR",
+        (CONVENTIONS["unit"], ("raw, RGB", "unit, BGR"), "keras",
+         ("up to 26 with raw in RGB, unit in BGR or unit in RGB, which these images cannot tell "
+         "apart"),
+         TIED.format("export ") + "let verify --answers of the training's own program tell",
+         TIED.format("") + "let verify --answers tell"),
+        (dataclasses.replace(CONVENTIONS["unit"], channel_order="bgr"), (), "onnx",
+         "26 with unit, BGR", "export it again for pixels as unit, BGR",
          "export it again with --pixel-mean 0,0,0 --pixel-std 255,255,255 --channel-order bgr"),
     ],
 )  # fmt: skip
-def test_what_is_told_can_be_typed(best, rivals, note, line):
+def test_what_is_told_can_be_typed(best, rivals, file_format, found, note, line):
     report = evaluated("right.onnx", data=Path("held"))
     other = OtherPixels(CONVENTIONS["caffe"], best, 26, 40, 7, rivals)
-    assert worded("x", other_export(other), main.get_command(None, "evaluate")) == f"x: {note}"
+    said = worded("x", other_export(other, file_format), main.get_command(None, "evaluate"))
+    assert said == f"x: {note}"
     result = dataclasses.replace(report.results[0], other_pixels=other)
     told = pixels_line(dataclasses.replace(report, results=(result,)))
-    clause = f"with {best.words} its weights are right on 26 of 40 images instead of 7"
-    assert told == f"made for caffe, BGR; {clause}: {line}"
+    clause = "run in float32, its weights are right on 7 of 40 images with that, and on"
+    assert told == f"made for caffe, BGR; {clause} {found}: {line}"

@@ -140,7 +140,9 @@ def test_gates(files, labelled):
     assert verdict(files[0], min_top1=top1, strict=True) == (Verdict.INCONCLUSIVE, True)
     assert verdict(files[0], files[1], max_drop=1.0) == (Verdict.PASS, False)
     assert verdict(files[0], files[2], max_drop=0.0)[0] is Verdict.INCONCLUSIVE
-    with pytest.raises(InputError, match=r"a drop of at most 0\.5% needs a network to drop from"):
+    with pytest.raises(
+        InputError, match=r"a drop of at most 0\.5 points needs a network to drop from"
+    ):
         evaluated(files[0], data=labelled, max_drop=0.005)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 import vggexport
 from tests.recorded_progress import Recorded
+from vggexport.diagnosis import preprocessing_trials
 from vggexport.errors import ArtifactError, InputError, WeightsError
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -242,13 +243,23 @@ def test_answers_that_no_convention_brings_near_name_none(change, answers):
     assert candidate.diagnosis.named is None
 
 
-def test_grey_images_do_not_tell_rgb_from_bgr(answers):
+def test_answers_that_do_not_tell_two_apart_name_both_and_favour_none(answers):
     grey = noise(12, *SIZE, 1).repeat(3, axis=-1)
     options = VerifyOptions(("caffe.onnx",), answers=answers(grey))
     (candidate,) = vggexport.verify(options).candidates
-    tried = {trial.fault: trial for trial in candidate.diagnosis.trials}["other-preprocessing"]
-    assert tried.with_db > 80
-    assert not tried.explains
+    named = candidate.diagnosis.named
+    assert (named.fault, named.preprocessing) == ("other-preprocessing", None)
+    assert "with unit in BGR or unit in RGB its weights agree" in named.description
+    assert named.description.endswith("of 8 images), and these answers cannot tell which")
+    fix = "ask which of them its training used, and export it again with that one"
+    assert findings(candidate)["fix"] == fix
+
+
+def test_answers_that_a_files_own_convention_fits_as_well_do_not_name_another(answers, monkeypatch):
+    monkeypatch.setattr(preprocessing_trials, "APART_DB", 1e3)
+    options = VerifyOptions(("caffe.onnx",), answers=answers(noise(12, *SIZE, 3)))
+    (candidate,) = vggexport.verify(options).candidates
+    assert "other-preprocessing" not in [t.fault for t in candidate.diagnosis.trials if t.explains]
 
 
 def test_how_pictures_were_resized_is_told(tmp_path):

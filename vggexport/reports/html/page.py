@@ -14,6 +14,9 @@ from vggexport.reports.html.pictures import SIDE_PX, thumbnail
 from vggexport.reports.html.themes import DARK, LIGHT
 from vggexport.system import number_text
 
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|dB|[KMG]i?B|GB/s|GFLOP/s|MHz|°C|px|W|J|%|points?)(?!\w))")
+"""The space between a number and its unit, at which no line ends."""
+
 _BREAKS = re.compile(r"(?<=[/_-])(?=\w)")
 
 
@@ -32,6 +35,11 @@ def _breakable(text: str) -> Markup:
     return _prose(text, lambda part: Markup("<wbr>").join(_BREAKS.split(part)))
 
 
+def _whole(shown: object) -> object:
+    """What a template shows, its numbers in one piece with their units."""
+    return type(shown)(_UNIT.sub("\N{NO-BREAK SPACE}", shown)) if isinstance(shown, str) else shown
+
+
 def _labelled(rows: str, columns: Sequence[str]) -> Markup:
     """Table rows whose cells say which column they are in, for screens that have no room for it."""
 
@@ -46,6 +54,7 @@ _TEMPLATES = Environment(
     loader=PackageLoader("vggexport.reports.html"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_whole,
     trim_blocks=True,
     lstrip_blocks=True,
 )

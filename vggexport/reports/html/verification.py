@@ -13,6 +13,28 @@ from vggexport.reports.html.themes import SeriesStyle, series_style
 from vggexport.results.verify import CandidateReport, VerifyReport
 from vggexport.system.number_text import decibels
 
+EXACT_DB = 100.0
+"""What an infinite figure is drawn as, where no finite one is larger: float32 has about as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One figure of several that are compared, by shares of what all of them span with zero.
+
+    Attributes:
+        what: Its name.
+        figure: Itself.
+        start: Where the bar begins; a negative one's ends at zero.
+        length: How long it is; None for a NaN, which has no bar.
+        look: "before" or "after".
+    """
+
+    what: str
+    figure: str
+    start: float
+    length: float | None
+    look: str
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -22,7 +44,7 @@ class _Entry:
     style: SeriesStyle
     findings: Mapping[str, str]
     scatter: charts.Chart | None
-    bars: Sequence[tuple[str, str, float, str]]
+    bars: Sequence[_Bar]
 
     @property
     def is_passed(self) -> bool:
@@ -55,20 +77,29 @@ def _entry(number: int, candidate: CandidateReport) -> _Entry:
     )
 
 
-def _bars(candidate: CandidateReport) -> tuple[tuple[str, str, float, str], ...]:
-    """What the named mistake costs: a name, a figure, its share of a full bar, and a look."""
+def _bars(candidate: CandidateReport) -> tuple[_Bar, ...]:
+    """What the named mistake costs."""
     named = candidate.diagnosis and candidate.diagnosis.named
     if not named:
         return ()
-    largest = max(named.without_db, named.with_db, 1.0)
     pairs = ("as it is", named.without_db, "before"), ("mistake undone", named.with_db, "after")
-    return tuple((what, decibels(db), _share(db, largest), look) for what, db, look in pairs)
+    known = [_finite(db) for _, db, _ in pairs if not math.isnan(db)]
+    ends = min([0.0, *known]), max([1.0, *known])
+    return tuple(_bar(what, db, ends, look) for what, db, look in pairs)
 
 
-def _share(value: float, largest: float) -> float:
-    if value == largest:  # infinite ones too
-        return 1.0
-    return 0.0 if math.isnan(value) else max(0.0, value / largest)
+def _finite(value: float) -> float:
+    return math.copysign(EXACT_DB, value) if math.isinf(value) else value
+
+
+def _bar(what: str, value: float, ends: tuple[float, float], look: str) -> _Bar:
+    """A bar from zero; an infinite one reaches the end."""
+    low, high = ends
+    if math.isnan(value):
+        return _Bar(what, decibels(value), 0.0, None, look)
+    first, last = sorted((0.0, min(max(value, low), high)))
+    span = high - low
+    return _Bar(what, decibels(value), (first - low) / span, (last - first) / span, look)
 
 
 def _scatter(candidate: CandidateReport, style: SeriesStyle) -> charts.Chart:

@@ -13,7 +13,8 @@ def latency(report: BenchmarkReport) -> str:
     """All of it as GitHub-flavoured Markdown."""
     return document(
         f"## {'❌' if report.failures else '✅'} vggexport benchmark",
-        f"**Gate: {escaped(benchmark_tables.gate(report.gate))}.**" if report.gate else "",
+        f"**Gate: {escaped(benchmark_tables.gate(report, report.gate))}.**" if report.gate else "",
+        _items(benchmark_tables.judged(report)),
         *(
             f"### {sheet.title}\n\n{sheet.to_markdown()}"
             for sheet in benchmark_tables.sheets(report)
@@ -21,7 +22,7 @@ def latency(report: BenchmarkReport) -> str:
         _items(f"{name}: {text}" for name, text in benchmark_tables.sustained(report)),
         _items(f"left out: {reason}" for reason in benchmark_tables.reasons(report)),
         f"### Environment\n\n{terms(benchmark_tables.environment(report))}",
-        _items(f"note: {note}" for note in report.notes),
+        _items(f"note: {benchmark_tables.shortened(report, note)}" for note in report.notes),
     )
 
 

@@ -20,9 +20,10 @@ def latency(report: BenchmarkReport) -> RenderableType:
         Text(printable(f"{name}: {text}")) for name, text in benchmark_tables.sustained(report)
     ]
     if report.gate:
-        parts += [Text(f"gate: {printable(benchmark_tables.gate(report.gate))}"), ""]
+        parts += [Text(f"gate: {printable(benchmark_tables.gate(report, report.gate))}"), ""]
     parts += [Grid(benchmark_tables.environment(report))]
     parts += [Text(f"left out: {reason}") for reason in benchmark_tables.reasons(report)]
     told = report.machine.remarks  # when it began, for who would rather wait
-    parts += [Text(f"note: {printable(note)}") for note in report.notes if note not in told]
+    notes = (benchmark_tables.shortened(report, n) for n in report.notes if n not in told)
+    parts += [Text(f"note: {printable(note)}") for note in notes]
     return Group(*parts)

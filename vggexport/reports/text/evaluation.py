@@ -12,7 +12,7 @@ from vggexport.reports.paths import conventions, ends
 from vggexport.reports.text.layout import Grid, Table
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.columns import Columns, cells
-from vggexport.system.number_text import cost, printable, share
+from vggexport.system.number_text import cost, points, printable, share
 
 CLASSES = 40
 """Classes of a table in a terminal; the worst of more."""
@@ -68,11 +68,12 @@ def _with_interval(value: float, found: Interval) -> str:
 def _gate(report: EvaluationReport) -> Table:
     table = Table("gate", "of", "measured (95 %)", "limit", "verdict", names=2, paths=True)
     for check in report.checks:
+        shown = points if check.is_drop else share
         table.add_row(
             check.path,
             check.what,
-            _with_interval(check.value, check.interval),
-            f"{check.bound} {share(check.limit)}",
+            f"{shown(check.value)} ({interval(check.interval)})",
+            f"{check.bound} {shown(check.limit)}",
             verdict(check),
             bold=check.verdict is Verdict.FAIL,
         )

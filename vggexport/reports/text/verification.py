@@ -24,6 +24,7 @@ from vggexport.system.number_text import cost, decibels, printable
 
 FIGURE_WIDTH = len("-100.0")
 BAR_WIDTH = 8
+BELOW = "below 0"
 
 
 def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableType:
@@ -101,8 +102,11 @@ def _layers(candidates: list[CandidateReport]) -> Table:
 
 
 def _with_bar(sqnr_db: float, full_db: float, *, is_marked: bool) -> str:
-    """A figure, a mark where it stands out, and a bar as long as it is of a full one's."""
+    """A figure, a mark where it stands out, and a bar as long as it is of a full one's.
+
+    One below zero has words instead.
+    """
     figure = decibels(sqnr_db).removesuffix(" dB")
-    share = 0.0 if math.isnan(sqnr_db) else max(0.0, sqnr_db / full_db)
-    bar = "\N{FULL BLOCK}" * round(min(share, 1.0) * BAR_WIDTH)
+    share = 0.0 if math.isnan(sqnr_db) else sqnr_db / full_db
+    bar = "\N{FULL BLOCK}" * round(min(share, 1.0) * BAR_WIDTH) if share >= 0 else BELOW
     return f"{figure:>{FIGURE_WIDTH}} {'<' if is_marked else ' '}{bar}"

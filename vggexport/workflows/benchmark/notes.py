@@ -42,7 +42,7 @@ def _warm_starts(results: Iterable[BenchmarkResult]) -> Iterator[str]:
         share = result.cold_start.cached_share if result.cold_start else 0.0
         if share:
             yield (
-                f"{result.name}: {share:.0%} of the file stayed in memory, which the system did "
+                f"{result.path}: {share:.0%} of the file stayed in memory, which the system did "
                 "not let go of: its cold load is not cold"
             )
 
@@ -74,13 +74,13 @@ def _fallbacks(results: Iterable[BenchmarkResult]) -> Iterator[str]:
     for result in results:
         if result.fallback:
             yield (
-                f"{result.name} ran on {result.provider} and not on {result.provider_requested}: "
+                f"{result.path} ran on {result.provider} and not on {result.provider_requested}: "
                 f"{result.fallback}"
             )
         elif result.placement and not result.placement.complete:
             placement = result.placement
             yield (
-                f"{result.name}: {placement.provider} ran {placement.node_share:.1%} of the nodes "
+                f"{result.path}: {placement.provider} ran {placement.node_share:.1%} of the nodes "
                 f"only; {placement.reason}"
             )
 
@@ -101,7 +101,7 @@ def _on_cuda(results: Iterable[BenchmarkResult]) -> Iterator[str]:
             )
         elif not precision.profile.is_float:
             yield (
-                f"{result.name}: ONNX Runtime has no int8 convolutions for CUDA and computes them "
+                f"{result.path}: ONNX Runtime has no int8 convolutions for CUDA and computes them "
                 "in float between conversions: on CUDA the fast file is a float16 one"
             )
 

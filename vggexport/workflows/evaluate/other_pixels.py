@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import calibration
 from vggexport.errors import Advice, ArtifactError
+from vggexport.formats.registry import command_for
 from vggexport.metrics.accuracy import Best, PairedCounts, best_classes
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.opening.calibration_images import translated
@@ -65,15 +66,25 @@ def with_pixels(
     return tuple(found)
 
 
-def other_export(other: OtherPixels) -> Iterator[str | Advice]:
-    """How to make the file again, and what decides where labels do not."""
-    one = other.preprocessing
-    if CONVENTIONS.get(one.name) == one:
-        yield Advice(f"export it again with {{}} {one.name}", "preprocessing", command="onnx")
+def other_export(other: OtherPixels, file_format: str) -> Iterator[str | Advice]:
+    """How to make the file again, and what decides where labels do not.
+
+    Args:
+        other: What it should have been made for.
+        file_format: Of the file.
+    """
+    one, command = other.preprocessing, command_for(file_format)
+    if other.rivals:
+        yield Advice(
+            "export it again with {} and the one of them that its training used",
+            "preprocessing",
+            command=command,
+        )
+        yield Advice("let {} of the training's own program tell", "answers", command="verify")
+    elif CONVENTIONS.get(one.name) == one:
+        yield Advice(f"export it again with {{}} {one.name}", "preprocessing", command=command)
     else:
         yield f"export it again for pixels as {one.words}"
-    if other.undecided:
-        yield Advice(f"decide with {{}}, as {other.undecided}", "answers", command="verify")
 
 
 def _is_cheap(model: OpenedModel) -> bool:

@@ -110,8 +110,8 @@ class EvaluateOptions:
             )
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
             raise InputError(
-                f"a drop of at most {100 * self.max_drop:g}% needs a network to drop from: name "
-                "two, the first being what the others are compared with"
+                f"a drop of at most {100 * self.max_drop:g} points needs a network to drop from: "
+                "name two, the first being what the others are compared with"
             )
 
 
@@ -177,7 +177,8 @@ def evaluate(
     )
     spec = models[0].artifact.spec
     several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1
-    _note(report, steps, several_answers=several_answers)
+    formats = [model.artifact.format for model in models]
+    _note(report, formats, steps, several_answers=several_answers)
     if options.try_preprocessing:
         note_favoured(report.results, steps)
     return report
@@ -255,16 +256,18 @@ def _results(
         )
 
 
-def _note(report: EvaluationReport, steps: Steps, *, several_answers: bool) -> None:
+def _note(
+    report: EvaluationReport, formats: Sequence[str], steps: Steps, *, several_answers: bool
+) -> None:
     """What the user should know of the figures."""
     if several_answers:
         steps.progress.note(
             "outputs of a sigmoid may be high together: an image counts as right where the highest "
             "is that of its folder"
         )
-    for result in report.results:
+    for result, file_format in zip(report.results, formats, strict=True):
         if other := result.other_pixels:
-            steps.progress.note(result.suspicion, *other_export(other))
+            steps.progress.note(result.suspicion, *other_export(other, file_format))
         elif clause := result.suspicion:
             numbers = [CLASS_ORDER] if all(map(str.isdecimal, result.labels)) else []
             steps.progress.note(clause, Advice("see that {} has their order", "labels"), *numbers)

@@ -17,6 +17,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError
 from vggexport.formats.golden.golden_file import GoldenFile, GoldenImages, GoldenWriter
 from vggexport.formats.golden.owner_answers import read_answers
+from vggexport.formats.registry import command_for
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.preprocessing import Preprocessing
@@ -148,7 +149,11 @@ def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None
             f"{reference.path} assumes {pixels.words} for pixels, and a comparison with files that "
             "do so, too, does not tell whether that is right",
             Advice("compare with the network's own answers, with {}", "answers"),
-            Advice("state it at the export with {}", "preprocessing", command="onnx"),
+            Advice(
+                "state it at the export with {}",
+                "preprocessing",
+                command=command_for(reference.format),
+            ),
         )
     return pixels
 
