@@ -28,13 +28,15 @@ object PixelFormat {
     const val RGBA_8888 = 1
 }
 
-class Rect {
-    @JvmField var left = 0
-    @JvmField var top = 0
+class Rect(
+    @JvmField var left: Int,
+    @JvmField var top: Int,
+    @JvmField var right: Int,
+    @JvmField var bottom: Int,
+) {
+    fun width(): Int = right - left
 
-    fun width(): Int = TODO()
-
-    fun height(): Int = TODO()
+    fun height(): Int = bottom - top
 }
 
 object BitmapFactory {

@@ -1,13 +1,19 @@
 // Runs the examples' preprocessing and golden check: FOLDER MODE COVER_HEIGHT COVER_WIDTH HEIGHT WIDTH
-// INTERPOLATION RED GREEN BLUE, pairs as a bundle's.
+// INTERPOLATION RED GREEN BLUE, pairs as a bundle's, and for each of its frames: BUNDLE FILE RGB WIDTH
+// HEIGHT RANGE MATRIX DEGREES, and OFFSET ROW_STRIDE PIXEL_STRIDE of its three planes.
+import com.example.vgg.BestClass
 import com.example.vgg.GoldenCheck
+import com.example.vgg.GoldenFrame
 import com.example.vgg.Orientation
 import com.example.vgg.Part
 import com.example.vgg.Plane
 import com.example.vgg.RgbaFrame
 import com.example.vgg.Rows
+import com.example.vgg.YuvColours
 import com.example.vgg.YuvFrame
 import com.example.vgg.best
+import com.example.vgg.imageOf
+import com.example.vgg.rows
 import com.example.vgg.Pixels
 import com.example.vgg.Preprocessing
 import com.example.vgg.Tolerance
@@ -29,6 +35,25 @@ fun read(file: File): Pixels {
 fun reds(frame: Rows): List<List<Int>> = List(frame.height) { y ->
     val row = ByteArray(3 * frame.width).also { frame.read(y, it) }
     List(frame.width) { x -> row[3 * x].toInt() }
+}
+
+/** A frame of CameraX that has a golden frame's planes, read as it states and as it does not. */
+fun frame(told: List<String>) {
+    val (folder, file, rgb, range) = listOf(told[0], told[1], told[2], told[5])
+    val matrix = told[6]
+    val data = File(folder, file).readBytes()
+    val planes = told.drop(8).map(String::toInt).chunked(3).map { (offset, rows, pixels) ->
+        Plane(java.nio.ByteBuffer.wrap(data, offset, data.size - offset).slice(), rows, pixels)
+    }
+    val (width, height, degrees) = listOf(told[3], told[4], told[7]).map(String::toInt)
+    val otherRange = if (range == "full") "limited" else "full"
+    val otherMatrix = if (matrix == "bt601") "bt709" else "bt601"
+    for ((as_, by) in listOf(range to matrix, otherRange to matrix, range to otherMatrix)) {
+        val golden =
+            GoldenFrame(width, height, planes, YuvColours(as_, by), degrees, read(File(folder, rgb)), 0)
+        val levels = GoldenCheck.levels(golden.expected, rows(imageOf(golden), golden.colours).pixels())
+        println("frame $file as $as_ $by: $levels")
+    }
 }
 
 fun main(arguments: Array<String>) {
@@ -58,9 +83,15 @@ fun main(arguments: Array<String>) {
     for (yuv in listOf(listOf(76, 85, 255), listOf(150, 44, 21), listOf(29, 255, 107))) {
         val planes = yuv.map { Plane(java.nio.ByteBuffer.wrap(byteArrayOf(it.toByte())), 1, 1) }
         val row = ByteArray(3)
-        YuvFrame(planes[0], planes[1], planes[2], Part(0, 0, 1, 1), Orientation.NONE).read(0, row)
+        val one = Part(0, 0, 1, 1)
+        YuvFrame(planes[0], planes[1], planes[2], one, Orientation.NONE, YuvColours.JFIF).read(0, row)
         println("yuv $yuv: ${row.map { it.toInt() and 0xFF }}")
     }
     println("best: ${best(floatArrayOf(0.1f, 0.7f, 0.2f), listOf("a", "b", "c"), 2).map { it.label }}")
+    arguments.drop(10).chunked(17).forEach(::frame)
+    val named = listOf(BestClass(0, "a"))
+    for (labels in listOf(listOf("a", "b", "c"), listOf("b", "c", "a"))) {
+        println("labels $labels: ${GoldenCheck.labelProblems(answers, named, labels)}")
+    }
     println("no answer: ${GoldenCheck.problems(answers, none, tolerance, false).size} problem")
 }

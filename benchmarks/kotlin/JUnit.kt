@@ -4,5 +4,7 @@ package org.junit
 annotation class Test
 
 object Assert {
-    fun assertEquals(expected: Any?, actual: Any?): Unit = TODO()
+    @JvmStatic fun assertEquals(expected: Any?, actual: Any?): Unit = TODO()
+
+    @JvmStatic fun assertTrue(message: String, condition: Boolean): Unit = TODO()
 }

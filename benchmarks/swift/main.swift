@@ -1,5 +1,6 @@
 // Runs the examples' preprocessing and golden check: FOLDER MODE COVER_HEIGHT COVER_WIDTH HEIGHT WIDTH
-// INTERPOLATION RED GREEN BLUE, and a NAME WIDTH HEIGHT for each pair, whose pixels are in FOLDER.
+// INTERPOLATION RED GREEN BLUE, and a NAME WIDTH HEIGHT for each pair, whose pixels are in FOLDER, as
+// are what the examples read of a bundle, in "bundle", and the upright pixels of its frames.
 import Foundation
 
 let arguments = CommandLine.arguments
@@ -35,5 +36,41 @@ for value in 1...8 {
         }
     }
     print("orientation \(value): \(rows)")
+}
+
+let bundle = try ModelBundle(folder: folder.appendingPathComponent("bundle"))
+for frame in bundle.golden.frames {
+    let data = try Data(contentsOf: bundle.folder.appendingPathComponent(frame.file))
+    let isOnSide = frame.rotationDegrees % 180 == 90
+    let (width, height) = isOnSide ? (frame.height, frame.width) : (frame.width, frame.height)
+    let name = (frame.rgb as NSString).lastPathComponent
+    let expected = try read((name as NSString).deletingPathExtension, width, height)
+    try data.withUnsafeBytes { bytes in
+        func plane(_ stated: GoldenAnswers.Frame.Plane) -> Plane {
+            let own = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(stated.offset))
+            return Plane(bytes: own, rowStride: stated.rowStride, pixelStride: stated.pixelStride)
+        }
+        let exif = [90: 6, 180: 3, 270: 8][frame.rotationDegrees] ?? 1
+        for (matrix, range) in [
+            (frame.matrix, frame.range), (frame.matrix, frame.range == "full" ? "limited" : "full"),
+            (frame.matrix == "bt601" ? "bt709" : "bt601", frame.range),
+        ] {
+            let rows = YuvRows(
+                luma: plane(frame.y), blue: plane(frame.u), red: plane(frame.v),
+                storedWidth: frame.width, storedHeight: frame.height,
+                orientation: Orientation.ofExif(exif),
+                colours: try YuvColours(range: range, matrix: matrix))
+            let levels = GoldenCheck.levels(expected, rows.pixels())
+            print("frame \(frame.file) as \(range) \(matrix): \(levels)")
+        }
+    }
+}
+let labels = try bundle.labels()
+let shifted = Array(labels.dropFirst()) + [labels[0]]
+for (said, own) in [("the same", labels), ("shifted", shifted)] {
+    let found = bundle.golden.artifacts.flatMap { given in
+        GoldenCheck.labelProblems(actual: given.probabilities, golden: given.best, labels: own)
+    }
+    print("\(said) labels: \(found.first ?? "no problem")")
 }
 print("best: \(best([0.1, 0.7, 0.2], labels: ["a", "b", "c"], count: 2).map(\.label))")

@@ -289,6 +289,14 @@ def test_the_client_of_servers_holds_answers_to_the_bundles(unpacked, server, ki
     assert (ran.returncode, "min_logit_sqnr_db is 80, found" in ran.stdout) == (1, True)
 
 
+def test_the_client_of_servers_names_classes_as_the_bundle_does(unpacked, server):
+    labels = unpacked / "labels.txt"
+    names = labels.read_text().split()
+    labels.write_text("\n".join(names[1:] + names[:1]))
+    ran = client(unpacked, server, "triton")
+    assert (ran.returncode, "FAILED   class " in ran.stdout) == (1, True)
+
+
 def test_the_client_of_servers_classifies_pictures(unpacked, server):
     picture = unpacked / "golden/pictures/turned.jpg"
     lines = client(unpacked, server, "triton", str(picture)).stdout.splitlines()

@@ -166,8 +166,13 @@ OF_PICTURES = {
     "Display P3 read as sRGB": ({"display_p3.jpg", "display_p3.png"}, {
         "to_srgb": lambda _: lambda image, _profile: image
     }),
-    "EXIF ignored": ({"turned.jpg"}, {
+    "EXIF ignored": ({"turned.jpg", *(f"orientation_{value}.jpg" for value in range(2, 9))}, {
         "decode": lambda decode: lambda name, step: decode(name, step | AS_IT_LIES)
+    }),
+    "EXIF of 3 and 6 alone": ({f"orientation_{value}.jpg" for value in (2, 4, 5, 7, 8)}, {
+        "decode": lambda decode: lambda name, step: decode(
+            name, step | (AS_IT_LIES if name[-5] in "24578" else {})
+        )
     }),
     "stretched": ({"turned.jpg", "wide.png", "transparent.png"}, {
         "prepare": lambda prepare: lambda pixels, told: prepare(pixels, stretching(told))
@@ -191,6 +196,12 @@ def test_the_self_test_of_pictures(self_test, mistake):
     assert {f"golden/pictures/{name}:" for name in shown} <= pictures
     if mistake != "stretched":
         assert len(pictures) == len(shown)
+
+
+@pytest.mark.parametrize("mistake", [lambda n: n[1:] + n[:1], lambda n: ["label", *n]])
+def test_the_self_test_of_labels(self_test, mistake):
+    """Off by one, or with a line too many: the probabilities are right."""
+    assert self_test(read_labels=lambda read: lambda: mistake(read())) == (MODELS, set())
 
 
 def test_check_bundle_of_pictures(bundled, monkeypatch):

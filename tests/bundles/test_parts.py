@@ -58,6 +58,9 @@ def test_other_lists_of_digests_are_refused(change):
         parse_checksums(change(text))
 
 
+NAMES = ("ant", "bee", "cat", "dog", "eel")
+
+
 @pytest.fixture
 def answers(artifact) -> GoldenAnswers:
     random = np.random.default_rng(0).random((2, 5)).astype(np.float32)
@@ -67,7 +70,7 @@ def answers(artifact) -> GoldenAnswers:
         name=artifact.path,
         tolerances=device_tolerances(artifact),
         picture_probabilities=random[:1],
-    )
+    ).named(NAMES)
     inputs = (GoldenInput("golden/inputs/000.png", "a"), GoldenInput("x.png", "b"))
     pictures = (GoldenInput("golden/pictures/gray_jpg_prepared.png", "golden/pictures/gray.jpg"),)
     return GoldenAnswers("photos", inputs, (), reference, (mine,), pictures)
@@ -98,6 +101,10 @@ def test_answers_are_read_as_they_were_given(answers):
     (lambda data: data["artifacts"][0].pop("picture_probabilities"), 5),
     (lambda data: data["artifacts"][0]["picture_probabilities"].pop(), 5),
     (lambda data: data["pictures"][0].__setitem__("file", "x.png"), 5),
+    (lambda data: data["artifacts"][0]["best"][0].update(index=0), 5),
+    (lambda data: data["artifacts"][0]["best"].pop(), 5),
+    (lambda data: data["artifacts"][0]["picture_best"][0].update(index=-1), 5),
+    (lambda data: data["artifacts"][0]["picture_best"][0].pop("label"), 5),
 ])  # fmt: skip
 def test_other_answers_are_refused(answers, change, classes):
     data = json.loads(json.dumps(answers.to_json()))
@@ -106,10 +113,28 @@ def test_other_answers_are_refused(answers, change, classes):
         GoldenAnswers.of_bundle(data, classes)
 
 
-def test_answers_of_bundles_without_pictures_are_read(answers):
+def test_answers_of_older_bundles_are_read(answers):
+    """Without pictures, best classes and frames."""
     data = json.loads(json.dumps(answers.to_json()))
-    del data["pictures"], data["artifacts"][0]["picture_probabilities"]
-    assert GoldenAnswers.of_bundle(data, 5).pictures == ()
+    del data["pictures"], data["frames"]
+    for key in ("picture_probabilities", "best", "picture_best"):
+        del data["artifacts"][0][key]
+    read = GoldenAnswers.of_bundle(data, 5)
+    assert (read.pictures, read.frames, read.misnamed(NAMES)) == ((), (), ())
+
+
+def test_other_names_of_the_best_classes_are_told(answers):
+    assert answers.misnamed(NAMES) == ()
+    random = answers.reference.probabilities
+    for names in (NAMES[1:] + NAMES[:1], NAMES[:1]):
+        index = int(random[0].argmax())
+        claim = f"labels.txt does not call class {index} {NAMES[index]!r}"
+        assert answers.misnamed(names) == (f"{claim}, as the golden answers of models/a.onnx do",)
+
+
+def test_one_output_has_two_classes():
+    one = GivenAnswers("r", "float32", "runtime 1", "CPU", np.float32([[0.2], [0.5], [0.7]]))
+    assert [best.label for best in one.named(("cat", "dog")).best] == ["cat", "dog", "dog"]
 
 
 @pytest.mark.parametrize("precision", Precision)

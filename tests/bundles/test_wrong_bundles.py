@@ -5,6 +5,7 @@ import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import vggexport
@@ -178,6 +179,20 @@ def test_labels_that_were_changed_with_their_digest_are_refused(unpacked, change
     fit(unpacked)
     report = vggexport.check_bundle(BundleCheckOptions(unpacked, run=False))
     assert report.failures == (said,)
+
+
+def test_labels_that_the_golden_answers_contradict_are_refused(unpacked):
+    """Shifted by one, in the manifest, too."""
+    manifest = json.loads((unpacked / MANIFEST).read_text())
+    manifest["labels"] = [*NAMES[1:], NAMES[0]]
+    (unpacked / MANIFEST).write_text(json.dumps(manifest))
+    (unpacked / "labels.txt").write_text("".join(f"{name}\n" for name in manifest["labels"]))
+    fit(unpacked)
+    (failure,) = vggexport.check_bundle(BundleCheckOptions(unpacked)).failures
+    answers = json.loads((unpacked / "golden/golden.json").read_text())["artifacts"][0]
+    index = int(np.argmax(answers["probabilities"][0]))
+    claim = f"labels.txt does not call class {index} {NAMES[index]!r}"
+    assert failure == f"{claim}, as the golden answers of models/tiny.onnx do"
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "golden/Thumbs.db", "models/desktop.ini"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vggexport.bundles import LABELS
+from vggexport.bundles.golden_frames import GoldenFrame
 from vggexport.bundles.tolerances import DeviceTolerance
 from vggexport.errors import ArtifactError, one_line
+from vggexport.metrics.accuracy import best_classes
 from vggexport.system.json_values import WRONG_KINDS, Form, JsonValue, read_fields
 
 _ABOVE = 1.001  # all probabilities, whose last digits a softmax may round up
@@ -62,6 +65,28 @@ class GoldenSource(JsonValue):
     tolerance_levels: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BestClass(JsonValue):
+    """The class that an image was taken for.
+
+    Attributes:
+        index: Its place among the classes, from 0.
+        label: What an app shows for it: its line of ``labels.txt``.
+    """
+
+    index: int
+    label: str
+
+
+def _best_places(probabilities: NDArray[np.float32]) -> list[int]:
+    places: list[int] = best_classes(probabilities, 1)[:, 0].tolist()
+    return places
+
+
+def _best(probabilities: NDArray[np.float32], names: Sequence[str]) -> tuple[BestClass, ...]:
+    return tuple(BestClass(index, names[index]) for index in _best_places(probabilities))
+
+
 @dataclass(frozen=True, eq=False)
 class GivenAnswers(JsonValue):
     """What one network gave.
@@ -75,10 +100,13 @@ class GivenAnswers(JsonValue):
         tolerances: How far the same file may be from them elsewhere; nothing for the reference.
         processor: Where it ran, by :func:`vggexport.system.machine.processor`; "" where unknown.
         picture_probabilities: For each of the pictures; None of the reference and in old bundles.
+        best: The class of each golden image; None of the reference and in old bundles.
+        picture_best: The same of each picture.
     """
 
     json_keys = """
-        name precision runtime provider processor? tolerances probabilities picture_probabilities?
+        name precision runtime provider processor? tolerances probabilities best?
+        picture_probabilities? picture_best?
     """
 
     name: str
@@ -89,6 +117,18 @@ class GivenAnswers(JsonValue):
     tolerances: tuple[DeviceTolerance, ...] = ()
     processor: str = ""
     picture_probabilities: Probabilities | None = None
+    best: tuple[BestClass, ...] | None = None
+    picture_best: tuple[BestClass, ...] | None = None
+
+    def named(self, names: Sequence[str]) -> Self:
+        """With the best classes, which are called so.
+
+        Args:
+            names: One a class.
+        """
+        pictures = self.picture_probabilities
+        shown = None if pictures is None else _best(pictures, names)
+        return replace(self, best=_best(self.probabilities, names), picture_best=shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +143,10 @@ class GoldenAnswers(JsonValue):
         artifacts: What each file gave.
         pictures: What the preprocessing makes of the pictures as phones have them. Their colours
             are vivid, whatever the golden images are; nothing in older bundles.
+        frames: A camera's, and the pixels that they become; nothing in older bundles.
     """
 
-    json_keys = "schema source images preprocessing=sources reference artifacts pictures?"
+    json_keys = "schema source images preprocessing=sources reference artifacts pictures? frames?"
 
     schema: ClassVar[int] = 1
     source: str
@@ -114,6 +155,7 @@ class GoldenAnswers(JsonValue):
     reference: GivenAnswers
     artifacts: tuple[GivenAnswers, ...]
     pictures: tuple[GoldenInput, ...] = ()
+    frames: tuple[GoldenFrame, ...] = ()
 
     @classmethod
     def of_bundle(cls, data: Mapping[str, Any], classes: int) -> Self:
@@ -143,6 +185,19 @@ class GoldenAnswers(JsonValue):
                 return given
         raise ArtifactError(f"there are no golden answers of {name}: get the bundle again")
 
+    def misnamed(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """How ``labels.txt`` contradicts the best classes, a clause; empty where it does not.
+
+        Args:
+            names: Its lines.
+        """
+        for given in self.artifacts:
+            for best in (*(given.best or ()), *(given.picture_best or ())):
+                if names[best.index : best.index + 1] != (best.label,):
+                    claim = f"does not call class {best.index} {best.label!r}"
+                    return (f"{LABELS} {claim}, as the golden answers of {given.name} do",)
+        return ()
+
 
 def _check_distinct(images: Sequence[GoldenInput]) -> None:
     """All are in memory at once: no more of them than the bundle has files."""
@@ -151,11 +206,13 @@ def _check_distinct(images: Sequence[GoldenInput]) -> None:
 
 
 def _check_shapes(answers: GoldenAnswers, classes: int) -> None:
-    given = answers.artifacts
-    for images, probabilities in (
-        *((answers.images, one.probabilities) for one in (answers.reference, *given)),
-        *((answers.pictures, one.picture_probabilities) for one in given if answers.pictures),
+    given, pictures = answers.artifacts, answers.pictures
+    for images, probabilities, best in (
+        *((answers.images, one.probabilities, one.best) for one in (answers.reference, *given)),
+        *((pictures, one.picture_probabilities, one.picture_best) for one in given if pictures),
     ):
         shape = len(images), classes
         if not images or probabilities is None or probabilities.shape != shape:
             raise ValueError(f"no probabilities of shape {shape}")
+        if best and [one.index for one in best] != _best_places(probabilities):
+            raise ValueError("the best classes are not those of the probabilities")

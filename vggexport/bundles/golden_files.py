@@ -12,8 +12,10 @@ import calibration
 from calibration.decoding import decode_bytes
 from vggexport.bundles import GOLDEN
 from vggexport.bundles.answers import GivenAnswers, GoldenAnswers, GoldenInput, GoldenSource
+from vggexport.bundles.decoder_pictures import oriented_pictures, subsampled_picture
+from vggexport.bundles.golden_frames import GoldenFrame, frame_pixels, golden_frames
 from vggexport.bundles.golden_images import ChosenImages
-from vggexport.bundles.golden_pictures import LEVELS, golden_pictures
+from vggexport.bundles.golden_pictures import GoldenPicture, golden_pictures
 from vggexport.bundles.png import encode_png
 from vggexport.bundles.preprocessing import Preprocessing
 from vggexport.bundles.staging import Staging
@@ -39,13 +41,16 @@ class PreparedPicture:
 
 
 def prepared_pictures(preprocessing: Preprocessing) -> Iterator[PreparedPicture]:
-    """All golden pictures."""
+    """All golden pictures that the models answer."""
     for picture in golden_pictures(preprocessing.size):
-        stem = f"golden/pictures/{picture.name.replace('.', '_')}"
-        pair = GoldenSource(f"golden/pictures/{picture.name}", f"{stem}_prepared.png", LEVELS)
-        decoded = decode_bytes(picture.data, label=picture.name, pictures=preprocessing.pictures)
-        pixels = preprocessing.apply(np.asarray(decoded.image))
-        yield PreparedPicture(pair, picture.data, pixels)
+        yield _prepared(picture, preprocessing, picture.name.replace(".", "_"))
+
+
+def _prepared(picture: GoldenPicture, preprocessing: Preprocessing, stem: str) -> PreparedPicture:
+    place = f"golden/pictures/{stem}_prepared.png"
+    pair = GoldenSource(f"golden/pictures/{picture.name}", place, picture.levels)
+    decoded = decode_bytes(picture.data, label=picture.name, pictures=preprocessing.pictures)
+    return PreparedPicture(pair, picture.data, preprocessing.apply(np.asarray(decoded.image)))
 
 
 def write_golden(
@@ -71,15 +76,31 @@ def write_golden(
         inputs.append(GoldenInput(f"golden/inputs/{number:03}.png", label))
         staging.add(inputs[-1].file, encode_png(image))
     pairs = [*_write_pairs(staging, preprocessing)]
-    for picture in pictures:
+    for picture in (*pictures, *_decoded(preprocessing)):
         pairs.append(picture.pair)
         staging.add(picture.pair.file, picture.data)
         staging.add(picture.pair.prepared, encode_png(picture.pixels))
     shown = tuple(GoldenInput(p.pair.prepared, p.pair.file) for p in pictures)
+    frames = tuple(_write_frames(staging))
     answers = GoldenAnswers(
-        golden.source, tuple(inputs), tuple(pairs), reference, tuple(given), shown
+        golden.source, tuple(inputs), tuple(pairs), reference, tuple(given), shown, frames
     )
     staging.add_json(GOLDEN, answers.to_json())
+
+
+def _decoded(preprocessing: Preprocessing) -> Iterator[PreparedPicture]:
+    """What decoders alone are tried with; orientations become the same, unless they are ignored."""
+    yield _prepared(subsampled_picture(), preprocessing, "chroma_420_jpg")
+    if not preprocessing.pictures.ignore_exif:
+        for picture in oriented_pictures():
+            yield _prepared(picture, preprocessing, "orientation")
+
+
+def _write_frames(staging: Staging) -> Iterator[GoldenFrame]:
+    for frame, data in golden_frames():
+        staging.add(frame.file, data)
+        staging.add(frame.rgb, encode_png(frame_pixels(data, frame)))
+        yield frame
 
 
 def _write_pairs(staging: Staging, preprocessing: Preprocessing) -> Iterator[GoldenSource]:

@@ -40,10 +40,12 @@ class GoldenPicture:
     Attributes:
         name: Its name.
         data: Its bytes.
+        levels: How far decoders' pixels may be from Pillow's.
     """
 
     name: str
     data: bytes
+    levels: int = LEVELS
 
 
 def golden_pictures(size: tuple[int, int]) -> Iterator[GoldenPicture]:
@@ -62,11 +64,18 @@ def golden_pictures(size: tuple[int, int]) -> Iterator[GoldenPicture]:
         yield GoldenPicture(name, make(pixels))
 
 
-def _jpeg(image: Image.Image, **options: object) -> bytes:
-    """Without a loss of colours' resolution, which decoders restore in their own ways."""
+def encode_jpeg(image: Image.Image, subsampling: int = 0, **options: object) -> bytes:
+    """A JPEG file: unless it is asked for, without a loss of colours' resolution."""
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=95, subsampling=0, **options)
+    image.save(out, "JPEG", quality=95, subsampling=subsampling, **options)
     return out.getvalue()
+
+
+def with_orientation(value: int) -> Image.Exif:
+    """What EXIF says of a picture that lies so."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = value
+    return exif
 
 
 def _png(image: Image.Image, **options: object) -> bytes:
@@ -76,7 +85,7 @@ def _png(image: Image.Image, **options: object) -> bytes:
 
 
 def _display_p3(pixels: NDArray[np.uint8]) -> bytes:
-    return _jpeg(Image.fromarray(pixels), icc_profile=display_p3())
+    return encode_jpeg(Image.fromarray(pixels), icc_profile=display_p3())
 
 
 def _display_p3_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -84,9 +93,7 @@ def _display_p3_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _turned(pixels: NDArray[np.uint8]) -> bytes:
-    exif = Image.Exif()
-    exif[_ORIENTATION] = _TURNED
-    return _jpeg(Image.fromarray(pixels), exif=exif)
+    return encode_jpeg(Image.fromarray(pixels), exif=with_orientation(_TURNED))
 
 
 def _transparent(pixels: NDArray[np.uint8]) -> bytes:
@@ -97,7 +104,7 @@ def _transparent(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _gray(pixels: NDArray[np.uint8]) -> bytes:
-    return _jpeg(Image.fromarray(pixels).convert("L"))
+    return encode_jpeg(Image.fromarray(pixels).convert("L"))
 
 
 def _wide(pixels: NDArray[np.uint8]) -> bytes:

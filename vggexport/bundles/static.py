@@ -17,7 +17,10 @@ _ANDROID: Mapping[str, str] = {
     "app/proguard-rules.pro": "proguard-rules.pro",
     "app/src/main/AndroidManifest.xml": "AndroidManifest.xml",
     **{f"app/src/main/java/com/example/vgg/{name}.kt": f"{name}.kt" for name in _APP},
-    "app/src/androidTest/java/com/example/vgg/GoldenTest.kt": "GoldenTest.kt",
+    **{
+        f"app/src/androidTest/java/com/example/vgg/{name}.kt": f"{name}.kt"
+        for name in ("CameraImages", "GoldenTest")
+    },
 }
 """A Gradle project: by its path in it, the template."""
 
@@ -27,8 +30,8 @@ _IOS: Mapping[str, str] = {
     **{
         f"Sources/VGG/{name}.swift": f"{name}.swift"
         for name in (
-            *("Bundle", "GoldenCheck", "OnnxClassifier", "Orientation", "Pictures"),
-            *("Preprocessing", "Ranking", "Worker"),
+            *("Bundle", "CameraFrames", "Frames", "GoldenCheck", "OnnxClassifier", "Orientation"),
+            *("Pictures", "Preprocessing", "Ranking", "Worker"),
         )
     },
     "Tests/VGGTests/GoldenTests.swift": "GoldenTests.swift",

@@ -120,10 +120,14 @@ class Manifest(JsonValue):
         return all(bundled.artifact.weights.trained for bundled in self.artifacts)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name a class, or its index where the classes have no names."""
+        return self.labels or tuple(map(str, range(self.artifacts[0].artifact.spec.label_count)))
+
+    @property
     def label_lines(self) -> bytes:
-        """A class's name a line, or its index where the classes have no names."""
-        count = self.artifacts[0].artifact.spec.label_count
-        return "".join(f"{n}\n" for n in self.labels or range(count)).encode()
+        """A class's name a line."""
+        return "".join(f"{name}\n" for name in self.class_names).encode()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

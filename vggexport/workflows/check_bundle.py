@@ -100,6 +100,8 @@ def check_bundle(
     run = RunOptions(options.threads, options.provider)
     spec = chosen[0].artifact.spec
     golden = GoldenAnswers.of_bundle(read_object(checked, GOLDEN), spec.classes)
+    if problems := golden.misnamed(manifest.class_names):
+        return _report(options, replace(integrity, problems=problems), None, steps)
     described = _described_preprocessing(checked, spec.input_size)
     with steps.step("preprocessing"), temporary_folder() as folder:
         preprocessing = _check_preprocessing(checked, golden, described, folder)
@@ -135,7 +137,7 @@ def _check_preprocessing(
     files: BundleFiles, golden: GoldenAnswers, described: Preprocessing, folder: Path
 ) -> PreprocessingCheck:
     """Prepares the golden images anew, and looks how far that is from what was packed."""
-    largest, of_pictures, allowed = 0, 0, described.max_levels
+    largest, phones = 0, []
     for pair in golden.sources:
         file = unpack(files, pair.file, folder)
         actual = described.apply(_decoded(file, pair, described.pictures))
@@ -147,10 +149,9 @@ def _check_preprocessing(
         if pair.tolerance_levels is None:
             largest = max(largest, levels)
         else:
-            of_pictures, allowed = max(of_pictures, levels), pair.tolerance_levels
-    return PreprocessingCheck(
-        len(golden.sources), largest, described.max_levels, of_pictures, allowed
-    )
+            phones.append((levels, pair.tolerance_levels))
+    worst = max(phones, key=lambda pair: pair[0] - pair[1], default=(0, described.max_levels))
+    return PreprocessingCheck(len(golden.sources), largest, described.max_levels, *worst)
 
 
 def _decoded(

@@ -143,9 +143,8 @@ def post(url: str, content: Any) -> Any:
 
 def show(picture: str, probabilities: Any) -> None:
     """The best classes by name."""
-    labels = (self_test.FOLDER / "labels.txt").read_text(encoding="utf-8").splitlines()
-    for index in np.argsort(-probabilities)[:BEST]:
-        print(f"{picture}: {probabilities[index]:6.1%} {labels[index]}")
+    for label, probability in self_test.ranked(probabilities, self_test.read_labels())[:BEST]:
+        print(f"{picture}: {probability:6.1%} {label}")
 
 
 if __name__ == "__main__":

@@ -309,8 +309,35 @@ RUNNERS = {
 }
 
 
+def read_labels() -> list[str]:
+    return (FOLDER / "labels.txt").read_text(encoding="utf-8").splitlines()
+
+
+def of_classes(probabilities: Any) -> Any:
+    """A probability a class: one output p stands for two, 1 - p and p."""
+    p = probabilities[0]
+    return np.array([1 - p, p]) if len(probabilities) == 1 else np.array(probabilities)
+
+
+def ranked(probabilities: Any, labels: list[str]) -> list[tuple[str, float]]:
+    """Names of the classes and their probabilities, the best first."""
+    values = of_classes(probabilities)
+    if len(values) != len(labels):
+        raise ValueError(f"labels.txt has {len(labels)} names for {len(values)} classes")
+    return [(labels[i], float(values[i])) for i in np.argsort(-values, kind="stable")]
+
+
+def check_labels(actual: Any, answers: Any, labels: list[str]) -> list[str]:
+    """The name that is shown for the best class, where that is the golden one."""
+    for number, best in enumerate(answers["best"] + answers["picture_best"]):
+        shown, _ = ranked(actual[number], labels)[0]
+        if of_classes(actual[number]).argmax() == best["index"] and shown != best["label"]:
+            return [f"class {best['index']} is shown as {shown!r}, and is {best['label']!r}"]
+    return []
+
+
 def check_answers(actual: Any, answers: Any, activation: str) -> list[str]:
-    """What is out of tolerance on a CPU, of the golden images and of the golden pictures."""
+    """What is wrong on a CPU, of the golden images and of the golden pictures."""
     limits = next(t for t in answers["tolerances"] if t["device"] == "cpu")
     images, pictures = answers["probabilities"], answers["picture_probabilities"]
     expected = np.array(images + pictures)
@@ -319,7 +346,7 @@ def check_answers(actual: Any, answers: Any, activation: str) -> list[str]:
     if not np.isfinite(actual).all():
         return ["NaN or infinity in the output"]
     parts = {"": slice(len(images)), "golden/pictures: ": slice(len(images), None)}
-    return [
+    return check_labels(actual, answers, read_labels()) + [
         told + problem
         for told, part in parts.items()
         for problem in out_of_tolerance(expected[part], actual[part], limits, activation)

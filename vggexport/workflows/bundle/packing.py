@@ -116,7 +116,9 @@ def run_models(inputs: BundleInputs) -> tuple[tuple[AnswerCheck, ...], ChosenIma
     mine = replace(given[finest], tolerances=(), picture_probabilities=None)
     reference = golden.answers or mine
     artifact = golden.artifact or inputs.placed[finest].artifact
-    write_golden(inputs.staging, golden, reference, given, preprocessing, pictures)
+    names = inputs.labels or tuple(map(str, range(artifact.spec.label_count)))
+    told = [one.named(names) for one in given]
+    write_golden(inputs.staging, golden, reference, told, preprocessing, pictures)
     checks = tuple(
         replace(
             _check(p.artifact, mine, artifact, reference),

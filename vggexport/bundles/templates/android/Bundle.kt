@@ -2,6 +2,7 @@
 package com.example.vgg
 
 import android.content.res.AssetManager
+import java.nio.ByteBuffer
 import org.json.JSONArray
 import org.json.JSONObject
 
@@ -9,6 +10,9 @@ import org.json.JSONObject
 class TensorDescription(json: JSONObject) {
     val name: String = json.getString("name")
     val dtype: String = json.getString("dtype")
+
+    /** Of its last axis: of an output, the number of probabilities. */
+    val size: Int = json.getJSONArray("shape").let { it.getInt(it.length() - 1) }
     val scale: Float?
     val zeroPoint: Int
 
@@ -82,6 +86,27 @@ class Bundle(
         return found.open("$folder/$name").use { it.readBytes() }
     }
 
+    /** Frames of a camera, each with the pixels that it must become. */
+    val frames: List<GoldenFrame>
+        get() = objects(golden.getJSONArray("frames")).map { frame ->
+            val data = bytes(frame.getString("file"))
+            GoldenFrame(
+                frame.getInt("width"),
+                frame.getInt("height"),
+                listOf("y", "u", "v").map { plane(data, frame.getJSONObject(it)) },
+                YuvColours(frame.getString("range"), frame.getString("matrix")),
+                frame.getInt("rotation_degrees"),
+                image(frame.getString("rgb")),
+                frame.getInt("tolerance_levels"),
+            )
+        }
+
+    private fun plane(data: ByteArray, json: JSONObject): Plane {
+        val offset = json.getInt("offset")
+        val own = ByteBuffer.wrap(data, offset, data.size - offset).slice()
+        return Plane(own, json.getInt("row_stride"), json.getInt("pixel_stride"))
+    }
+
     /**
      * What is wrong with the preprocessing and with one model. [device] is "cpu", "cpu-xnnpack" where
      * XNNPACK runs the model (models without tolerances of their own there keep those of "cpu"), or
@@ -114,12 +139,15 @@ class Bundle(
             number(tolerance, "min_half_logit_sqnr_db"),
         )
         // Each by itself: the colours of the pictures are vivid, whatever the images are.
-        val parts = mapOf("images" to "probabilities", "pictures" to "picture_probabilities")
-        return parts.flatMap { (images, answers) ->
+        return mapOf("images" to "", "pictures" to "picture_").flatMap { (images, prefix) ->
             val actual = objects(golden.getJSONArray(images))
                 .map { classifier.probabilities(image(it.getString("file"))) }
-            GoldenCheck.problems(rows(given.getJSONArray(answers)), actual, limits, endsInSigmoid(name))
-                .map { "$name, $images: $it" }
+            val expected = rows(given.getJSONArray("${prefix}probabilities"))
+            val classes = objects(given.getJSONArray("${prefix}best"))
+                .map { BestClass(it.getInt("index"), it.getString("label")) }
+            val found = GoldenCheck.problems(expected, actual, limits, endsInSigmoid(name)) +
+                GoldenCheck.labelProblems(actual, classes, labels)
+            found.map { "$name, $images: $it" }
         }
     }
 

@@ -20,6 +20,9 @@ class Tolerance(
     val minHalfLogitSqnrDb: Double?,
 )
 
+/** The class that an image was taken for where the bundle was packed, and its name. */
+class BestClass(val index: Int, val label: String)
+
 object GoldenCheck {
     /** What is out of tolerance, a sentence each; empty for a pass. */
     fun problems(
@@ -62,6 +65,19 @@ object GoldenCheck {
         }
         return found
     }
+
+    /** What an app that has these [labels] calls otherwise, of images whose best class is the golden one. */
+    fun labelProblems(
+        actual: List<FloatArray>,
+        golden: List<BestClass>,
+        labels: List<String>,
+    ): List<String> = actual.zip(golden).mapNotNull { (row, expected) ->
+        val values = ofClasses(row)
+        val shown = best(row, labels, 1).single().label
+        val isGolden = values.indices.maxByOrNull { values[it] } == expected.index
+        val said = "class ${expected.index} is shown as $shown, and is ${expected.label}"
+        if (isGolden && shown != expected.label) said else null
+    }.distinct()
 
     /** Probability that smaller ones count as, before their logarithm is taken. */
     private const val SMALLEST = 1e-30

@@ -13,13 +13,13 @@ import org.tensorflow.lite.Interpreter
 class LiteRtClassifier(
     model: ByteBuffer,
     private val description: ModelDescription,
-    private val classes: Int,
     options: Interpreter.Options = Interpreter.Options().setUseXNNPACK(true),
 ) : Classifier {
     private val interpreter = Interpreter(model, options)
 
     override fun probabilities(image: Pixels): FloatArray {
         val isFloat = description.output.dtype == "float32"
+        val classes = description.output.size
         val output = buffer(if (isFloat) 4 * classes else classes)
         interpreter.run(input(image), output)
         output.rewind()

@@ -52,16 +52,6 @@ class Picture(
         colours.forEachIndexed { x, colour -> composite(colour, into, 3 * x) }
     }
 
-    fun pixels(): Pixels {
-        val rgb = ByteArray(3 * width * height)
-        val row = ByteArray(3 * width)
-        for (y in 0 until height) {
-            read(y, row)
-            row.copyInto(rgb, 3 * width * y)
-        }
-        return Pixels(width, height, rgb)
-    }
-
     private fun composite(colour: Int, into: ByteArray, at: Int) {
         val alpha = colour ushr 24
         for (channel in 0 until 3) {

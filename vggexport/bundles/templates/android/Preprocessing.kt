@@ -16,6 +16,17 @@ interface Rows {
 
     /** Writes one row from the left, RGB, 8 bits a channel, into 3 * [width] bytes. */
     fun read(y: Int, into: ByteArray)
+
+    /** All of it. */
+    fun pixels(): Pixels {
+        val rgb = ByteArray(3 * width * height)
+        val row = ByteArray(3 * width)
+        for (y in 0 until height) {
+            read(y, row)
+            row.copyInto(rgb, 3 * width * y)
+        }
+        return Pixels(width, height, rgb)
+    }
 }
 
 /** An image: RGB, 8 bits a channel, row by row. */

@@ -15,7 +15,7 @@ class Worker(private val context: Context, val bundle: Bundle) : AutoCloseable {
     fun open(name: String): Classifier {
         val description = bundle.model(name)
         if (name.endsWith(".tflite")) {
-            return LiteRtClassifier(mapped("bundle/$name"), description, bundle.labels.size)
+            return LiteRtClassifier(mapped("bundle/$name"), description)
         }
         return OnnxClassifier(copied(name).path, description)
     }

@@ -79,7 +79,9 @@ struct GoldenAnswers: Decodable {
     struct Given: Decodable {
         let name: String
         let probabilities: [[Float]]
+        let best: [BestClass]
         let pictureProbabilities: [[Float]]
+        let pictureBest: [BestClass]
         let tolerances: [Tolerance]
 
         func tolerance(on device: String) -> Tolerance? {
@@ -88,13 +90,48 @@ struct GoldenAnswers: Decodable {
         }
 
         enum CodingKeys: String, CodingKey {
-            case name, probabilities, tolerances
+            case name, probabilities, best, tolerances
             case pictureProbabilities = "picture_probabilities"
+            case pictureBest = "picture_best"
+        }
+    }
+
+    /// A camera's frame as it is stored, and the upright pixels that it must become.
+    struct Frame: Decodable {
+        struct Plane: Decodable {
+            let offset: Int
+            let rowStride: Int
+            let pixelStride: Int
+
+            enum CodingKeys: String, CodingKey {
+                case offset
+                case rowStride = "row_stride"
+                case pixelStride = "pixel_stride"
+            }
+        }
+
+        let file: String
+        let rgb: String
+        let width: Int
+        let height: Int
+        let y: Plane
+        let u: Plane
+        let v: Plane
+        let range: String
+        let matrix: String
+        let rotationDegrees: Int
+        let toleranceLevels: Int
+
+        enum CodingKeys: String, CodingKey {
+            case file, rgb, width, height, y, u, v, range, matrix
+            case rotationDegrees = "rotation_degrees"
+            case toleranceLevels = "tolerance_levels"
         }
     }
 
     let images: [Image]
     let pictures: [Image]
+    let frames: [Frame]
     let preprocessing: [Pair]
     let artifacts: [Given]
 }
@@ -184,14 +221,17 @@ public struct ModelBundle {
         else { throw BundleError.unknown(name) }
         // Each by itself: the colours of the pictures are vivid, whatever the images are.
         let parts = [
-            (golden.images, given.probabilities), (golden.pictures, given.pictureProbabilities),
+            (golden.images, given.probabilities, given.best),
+            (golden.pictures, given.pictureProbabilities, given.pictureBest),
         ]
-        return try parts.flatMap { images, expected in
+        return try parts.flatMap { images, expected, classes in
             let actual = try images.map { try classifier.probabilities(try image($0.file)) }
             let found = GoldenCheck.problems(
                 expected: expected, actual: actual, tolerance: tolerance,
                 endsInSigmoid: model.artifact.spec.headActivation == "sigmoid")
-            return found.map { "\(name): \($0)" }
+            let misnamed = GoldenCheck.labelProblems(
+                actual: actual, golden: classes, labels: try labels())
+            return (found + misnamed).map { "\(name): \($0)" }
         }
     }
 
@@ -216,7 +256,7 @@ public struct ModelBundle {
     }
 
     /// A golden image, which is prepared already.
-    private func image(_ name: String) throws -> Pixels {
+    func image(_ name: String) throws -> Pixels {
         try decode(Data(contentsOf: folder.appendingPathComponent(name))).pixels()
     }
 }

@@ -25,6 +25,12 @@ struct Tolerance: Decodable {
     }
 }
 
+/// The class that an image was taken for where the bundle was packed, and its name.
+struct BestClass: Decodable {
+    let index: Int
+    let label: String
+}
+
 enum GoldenCheck {
     /// What is out of tolerance, a sentence each; empty for a pass.
     static func problems(
@@ -63,6 +69,19 @@ enum GoldenCheck {
             found.append("SQNR of the logits in half precision is \(half) dB")
         }
         return found
+    }
+
+    /// What an app that has these labels calls otherwise, of images whose best class is the golden one.
+    static func labelProblems(
+        actual: [[Float]], golden: [BestClass], labels: [String]
+    ) -> [String] {
+        zip(actual, golden).compactMap { row, expected in
+            let values = ofClasses(row)
+            let shown = best(row, labels: labels, count: 1)[0].label
+            let isGolden = values.indices.max { values[$0] < values[$1] } == expected.index
+            let said = "class \(expected.index) is shown as \(shown), and is \(expected.label)"
+            return isGolden && shown != expected.label ? said : nil
+        }
     }
 
     /// Probability that smaller ones count as, before their logarithm is taken.

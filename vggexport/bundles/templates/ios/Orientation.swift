@@ -21,6 +21,14 @@ public struct Orientation: Sendable {
         ]
         return all.indices.contains(value - 1) ? all[value - 1] : all[0]
     }
+
+    /// Where a pixel of the upright picture, which has that size, is stored.
+    @inline(__always)
+    func stored(_ x: Int, _ y: Int, width: Int, height: Int) -> (column: Int, row: Int) {
+        let line = fromEnd ? height - 1 - y : y
+        let along = mirrors ? width - 1 - x : x
+        return swaps ? (line, along) : (along, line)
+    }
 }
 
 /// Four bytes a pixel, red first, as they are stored, read a row at a time as they are to be seen.
@@ -38,12 +46,10 @@ public struct TurnedRows: Rows {
     public var height: Int { orientation.swaps ? storedWidth : storedHeight }
 
     public func row(_ y: Int) -> [UInt8] {
-        let line = orientation.fromEnd ? height - 1 - y : y
         var out = [UInt8](repeating: 0, count: 3 * width)
         let colours = [places.red, places.green, places.blue]
         for x in 0..<width {
-            let along = orientation.mirrors ? width - 1 - x : x
-            let (column, row) = orientation.swaps ? (line, along) : (along, line)
+            let (column, row) = orientation.stored(x, y, width: width, height: height)
             let at = row * bytesPerRow + 4 * column
             let alpha = places.alpha.map { Int(bytes[at + $0]) } ?? 255
             for (channel, place) in colours.enumerated() {

@@ -1,9 +1,7 @@
-// From an image file or a camera's frame to rows of pixels, as the step "decode" of
-// preprocessing.json describes it: upright, in sRGB, on a background. A photograph of 12 megapixels
-// takes 48 MB. Core Graphics may take a gray picture without a profile for Gray Gamma 2.2, which it then
+// From an image file to rows of pixels, as the step "decode" of preprocessing.json describes it:
+// upright, in sRGB, on a background. A photograph of 12 megapixels takes 48 MB. Core Graphics may take a gray picture without a profile for Gray Gamma 2.2, which it then
 // converts, up to 9 levels off in the shadows: the golden check, which has one, tells whether yours does.
 import CoreGraphics
-import CoreVideo
 import Foundation
 import ImageIO
 
@@ -47,29 +45,4 @@ public final class Picture: Rows {
     deinit { storage.deallocate() }
 
     public func row(_ y: Int) -> [UInt8] { rows.row(y) }
-
-    public func pixels() -> Pixels {
-        Pixels(width: width, height: height, rgb: (0..<height).flatMap(row))
-    }
-}
-
-extension Preprocessing {
-    /// A frame in kCVPixelFormatType_32BGRA, which AVCaptureVideoDataOutput gives where it is asked
-    /// to; its orientation as CGImagePropertyOrientation has it.
-    public func apply(_ frame: CVPixelBuffer, orientation: CGImagePropertyOrientation) throws -> Pixels {
-        guard CVPixelBufferGetPixelFormatType(frame) == kCVPixelFormatType_32BGRA else {
-            throw BundleError.unreadable("a frame that is not in 32BGRA")
-        }
-        CVPixelBufferLockBaseAddress(frame, .readOnly)
-        defer { CVPixelBufferUnlockBaseAddress(frame, .readOnly) }
-        let bytesPerRow = CVPixelBufferGetBytesPerRow(frame)
-        let height = CVPixelBufferGetHeight(frame)
-        let rows = TurnedRows(
-            bytes: UnsafeRawBufferPointer(
-                start: CVPixelBufferGetBaseAddress(frame), count: bytesPerRow * height),
-            bytesPerRow: bytesPerRow, storedWidth: CVPixelBufferGetWidth(frame), storedHeight: height,
-            orientation: Orientation.ofExif(Int(orientation.rawValue)),
-            places: (red: 2, green: 1, blue: 0, alpha: nil), background: [255, 255, 255])
-        return apply(rows)
-    }
 }

@@ -11,6 +11,13 @@ public protocol Rows {
     func row(_ y: Int) -> [UInt8]
 }
 
+extension Rows {
+    /// All of it.
+    public func pixels() -> Pixels {
+        Pixels(width: width, height: height, rgb: (0..<height).flatMap(row))
+    }
+}
+
 /// An image: RGB, 8 bits a channel, row by row.
 public struct Pixels: Rows {
     public let width: Int
