@@ -43,8 +43,7 @@ def small(monkeypatch):
     monkeypatch.setattr(blas, "ROWS", 4)
     monkeypatch.setattr(blas, "COLUMNS", 16)
     monkeypatch.setattr(onnx, "SIDES", {CPU: 8})
-    monkeypatch.setattr(onnx, "DEVICE_SIDE", 16)
-    monkeypatch.setattr(onnx, "DEVICE_ROWS", 32)
+    monkeypatch.setattr(onnx, "READ", {CPU: (16, 32)})
     ran = []
 
     def one_second(run):

@@ -17,8 +17,11 @@ SIDES = {CPU_PROVIDER: 1024}
 DEVICE_SIDE = 8192
 """Of square matrices on a GPU: smaller ones do not fill it."""
 
-DEVICE_ROWS = 2**15
-"""Of a matrix of that width that is read on a GPU: 1 GiB in float32."""
+READ = {CPU_PROVIDER: (4096, 2**14)}
+"""Shapes of a matrix that is read: 256 MiB in float32, more than caches hold."""
+
+DEVICE_READ = (DEVICE_SIDE, 2**15)
+"""On a GPU: 1 GiB."""
 
 _OPSET = 17
 _GIGA = 1e9
@@ -51,8 +54,9 @@ class OnnxThroughput:
 
     def read(self) -> float | None:
         """GB/s of a float32 matrix on the provider's device."""
-        seconds = self._seconds("float32", 1, DEVICE_SIDE, DEVICE_ROWS)
-        return None if seconds is None else DEVICE_SIDE * DEVICE_ROWS * 4 / seconds / _GIGA
+        inner, columns = READ.get(self._provider, DEVICE_READ)
+        seconds = self._seconds("float32", 1, inner, columns)
+        return None if seconds is None else inner * columns * 4 / seconds / _GIGA
 
     def _seconds(self, dtype: str, rows: int, inner: int, columns: int) -> float | None:
         if dtype not in _TYPES:
