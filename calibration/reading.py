@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 from calibration.errors import UnreadableImageError
 from calibration.sources import ImageSource, SourceImage
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 READ_AHEAD = 4
 """Images that are decoded in the background while the consumer is busy."""
@@ -19,8 +23,7 @@ def read_ahead(
 ) -> Generator[tuple[int, SourceImage | UnreadableImageError]]:
     """Reads images in the order asked for; what cannot be read is given as its error.
 
-    One thread reads. When the generator ends or is closed, what is pending is dropped and the
-    thread is waited for.
+    One thread reads. When the generator ends or is closed, what is pending is dropped.
 
     Args:
         source: Where the images are.
@@ -30,17 +33,36 @@ def read_ahead(
     Yields:
         The index, and the image or what is wrong with it.
     """
-    order = iter(indices)
-    pending: deque[tuple[int, Future[SourceImage]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="calibration-reader")
+    for index, future in futures_ahead(source.read, indices, ahead=ahead):
+        yield index, _result(future)
+
+
+def futures_ahead(
+    read: Callable[[Item], Value], items: Iterable[Item], *, ahead: int, threads: int = 1
+) -> Generator[tuple[Item, Future[Value]]]:
+    """Calls a function in the background, in the order of what it is called with.
+
+    When the generator ends or is closed, what is pending is dropped.
+
+    Args:
+        read: The function.
+        items: Its arguments, one a call.
+        ahead: Calls that are begun while the consumer is busy.
+        threads: That make them.
+
+    Yields:
+        The argument, and what will have been returned or raised.
+    """
+    order = iter(items)
+    pending: deque[tuple[Item, Future[Value]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="calibration-reader")
     try:
         while True:
             wanted = islice(order, ahead - len(pending))
-            pending.extend((index, pool.submit(source.read, index)) for index in wanted)
+            pending.extend((item, pool.submit(read, item)) for item in wanted)
             if not pending:
                 return
-            index, future = pending.popleft()
-            yield index, _result(future)
+            yield pending.popleft()
     finally:
         pending.clear()
         # Not waited for: a generator that was left half-way may be collected in any thread, also in

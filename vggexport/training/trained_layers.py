@@ -7,7 +7,8 @@ that was resumed takes the same steps as one that never stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import keras
@@ -15,14 +16,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from calibration.reading import futures_ahead
 from calibration.seeding import generator
 from vggexport.formats.keras.model import build_model
 from vggexport.network.layers import LOGITS_NAME
 from vggexport.network.training_recipe import Recipe
+from vggexport.system.process import usable_cores
 from vggexport.training.checkpoint import VELOCITY, Tensors
 from vggexport.training.divergence import check_loss
 from vggexport.training.image_views import CENTRE
-from vggexport.training.job import Read, Sample, TrainingJob
+from vggexport.training.job import Sample, TrainingJob
 from vggexport.training.losses import LOSSES, SOFT_LOSSES
 
 ORDER_KEY, VIEW_KEY, DROPOUT_KEY = range(3)
@@ -238,18 +241,15 @@ class TrainedLayers:
         Raises:
             Exception: What reading one of them raised.
         """
-        failures: list[Exception] = []
-        read = _reader(sample.read, self._logits.input_shape[1:], failures)
-        dataset = tf.data.Dataset.from_tensor_slices(
-            (sample.indices[order].astype(np.int64), np.asarray(views, np.int64))
-        ).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        rows, targets = iter(dataset.prefetch(2 * room)), sample.targets[order]
+        asked = zip(sample.indices[order].tolist(), views.tolist(), strict=True)
+        rows = futures_ahead(
+            lambda which: sample.read(*which), asked, ahead=2 * room, threads=usable_cores()
+        )
+        targets = sample.targets[order]
         start = 0
         for length in _chunk_lengths(len(order), batch, room):
-            values = tf.stack([next(rows) for _ in range(length)])
-            if failures:
-                raise failures[0]
-            yield values, tf.constant(targets[start : start + length])
+            values = np.stack([future.result() for _, future in islice(rows, length)])
+            yield tf.constant(values, tf.float32), tf.constant(targets[start : start + length])
             start += length
 
     def _seed_dropout(self, epoch: int) -> None:
@@ -268,29 +268,3 @@ def _chunk_lengths(images: int, batch: int, room: int) -> Iterator[int]:
             length = min(room, left)
             yield length
             left -= length
-
-
-def _reader(
-    read: Read, shape: tuple[int, ...], failures: list[Exception]
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """As TensorFlow calls it.
-
-    Args:
-        read: Gives one input.
-        shape: Of that.
-        failures: Gets what it raises: TensorFlow would print a traceback and raise its own error.
-    """
-
-    def load(index: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
-        try:
-            return np.asarray(read(int(index), int(view)), np.float32)
-        except Exception as error:  # noqa: BLE001  raised where the input is taken
-            failures.append(error)
-            return np.zeros(shape, np.float32)
-
-    def mapped(index: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
-        values = tf.numpy_function(load, (index, view), tf.float32)
-        values.set_shape(shape)
-        return values
-
-    return mapped
