@@ -24,10 +24,9 @@ def weights_trials(case: Case) -> Iterator[Trial]:
     compared = compare_weights(
         reference.artifact.spec, reference.weights(), candidate.weights(), profile
     )
-    pixels, others = _other_pixels(case, compared.differences, profile), compared.differences
-    if pixels:
-        yield replace(pixels, explains=len(others) == 1)
-        others = others[1:]
+    others, pixels = compared.differences, ""
+    if others and _is_first_remade(case, others[0], profile):
+        others, pixels = others[1:], "; it was made for other pixels, too"
     kinds = (
         ("layers-permuted", [d for d in others if d.is_layer]),
         ("kernel-layout", [d for d in others if d.found and not d.is_layer]),
@@ -36,36 +35,17 @@ def weights_trials(case: Case) -> Iterator[Trial]:
     for fault, differences in kinds:
         if differences:
             trial = _weights_trial(case, fault, differences, compared.same_db)
-            both = f"{trial.description}; and {pixels.description}" if pixels else ""
-            yield replace(trial, description=both or trial.description)
+            yield replace(trial, description=f"{trial.description}{pixels}")
 
 
-def _other_pixels(
-    case: Case, differences: Sequence[KernelDifference], profile: Profile
-) -> Trial | None:
-    """That first kernels differ as their files record it of pixels: the trained ones are the same.
-
-    Which of the two is right weights do not tell.
-    """
+def _is_first_remade(case: Case, difference: KernelDifference, profile: Profile) -> bool:
+    """Whether first kernels differ as their files record it of pixels: the trained ones do not."""
     first = case.reference.artifact.spec.weighted_layers[0]
     wanted, made_for = (m.artifact.preprocessing for m in (case.reference, case.candidate))
-    is_first = bool(differences) and differences[0].layer == first.name
-    if not is_first or wanted is None or made_for is None or wanted.affine == made_for.affine:
-        return None
+    if difference.layer != first.name or wanted is None or made_for is None:
+        return False
     right, kernel = (m.weights()[first.kernel.name] for m in (case.reference, case.candidate))
-    same_db = tensor_sqnr_db(right, _remade(kernel, made_for, wanted))
-    if not same_db >= profile.kernels.of(first):
-        return None
-    return Trial(
-        "other-preprocessing",
-        f"{case.candidate.path} was made for {made_for.told}, and {case.reference.path} for "
-        f"{wanted.told}, of the same weights",
-        "SQNR of the first kernel",
-        differences[0].sqnr_db,
-        same_db,
-        explains=True,
-        fix="ask which of the two its training used, and export the other file again with that one",
-    )
+    return tensor_sqnr_db(right, _remade(kernel, made_for, wanted)) >= profile.kernels.of(first)
 
 
 def _remade(

@@ -96,6 +96,8 @@ def note_misstated(
 ) -> None:
     """Says so where a file fits under another convention than the one that was stated of it.
 
+    A known mistake may explain the same, as a division by 255 that is missing in front of the file.
+
     Args:
         reference: What the file was held to.
         model: A file that failed.

@@ -177,11 +177,6 @@ class CandidateReport(Judged):
         return found
 
     @property
-    def is_unexplained(self) -> bool:
-        """Whether it failed and no known mistake explains that."""
-        return bool(self.failures) and not (self.diagnosis and self.diagnosis.named)
-
-    @property
     def verdict(self) -> str:
         """What is out of tolerance, and the mistake that explains it, in one clause."""
         named = self.diagnosis and self.diagnosis.named

@@ -235,6 +235,14 @@ def test_the_head_says_what_to_do(make_verification, candidates):
     assert "Fix:" not in html_page(make_verification(candidates["nan"]))
 
 
+def test_the_head_names_files_with_warnings(make_verification, candidates):
+    """And no others."""
+    file = dataclasses.replace(candidates["healthy"], seen=3)
+    head = html_page(make_verification(file, candidates["bare"])).partition("<h2>")[0]
+    assert "<p>With warnings: <code>release/<wbr>vgg_<wbr>d.onnx</code>.</p>" in head
+    assert "With warnings" not in html_page(make_verification(candidates["bare"]))
+
+
 def test_eight_columns_are_a_table_on_a_tablet(verification):
     caption = "<caption>Every file against the reference, over all images</caption>"
     assert f"<table>\n{caption}" in html_page(verification)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from keras import layers
@@ -12,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 import vggexport
+from tests.diagnosis.faulty_files import changed
 from tests.recorded_progress import Recorded
 from vggexport.diagnosis import preprocessing_trials
 from vggexport.errors import ArtifactError, InputError, WeightsError
@@ -67,6 +69,9 @@ def folder(tmp_path_factory):
         ("by_weights", weights, POOLED, CONVENTIONS["unit"]),
         ("caffe", weights, POOLED, CONVENTIONS["caffe"]),
         ("caffe_int8", weights, POOLED, CONVENTIONS["caffe"]),
+        ("raw", weights, POOLED, CONVENTIONS["raw"]),
+        ("raw_int8", weights, POOLED, CONVENTIONS["raw"]),
+        ("scaled", weights, POOLED, Preprocessing("custom", std_rgb=(58.0, 57.0, 57.0))),
     ):
         options = NetworkOptions(str(source), preprocessing=pixels, request=request)
         precision = Precision.INT8 if "int8" in name else Precision.FLOAT32
@@ -220,6 +225,37 @@ def test_answers_tell_what_a_file_should_have_been_made_for(name, answers):
     found = findings(candidate)
     assert found["fix"] == "export it again with --preprocessing unit"
     assert "on the 8 worst images" in found["figure"]
+
+
+@pytest.mark.parametrize("kind", ["reference", "golden"])
+def test_files_of_the_same_weights_for_other_pixels_are_told(kind, tmp_path):
+    """They had "stale weights", or pixels "in [-1, 1]"."""
+    shown = {"reference": "scaled.onnx", "images": 8}
+    if kind == "golden":
+        golden = tmp_path / "golden.npz"
+        vggexport.verify(VerifyOptions(("raw.onnx",), save_golden=golden, **shown))
+        shown = {"golden": golden}
+    report = vggexport.verify(VerifyOptions(("raw.onnx", "raw_int8.onnx"), **shown))
+    for candidate in report.candidates:
+        named = candidate.diagnosis.named
+        assert named.fault == "other-preprocessing"
+        told = "was made for raw, RGB; with custom, RGB, as for the reference, its weights agree"
+        assert told in named.description
+        assert findings(candidate)["fix"].startswith("ask which of the two its training used, and")
+
+
+def test_other_weights_beside_other_pixels_are_told_with_them(tmp_path):
+    """The first layer's differ by the pixels alone."""
+    model = onnx.load("raw.onnx")
+    changed("predictions/kernel", lambda kernel: kernel[::-1])(model)
+    onnx.save(model, tmp_path / "stale.onnx")
+    options = VerifyOptions((str(tmp_path / "stale.onnx"),), reference="scaled.onnx", images=8)
+    (candidate,) = vggexport.verify(options).candidates
+    named = candidate.diagnosis.named
+    assert (named.fault, named.layer) == ("stale-weights", "predictions")
+    assert named.description.endswith(
+        "other weights than the reference in predictions; it was made for other pixels, too"
+    )
 
 
 def test_answers_judge_files_that_were_made_for_other_pixels_in_one_run(answers):

@@ -107,7 +107,7 @@ def verify(
         unreadable = note_left_out(images, steps)
         reports = tuple(compared.report(candidate, steps) for candidate in candidates)
         for candidate, told in zip(candidates, reports, strict=True):
-            if options.diagnose and told.is_unexplained:
+            if options.diagnose and told.failures:
                 note_misstated(reference, candidate, _first(images), steps)
     report = VerifyReport(
         compared.record(reference),
