@@ -3,6 +3,8 @@
 // are what the examples read of a bundle, in "bundle", and the upright pixels of its frames.
 import Foundation
 
+@testable import VGG
+
 let arguments = CommandLine.arguments
 let folder = URL(fileURLWithPath: arguments[1])
 let numbers = arguments[3...6].map { Int($0)! }
@@ -45,24 +47,16 @@ for frame in bundle.golden.frames {
     let (width, height) = isOnSide ? (frame.height, frame.width) : (frame.width, frame.height)
     let name = (frame.rgb as NSString).lastPathComponent
     let expected = try read((name as NSString).deletingPathExtension, width, height)
-    try data.withUnsafeBytes { bytes in
-        func plane(_ stated: GoldenAnswers.Frame.Plane) -> Plane {
-            let own = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(stated.offset))
-            return Plane(bytes: own, rowStride: stated.rowStride, pixelStride: stated.pixelStride)
-        }
-        let exif = [90: 6, 180: 3, 270: 8][frame.rotationDegrees] ?? 1
-        for (matrix, range) in [
-            (frame.matrix, frame.range), (frame.matrix, frame.range == "full" ? "limited" : "full"),
-            (frame.matrix == "bt601" ? "bt709" : "bt601", frame.range),
-        ] {
-            let rows = YuvRows(
-                luma: plane(frame.y), blue: plane(frame.u), red: plane(frame.v),
-                storedWidth: frame.width, storedHeight: frame.height,
-                orientation: Orientation.ofExif(exif),
-                colours: try YuvColours(range: range, matrix: matrix))
-            let levels = GoldenCheck.levels(expected, rows.pixels())
-            print("frame \(frame.file) as \(range) \(matrix): \(levels)")
-        }
+    for (range, matrix) in [
+        (frame.range, frame.matrix), (frame.range == "full" ? "limited" : "full", frame.matrix),
+        (frame.range, frame.matrix == "bt601" ? "bt709" : "bt601"),
+    ] {
+        let stated = GoldenAnswers.Frame(
+            file: frame.file, rgb: frame.rgb, width: frame.width, height: frame.height, y: frame.y,
+            u: frame.u, v: frame.v, range: range, matrix: matrix,
+            rotationDegrees: frame.rotationDegrees, toleranceLevels: frame.toleranceLevels)
+        let actual = try upright(stated.pixelBuffer(data), stated.orientation) { $0.pixels() }
+        print("frame \(frame.file) as \(range) \(matrix): \(GoldenCheck.levels(expected, actual))")
     }
 }
 let labels = try bundle.labels()

@@ -34,7 +34,7 @@ _IOS: Mapping[str, str] = {
             *("Pictures", "Preprocessing", "Ranking", "Worker"),
         )
     },
-    "Tests/VGGTests/GoldenTests.swift": "GoldenTests.swift",
+    **{f"Tests/VGGTests/{name}.swift": f"{name}.swift" for name in ("CameraImages", "GoldenTests")},
 }
 """A Swift package likewise."""
 

@@ -62,10 +62,13 @@ private func plane(_ frame: CVPixelBuffer, _ index: Int, offset: Int, pixelStrid
 
 /// What the camera states with the frame; what is not stated is not assumed.
 private func matrix(of frame: CVPixelBuffer) throws -> String {
+    let known = [
+        kCVImageBufferYCbCrMatrix_ITU_R_601_4 as String: "bt601",
+        kCVImageBufferYCbCrMatrix_ITU_R_709_2 as String: "bt709",
+    ]
     let stated = CVBufferCopyAttachment(frame, kCVImageBufferYCbCrMatrixKey, nil) as? String
-    switch stated {
-    case kCVImageBufferYCbCrMatrix_ITU_R_601_4 as String: return "bt601"
-    case kCVImageBufferYCbCrMatrix_ITU_R_709_2 as String: return "bt709"
-    default: throw BundleError.unknown("YCbCr matrix \(stated ?? "that no attachment states")")
+    guard let stated, let matrix = known[stated] else {
+        throw BundleError.unknown("YCbCr matrix \(stated ?? "that no attachment states")")
     }
+    return matrix
 }
