@@ -137,7 +137,7 @@ def test_the_self_test_makes_the_pixels_that_are_described(pictures, size):
 
 def test_a_bundle_of_padded_pictures_describes_and_tests_them(make_request, tmp_path):
     request = make_request()
-    padded = Pictures("pad", interpolation="area", background=(9, 8, 7))
+    padded = Pictures("pad", interpolation="area", background=(9, 8, 7), ignore_exif=True)
     model, output = tmp_path / "tiny.onnx", tmp_path / "bundle"
     artifact = replace(request.artifact, pictures=padded)
     load_exporter("onnx").export(replace(request, artifact=artifact), model)
@@ -148,6 +148,8 @@ def test_a_bundle_of_padded_pictures_describes_and_tests_them(make_request, tmp_
     assert "scale until it fits, area **with antialiasing**" in said
     assert "transparent on the background in `preprocessing.json`: **not BGR**" in said
     assert "x64quantprecision" not in said
+    assert "each value of EXIF's orientation" not in said
+    assert not list(output.glob("golden/pictures/orientation_*"))
     assert 'noCompress += listOf("onnx") }' in said
     ran = self_test(output)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -162,6 +164,7 @@ def test_the_guide_says_what_the_bundles_files_need(unpacked):
     assert "`session.x64quantprecision` set to `1`" in said
     assert 'noCompress += listOf("tflite", "onnx") }' in said
     assert "shasum -a 256 --check SHA256SUMS" in said
+    assert "one for each value of EXIF's orientation, all of which become\nthe same pixels" in said
 
 
 def test_the_self_test_sees_what_is_wrong(unpacked):

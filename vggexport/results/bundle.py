@@ -219,9 +219,8 @@ class PreprocessingCheck(Judged):
         """A clause if it is too large."""
         found = {
             "preprocessing": (self.levels, self.max_levels),
-            "decoding of a picture with a colour profile, an orientation, transparency or gray": (
-                self.picture_levels, self.max_picture_levels
-            ),
+            "decoding of a picture with a colour profile, an orientation, transparency, gray or "
+            "4:2:0": (self.picture_levels, self.max_picture_levels),
         }  # fmt: skip
         return tuple(
             f"{what} is {levels} levels off, above {most}"
