@@ -202,16 +202,19 @@ def test_the_head_names_every_file_that_its_verdict_is_about(make_report):
 
 
 def test_a_file_has_one_name_on_a_page(make_report):
-    """Columns of the table of classes had shorter ones."""
+    """Columns of the table of classes had shorter ones; its path is told at the end alone."""
     report = make_report()
     runners = [dataclasses.replace(r.runner, path=f"out/{r.runner.path}") for r in report.results]
     results = [
         dataclasses.replace(result, runner=runner, comparison=None)
         for result, runner in zip(report.results, runners, strict=True)
     ]
-    page = html.evaluation(dataclasses.replace(report, results=tuple(results)))
-    page = page.replace("<wbr>", "")
-    assert page.count("f.onnx") == page.count("out/f.onnx") > 3
+    check = dataclasses.replace(CHECKS[Verdict.FAIL], path="out/int8.onnx")
+    report = dataclasses.replace(report, results=tuple(results), checks=(check,))
+    page = html.evaluation(report).replace("<wbr>", "")
+    assert page.count("out/f.onnx") == page.count("out/int8.onnx") == 1
+    assert page.index("out/f.onnx") > page.index("<h2>Environment</h2>")
+    assert "FAILED: int8.onnx: top-1 drop" in page
 
 
 def test_differences_of_percentages_are_points(make_report):
@@ -223,6 +226,9 @@ def test_differences_of_percentages_are_points(make_report):
     assert clause in found["markdown"]
     for name in ("text", "markdown", "html"):
         assert "drop, points" in found[name], name
+    assert (
+        "at most 1 point was asked" in dataclasses.replace(CHECKS[Verdict.FAIL], limit=0.01).clause
+    )
     right = dataclasses.replace(CHECKS[Verdict.FAIL], what="top-1")
     assert "top-1 2.00 % (95 %: -1.00 to 5.00) where at least 0.5 % was asked" in right.clause
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vggexport.metrics.timing import Scenario
 from vggexport.metrics.verdict import Verdict
+from vggexport.reports import paths
 from vggexport.reports.benchmark_columns import (
     ANSWERS,
     COMPARISONS,
@@ -21,7 +22,6 @@ from vggexport.reports.benchmark_columns import (
     TOGETHER,
     ms,
 )
-from vggexport.reports.paths import ends
 from vggexport.reports.sheets import Sheet
 from vggexport.results.benchmark import (
     BenchmarkComparison,
@@ -39,7 +39,7 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     """All tables that the report has something for."""
     name = labels(report)
     if report.answers:
-        short = _short(report)
+        short = paths.ends(_paths(report))
         said = [(short[a.path], a.runtime) for a in report.answers]
         yield _sheet("Golden answers", ("file", "in"), said, ANSWERS, report.answers)
     files = [(_name(result, name),) for result in report.results]
@@ -107,25 +107,21 @@ def _sheet(
 def labels(report: BenchmarkReport) -> dict[tuple[str, str], str]:
     """By path and runtime: the least of a path's end, and what ran it where several did."""
     models = dict.fromkeys(result.model for result in report.results)
-    runs, short = Counter(path for path, _ in models), _short(report)
+    runs, short = Counter(path for path, _ in models), paths.ends(_paths(report))
     return {
         (path, runtime): f"{short[path]} in {runtime.split()[0]}" if runs[path] > 1 else short[path]
         for path, runtime in models
     }
 
 
-def _short(report: BenchmarkReport) -> dict[str, str]:
-    """By path, the least of its end that no other has."""
+def _paths(report: BenchmarkReport) -> list[str]:
     found = [result.path for result in report.results]
-    return ends(found + [answers.path for answers in report.answers])
+    return found + [answers.path for answers in report.answers]
 
 
 def shortened(report: BenchmarkReport, text: str) -> str:
     """A text in which files have the names that they have in the tables."""
-    short = _short(report)
-    for path in sorted(short, key=len, reverse=True):
-        text = text.replace(path, short[path])
-    return text
+    return paths.shortened(text, _paths(report))
 
 
 def reasons(report: BenchmarkReport) -> Iterator[str]:

@@ -32,3 +32,11 @@ def ends(paths: Iterable[str]) -> dict[str, str]:
         unique = (end for end in shorter if not any(o.endswith(f"/{end}") for o in others))
         found[path] = next(unique, path)
     return found
+
+
+def shortened(text: str, paths: Iterable[str]) -> str:
+    """A text in which each path has its end alone."""
+    short = ends(paths)
+    for path in sorted(short, key=len, reverse=True):
+        text = text.replace(path, short[path])
+    return text

@@ -222,10 +222,11 @@ class GateCheck(JsonValue):
         """All of it in words."""
         low, high = (f"{100 * value:.2f}" for value in (self.interval.low, self.interval.high))
         needed = f"; about {self.images_needed} images needed" if self.images_needed else ""
-        unit = "points" if self.is_drop else "%"
+        unit, limit = "points" if self.is_drop else "%", f"{100 * self.limit:g}"
+        limited = f"{limit} {unit.removesuffix('s') if limit == '1' else unit}"
         return (
             f"{self.path}: {self.what} {100 * self.value:.2f} {unit} (95 %: {low} to {high}) where "
-            f"{self.bound} {100 * self.limit:g} {unit} was asked for{needed}"
+            f"{self.bound} {limited} was asked for{needed}"
         )
 
 

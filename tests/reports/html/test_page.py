@@ -55,6 +55,12 @@ def test_no_line_ends_between_a_number_and_its_unit(template, shown):
     assert "<p>12 shots of 3 Gs</p>" in pages.page(name, x="12 shots of 3 Gs")
 
 
+def test_names_are_broken_at_their_separators_and_numbers_nowhere(template):
+    name = template("{% block content %}<p>{{ x | breakable }}</p>{% endblock %}")
+    html = pages.page(name, x="out/vgg_d-int8.onnx: top-1 -0.50")
+    assert "<p>out/<wbr>vgg_<wbr>d-<wbr>int8.onnx: top-1 -0.50</p>" in html
+
+
 def test_what_is_missing_is_an_error(template):
     name = template("{% block content %}{{ nothing }}{% endblock %}")
     with pytest.raises(jinja2.UndefinedError, match="nothing"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from vggexport.reports import evaluation_words
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, ink_on, series_style
+from vggexport.reports.paths import ends, shortened
 from vggexport.reports.verification_words import pictures_line
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.number_text import printable
@@ -46,10 +48,13 @@ class _Entry:
 def evaluation(report: EvaluationReport) -> str:
     """Everything that was found out, on one page."""
     entries = [_entry(number, result) for number, result in enumerate(report.results)]
+    paths = [result.runner.path for result in report.results]
     return page(
         "evaluation.html",
         report=report,
         entries=entries,
+        short=partial(shortened, paths=paths),
+        names=list(ends(paths).values()),
         evaluation_words=evaluation_words,
         pictures=pictures_line(report.picture_line),
     )

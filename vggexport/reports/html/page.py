@@ -17,7 +17,8 @@ from vggexport.system import number_text
 _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|dB|[KMG]i?B|GB/s|GFLOP/s|MHz|°C|px|W|J|%|points?)(?!\w))")
 """The space between a number and its unit, at which no line ends."""
 
-_BREAKS = re.compile(r"(?<=[/_-])(?=\w)")
+_BREAKS = re.compile(r"(?<=[/_])(?=\w)|(?<=\w-)(?=[a-zA-Z])")
+"""Where a name may be broken: no number behind its sign, nor "top-1"."""
 
 
 _OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
@@ -31,7 +32,7 @@ def _prose(text: str, rest: Callable[[str], Markup] = escape) -> Markup:
 
 
 def _breakable(text: str) -> Markup:
-    """A name that is broken over lines after "/", "_" and "-" and nowhere else; no option is."""
+    """A name that is broken over lines after its separators and nowhere else; no option is."""
     return _prose(text, lambda part: Markup("<wbr>").join(_BREAKS.split(part)))
 
 
@@ -40,12 +41,17 @@ def _whole(shown: object) -> object:
     return type(shown)(_UNIT.sub("\N{NO-BREAK SPACE}", shown)) if isinstance(shown, str) else shown
 
 
+def _parted(head: str) -> Markup:
+    """A head for where no element can stand, which may be broken as names are."""
+    return escape(_BREAKS.sub("\N{ZERO WIDTH SPACE}", head))
+
+
 def _labelled(rows: str, columns: Sequence[str]) -> Markup:
     """Table rows whose cells say which column they are in, for screens that have no room for it."""
 
     def labelled(row: re.Match[str]) -> str:
         heads = iter(columns[1:])  # the first is the row's own head
-        return re.sub("<td", lambda _: f'<td data-label="{escape(next(heads))}"', row[0])
+        return re.sub("<td", lambda _: f'<td data-label="{_parted(next(heads))}"', row[0])
 
     return Markup(re.sub(r"<tr>.*?</tr>", labelled, rows, flags=re.DOTALL))  # noqa: S704  escaped
 
