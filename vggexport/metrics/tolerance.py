@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vggexport.network.layers import OUTPUT_NAME, Layer
 from vggexport.system.json_values import JsonValue
+from vggexport.system.number_text import decibels
 
 if TYPE_CHECKING:  # it needs numpy, and every precision has tolerances
     from vggexport.metrics.choices import Choices
@@ -92,7 +93,7 @@ class Tolerance(JsonValue):
             ),
         ):
             if smallest is not None and not actual >= smallest:
-                found.append(f"{name} {actual:.1f} dB is below {smallest:g} dB")
+                found.append(f"{name} {decibels(actual)} is below {smallest:g} dB")
         share = self.min_top1_agreement
         if share is not None and not metrics.top1_agreement >= share:
             found.append(f"top-1 agreement {metrics.top1_agreement:.2%} is below {share:.2%}")
