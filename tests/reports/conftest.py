@@ -1,5 +1,6 @@
 """A verification with everything in it that a rendering can stumble over, and benchmarks."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from vggexport.network.provenance import LatencyRecord, WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
+from vggexport.reports.html import charts
 from vggexport.results.benchmark import (
     BenchmarkComparison,
     BenchmarkReport,
@@ -36,6 +38,38 @@ from vggexport.system.machine import FEATURES, Machine
 from vggexport.system.power import PowerSource
 
 INFINITE, NAN = float("inf"), float("nan")
+
+_draw = charts._drawn
+
+
+@pytest.fixture(scope="session", autouse=True)
+def charts_once():
+    """What is drawn with the same code and equal values is drawn once: it takes half a second.
+
+    Values that cannot be pickled are drawn each time.
+    """
+    known = {}
+
+    def drawn(plot, theme, size):
+        values = [cell.cell_contents for cell in plot.__closure__ or ()]
+        try:
+            key = pickle.dumps((plot.__code__.co_code, plot.__qualname__, values, theme, size))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return _draw(plot, theme, size)
+        if key not in known:
+            known[key] = _draw(plot, theme, size)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "_drawn", drawn)
+        yield
+
+
+@pytest.fixture
+def drawn_anew(monkeypatch):
+    """Every chart of a test is drawn, for tests of the drawing."""
+    monkeypatch.setattr(charts, "_drawn", _draw)
+
 
 LAYERS = (
     *("mean_subtraction", "block1_conv1", "block1_pool", "block2_conv1", "block2_pool"),

@@ -111,6 +111,7 @@ def test_an_offline_run_and_no_ceiling(make_benchmark, make_result):
     assert "mean ms" in seen.text
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_equal_reports_give_equal_pages(make_benchmark, make_result):
     assert page.latency(make_benchmark(make_result())) == page.latency(
         make_benchmark(make_result())

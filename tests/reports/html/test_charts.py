@@ -10,6 +10,8 @@ import pytest
 from vggexport.reports.html import charts
 from vggexport.reports.html.themes import DARK, LIGHT, series_style
 
+pytestmark = pytest.mark.usefixtures("drawn_anew")
+
 INFINITE, NAN = float("inf"), float("nan")
 PREFIX = "data:image/svg+xml;base64,"
 

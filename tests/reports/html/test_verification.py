@@ -55,6 +55,7 @@ def test_tags_are_nested(page, bare):
     assert (page.wrong, bare.wrong) == ([], [])
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_equal_reports_give_equal_bytes(verification):
     assert html_page(verification) == html_page(verification)
 
