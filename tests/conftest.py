@@ -1,5 +1,6 @@
 """A tiny network with weights, images, ranges and files, and once more in plain numpy."""
 
+import gc
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,12 @@ def _closed(schema: object) -> object:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The full network's come first: begun last, they would keep one worker running alone."""
     items.sort(key=lambda item: "tests/full/" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay to the end: the garbage collector need not look at TensorFlow's again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
