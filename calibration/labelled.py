@@ -24,7 +24,7 @@ from calibration.label_table import CSV_COLUMNS, is_there, read_label_table
 from calibration.pictures import Size
 from calibration.sources import FolderImages, open_folder
 
-SEEN_ONCE = ", or links to folders: of several ways to one, the first is taken"
+SEEN_ONCE = ", or links to folders: where several lead to one folder, only the first counts"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +129,7 @@ def open_unlabelled(folder: Path, *, size: Size) -> FolderImages:
         CalibrationDataError: The folder cannot be used.
     """
     if not is_there(folder.is_dir):
-        raise CalibrationDataError(f"data {str(folder)!r} is not a folder: pass one of images")
+        raise CalibrationDataError(f"data {str(folder)!r} is not a folder: pass a folder of images")
     source = open_folder(folder.absolute(), size)
     return replace(source, name=printable_path(source.name))
 
@@ -156,7 +156,7 @@ def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
         raise NoClassFolderError(
             f"{str(folder)!r} has splits where classes were expected, {', '.join(named)}, and no "
             "classes in them",
-            "make a folder a class in each",
+            "make one folder per class in each of them",
         )
 
 

@@ -37,10 +37,11 @@ class Advice:
         self.command = command
 
     def worded(self, names: Iterable[str]) -> str:
-        """The text with these names for its options."""
+        """The text with these names for its options, the command in front of the first."""
         text = self.text
-        for name in names:
-            text = text.replace("{}", f"{self.command} {name}".lstrip(), 1)
+        for number, name in enumerate(names):
+            option = name if number else f"{self.command} {name}".lstrip()
+            text = text.replace("{}", option, 1)
         return text
 
     def __str__(self) -> str:

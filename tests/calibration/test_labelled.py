@@ -166,7 +166,7 @@ def test_a_class_without_images_is_refused(folder):
 def test_a_class_that_is_a_link_to_another_is_told_as_such(folder):
     (folder / "dog").symlink_to("cat")
     with pytest.raises(
-        CalibrationDataError, match=r"'dog'; add .*, or links to folders: of several"
+        CalibrationDataError, match=r"'dog'; add .*, or links to folders: where several lead"
     ):
         open_labelled(folder, size=8)
 

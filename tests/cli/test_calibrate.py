@@ -122,7 +122,7 @@ def test_synthetic_ranges_are_said_when_they_are_used(run, tiny):
 
 
 def test_few_images_are_said_wherever_their_ranges_are(run, tiny, photos, workplace, make_images):
-    said = "calibrated on 15 images only: ranges of some hundred are better"
+    said = "calibrated on 15 images only: ranges are better from a few hundred"
     few = (*photos, "--calibration-samples", 15)
     for command in ("calibrate -o r.json", "onnx --quantize -o q.onnx"):
         assert f"note: {said}" in run(*command.split(), *tiny, *few).stderr

@@ -34,14 +34,14 @@ def test_the_artifact_records_it(run, weights, options, expected):
 def test_an_assumption_is_said_with_the_way_out(run, weights):
     outcome = run("onnx", *weights, "--weights-layout", "keras", "-o", "a.onnx")
     assert "pixels: Caffe's convention assumed (BGR minus the mean)" in outcome.stderr
-    assert f"state by --preprocessing what training did: {CHOICES}" in outcome.stderr
+    assert f"use --preprocessing to state what training did: {CHOICES}" in outcome.stderr
 
 
 def test_strict_assumes_nothing(run, weights, listing):
     outcome = run("onnx", *weights, "--weights-layout", "keras", "--strict", "-o", "a.onnx")
     assert outcome.code == 2
     assert "--preprocessing caffe" not in outcome.error  # it would silence this, right or wrong
-    assert f"state by --preprocessing what training did: {CHOICES}" in outcome.error
+    assert f"use --preprocessing to state what training did: {CHOICES}" in outcome.error
     assert "evaluate --try-preprocessing" in outcome.error
     assert "verify --answers" in outcome.error
     assert "a.onnx" not in listing()
@@ -82,7 +82,7 @@ def test_a_bundle_wants_it_known(run, weights):
     outcome = run("bundle", "assumed.onnx", "-o", "out")
     assert outcome.code == 2
     assert "--preprocessing caffe" not in outcome.error
-    assert f"state by export --preprocessing what training did: {CHOICES}" in outcome.error
+    assert f"use export --preprocessing to state what training did: {CHOICES}" in outcome.error
     assert "evaluate --try-preprocessing" in outcome.error
 
 

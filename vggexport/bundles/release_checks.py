@@ -151,7 +151,7 @@ def _check_preprocessing(models: Sequence[Model], stated: str | None) -> None:
                 f"{model.path}: what happens to pixels before its network was assumed "
                 f"({preprocessing.name})",
                 Advice(
-                    f"export it again and state by {{}} what training did: {CHOICES}",
+                    f"export it again and use {{}} to state what training did: {CHOICES}",
                     "preprocessing",
                     command="export",
                 ),

@@ -188,8 +188,8 @@ def _misused(error: click.UsageError, ctx: click.Context) -> str:
             return "no such option --weights: name weights as an argument, as files are"
         if error.option_name in _STATED and "preprocessing_of" in names:
             return (
-                f"no such option {error.option_name}: files of vggexport have it inside; of other "
-                "files, and of weights, --preprocessing-of FILE=CONVENTION states it"
+                f"no such option {error.option_name}: files that vggexport wrote record it; for "
+                "other files, and for weights, state it with --preprocessing-of FILE=CONVENTION"
             )
         if way := _by_precision(error.option_name.lstrip("-"), names):
             return f"{error.message} Did you mean {way}?"

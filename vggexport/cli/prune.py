@@ -45,8 +45,8 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
     "--latency",
     type=Share(whole=False),
     metavar="RATIO",
-    help="Make it as wide as this share of the original's latency allows, such as 0.5; measured in "
-    "ONNX Runtime, float32, one thread.",
+    help="Make the network as wide as this share of the original's latency allows, such as 0.5; "
+    "latency is measured in ONNX Runtime, float32, on one thread.",
 )
 @click.option("--plan", is_flag=True, help="Only show what each budget would give.")
 @click.option(

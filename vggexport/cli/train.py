@@ -101,8 +101,7 @@ def _is_stated(option: str) -> bool:
 @click.option(
     "--unlabelled",
     is_flag=True,
-    help="Take images without classes, from folders of any depth, and learn the answers of "
-    "--teacher to them.",
+    help="Learn the answers of --teacher to images without classes, in folders of any depth.",
 )
 @recipe_options
 @click.option("--resume", is_flag=True, help="Resume from the checkpoint beside the output.")

@@ -149,7 +149,7 @@ RANGE_FAULTS = (
     ImageFault(
         "torchvision-normalized",
         "normalizes by torchvision's mean and deviation before it subtracts the mean",
-        "undo it before it: multiply the pixels by the deviation, add the mean, multiply by 255",
+        "multiply the pixels by the deviation, add the mean and multiply by 255 before it",
         lambda images: (images / np.float32(255) - TORCHVISION_MEAN) / TORCHVISION_STD,
         lambda images: (images * TORCHVISION_STD + TORCHVISION_MEAN) * np.float32(255),
     ),

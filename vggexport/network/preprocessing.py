@@ -85,6 +85,12 @@ class Preprocessing(JsonValue):
         return self.words + ("" if self.known else " (assumed)")
 
     @property
+    def numbers(self) -> tuple[str, str]:
+        """Mean and divisors as they are stated: "0,0,0" and "255,255,255"."""
+        mean, std = (",".join(f"{v:g}" for v in three) for three in (self.mean_rgb, self.std_rgb))
+        return mean, std
+
+    @property
     def affine(self) -> tuple[Channels, Channels, str]:
         """What it computes, whatever its name is and whoever said it."""
         return self.mean_rgb, self.std_rgb, self.channel_order

@@ -280,8 +280,8 @@ def note_few(record: CalibrationRecord | None, steps: Steps, *, of: str = "") ->
     if record and record.samples < FEW_IMAGES and record.source != calibration.SYNTHETIC:
         subject = f"{of} was calibrated" if of else "calibrated"
         steps.progress.note(
-            f"{subject} on {counted(record.samples, 'image')} only: ranges of some hundred are "
-            "better"
+            f"{subject} on {counted(record.samples, 'image')} only: ranges are better from a few "
+            "hundred"
         )
 
 

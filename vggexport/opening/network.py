@@ -188,8 +188,8 @@ _PIXELS = {
 
 
 TELL_PREPROCESSING = (
-    Advice("see which is right by {} on labelled images", "try_preprocessing", command="evaluate"),
-    Advice("by {} of the network itself", "answers", command="verify"),
+    Advice("find it out with {} on labelled images", "try_preprocessing", command="evaluate"),
+    Advice("with {} of the network itself", "answers", command="verify"),
 )
 """How to know what a training did to pixels; what was assumed of it must not be copied."""
 
@@ -209,7 +209,7 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
     if preprocessing.known:
         return
     assumed = f"pixels: {_PIXELS[preprocessing.name]}"
-    stating = Advice(f"state by {{}} what training did: {CHOICES}", "preprocessing")
+    stating = Advice(f"use {{}} to state what training did: {CHOICES}", "preprocessing")
     ways = (stating, *TELL_PREPROCESSING)
     if strict:
         raise InputError(

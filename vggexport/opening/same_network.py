@@ -15,7 +15,7 @@ NARROWED = ("configuration", "blocks", "weights")
 _WAYS: Mapping[str, str | Advice] = {
     "labels": "run them one by one, or export one again with the labels of the other",
     "mean_rgb": Advice(
-        "they were made for other pixels, compare each with the network's own answers, by {}",
+        "as they were made for different pixels, compare each with the network's own answers by {}",
         "answers",
         command="verify",
     ),

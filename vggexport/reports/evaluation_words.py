@@ -69,7 +69,7 @@ def _pixels(result: EvaluationResult) -> str:
     if other := result.other_pixels:
         open_question = (
             "export it again with --preprocessing and the one of them that its training used, or "
-            "let verify --answers tell"
+            "compare with answers of the training's own program by verify --answers"
         )
         fix = open_question if other.rivals else stating(other.preprocessing)
         return f"{other.clause}: {fix}"

@@ -99,9 +99,9 @@ def front(front: Front) -> str:
     busy = any(file.latency.busy for file in front.files)
     measured = replace(front.files[0].latency, busy=busy)
     return (
-        f"SQNR of the logits and best class on {counted(front.images, 'image')} held out, and "
-        "median latency of one image, against the original network's float32 ONNX file, with which "
-        f"each file took turns: {_where(measured)}"
+        "Each file took turns with the original network's float32 ONNX file, on "
+        f"{_where(measured)}; SQNR of the logits and the best class are measured on "
+        f"{counted(front.images, 'image')} held out, and latency is the median of one image"
     )
 
 

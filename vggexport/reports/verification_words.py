@@ -63,8 +63,8 @@ def doubtful_pixels(report: VerifyReport) -> str:
     """That a convention is assumed or only stated, and how to know; else empty."""
     if report.pixels and report.is_pixels_stated:
         return (
-            f"{report.pixels.words}, as stated at the export, for both sides: not checked against "
-            "your program (--answers does)"
+            f"both sides use {report.pixels.words}, as stated at the export; nothing here checks "
+            "that against your program: --answers does"
         )
     if not report.assumed_pixels:
         return ""
@@ -211,7 +211,7 @@ def stating(stated: Preprocessing) -> str:
     if usual and usual.affine == stated.affine:
         options = f"--preprocessing {stated.name}"
     else:
-        mean, std = (",".join(f"{v:g}" for v in three) for three in stated.affine[:2])
+        mean, std = stated.numbers
         options = f"--pixel-mean {mean} --pixel-std {std} --channel-order {stated.channel_order}"
     return f"export it again with {options}"
 

@@ -113,7 +113,10 @@ def test_without_another_order_it_is_told_where_nobody_stated_it_or_trying_is_ch
     assert ("conventions" in report.seconds) == is_told  # nothing is tried where all is well
 
 
-TIED = "export it again with {}--preprocessing and the one of them that its training used, or "
+TIED = (
+    "export it again with {}--preprocessing and the one of them that its training used, or compare "
+    "with answers of the training's own program by verify --answers"
+)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +128,11 @@ TIED = "export it again with {}--preprocessing and the one of them that its trai
         (CONVENTIONS["unit"], ("raw, RGB", "unit, BGR"), "keras",
          ("up to 26 with raw in RGB, unit in BGR or unit in RGB, which these images cannot tell "
          "apart"),
-         TIED.format("export ") + "let verify --answers of the training's own program tell",
-         TIED.format("") + "let verify --answers tell"),
+         TIED.format("export "), TIED.format("")),
         (dataclasses.replace(CONVENTIONS["unit"], channel_order="bgr"), (), "onnx",
-         "26 with unit, BGR", "export it again for pixels as unit, BGR",
+         "26 with unit, BGR",
+         ("export it again with onnx --pixel-mean 0,0,0 --pixel-std 255,255,255 --channel-order "
+         "bgr"),
          "export it again with --pixel-mean 0,0,0 --pixel-std 255,255,255 --channel-order bgr"),
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_gates(files, labelled):
     assert verdict(files[0], files[1], max_drop=1.0) == (Verdict.PASS, False)
     assert verdict(files[0], files[2], max_drop=0.0)[0] is Verdict.INCONCLUSIVE
     with pytest.raises(
-        InputError, match=r"a drop of at most 0\.5 points needs a network to drop from"
+        InputError, match=r"a limit of 0\.50% on the drop needs a network to drop from"
     ):
         evaluated(files[0], data=labelled, max_drop=0.005)
 

@@ -97,7 +97,9 @@ def test_a_part_of_the_images_is_held_out(trained, begin, labelled, make_weights
 
 
 def test_without_a_teacher_nobody_tells_what_to_learn(trained):
-    with pytest.raises(InputError, match="a teacher's answers are learnt: name its weights with"):
+    with pytest.raises(
+        InputError, match="are learnt from a teacher's answers: name its weights with"
+    ):
         trained(unlabelled=True, freeze="none")
 
 

@@ -141,7 +141,7 @@ def test_it_can_be_stated():
     weights = {"reference": "mine.weights.h5", "run": run}
     assert passed("by_weights.onnx", **weights) == [True]
     with pytest.raises(
-        ArtifactError, match=r"mean_rgb is .* made for other pixels, .* verify answers$"
+        ArtifactError, match=r"mean_rgb is .* made for different pixels, .* verify answers$"
     ):
         passed("caffe.onnx", **weights)
 
@@ -314,8 +314,8 @@ def test_how_pictures_were_resized_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("file", "reference", "said"),
     [
-        ("caffe", "mine.weights.h5", "caffe, BGR, as stated at the export, for both sides: not"),
-        ("caffe", "keras", "caffe, BGR, as stated at the export, for both sides: not"),
+        ("caffe", "mine.weights.h5", "both sides use caffe, BGR, as stated at the export; nothing"),
+        ("caffe", "keras", "both sides use caffe, BGR, as stated at the export; nothing"),
         ("right", "mine.keras", ""),  # which has the division inside
         ("right", "keras", ""),
     ],

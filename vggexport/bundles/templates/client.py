@@ -67,8 +67,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="http://host:port")
     parser.add_argument("--server", required=True, choices=list(SERVERS))
     parser.add_argument("--model", required=True, help="its name on the server")
-    parser.add_argument("--file", help="which file of the bundle it is, where there are several")
-    help_of_device = "whose tolerances answers are held to: cpu, or accelerator for a GPU"
+    parser.add_argument(
+        "--file", help="the file of the bundle that the model is of, where there are several"
+    )
+    help_of_device = "apply the tolerances of this device: cpu, or accelerator for a GPU"
     parser.add_argument("--device", default="cpu", help=help_of_device)
     return parser.parse_args()
 

@@ -80,11 +80,20 @@ def other_export(other: OtherPixels, file_format: str) -> Iterator[str | Advice]
             "preprocessing",
             command=command,
         )
-        yield Advice("let {} of the training's own program tell", "answers", command="verify")
+        yield Advice(
+            "compare with answers of the training's own program by {}", "answers", command="verify"
+        )
     elif CONVENTIONS.get(one.name) == one:
         yield Advice(f"export it again with {{}} {one.name}", "preprocessing", command=command)
     else:
-        yield f"export it again for pixels as {one.words}"
+        mean, std = one.numbers
+        yield Advice(
+            f"export it again with {{}} {mean} {{}} {std} {{}} {one.channel_order}",
+            "pixel_mean",
+            "pixel_std",
+            "channel_order",
+            command=command,
+        )
 
 
 def _is_cheap(model: OpenedModel) -> bool:

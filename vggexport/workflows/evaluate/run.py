@@ -110,8 +110,8 @@ class EvaluateOptions:
             )
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
             raise InputError(
-                f"a drop of at most {100 * self.max_drop:g} points needs a network to drop from: "
-                "name two, the first being what the others are compared with"
+                f"a limit of {self.max_drop:.2%} on the drop needs a network to drop from: name "
+                "two, the first being what the others are compared with"
             )
 
 

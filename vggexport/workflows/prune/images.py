@@ -84,8 +84,8 @@ def read_images(
         pixels = np.stack([image.pixels for image in tracked])
     if len(pixels) == count:
         raise CalibrationError(
-            f"{source.name} has {len(images.unreadable)} unreadable images: {count} that can be "
-            "read are to choose channels by, and none is left to measure on",
+            f"{source.name} has {len(images.unreadable)} unreadable images, and none of the others "
+            f"is left to measure on beside the {count} that choose channels",
             "replace them",
             Advice("pass fewer with {}", "calibration_samples"),
         )

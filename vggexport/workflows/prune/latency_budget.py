@@ -50,7 +50,7 @@ def measuring(network: Network, folder: Path, machine: Machine, steps: Steps) ->
                 write_onnx(open_network(NetworkOptions(request=spec), Steps(Progress())), other)
                 _, found = latencies([original, other], spec.input_size, machine, steps)
             steps.progress.note(
-                f"1/{network.spec.macs / spec.macs:.2f} of the operations has {found.said}"
+                f"1/{network.spec.macs / spec.macs:.2f} of the operations takes {found.said}"
             )
             return found
 
@@ -130,6 +130,6 @@ def _out_of_reach(limit: float, narrowest: _Measured) -> InputError:
     """What was reachable."""
     return InputError(
         f"{limit:g} of the latency is out of reach: the narrowest network, with "
-        f"1/{1 / narrowest.macs_share:.1f} of the operations, has {narrowest.latency.said}",
+        f"1/{1 / narrowest.macs_share:.1f} of the operations, takes {narrowest.latency.said}",
         Advice("ask for more with {}", "latency"),
     )

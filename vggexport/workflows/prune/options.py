@@ -81,8 +81,8 @@ class PruneOptions:
             )  # fmt: skip
         if self.latency is not None and not 0 < self.latency < 1:
             raise InputError(
-                f"latency {self.latency:g} is no share of the original network's: it is to be "
-                "above 0 and below 1, as 0.5 for half"
+                f"latency {self.latency:g} is no share of the original network's: pass a number "
+                "above 0 and below 1, such as 0.5 for half"
             )
 
     @property

@@ -154,7 +154,9 @@ class _Pruning:
 
     def narrowed(self, point: PlanPoint, path: Path) -> Narrowed:
         """Makes, measures and writes the network of a point."""
-        self.steps.progress.note(f"{point.logit_sqnr_db:.1f} dB of the logits are expected")
+        self.steps.progress.note(
+            f"an SQNR of the logits of {point.logit_sqnr_db:.1f} dB is expected"
+        )
         narrow, layers = self._made(point)
         checked = self.images.checked
         metrics = measured(self.survey.network, narrow, checked, self.steps)

@@ -61,7 +61,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.unlabelled and not self.teacher:
             raise InputError(
-                "of images without classes a teacher's answers are learnt",
+                "images without classes are learnt from a teacher's answers",
                 Advice("name its weights with {}", "teacher"),
                 Advice("leave out {}", "unlabelled"),
             )
