@@ -56,8 +56,8 @@ class Profile:
         on_cpu: What a file must reach, on a receiver's CPU, against its answers at home. It is the
             same file with the same bytes, so only the order and the rounding of its sums differ.
         on_other_kernels: By format, the same in kernels that an app may get besides: LiteRT's other
-            than XNNPACK's, ONNX Runtime's on a graph as it is written. What is not there is as
-            :attr:`on_cpu` says.
+            than XNNPACK's, ONNX Runtime's on a graph as it is written or with sums in 16 bits. What
+            is not there is as :attr:`on_cpu` says.
         on_accelerator: The same on graphics processors, neural engines and signal processors.
         own_noise: What healthy layers have on an exact input. Measured: float32 116 dB, float16
             62 dB, int8 32 dB, int4 16 dB (layers of a trained VGG-D on photographs); 8 dB and more
@@ -117,8 +117,9 @@ class Profile:
 
 
 _FLOAT_ON_ACCELERATOR = Tolerance(
-    "accelerators compute floats in 16 bits: as float16 on a CPU; not measured on one",
-    min_half_logit_sqnr_db=45.0,
+    "accelerators compute floats in 16 bits, sums too: as float16 on an ARM processor, which "
+    "measured 38.2 dB; not measured on one",
+    min_half_logit_sqnr_db=30.0,
 )
 _INTEGER_ON_ACCELERATOR = Tolerance(
     "accelerators requantize with fewer bits after each layer, and compute the last one in 16 "
@@ -166,6 +167,13 @@ _FLOAT32 = Profile(
     kernels=LayerSqnr(100.0, 100.0),
 )
 
+_SUMMED_IN_HALF = Tolerance(
+    "ONNX Runtime sums float16 in 16 bits on ARM processors that have them: under emulation 8 "
+    "photographs measured 38.2 dB, a random network 40.5 dB; pixels of another colour profile gave "
+    "25.3 dB in the best set",
+    min_logit_sqnr_db=30.0,
+)
+
 _FLOAT16 = Profile(
     precision=Precision.FLOAT16,
     coarseness=1,
@@ -180,10 +188,11 @@ _FLOAT16 = Profile(
         negligible_logit_error=1e-3,
     ),
     on_cpu=Tolerance(
-        "processors with 16-bit arithmetic round after each sum, others do not: float16 against "
-        "float32 measured 58 dB and more",
+        "computed in float32, or rounded to 16 bits after each layer: float16 against float32 "
+        "measured 58 dB and more",
         min_logit_sqnr_db=45.0,
     ),
+    on_other_kernels={"onnx": _SUMMED_IN_HALF, "ort": _SUMMED_IN_HALF},
     on_accelerator=_FLOAT_ON_ACCELERATOR,
     own_noise=LayerSqnr(50.0, 48.0),
     kernels=LayerSqnr(55.0, 55.0),

@@ -38,3 +38,9 @@ def test_int8_w4_tflite_says_that_it_wants_xnnpack(make_request):
     notes = Requirements.of(make_request("int8-w4", format="tflite").artifact).notes
     assert any(note.startswith("without XNNPACK it answers wrongly") for note in notes)
     assert "XNNPACK" not in " ".join(Requirements.of(make_request("int8-w4").artifact).notes)
+
+
+def test_float16_in_onnx_says_what_arm_makes_of_it(make_request):
+    (note,) = Requirements.of(make_request("float16").artifact).notes
+    assert note.startswith("on ARM processors with 16-bit floats ONNX Runtime sums in 16 bits: 38 ")
+    assert Requirements.of(make_request("float16", format="tflite").artifact).notes == ()

@@ -3,7 +3,7 @@
 import pytest
 
 from vggexport.system import machine
-from vggexport.system.machine import processor, read_machine
+from vggexport.system.machine import processor, read_machine, sums_in_half
 
 X86 = """\
 processor\t: 0
@@ -147,3 +147,20 @@ def test_the_users_settings_and_the_versions(monkeypatch):
     assert found["thread_settings"]["OMP_NUM_THREADS"] == "3"
     assert {"vggexport", "numpy"} <= found["packages"].keys()
     assert found["affinity"]
+
+
+@pytest.mark.parametrize(
+    ("system", "architecture", "cpuinfo", "expected"),
+    [
+        ("Linux", "aarch64", PI_5, True),
+        ("Linux", "aarch64", BIG_LITTLE, False),
+        ("Darwin", "arm64", "", True),
+        ("Darwin", "x86_64", "", False),
+        ("Linux", "x86_64", "processor: 0\nflags: fpu avx512_fp16\n", False),
+    ],
+)
+def test_arm_sums_float16_in_16_bits(make, monkeypatch, system, architecture, cpuinfo, expected):
+    """ONNX Runtime has no such kernels for x86-64."""
+    monkeypatch.setattr(machine.platform, "system", lambda: system)
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    assert sums_in_half(make(proc__cpuinfo=cpuinfo)) is expected

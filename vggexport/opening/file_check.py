@@ -19,22 +19,32 @@ from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
 from vggexport.network.provenance import PruningRecord
 from vggexport.network.rescaling import output_scales
 from vggexport.opening.same_network import pruning_between
-from vggexport.precision import coarser
+from vggexport.precision import Precision, coarser
 from vggexport.quantization.audit import Operator, float_islands, float_operators
 from vggexport.results.build import CheckReport
+from vggexport.system.machine import sums_in_half
 
 
-def tolerance_between(reference: Artifact, candidate: Artifact) -> Tolerance:
+def tolerance_between(
+    reference: Artifact, candidate: Artifact, *, on_cpu: bool = True
+) -> Tolerance:
     """How far two files may be from each other: as far as the coarser of them is from float32.
 
     One that was made narrower from the other may besides be as far as was promised.
+
+    Args:
+        reference: The one.
+        candidate: The other.
+        on_cpu: Whether CPUs run them.
     """
     profile = coarser(reference.profile, candidate.profile)
+    coarse = [file for file in (reference, candidate) if file.profile is profile]
+    rounding = _rounding(*coarse) if on_cpu else profile.tolerance
     if pruning := pruning_between(reference, candidate):
-        return _promised(pruning, profile.tolerance)
+        return _promised(pruning, rounding)
     if profile.same_integers and same_integers(reference, candidate):
         return profile.same_integers
-    return profile.against_others or profile.tolerance
+    return profile.against_others or rounding
 
 
 def _promised(pruning: PruningRecord, rounding: Tolerance) -> Tolerance:
@@ -58,9 +68,18 @@ def same_integers(reference: Artifact, candidate: Artifact) -> bool:
     return bool(same) and alike[0] == alike[1]
 
 
+def _rounding(*files: Artifact) -> Tolerance:
+    """How far files of one precision are from float32 on this processor."""
+    profile = files[0].profile
+    here = [profile.on_other_kernels.get(file.format) for file in files]
+    if profile.precision is Precision.FLOAT16 and sums_in_half():
+        return next(filter(None, here), profile.tolerance)
+    return profile.tolerance
+
+
 def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:
     """The precision's tolerance, or the same with the SQNR that the user demands."""
-    tolerance = artifact.profile.tolerance
+    tolerance = _rounding(artifact)
     if min_logit_sqnr_db is None:
         return tolerance
     return Tolerance(

@@ -95,6 +95,12 @@ def _notes(artifact: Artifact) -> Iterator[str]:
             )
         elif not artifact.full_integer:
             yield "NPUs that compute in integers alone take full-integer TFLite files, not this one"
+    if artifact.precision is Precision.FLOAT16 and not is_tflite:
+        yield (
+            "on ARM processors with 16-bit floats ONNX Runtime sums in 16 bits: 38 dB on the "
+            "logits of 8 photographs under emulation, and up to 0.083 on a probability; files in "
+            "float32 and int8 lose nothing there"
+        )
     if is_tflite and artifact.precision is Precision.INT8_W4:
         yield (
             "without XNNPACK it answers wrongly and says nothing: LiteRT's other kernels gave "

@@ -152,6 +152,17 @@ def processor(root: Path = ROOT) -> str:
     return f"{platform.machine()} ({', '.join(found)})" if found else platform.machine()
 
 
+def sums_in_half(root: Path = ROOT) -> bool:
+    """Whether this is an ARM processor with 16-bit floats, in which ONNX Runtime sums float16 then.
+
+    All of Apple's have them, whose system has no ``/proc``.
+    """
+    if platform.machine() not in {"aarch64", "arm64"}:
+        return False
+    flags = _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
+    return bool(flags & FEATURES["fp16"]) or platform.system() == "Darwin"
+
+
 def physical_cores(root: Path = ROOT) -> int:
     """Cores among those that this process may use, each counted once however many threads it runs.
 

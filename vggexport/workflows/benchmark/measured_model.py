@@ -19,7 +19,7 @@ from vggexport.formats.registry import load_runner
 from vggexport.formats.runner import Images, Prepared
 from vggexport.metrics.layer_times import LayerTime, by_layer
 from vggexport.metrics.parity import compare
-from vggexport.metrics.placement import Placement, place
+from vggexport.metrics.placement import CUDA_PROVIDER, Placement, place
 from vggexport.metrics.timing import NANOSECONDS, Clock, Share, Turn, take_turn
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, tolerance_between
@@ -136,7 +136,9 @@ class MeasuredModel:
         answers = read(model.runner, file.images, [OUTPUT_NAME], batch)[OUTPUT_NAME]
         activation = self._artifact.spec.head_activation
         metrics = compare(file.probabilities, answers, activation)
-        return tolerance_between(recorded.artifact, self._artifact).violations(metrics)
+        on_cpu = model.runner.provider != CUDA_PROVIDER
+        tolerance = tolerance_between(recorded.artifact, self._artifact, on_cpu=on_cpu)
+        return tolerance.violations(metrics)
 
     def layers(self, runs: int) -> tuple[LayerTime, ...]:
         """What each layer takes, as the runtime tells; it is not for runs after this."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import calibration
 from vggexport.diagnosis.running_parity import Outputs, RunningParity
 from vggexport.diagnosis.trials import diagnose, point_out
-from vggexport.metrics.placement import QNN_PROVIDER
+from vggexport.metrics.placement import CUDA_PROVIDER, QNN_PROVIDER
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.opening.file_check import read, same_integers, tolerance_between
@@ -120,7 +120,9 @@ class Comparison:
         on_npu = candidate.runner.provider == QNN_PROVIDER
         if on_npu and same_integers(reference, candidate.artifact):
             return candidate.artifact.profile.on_accelerator
-        return tolerance_between(reference, candidate.artifact)
+        providers = {model.runner.provider for model in (self._reference, candidate)}
+        on_cpu = CUDA_PROVIDER not in providers
+        return tolerance_between(reference, candidate.artifact, on_cpu=on_cpu)
 
     def _run(self, model: OpenedModel, pixels: NDArray[np.uint8]) -> Outputs:
         begin = self._clock()
