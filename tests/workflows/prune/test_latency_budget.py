@@ -64,7 +64,7 @@ def test_what_other_budgets_leave_is_taken_where_it_is_fast_enough():
 
 def test_what_is_out_of_reach_is_told_with_what_was_reachable():
     said = r"0.05 of the latency is out of reach: the narrowest network, with 1/\d+.\d of the "
-    with pytest.raises(InputError, match=said + r"operations, has 0\.\d{3} of the latency \(0.0"):
+    with pytest.raises(InputError, match=said + r"operations, takes 0\.\d{3} of the latency \(0.0"):
         widest_within(0.05, SPEC, (LEAST, ALL), planned, Machine())
 
 

@@ -153,7 +153,7 @@ def test_a_share_of_the_latency_is_measured_and_recorded(prune):
     assert report.narrowed.spec.macs == report.chosen.macs
     assert open_weights("narrow.safetensors", SpecRequest()).pruning.latency == latency
     assert "load average 9.00 on 2 cores" in notes.facts[0]
-    assert f"has {latency.ratio_p50:.3f} of the latency" in " ".join(notes.facts)
+    assert f"takes {latency.ratio_p50:.3f} of the latency" in " ".join(notes.facts)
     assert not list(Path("kept").rglob("*.onnx"))
     with pytest.raises(InputError, match=r"0\.001 of the latency is out of reach"):
         prune(plan=True, latency=0.001, cache_dir=Path("kept"))
