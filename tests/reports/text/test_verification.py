@@ -1,12 +1,15 @@
 """A verification on a terminal, against the whole text that a person is to see."""
 
 import io
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from vggexport.reports import text
+from vggexport.results.verify import LayerParity
 
 GOLDEN = Path(__file__).parent / "golden" / "verification.txt"
 
@@ -40,6 +43,16 @@ def test_bars_are_as_long_as_their_figures(make_verification, candidates):
     lines = rendered(make_verification(candidates["healthy"]))
     bars = {line.split()[0]: line.count("█") for line in lines if line}
     assert (bars["mean_subtraction"], bars["block1_conv1"], bars["predictions"]) == (8, 8, 7)
+
+
+def test_a_figure_below_zero_has_words_for_a_bar(make_verification, candidates):
+    """An empty place looked as if nothing had been measured."""
+    layers = (LayerParity("conv", -3.5, 0.5), LayerParity("fc", -math.inf, 0.5))
+    lines = rendered(make_verification(replace(candidates["healthy"], layers=layers)))
+    assert [line.split() for line in lines if line.startswith(("conv", "fc "))] == [
+        ["conv", "-3.5", "below", "0"],
+        ["fc", "-inf", "below", "0"],
+    ]
 
 
 def test_bars_where_the_terminal_knows_ascii_alone(make_verification, candidates):

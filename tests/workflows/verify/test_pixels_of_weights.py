@@ -1,5 +1,6 @@
 """What happens to pixels before the network of weights that files are held to."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -190,7 +191,12 @@ def test_a_convention_that_both_sides_assume_is_told_in_every_report():
 
 def test_strict_refuses_what_both_sides_assume():
     options = VerifyOptions(("assumed.onnx",), reference="bare.keras", images=4, strict=True)
-    with pytest.raises(InputError, match=r"bare\.keras assumes caffe, BGR for pixels.*answers"):
+    with pytest.raises(
+        InputError, match=r"bare\.keras assumes caffe, BGR for pixels.*answers, or "
+    ):
+        vggexport.verify(options)
+    options = dataclasses.replace(options, artifacts=("bare.keras",), reference="assumed.onnx")
+    with pytest.raises(InputError, match="export it again and state it with onnx preprocessing"):
         vggexport.verify(options)
 
 

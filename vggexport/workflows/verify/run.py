@@ -150,7 +150,7 @@ def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None
             "do so, too, does not tell whether that is right",
             Advice("compare with the network's own answers, with {}", "answers"),
             Advice(
-                "state it at the export with {}",
+                "export it again and state it with {}",
                 "preprocessing",
                 command=command_for(reference.format),
             ),
