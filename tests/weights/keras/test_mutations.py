@@ -66,10 +66,16 @@ def places(value, path=()):
             yield from places(part, (*path, key))
 
 
+@cache
+def places_in(text):
+    """The same of a text, looked up once."""
+    return list(places(json.loads(text)))
+
+
 def mutate(text, chance):
     """One value replaced, removed, doubled or exchanged with its neighbour."""
     changed = json.loads(text)
-    *path, key = chance.choice(list(places(changed)))
+    *path, key = chance.choice(places_in(text))
     holder = changed
     for step in path:
         holder = holder[step]
