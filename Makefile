@@ -2,7 +2,9 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
+# As pip does, but on all cores; what does not compile, such as a template, is left as it is.
+COMPILE = @$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 CODE := vggexport calibration gpu_check arm_check tests benchmarks
 
 .PHONY: demo test check docs lint format typecheck gpu-check arm-check clean
@@ -15,12 +17,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[cpu]'
+	$(BIN)/python $(INSTALL) --editable '.[cpu]'
+	$(COMPILE)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
-	@touch $@
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python $(INSTALL) --editable '.[cpu,dev]'
+	$(COMPILE)
+	@touch $(VENV)/.run $@
 
 demo: $(VENV)/.run ## the main job on the embedded default: random weights, synthetic calibration
 	$(BIN)/vggexport onnx --quantize --force -o demo_int8.onnx
