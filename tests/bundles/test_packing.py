@@ -173,7 +173,7 @@ def test_a_golden_file_of_other_weights_is_refused(
     paths = (str(models["tiny.onnx"]), str(models["tiny_int8.onnx"]))
     vggexport.verify(VerifyOptions(paths, images=2, save_golden=golden))
     other = exported(record=replace(weights_record, sha256="ef" * 32))
-    with pytest.raises(ArtifactError, match="were made of different weights"):
+    with pytest.raises(ArtifactError, match="were made of different weights: SHA-256 is "):
         pack(other, golden=golden)
 
 
@@ -201,12 +201,21 @@ def test_untrained_weights_and_synthetic_calibration_are_refused(
 def test_other_weights_labels_and_networks_are_refused(pack, models, exported, weights_record):
     first = models["tiny.onnx"]
     other = exported("weights.onnx", record=replace(weights_record, sha256="ef" * 32))
-    with pytest.raises(ArtifactError, match="were made of different weights"):
+    with pytest.raises(ArtifactError, match="were made of different weights: SHA-256 is "):
         pack(first, other)
     with pytest.raises(ArtifactError, match="have different labels"):
         pack(first, exported("labels.onnx", labels=("a", "b", "c", "d", "e")))
     renamed = exported("renamed.onnx", record=replace(weights_record, source="moved.npz"))
     assert pack(first, renamed).failures == ()
+
+
+def test_a_file_that_is_not_what_the_description_beside_it_tells_is_refused(pack, exported):
+    path = exported("changed.onnx")
+    path.with_name("changed.onnx.json").write_text('{"sha256": "ab"}')
+    with pytest.raises(
+        ArtifactError, match=r"is not the file that .*changed\.onnx\.json describes"
+    ):
+        pack(path)
 
 
 def test_two_files_of_one_name_are_refused(pack, models, tmp_path):

@@ -284,7 +284,10 @@ def test_a_full_disk_behind_stdout(workplace, reporting):
             cwd=workplace,
         )
     assert process.returncode == 4
-    assert [line[:6] for line in process.stderr.splitlines()] == ["Error:"]
+    assert process.stderr == (
+        "Error: no room for what was to be written: No space left on device; make room or write "
+        "elsewhere\n"
+    )
 
 
 def test_a_reader_of_stdout_that_left(workplace, reporting):

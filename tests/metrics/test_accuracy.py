@@ -149,6 +149,15 @@ def test_paired_counts():
     assert counts.agreement == 2 / 5
 
 
+def test_a_class_is_lost_that_the_first_gives_rightly_on_eight_images():
+    targets = np.repeat([0, 1, 2], [8, 7, 8])
+    first = np.where(np.arange(23) == 20, 0, targets)[:, None]  # one of the last eight is wrong
+    never = np.full((23, 1), 3)
+    assert PairedCounts.of(targets, first, never).lost_classes == (0,)
+    once = np.where(np.arange(23) == 22, 0, 3)[:, None]  # on an image of another class
+    assert PairedCounts.of(targets, first, once).lost_classes == ()
+
+
 @pytest.mark.parametrize(
     ("limit", "at_least", "at_most"),
     [

@@ -1,3 +1,4 @@
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -13,6 +14,7 @@ from vggexport.opening import models, recorded_weights
 from vggexport.opening.models import open_model
 from vggexport.opening.network import NetworkOptions
 from vggexport.opening.run_options import RunOptions
+from vggexport.system.digests import file_sha256
 from vggexport.system.progress import Progress, Steps
 
 
@@ -38,6 +40,18 @@ def test_what_is_compared_computes_float32_in_float32(
         run = RunOptions(provider=provider)
         models.open_models(entered, [str(export())], run, Steps(progress))
     assert (asked, progress.facts) == ([(provider, options)], notes)
+
+
+def test_a_description_of_another_file_is_told(export):
+    path, progress = export(), Recorded()
+    beside = path.with_name(f"{path.name}.json")
+    for told in (json.dumps({"sha256": file_sha256(path)}), '{"sha256": "ab"}', "[]", "no JSON"):
+        beside.write_text(told)
+        with ExitStack() as entered:
+            models.open_models(entered, [str(path)], RunOptions(), Steps(progress))
+    assert progress.notes == [
+        f"{path} is not the file that {beside} describes: export it again, which writes both"
+    ]
 
 
 def test_recorded_answers_are_advised_where_tensorflow_is_missing(monkeypatch):

@@ -14,6 +14,7 @@ from vggexport.formats.registry import format_of, load_inspector, load_weight_re
 from vggexport.network.preprocessing import CHOICES
 from vggexport.opening.network import TELL_PREPROCESSING
 from vggexport.opening.same_network import check_same
+from vggexport.opening.sidecars import WRITE_BOTH, stale_sidecar
 from vggexport.results.build import TensorDescription
 
 
@@ -38,7 +39,8 @@ def read_model(path: Path) -> Model:
     """What a model file says of itself, or of one of another converter what its graph shows.
 
     Raises:
-        ArtifactError: It cannot be read, or is not one that runs here.
+        ArtifactError: It cannot be read, is not one that runs here, or is not what the
+            description beside it tells.
         Unavailable: A package that reads its format is not installed.
     """
     if path.name in {"", ".."}:  # a model has its name in a bundle, and "." has none
@@ -48,7 +50,10 @@ def read_model(path: Path) -> Model:
         weights = load_weight_reader(name)(path)
     except ForeignError:
         return _read_foreign(path, name)
-    return Model(weights.artifact.located(path), path, weights.input, weights.output)
+    artifact = weights.artifact.located(path)
+    if stale := stale_sidecar(path, artifact.sha256 or ""):
+        raise ArtifactError(stale, WRITE_BOTH)
+    return Model(artifact, path, weights.input, weights.output)
 
 
 def _read_foreign(path: Path, name: str) -> Model:

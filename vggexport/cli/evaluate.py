@@ -71,8 +71,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     "which one fits the labels.",
 )
 @strict_option(
-    "Refuse images that a network was calibrated on, an inconclusive gate, and classes that seem "
-    "to be in another order."
+    "Refuse images that a network was calibrated on, an inconclusive gate, classes that seem to be "
+    "in another order, and a class that the first network gives and another never."
 )
 @click.option(
     "--engine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -166,6 +167,9 @@ def _describe(error: BaseException, command: click.Command | None) -> tuple[str,
             return error.format_message(), InputError.exit_code
         case KeyboardInterrupt() | click.Abort():
             return "interrupted", Unfinished.exit_code
+        case OSError() if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            fact = f"no room for what was to be written: {error.strerror}"
+            return f"{fact}; make room or write elsewhere", Unfinished.exit_code
         case MemoryError():
             return f"out of memory: {error}".rstrip(": "), Unfinished.exit_code
         case _:

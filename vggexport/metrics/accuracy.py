@@ -19,6 +19,9 @@ TOP_K = 5
 NO_ANSWER = -1
 """In place of a class where the probabilities are not finite: it is never right."""
 
+CLASS_IMAGES = 8
+"""Images that a reference gives a class until a class that another network never gives is lost."""
+
 _Z_95 = 1.959963984540054
 """Quantile 0.975 of the normal distribution."""
 
@@ -219,12 +222,15 @@ class PairedCounts:
         same: Images with the same best class.
         only_first: Images that only the first gets right.
         only_second: Images that only the second gets right.
+        lost_classes: Indices of classes that the first gives rightly on :data:`CLASS_IMAGES`
+            images or more, and the second to none.
     """
 
     images: int
     same: int
     only_first: int
     only_second: int
+    lost_classes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, targets: NDArray[np.integer[Any]], first: Best, second: Best) -> PairedCounts:
@@ -232,7 +238,10 @@ class PairedCounts:
         right, other = first[:, 0] == targets, second[:, 0] == targets
         same = (first[:, 0] == second[:, 0]) & (first[:, 0] != NO_ANSWER)
         masks = same, right & ~other, other & ~right
-        return cls(len(targets), *(int(mask.sum()) for mask in masks))
+        found, times = np.unique(targets[right], return_counts=True)
+        lost = np.setdiff1d(found[times >= CLASS_IMAGES], second[:, 0])
+        same_class, only_first, only_second = (int(mask.sum()) for mask in masks)
+        return cls(len(targets), same_class, only_first, only_second, tuple(lost.tolist()))
 
     @property
     def agreement(self) -> float:

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.metrics.accuracy import class_probabilities
+from vggexport.metrics.accuracy import CLASS_IMAGES, class_probabilities
 from vggexport.network.head import HeadActivation
 
 NEARLY_EQUAL = 0.02
 """Between classes whose probabilities are no further apart there is no choice: int8 files that are
 healthy move probabilities by more than that."""
-
-CLASS_IMAGES = 8
-"""Images that the reference has a class for, clearly, until one that is never given is lost."""
 
 CONSTANT = 1e-3
 """Power of what answers vary by from image to image, as a share of what the reference's do, below
@@ -41,8 +38,8 @@ class Choices:
         images: Number of images.
         agreeing: Of them those with the same best class, or one that the reference has nearly as
             high; of independent outputs, the share of outputs, summed.
-        lost_classes: Indices of classes that the reference gives on :data:`CLASS_IMAGES` images or
-            more, and the candidate never.
+        lost_classes: Indices of classes that the reference gives on :data:`.CLASS_IMAGES` images or
+            more, clearly, and the candidate never.
         is_constant: Whether its answers do not depend on the image, where the reference's do.
     """
 

@@ -31,6 +31,7 @@ from vggexport.opening.preprocessed import PreprocessedRunner
 from vggexport.opening.recorded_weights import check_agreed, open_weights
 from vggexport.opening.reference import reference_runner
 from vggexport.opening.run_options import RunOptions, check_provider_used
+from vggexport.opening.sidecars import WRITE_BOTH, stale_sidecar
 from vggexport.opening.stated_preprocessing import check_named, check_stated
 from vggexport.precision import Precision
 from vggexport.results.verify import FoundPreprocessing, RunnerRecord
@@ -147,7 +148,11 @@ def open_models(
             check_agreed(model.network, source, own)
     if options.provider_options and not options.tf32:
         steps.progress.note("float32 on CUDA is computed in float32: TF32 is off")
-    return [replace(opened[s], sha256=source_sha256(s)) for s in sources]
+    found = [replace(opened[s], sha256=source_sha256(s)) for s in sources]
+    for model in found:
+        if model.sha256 and (stale := stale_sidecar(Path(model.path), model.sha256)):
+            steps.progress.note(stale, WRITE_BOTH)
+    return found
 
 
 def _check_there(source: str) -> None:

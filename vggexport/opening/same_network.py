@@ -6,8 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError
+from vggexport.formats.golden.golden_file import MAKE_AGAIN
+from vggexport.formats.golden.runner import GOLDEN
 from vggexport.network.provenance import PruningRecord
 from vggexport.system.differences import Difference, differences
+from vggexport.system.progress import Steps
+
+DIGITS = 12
+"""Of a SHA-256, enough to tell two apart by eye."""
 
 NARROWED = ("configuration", "blocks", "weights")
 """What a narrower network and its ancestor differ in."""
@@ -60,6 +66,30 @@ def check_same(
             raise ArtifactError(said, *([way] if way else []))
 
 
+def note_other_weights(first: Artifact, other: Artifact, steps: Steps) -> None:
+    """Says that two were made of different weights, which a tolerance of roundings may not tell.
+
+    Those of one training that went on are near, and a wide limit lets them pass.
+
+    Args:
+        first: What the other is compared with: a file, weights, or recorded answers.
+        other: The other.
+        steps: Whose progress is told.
+    """
+    if first.foreign or other.foreign or first.weights.same_tensors(other.weights):
+        return
+    trainings = Advice("compare trainings by {}", "max_drop", command="evaluate")
+    steps.progress.note(
+        f"{other.path} was made of other weights than {first.path}, {_named(other)} and not "
+        f"{_named(first)}",
+        MAKE_AGAIN if first.format == GOLDEN else trainings,
+    )
+
+
+def _named(artifact: Artifact) -> str:
+    return f"{artifact.weights.source} ({artifact.weights.sha256[:DIGITS]}...)"
+
+
 def check_same_labels(artifacts: Iterable[Artifact]) -> None:
     """Refuses two that name their classes otherwise, whether or not the first names any.
 
@@ -82,6 +112,9 @@ def _said(found: Difference) -> str:
         mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
         return f"have different labels: {mine!r} is {theirs!r} there"
     of = (
-        "were made of different" if found.name.startswith("weights ") else "are different networks:"
+        "were made of different weights:"
+        if found.name.startswith("weights ")
+        else "are different networks:"
     )
-    return f"{of} {found.name} is {found.first} and {found.second}"
+    what = found.name.removeprefix("weights ")
+    return f"{of} {what} is {found.first} and {found.second}"

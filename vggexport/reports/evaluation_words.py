@@ -113,6 +113,8 @@ def findings(result: EvaluationResult) -> dict[str, str]:
         )
     if result.suspicion and not result.other_pixels:
         found["class order"] = printable(result.suspicion)
+    if result.loss:
+        found["lost classes"] = printable(result.loss)
     if compared := result.comparison:
         found["against the first"] = _against(compared)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import FolderContents
+from calibration.class_names import listed
 from vggexport.metrics.accuracy import Accuracy, Interval, PairedCounts
 from vggexport.metrics.assignment import OtherOrder
 from vggexport.metrics.verdict import Verdict, worst
@@ -124,8 +125,8 @@ class EvaluationResult(JsonValue):
         ...runner images=accuracy.images top1=accuracy.top1 top1_ci95=accuracy.top1_interval.ends
         top5=accuracy.top5 top5_ci95=accuracy.top5_interval.ends agreement
         unanswered=accuracy.unanswered calibration_images=seen class_names=labels classes
-        other_class_order=other_order{top1 other_top1 answers} confusions mistakes pixels?
-        other_pixels?{preprocessing hits images own_hits rivals}
+        other_class_order=other_order{top1 other_top1 answers} confusions mistakes lost_classes
+        pixels? other_pixels?{preprocessing hits images own_hits rivals}
     """
 
     runner: RunnerRecord
@@ -157,6 +158,22 @@ class EvaluationResult(JsonValue):
             f"{self.runner.path}: classes seem to be in another order: top-1 "
             f"{100 * self.accuracy.top1:.1f} %, and {100 * other.other_top1:.1f} % with "
             f"{', '.join(moved[:NAMED_CLASSES])}{' ...' if len(moved) > NAMED_CLASSES else ''}"
+        )
+
+    @property
+    def lost_classes(self) -> tuple[str, ...]:
+        """Classes that the first network knows, and this one never gives."""
+        compared = self.comparison
+        return tuple(self.labels[i] for i in compared.counts.lost_classes) if compared else ()
+
+    @property
+    def loss(self) -> str:
+        """The same as a clause; empty where there is none."""
+        if not self.comparison or not self.lost_classes:
+            return ""
+        return (
+            f"{self.runner.path}: it never gives class {listed(self.lost_classes)}, which "
+            f"{self.comparison.first} does"
         )
 
     @property
@@ -301,8 +318,8 @@ class EvaluationReport(Document):
     def failures(self) -> tuple[str, ...]:
         """A clause for each check that failed."""
         failed = tuple(c.clause for c in self.checks if c.verdict is Verdict.FAIL)
-        suspicions = tuple(filter(None, (result.suspicion for result in self.results)))
-        return failed + (self.inconclusive + suspicions if self.strict else ())
+        doubts = [clause for r in self.results for clause in (r.suspicion, r.loss) if clause]
+        return failed + ((*self.inconclusive, *doubts) if self.strict else ())
 
     @property
     def inference_seconds(self) -> float:

@@ -6,13 +6,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
-from vggexport.errors import ArtifactError
+from vggexport.errors import ArtifactError, Unfinished
 from vggexport.formats.onnx import sessions
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.formats.onnx.tapped_copy import READINGS
@@ -69,7 +70,7 @@ def test_only_the_probabilities_need_no_copy(export, images, monkeypatch):
         assert list(runner.activations(images, ["probabilities"])) == ["probabilities"]
 
 
-def test_a_full_disk_is_an_os_error_and_leaves_the_runner_as_it_was(
+def test_a_full_disk_is_told_and_leaves_the_runner_as_it_was(
     export, images, monkeypatch, temporary
 ):
     def full(_source, _target):
@@ -78,7 +79,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_runner_as_it_was(
     with OnnxRunner(export()) as runner:
         monkeypatch.setattr(shutil, "copyfile", full)
         expected = runner.predict(images)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(Unfinished, match=r"no room in .*: No space left"):
             runner.activations(images, ["fc1"])
         np.testing.assert_array_equal(runner.predict(images), expected)
     assert list(temporary.iterdir()) == []
@@ -196,3 +197,21 @@ def test_a_graph_without_a_layer_does_not_let_it_be_read_and_still_predicts(
     assert "\n" not in str(raised.value)
     assert list(temporary.iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_temporary_folder_is_no_fault_of_the_file(export, images, monkeypatch):
+    """ONNX Runtime says of a copy that does not fit that the model is broken."""
+    real, path = sessions.open_session, export("int8")
+
+    def full(model, options, *rest):
+        if options.optimized_model_filepath:
+            raise ArtifactError(f"{model} is not a model: Protobuf serialization failed.")
+        return real(model, options, *rest)
+
+    monkeypatch.setattr(sessions, "open_session", full)
+    with OnnxRunner(path) as runner:
+        with pytest.raises(ArtifactError, match="serialization"):
+            runner.activations(images, ["fc1"])
+        monkeypatch.setattr(sessions.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        with pytest.raises(Unfinished, match=r"no room in the temporary folder .* in TMPDIR"):
+            runner.activations(images, ["fc1"])

@@ -13,6 +13,7 @@ import vggexport
 from tests.recorded_progress import Recorded
 from tests.workflows.evaluate.answers import by_hand, evaluated
 from vggexport.errors import ArtifactError, CalibrationError, InputError
+from vggexport.metrics import accuracy
 from vggexport.metrics.verdict import Verdict
 from vggexport.network.head import HeadActivation, fully_connected
 from vggexport.opening.calibration_images import CalibrationOptions
@@ -146,13 +147,23 @@ def test_gates(files, labelled):
         evaluated(files[0], data=labelled, max_drop=0.005)
 
 
-def test_a_drop_is_seen(files, labelled):
+def test_a_drop_is_seen(files, labelled, monkeypatch):
     """Labels that are what the first network answers: the other, of other weights, falls off."""
     images = calibration.open_labelled(labelled, size=16)
     rows = zip(images.source.paths, by_hand(files[0], images).argmax(1), strict=True)
     text = "".join(f"{path},{LABELS[answer]}\n" for path, answer in rows)
     Path("t.csv").write_text(f"image,label\n{text}")
-    report = evaluated(*files[:2], data=labelled, table=Path("t.csv"), max_drop=0.1)
+    monkeypatch.setattr(accuracy, "CLASS_IMAGES", 1)
+    told = Recorded()
+    options = EvaluateOptions(files[:2], labelled, table=Path("t.csv"), max_drop=0.1)
+    report = vggexport.evaluate(options, told)
+    given = [{LABELS[a] for a in by_hand(path, images).argmax(1)} for path in files[:2]]
+    lost = [name for name in LABELS if name in given[0] - given[1]]
+    said = f"1.onnx: it never gives class {', '.join(map(repr, lost))}, which 0.onnx does"
+    assert report.to_json()["results"][1]["lost_classes"] == lost != []
+    assert said in told.facts
+    assert said not in report.failures
+    assert said in dataclasses.replace(report, strict=True).failures
     assert report.results[0].accuracy.top1 == 1.0
     assert report.verdict is Verdict.FAIL
     assert report.results[1].comparison.counts.p_value < 0.05

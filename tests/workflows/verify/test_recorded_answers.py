@@ -1,6 +1,7 @@
 """Golden files and answers of the owner's program as references."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from vggexport.opening.models import RunOptions
 from vggexport.precision import Precision, profile_of
 from vggexport.system.machine import processor
 from vggexport.weights import open_weights
-from vggexport.workflows.build.options import FileOptions
+from vggexport.workflows.build.options import BuildOptions, FileOptions
 from vggexport.workflows.verify.options import VerifyOptions
 
 FEW = CalibrationOptions(samples=4)
@@ -111,6 +112,23 @@ def test_a_mistake_is_named_by_a_golden_file_too(changed):
 def test_what_a_golden_file_brings_is_not_given_again(options, said):
     with pytest.raises(InputError, match=said):
         verified(FILES[0], golden=Path("golden.npz"), **options)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_golden_file_of_other_weights_is_told(network):
+    """Those of a training that went on may be near enough to pass."""
+    verified(*FILES[:2], save_golden=Path("golden.npz"))
+    other = dataclasses.replace(network, weights="random:1")
+    vggexport.build(other, FEW, FileOptions("onnx", Path("1.onnx")), BuildOptions(check=False))
+    told = Recorded()
+    options = VerifyOptions(("1.onnx", FILES[0]), golden=Path("golden.npz"), diagnose=False)
+    vggexport.verify(options, told)
+    (note,) = (note for note in told.notes if "other weights" in note)
+    assert re.fullmatch(
+        r"1\.onnx was made of other weights than golden\.npz, random:1 \(\w{12}\.\.\.\) and not "
+        r"random:0 \(\w{12}\.\.\.\): make it again with verify save_golden",
+        note,
+    )
 
 
 @pytest.mark.usefixtures("files")

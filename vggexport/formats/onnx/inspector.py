@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from vggexport.formats.onnx.mapped_file import OnnxFile
 from vggexport.formats.onnx.sessions import write_optimized
 from vggexport.quantization.audit import Operator
 from vggexport.results.build import Inspection, TensorDescription
+from vggexport.system.output_files import temporary_folder
 
 _KERNEL_INPUTS = {
     "Conv": 1,
@@ -84,8 +84,8 @@ def _foreign(path: Path) -> tuple[Artifact | None, str]:
 
 def _optimized(path: Path) -> Any:
     """The graph after ONNX Runtime's hardware-independent optimizations, types inferred."""
-    with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
-        written = Path(folder) / "optimized.onnx"
+    with temporary_folder() as folder:
+        written = folder / "optimized.onnx"
         write_optimized(path, written, exact_int8=False)
         return onnx.load(written)
 

@@ -7,7 +7,6 @@ A file of ours has one output, the probabilities. Other layers are read from a c
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from vggexport.metrics.parity import probabilities_of
 from vggexport.metrics.placement import CPU_PROVIDER, QNN_PROVIDER, PlacedNode, nodes_of_profile
 from vggexport.network.ends import Ends
 from vggexport.network.layers import LOGITS_NAME, OUTPUT_NAME
+from vggexport.system.output_files import temporary_folder
 
 
 class OnnxRunner(Runner):
@@ -113,7 +113,7 @@ class OnnxRunner(Runner):
         Raises:
             ArtifactError: There is no such layer, its precision or graph is one that no layers are
                 read from, or the images do not fit.
-            OSError: There is no room for a copy of the file in the folder for temporary files.
+            Unfinished: There is no room for a copy of the file in the folder for temporary files.
         """
         wanted = list(names)
         if not wanted:
@@ -169,8 +169,8 @@ class OnnxRunner(Runner):
     def _profile(self, images: Images, runs: int) -> list[dict[str, Any]]:
         options = sessions.session_options(self.threads)
         options.enable_profiling = True
-        with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
-            options.profile_file_prefix = str(Path(folder) / "profile")
+        with temporary_folder() as folder:
+            options.profile_file_prefix = str(folder / "profile")
             asked = {k: v for k, v in self._provider_options.items() if k != sessions.CUDA_GRAPH}
             session = sessions.open_session(self._path, options, self.provider, asked)
             for _ in range(runs):

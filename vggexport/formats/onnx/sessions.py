@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -167,12 +170,18 @@ def write_optimized(path: Path, written: Path, *, exact_int8: bool = True) -> No
             processor.
 
     Raises:
-        ArtifactError: ONNX Runtime cannot read the file, or not write the other.
+        ArtifactError: ONNX Runtime cannot read the file.
+        OSError: There is no room for the other, which it calls a fault of the file.
     """
     options = session_options(threads=1, exact_int8=exact_int8)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(written)
-    open_session(path, options)
+    try:
+        open_session(path, options)
+    except ArtifactError as error:
+        if shutil.disk_usage(written.parent).free < path.stat().st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(written)) from error
+        raise
 
 
 def bound_to(session: Any, device: str, pixels: NDArray[Any], ends: Ends) -> Prepared:

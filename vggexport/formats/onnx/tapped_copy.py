@@ -9,7 +9,6 @@ there: what is read must be what ONNX Runtime computes without being watched, bi
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from vggexport.network.layers import (
 )
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
+from vggexport.system.output_files import temporary_folder
 
 TAP_SUFFIX = "/tap"
 """Ends the name of an output that an operator of a tapped copy computes."""
@@ -85,11 +85,11 @@ class Reading:
 
         Raises:
             ArtifactError: The file is not what its metadata says.
-            OSError: There is no room for the copy.
+            Unfinished: There is no room for the copy.
         """
         options = sessions.session_options(threads)
-        with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
-            copy = Path(folder) / "tapped.onnx"
+        with temporary_folder() as folder:
+            copy = folder / "tapped.onnx"
             if self.fused and provider == CPU_PROVIDER:
                 sessions.write_optimized(path, copy)
                 level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

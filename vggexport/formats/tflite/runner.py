@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from vggexport.formats.tflite.file_reader import TfliteFile, TfliteTensor
 from vggexport.formats.tflite.foreign import read_foreign
 from vggexport.network.ends import Ends
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME, OUTPUT_NAME
+from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import usable_cores
 from vggexport.system.stderr_capture import silenced_stderr
 
@@ -107,8 +107,8 @@ class TfliteRunner(Runner):
                 f"{', '.join(self._layers) or 'none that can be read'}"
             )
         readable = self._readable | {name: self._layers[name] for name in names}
-        with tempfile.TemporaryDirectory(prefix="vggexport-") as folder:
-            copy = Path(folder) / "tapped.tflite"
+        with temporary_folder() as folder:
+            copy = folder / "tapped.tflite"
             TfliteFile(self._path).write_with_outputs(readable.values(), copy)
             self._interpreter = None  # before the next: both would be in memory
             self._interpreter = self._open(copy)

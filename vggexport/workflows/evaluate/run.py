@@ -75,7 +75,8 @@ class EvaluateOptions:
         pictures: How pictures become pixels, where the networks do not record it.
         max_unreadable: Share of the images that may be unreadable.
         strict: Refuse images that a network was calibrated on, and take a gate that is
-            inconclusive, or classes that seem to be in another order, for a failure.
+            inconclusive, classes that seem to be in another order, or a class that the first
+            network gives and another never, for a failure.
         try_preprocessing: Run weights, or a file of another converter, under each convention for
             pixels, to see which one the labels speak for.
         engine: What spreads the work; how networks run, and ``strict``, come from here.
@@ -271,6 +272,8 @@ def _note(
         elif clause := result.suspicion:
             numbers = [CLASS_ORDER] if all(map(str.isdecimal, result.labels)) else []
             steps.progress.note(clause, Advice("see that {} has their order", "labels"), *numbers)
+        if result.loss:
+            steps.progress.note(result.loss)
         note_seen(result.runner.path, result.seen, steps)
     if not report.strict:
         for clause in report.inconclusive:

@@ -35,6 +35,7 @@ from vggexport.opening.same_network import (
     NARROWED,
     check_same,
     check_same_labels,
+    note_other_weights,
     pruning_between,
 )
 from vggexport.opening.seen_images import note_seen
@@ -81,6 +82,8 @@ def verify(
             if options.answers:  # they say nothing of what a file does to pixels
                 ignored = (*ignored, "mean_rgb")
             check_same(first, other.artifact, ignoring=ignored)
+            if not (narrowed or options.answers):
+                note_other_weights(first, other.artifact, steps)
             if recorded:
                 recorded.check_pixels(other.artifact)
         check_same_labels(model.artifact for model in models)
