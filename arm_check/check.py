@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,19 @@ from arm_check.machine import CPUS, ROOT, ArmMachine, fetch
 from vggexport.errors import CheckFailed
 from vggexport.system.machine import read_machine
 from vggexport.system.markdown import table
+from vggexport.system.process import usable_cores
 
 SMALL = ("--config", "A", "--input-size", "32", "--fc-units", "64", "--classes", "3")
 EVERY_PRECISION = "float32,float16,dynamic-int8,int8,int8-w4"
-BUNDLE = ("--allow-untrained", "--no-labels", "--licence", "none: drawn", "--force")
+BUNDLE = (
+    "--allow-untrained",
+    "--no-labels",
+    "--licence",
+    "none: drawn",
+    "--force",
+    "--images",
+    "4",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +100,14 @@ class Check:
         return done.returncode, done.stdout
 
     def check_bundle(self, cpu: str, bundle: Path) -> None:
-        """``check-bundle`` and the self-test that lies in it."""
+        """``check-bundle``."""
         _, printed = self.on_arm(cpu, "-m", "vggexport", "check-bundle", bundle, "--json")
         report = _document(printed)
         for answers in report.get("answers", ()):
             self._add(cpu, "small", answers, report["images"])
+
+    def test_bundle(self, cpu: str, bundle: Path) -> None:
+        """The self-test that lies in a bundle."""
         self.on_arm(cpu, bundle / "self_test.py")
 
     def verify(self, cpu: str, path: Path, golden: Path) -> None:
@@ -105,12 +118,15 @@ class Check:
         for answers in report.get("candidates", ()):
             self._add(cpu, "full", answers, report["images"])
 
+    def here(self, paths: Sequence[Path], bundle: Path) -> None:
+        """Each layer's integers on this processor, for :meth:`compare_layers`."""
+        images, found = bundle / "golden" / "inputs", self.folder / "layers_here.npz"
+        layers.main([str(images), str(found), *map(str, paths)])
+
     def compare_layers(self, cpu: str, paths: Sequence[Path], bundle: Path) -> None:
         """Which share of each layer's integers differs, on the bundle's golden images."""
         images = bundle / "golden" / "inputs"
         here, there = (self.folder / f"layers_{name}.npz" for name in ("here", cpu))
-        if not here.exists():
-            layers.main([str(images), str(here), *map(str, paths)])
         if self.on_arm(cpu, "-m", "arm_check.layers", images, there, *paths)[0] == 0:
             with np.load(here) as first, np.load(there) as second:
                 self.layers[cpu] = layers.shares(first, second)
@@ -187,7 +203,9 @@ def report(check: Check, machine: ArmMachine) -> dict[str, Any]:
         "qemu": machine.qemu,
         "here": {"cpu": here.cpu_model, "features": dict(here.cpu_features)},
         "packages": dict(here.packages),
-        "rows": [asdict(row) for row in check.rows],
+        "rows": [
+            asdict(row) for row in sorted(check.rows, key=lambda r: (r.cpu, r.network, r.file))
+        ],
         "differing_integers": check.layers,
         "failures": check.failures,
     }
@@ -225,11 +243,17 @@ def main(arguments: Sequence[str]) -> int:
     bundle = small_network(check.folder)
     integers = [path for path in models(check.folder / "small") if "_int8." in path.name]
     golden = full_network(check.folder, options)
-    for cpu in options.cpu or CPUS[:1]:
-        check.check_bundle(cpu, bundle)
-        check.compare_layers(cpu, integers, bundle)
-        for path, answers in golden.items():
-            check.verify(cpu, path, answers)
+    check.here(integers, bundle)
+    with ThreadPoolExecutor(usable_cores()) as pool:  # emulators, of one thread each
+        jobs = []
+        for cpu in options.cpu or CPUS[:1]:
+            jobs += [
+                pool.submit(one, cpu, bundle) for one in (check.check_bundle, check.test_bundle)
+            ]
+            jobs += [pool.submit(check.verify, cpu, *pair) for pair in golden.items()]
+            jobs.append(pool.submit(check.compare_layers, cpu, integers, bundle))
+    for job in jobs:
+        job.result()
     found = report(check, machine)
     (check.folder / "report.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
     (check.folder / "report.md").write_text(markdown(found), encoding="utf-8")

@@ -138,6 +138,7 @@ def test_equal_answers_have_no_decibels(tmp_path):
 def test_a_command_that_fails_there_is_a_failure(tmp_path):
     check = arm_check.Check(tmp_path, FakeMachine((1, VERIFIED), (3, "no document")))
     check.check_bundle("max", tmp_path)
+    check.test_bundle("max", tmp_path)
     assert check.failures == [
         "max: -m vggexport check-bundle ended with code 1",
         f"max: {tmp_path / 'self_test.py'} ended with code 3",
