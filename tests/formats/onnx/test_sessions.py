@@ -122,6 +122,13 @@ def test_a_file_that_cannot_be_read_is_not_the_providers_fault(export, cuda_star
         open_on_cuda(export())
 
 
+def test_an_empty_file_is_told(tmp_path, cuda_starts):
+    cuda_starts(lambda: None)
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(ArtifactError, match=r"empty\.onnx is not a model but empty: export it"):
+        open_on_cuda(tmp_path / "empty.onnx")
+
+
 def test_cuda_libraries_that_pip_installed_are_loaded_first(export, cuda_starts, monkeypatch):
     calls = []
     monkeypatch.setattr(

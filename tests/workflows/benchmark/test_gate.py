@@ -147,7 +147,10 @@ def test_the_same_machine_is_not(write, make_result, machine):
     ("change", "said"),
     [
         (lambda d: d.update(schema=2), "has schema 2, not 1"),
-        (lambda d: d.pop("environment"), "is not what vggexport benchmark writes"),
+        (
+            lambda d: d.pop("environment"),
+            "is not what vggexport benchmark writes: it has no 'environment'",
+        ),
         (lambda d: d["results"].clear(), "has no results"),
         (lambda d: d["results"][0].pop("rounds"), "'rounds'"),
         (lambda d: d["results"][0].update(rounds=[[1]]), "samples_ms that are not in rounds of"),

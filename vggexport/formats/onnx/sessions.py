@@ -111,6 +111,8 @@ def open_session(
             f"{', '.join(offered)}: for CUDA, pip uninstall onnxruntime, then pip install "
             "'vggexport[gpu]', whose onnxruntime-gpu stands instead of it"
         )
+    if path.is_file() and not path.stat().st_size:
+        raise ArtifactError(f"{path} is not a model but empty: export it again, or fetch it whole")
     session, failure, printed = _start(path, options, (provider, dict(provider_options or {})))
     qualcomm.check_whole(path, printed)
     reason = reason_not_started(printed)

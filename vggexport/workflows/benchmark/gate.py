@@ -198,7 +198,11 @@ def read_baseline(path: Path) -> Baseline:
         results = tuple(_result(result) for result in document["results"])
         machine = machine_settings(document["environment"])
         busy = bool(document["environment"].get("busy"))
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+    except KeyError as error:
+        raise InputError(
+            f"baseline {path} is not what vggexport benchmark writes: it has no {error}"
+        ) from error
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"baseline {path} is not what vggexport benchmark writes: {error!r}"
         ) from error

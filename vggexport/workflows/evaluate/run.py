@@ -110,9 +110,10 @@ class EvaluateOptions:
                 Advice("leave out {} or {}", "preprocessing_of", "try_preprocessing"),
             )
         if self.max_drop is not None and len(set(self.artifacts)) < len(("first", "second")):
+            one_twice = "both names are of one file; " if len(self.artifacts) > 1 else ""
             raise InputError(
-                f"a limit of {self.max_drop:.2%} on the drop needs a network to drop from: name "
-                "two, the first being what the others are compared with"
+                f"a limit of {self.max_drop:.2%} on the drop needs a network to drop from: "
+                f"{one_twice}name two, the first being what the others are compared with"
             )
 
 
