@@ -267,3 +267,9 @@ def test_equal_networks_are_right_on_the_same_images(make_report):
     )
     found = evaluation_words.findings(second)["against the first"]
     assert found == "f.onnx alone is right on 9 images, this one alone on 0"
+
+
+def test_the_head_of_the_page_says_that_images_were_calibrated_on(make_report):
+    """Figures on those are better than on others, whatever the verdict is."""
+    head = html.evaluation(make_report()).partition("<h2>")[0]
+    assert head.count('<p class="warning"><code>int8.onnx</code>: calibration used 4 of') == 1

@@ -134,5 +134,8 @@ def test_an_image_that_surely_changed_class_is_said_of_a_file_that_passed(
     metrics = dataclasses.replace(file.metrics, **changed)
     passed = dataclasses.replace(file, metrics=metrics, tolerance=Tolerance("int8", None, 12.0))
     assert passed.failures == ()
-    expected = "1 of 40 images changed class, a probability by 0.97 at most"
+    expected = (
+        "1 of 40 images changed class, a probability by 0.97 at most, which the tolerance allows: "
+        "--min-top1-agreement asks for more"
+    )
     assert verification_words.findings(passed) == ({"best class": expected} if said else {})

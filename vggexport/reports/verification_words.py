@@ -177,7 +177,8 @@ def _changed(candidate: CandidateReport) -> str:
         return ""
     return (
         f"{changed} of {counted(images, 'image')} changed class, a probability by "
-        f"{metrics.max_abs:.2f} at most"
+        f"{metrics.max_abs:.2f} at most, which the tolerance allows: --min-top1-agreement asks for "
+        "more"
     )
 
 

@@ -238,7 +238,7 @@ class GateCheck(JsonValue):
     def clause(self) -> str:
         """All of it in words."""
         low, high = (f"{100 * value:.2f}" for value in (self.interval.low, self.interval.high))
-        needed = f"; about {self.images_needed} images needed" if self.images_needed else ""
+        needed = f"; about {self.images_needed:,} images needed" if self.images_needed else ""
         unit, limit = "points" if self.is_drop else "%", f"{100 * self.limit:g}"
         limited = f"{limit} {unit.removesuffix('s') if limit == '1' else unit}"
         return (

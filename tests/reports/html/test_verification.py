@@ -236,12 +236,16 @@ def test_the_head_says_what_to_do(make_verification, candidates):
     assert "Fix:" not in html_page(make_verification(candidates["nan"]))
 
 
-def test_the_head_names_files_with_warnings(make_verification, candidates):
-    """And no others."""
+def test_the_head_says_the_warnings_of_each_file(make_verification, candidates):
+    """And nothing of others; a file that has some is nowhere green."""
     file = dataclasses.replace(candidates["healthy"], seen=3)
-    head = html_page(make_verification(file, candidates["bare"])).partition("<h2>")[0]
-    assert "<p>With warnings: <code>release/<wbr>vgg_<wbr>d.onnx</code>.</p>" in head
-    assert "With warnings" not in html_page(make_verification(candidates["bare"]))
+    head, _, rest = html_page(make_verification(file, candidates["bare"])).partition("<h2>")
+    told = "calibration used 3 of these images, so the figures are better than on others.</p>"
+    assert f'<p class="warning"><code>release/<wbr>vgg_<wbr>d.onnx</code>: {told}' in head
+    warned = '<span class="warning">! passed, with warnings</span>'
+    assert (head.count(warned), head.count("✓")) == (1, 0)
+    assert (rest.count(warned), rest.count("✓")) == (2, 1)  # table and card; the other's row
+    assert 'warning"' not in html_page(make_verification(candidates["bare"]))
 
 
 def test_eight_columns_are_a_table_on_a_tablet(verification):

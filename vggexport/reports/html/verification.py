@@ -17,6 +17,10 @@ EXACT_DB = 100.0
 """What an infinite figure is drawn as, where no finite one is larger: float32 has about as much."""
 
 
+_GRAVER = ("passed", "passed, with warnings", "FAILED")
+"""Verdicts of files, each worse than the one before: the page's is the worst."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Bar:
     """One figure of several that are compared, by shares of what all of them span with zero.
@@ -41,6 +45,7 @@ class _Entry:
     """A candidate, and how it is told from the others on the page."""
 
     candidate: CandidateReport
+    verdict: str
     style: SeriesStyle
     findings: Mapping[str, str]
     scatter: charts.Chart | None
@@ -53,13 +58,17 @@ class _Entry:
 
 def verification(report: VerifyReport) -> str:
     """Everything that was found out, on one page."""
-    entries = [_entry(number, candidate) for number, candidate in enumerate(report.candidates)]
+    assumed = bool(report.assumed_pixels)
+    entries = [
+        _entry(number, candidate, verification_words.verdict(candidate, is_doubtful=assumed))
+        for number, candidate in enumerate(report.candidates)
+    ]
     layered = [entry for entry in entries if entry.candidate.layers]
     return page(
         "verification.html",
         report=report,
         entries=entries,
-        has_warnings=bool(report.assumed_pixels) or any(entry.findings for entry in entries),
+        verdict=max((entry.verdict for entry in entries), key=_GRAVER.index),
         layered=layered,
         curve=_curve(layered) if layered else None,
         curve_notes=_notes(layered),
@@ -69,12 +78,11 @@ def verification(report: VerifyReport) -> str:
     )
 
 
-def _entry(number: int, candidate: CandidateReport) -> _Entry:
+def _entry(number: int, candidate: CandidateReport, verdict: str) -> _Entry:
     style = series_style(number)
     scatter = _scatter(candidate, style) if len(candidate.scatter) else None
-    return _Entry(
-        candidate, style, verification_words.findings(candidate), scatter, _bars(candidate)
-    )
+    findings = verification_words.findings(candidate)
+    return _Entry(candidate, verdict, style, findings, scatter, _bars(candidate))
 
 
 def _bars(candidate: CandidateReport) -> tuple[_Bar, ...]:
