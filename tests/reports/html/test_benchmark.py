@@ -71,6 +71,7 @@ def test_the_gate_stands_first(monkeypatch, make_benchmark, make_result, low, hi
     assert said in seen.text
     assert f'<div class="{colour}">' in page.latency(report)
     assert seen.text.index(said) < seen.text.index("Every run")
+    assert ("Measure longer, with" in seen.text) is ("inconclusive" in said)
 
 
 def test_the_head_names_the_files_that_the_verdict_is_about(make_benchmark, make_result):
@@ -93,6 +94,15 @@ def test_the_head_names_the_files_that_the_verdict_is_about(make_benchmark, make
         assert f"out/{name}.onnx" not in head(slow, fine)
     without = draw(make_benchmark(old, new)).text
     assert "old.onnx, the fastest of 2: 2.00 ms, batch 1, 1 thread" in without
+
+
+def test_every_number_of_threads_has_its_runs_drawn(make_benchmark, make_result):
+    """The verdict may be about any of them."""
+    results = [make_result(f"{name}.onnx", threads=n) for name in "ab" for n in (1, 2)]
+    seen = draw(make_benchmark(*results))
+    drawn = [alt for alt in seen.pictures if alt.startswith("Milliseconds of every run")]
+    assert [alt.partition(" on ")[2].split(" in ")[0] for alt in drawn] == ["1 thread", "2 threads"]
+    assert seen.text.index("On 1 thread") < seen.text.index("On 2 threads")
 
 
 def test_a_sustained_run(make_benchmark, make_result):

@@ -37,7 +37,8 @@ class _Entry:
 
 def latency(report: BenchmarkReport) -> str:
     """Everything that was found out, on one page."""
-    entries = _entries(report)
+    entries, first = _entries(report), report.results[0]
+    threads = dict.fromkeys(result.threads for result in report.results)
     return page(
         "benchmark.html",
         report=report,
@@ -51,10 +52,10 @@ def latency(report: BenchmarkReport) -> str:
         environment=benchmark_tables.environment(report),
         sustained=_sustained(entries),
         sustained_lines=list(benchmark_tables.sustained(report)),
-        distributions=_distributions(entries, report.results[0]),
+        distributions={t: _distributions(entries, t, first.batch) for t in threads},
         scaling=_scaling(entries),
         rooflines=[(c, _roofline(entries, c)) for c in report.ceilings if c.gbyte_per_s],
-        first=report.results[0],
+        first=first,
     )
 
 
@@ -70,13 +71,13 @@ def _entries(report: BenchmarkReport) -> list[_Entry]:
     ]
 
 
-def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.Chart:
-    """Every run of the first number of threads and the first batch, a row a file."""
+def _distributions(entries: Sequence[_Entry], threads: int, batch: int) -> charts.Chart:
+    """Every run of a number of threads and a batch, a row a file."""
     rows = [
         (entry.style, np.array(result.measurement.samples_ms))
         for entry in entries
         for result in entry.results
-        if (result.threads, result.batch) == (first.threads, first.batch)
+        if (result.threads, result.batch) == (threads, batch)
     ]
 
     def plot(axes: Axes, theme: Theme) -> None:
@@ -88,7 +89,7 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
                 place + spread,
                 s=7,
                 color=colour,
-                alpha=0.5,
+                alpha=0.8,
                 linewidths=0,
                 marker=style.marker,
                 rasterized=True,
@@ -104,7 +105,7 @@ def _distributions(entries: Sequence[_Entry], first: BenchmarkResult) -> charts.
         plot,
         height_px=90 + 62 * len(rows),
         alt=f"Milliseconds of every run of {counted(len(rows), 'file')} on "
-        f"{counted(first.threads, 'thread')} in batches of {first.batch}; their percentiles are in "
+        f"{counted(threads, 'thread')} in batches of {batch}; their percentiles are in "
         "the table",
     )
 
