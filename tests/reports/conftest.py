@@ -18,12 +18,9 @@ from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
 from vggexport.reports.html import charts
-from vggexport.results.benchmark import (
-    BenchmarkComparison,
-    BenchmarkReport,
-    BenchmarkResult,
-)
+from vggexport.results.benchmark import BenchmarkComparison, BenchmarkReport
 from vggexport.results.benchmark_figures import Ceiling
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer, Trial
 from vggexport.results.prune import Front, FrontFile
 from vggexport.results.verify import (

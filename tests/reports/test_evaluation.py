@@ -16,13 +16,8 @@ from vggexport.reports import evaluation_words, text
 from vggexport.reports.html import evaluation as html
 from vggexport.reports.junit import evaluation as junit_evaluation
 from vggexport.reports.markdown import evaluation as markdown
-from vggexport.results.evaluate import (
-    Comparison,
-    EvaluationReport,
-    EvaluationResult,
-    GateCheck,
-    Mistake,
-)
+from vggexport.results.accuracy_gate import GateCheck
+from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, Mistake
 from vggexport.results.verify import Guess, RunnerRecord
 
 LABELS = ("ant", "<b>bee</b>", "cat|dog")

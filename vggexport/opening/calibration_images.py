@@ -104,8 +104,7 @@ class ImagePlan:
         synthetic: int = 0,
         seen: Collection[str] = (),
     ) -> None:
-        self.checked = checked
-        self.method = options.method
+        self.checked, self.method = checked, options.method
         with translated():
             source = calibration.open_source(
                 options.data,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vggexport.metrics.layer_times import LayerTime
-from vggexport.results.benchmark import BenchmarkComparison, BenchmarkResult, GatedResult
+from vggexport.results.benchmark import BenchmarkComparison, GatedResult
 from vggexport.results.benchmark_figures import CheckedAnswers, ColdStart, Together
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import GIBI, MEGA, gibibytes
 

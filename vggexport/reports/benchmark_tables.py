@@ -23,13 +23,8 @@ from vggexport.reports.benchmark_columns import (
     ms,
 )
 from vggexport.reports.sheets import Sheet
-from vggexport.results.benchmark import (
-    BenchmarkComparison,
-    BenchmarkReport,
-    BenchmarkResult,
-    Gate,
-    GatedResult,
-)
+from vggexport.results.benchmark import BenchmarkComparison, BenchmarkReport, Gate, GatedResult
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.columns import Columns, Row, cells
 from vggexport.system.machine import Machine
 from vggexport.system.number_text import counted

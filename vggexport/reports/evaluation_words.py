@@ -6,7 +6,8 @@ from vggexport.metrics.accuracy import Interval, PairedCounts
 from vggexport.metrics.verdict import Verdict
 from vggexport.reports.paths import ends
 from vggexport.reports.verification_words import pixels, seen, stating, top5
-from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, GateCheck
+from vggexport.results.accuracy_gate import GateCheck
+from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult
 from vggexport.system.columns import Columns
 from vggexport.system.number_text import counted, fixed, printable, share
 

@@ -20,6 +20,7 @@ from vggexport.network.training_recipe import PAPER
 from vggexport.precision import Precision
 from vggexport.quantization.audit import Operator
 from vggexport.reports import text
+from vggexport.results.accuracy_gate import GateCheck
 from vggexport.results.build import (
     BuildReport,
     CalibrationReport,
@@ -48,7 +49,7 @@ from vggexport.results.diff import (
     RangeChange,
 )
 from vggexport.results.doctor import Ability, DoctorReport, Room, RuntimeState
-from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult, GateCheck
+from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult
 from vggexport.results.prune import Narrowed, PlanPoint, PruningReport, RefittedLayer
 from vggexport.results.summary import SummaryReport
 from vggexport.results.train import Beginning, Epoch, TrainingReport

@@ -16,7 +16,7 @@ from vggexport.network.provenance import WeightsRecord
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.precision import Precision
-from vggexport.results.benchmark import BenchmarkResult
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.machine import read_machine
 from vggexport.workflows.benchmark import further
 from vggexport.workflows.benchmark.entry import Cost, Loaded

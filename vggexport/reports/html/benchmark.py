@@ -14,8 +14,9 @@ from vggexport.reports import benchmark_tables
 from vggexport.reports.html import charts
 from vggexport.reports.html.page import page
 from vggexport.reports.html.themes import SeriesStyle, Theme, series_style
-from vggexport.results.benchmark import BenchmarkReport, BenchmarkResult
+from vggexport.results.benchmark import BenchmarkReport
 from vggexport.results.benchmark_figures import Ceiling
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.number_text import counted
 
 CHART_PX = charts.NARROW_PX

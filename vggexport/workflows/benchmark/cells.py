@@ -15,8 +15,8 @@ from vggexport.formats.registry import KERAS
 from vggexport.metrics.latency import Measurement
 from vggexport.metrics.placement import Placement
 from vggexport.metrics.timing import Share, in_turn
-from vggexport.results.benchmark import BenchmarkResult
 from vggexport.results.benchmark_figures import ColdStart, Energy
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.child_process import ChildProcess
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps

@@ -11,8 +11,8 @@ from pathlib import Path
 from vggexport.artifact import Artifact
 from vggexport.metrics.latency import Latency, Measurement
 from vggexport.metrics.timing import NANOSECONDS, SETTLE_S, Share, Turn
-from vggexport.results.benchmark import BenchmarkResult
 from vggexport.results.benchmark_figures import CheckedAnswers, Together
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.child_process import ChildProcess
 from vggexport.system.progress import Steps
 from vggexport.workflows.benchmark import measured_model

@@ -18,7 +18,8 @@ from typing import Any
 from calibration.errors import not_read
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.latency_ratio import Launches, unpaired_ratio
-from vggexport.results.benchmark import BenchmarkResult, GatedResult
+from vggexport.results.benchmark import GatedResult
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.results.document import SCHEMA
 from vggexport.system.differences import differences
 from vggexport.system.gpu import Gpu

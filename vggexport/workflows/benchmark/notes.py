@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.metrics.verdict import Verdict
 from vggexport.precision import Precision
-from vggexport.results.benchmark import BenchmarkResult, Gate
+from vggexport.results.benchmark import Gate
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.machine import Machine
 from vggexport.workflows.benchmark.gate import Baseline
 

@@ -9,14 +9,9 @@ from itertools import groupby, pairwise
 from vggexport.errors import Advice, CheckFailed, InputError
 from vggexport.metrics.latency_ratio import paired_ratio
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER, Placement
-from vggexport.results.benchmark import (
-    BenchmarkComparison,
-    BenchmarkReport,
-    BenchmarkResult,
-    Gate,
-    GatedResult,
-)
+from vggexport.results.benchmark import BenchmarkComparison, BenchmarkReport, Gate, GatedResult
 from vggexport.results.benchmark_figures import Ceiling, CheckedAnswers
+from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.system.digests import source_sha256
 from vggexport.system.gpu import Gpu, read_gpu
 from vggexport.system.machine import Machine, read_machine

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from vggexport.metrics.accuracy import judge_at_least, judge_at_most
 from vggexport.metrics.sample_size import images_for_drop, images_for_share
 from vggexport.metrics.verdict import Verdict
-from vggexport.results.evaluate import Comparison, EvaluationResult, GateCheck
+from vggexport.results.accuracy_gate import GateCheck
+from vggexport.results.evaluate import Comparison, EvaluationResult
 
 
 def checks(

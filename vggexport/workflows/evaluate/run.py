@@ -32,11 +32,7 @@ from vggexport.opening.pictures import agreed_pictures
 from vggexport.opening.run_options import RunOptions
 from vggexport.opening.same_network import check_same, check_same_labels
 from vggexport.opening.seen_images import note_seen
-from vggexport.results.evaluate import (
-    Comparison,
-    EvaluationReport,
-    EvaluationResult,
-)
+from vggexport.results.evaluate import Comparison, EvaluationReport, EvaluationResult
 from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
