@@ -54,7 +54,7 @@ def test_text(run, files, data):
     outcome = run("evaluate", *files, "--data", data, "--min-top1", "0", "--max-drop", "0.1%")
     assert outcome.code == 0, outcome.stderr
     assert "inconclusive on 15 images: vgg_a.tflite: top-1 drop 0.00 points" in outcome.stderr
-    assert "asked for; about 2000 images needed" in outcome.stderr  # 1.96 / 1960 is 0.1 %
+    assert "asked for; about 2,000 images needed" in outcome.stderr  # 1.96 / 1960 is 0.1 %
     assert "commonest mistakes" in outcome.stdout
     strict = run("evaluate", *files, "--data", data, "--max-drop", "0.1%", "--strict")
     assert (strict.code, "the gate failed" in strict.error) == (1, True)

@@ -217,7 +217,7 @@ def test_depth_is_asked_for_by_the_option_and_frames_left_out_are_said(run, stre
     refused = run("evaluate", stretched, "--data", wide)
     assert refused.code == 2
     assert "its values go up to 3995, 12 of 16 bits" in refused.error
-    assert "say --bit-depth 12" in refused.error
+    assert "state it with --bit-depth, 16 if it is that dark" in refused.error
     read = run("evaluate", stretched, "--data", wide, "--bit-depth", "12")
     assert read.code == 0
     assert "1 with more than one frame, the first is used, such as c/moving.gif" in (read.stderr)
