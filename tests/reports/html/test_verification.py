@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vggexport.metrics.choices import Choices
+from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.reports.html import charts
 from vggexport.reports.html.verification import verification as html_page
@@ -246,6 +248,15 @@ def test_the_head_says_the_warnings_of_each_file(make_verification, candidates):
     assert (head.count(warned), head.count("✓")) == (1, 0)
     assert (rest.count(warned), rest.count("✓")) == (2, 1)  # table and card; the other's row
     assert 'warning"' not in html_page(make_verification(candidates["bare"]))
+
+
+def test_an_option_is_marked_whole_with_the_figures_in_its_name(make_verification, candidates):
+    file = candidates["healthy"]
+    changed = {"max_abs": 0.9, "choices": Choices(200, 199, (), is_constant=False)}
+    metrics = dataclasses.replace(file.metrics, top1_agreement=0.995, **changed)
+    loose = Tolerance("int8", min_logit_sqnr_db=-100.0)
+    report = make_verification(dataclasses.replace(file, metrics=metrics, tolerance=loose))
+    assert '<code class="option">--min-top1-agreement</code> asks for more' in html_page(report)
 
 
 def test_eight_columns_are_a_table_on_a_tablet(verification):

@@ -21,7 +21,7 @@ _BREAKS = re.compile(r"(?<=[/_])(?=\w)|(?<=\w-)(?=[a-zA-Z])")
 """Where a name may be broken: no number behind its sign, nor "top-1"."""
 
 
-_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
+_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*)")
 _CODE = Markup('<code class="option">{}</code>')
 
 
