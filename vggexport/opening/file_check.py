@@ -71,10 +71,10 @@ def same_integers(reference: Artifact, candidate: Artifact) -> bool:
 def _rounding(*files: Artifact) -> Tolerance:
     """How far files of one precision are from float32 on this processor."""
     profile = files[0].profile
-    here = [profile.on_other_kernels.get(file.format) for file in files]
-    if profile.precision is Precision.FLOAT16 and sums_in_half():
-        return next(filter(None, here), profile.tolerance)
-    return profile.tolerance
+    if profile.precision is not Precision.FLOAT16 or not sums_in_half():
+        return profile.tolerance
+    here = (profile.on_other_kernels.get(file.format) for file in files)
+    return next(filter(None, here), profile.tolerance)
 
 
 def tolerance_for(artifact: Artifact, min_logit_sqnr_db: float | None) -> Tolerance:

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from vggexport.metrics.latency_ratio import Ratio, judge
 from vggexport.metrics.verdict import Verdict, refused, worst
-from vggexport.results.benchmark_figures import (
-    Ceiling,
-    CheckedAnswers,
-)
+from vggexport.results.benchmark_figures import Ceiling, CheckedAnswers
 from vggexport.results.benchmark_result import BenchmarkResult
 from vggexport.results.document import Document, StepSeconds
 from vggexport.system.gpu import Gpu

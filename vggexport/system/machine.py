@@ -147,7 +147,7 @@ def read_machine(root: Path = ROOT) -> Machine:
 
 def processor(root: Path = ROOT) -> str:
     """What the last digits of answers depend on: architecture and instruction sets for integers."""
-    flags = _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
+    flags = _cpu_flags(root)
     found = [name for name in (*INT8_FEATURES, "avx2", "avx512") if flags & FEATURES[name]]
     return f"{platform.machine()} ({', '.join(found)})" if found else platform.machine()
 
@@ -159,8 +159,7 @@ def sums_in_half(root: Path = ROOT) -> bool:
     """
     if platform.machine() not in {"aarch64", "arm64"}:
         return False
-    flags = _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
-    return bool(flags & FEATURES["fp16"]) or platform.system() == "Darwin"
+    return bool(_cpu_flags(root) & FEATURES["fp16"]) or platform.system() == "Darwin"
 
 
 def physical_cores(root: Path = ROOT) -> int:
@@ -209,6 +208,10 @@ def _cpus(cpuinfo: str) -> list[dict[str, str]]:
         pairs = (line.partition(":") for line in paragraph.splitlines())
         paragraphs.append({key.strip(): value.strip() for key, _, value in pairs})
     return paragraphs
+
+
+def _cpu_flags(root: Path) -> frozenset[str]:
+    return _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
 
 
 def _flags(cpus: list[dict[str, str]]) -> frozenset[str]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -145,8 +144,12 @@ def evaluate(
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _order_images(given, options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
-        some = partial(some_images, images, TRIED_IMAGES, seed=options.seed)
-        models = find_preprocessing(models, lambda: some()[0], steps, must_fit=True)
+        models = find_preprocessing(
+            models,
+            lambda: some_images(images, TRIED_IMAGES, seed=options.seed)[0],
+            steps,
+            must_fit=True,
+        )
         with steps.step("evaluate"), translated():
             answered = engine.answer(models, images, steps)
         check_readable(images, answered.unreadable, steps, options.max_unreadable)
