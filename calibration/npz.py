@@ -143,9 +143,7 @@ def _read_header(file: IO[bytes]) -> _Header:
 
 
 def check_images(
-    shape: tuple[int, ...],
-    dtype: np.dtype[np.generic],
-    extremes: Callable[[], tuple[float, float]],
+    shape: tuple[int, ...], dtype: np.dtype[np.generic], extremes: Callable[[], tuple[float, float]]
 ) -> None:
     """Refuses what is not uint8 (N, H, W, 3), with the line of NumPy that makes it so.
 

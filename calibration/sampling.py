@@ -7,11 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from calibration.errors import (
-    CalibrationDataError,
-    TooManyUnreadableError,
-    UnreadableImageError,
-)
+from calibration.errors import CalibrationDataError, TooManyUnreadableError, UnreadableImageError
 from calibration.fingerprint import fingerprint
 from calibration.reading import read_ahead
 from calibration.seeding import generator

@@ -23,14 +23,7 @@ from vggexport.network.rescaling import Scales
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import ACTIVATION_BITS, NARROW_BITS, Precision, Profile, profile_of
 from vggexport.system.digests import files_of, sha256
-from vggexport.system.json_values import (
-    NULL,
-    WRONG_KINDS,
-    Form,
-    JsonValue,
-    Labels,
-    read_fields,
-)
+from vggexport.system.json_values import NULL, WRONG_KINDS, Form, JsonValue, Labels, read_fields
 
 METADATA_KEY = "vggexport.artifact"
 """Name under which formats with key-value metadata keep the artifact's JSON."""
@@ -163,9 +156,7 @@ class Artifact(JsonValue):
             InputError: There is no such precision without float operators, or with such bits.
         """
         return profile_of(
-            self.precision,
-            full_integer=self.full_integer,
-            activation_bits=self.activation_bits,
+            self.precision, full_integer=self.full_integer, activation_bits=self.activation_bits
         )
 
     @property
@@ -191,11 +182,7 @@ class Artifact(JsonValue):
             known = self.spec.to_json()
             shared = ("input_size", "classes", "head_activation")
             return {name: known[name] for name in shared} | {"labels": self.labels}
-        return {
-            **self.spec.to_json(),
-            "weights": self.weights.identity,
-            "labels": self.labels,
-        }
+        return {**self.spec.to_json(), "weights": self.weights.identity, "labels": self.labels}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -49,9 +49,7 @@ class Advice:
 
 
 def sentence(
-    fact: str,
-    advice: Iterable[str | Advice],
-    word: Callable[[Advice], str | None] = str,
+    fact: str, advice: Iterable[str | Advice], word: Callable[[Advice], str | None] = str
 ) -> str:
     """A fact, and the ways out of it.
 

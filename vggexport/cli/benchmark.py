@@ -55,10 +55,7 @@ MAX_BATCH = 4096
     "physical core]",
 )
 @click.option(
-    "--warmup",
-    type=AT_LEAST_0,
-    default=3,
-    help="Discard this many runs after the first.",
+    "--warmup", type=AT_LEAST_0, default=3, help="Discard this many runs after the first."
 )
 @click.option(
     "--runs",
@@ -92,11 +89,7 @@ MAX_BATCH = 4096
     is_flag=True,
     help="Measure on the CPU what the device does not run, and say so.",
 )
-@click.option(
-    "--no-tf32",
-    is_flag=True,
-    help="Compute float32 on CUDA in float32, not in TF32.",
-)
+@click.option("--no-tf32", is_flag=True, help="Compute float32 on CUDA in float32, not in TF32.")
 @click.option(
     "--cuda-graph",
     is_flag=True,

@@ -31,10 +31,7 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
 @network_options
 @output_options("vgg_d_export")
 @click.option(
-    "--formats",
-    type=Names(tuple(WRITTEN)),
-    default=",".join(WRITTEN),
-    help="Write these formats.",
+    "--formats", type=Names(tuple(WRITTEN)), default=",".join(WRITTEN), help="Write these formats."
 )
 @click.option(
     "--precisions",
@@ -74,7 +71,4 @@ def export(json: bool, **options: Any) -> None:  # noqa: FBT001
     )
     rendered = text.export(report, options["weights"], options["calibration_data"])
     terminal.show(rendered, report, as_json=json)
-    fail_check(
-        report.failures,
-        f"not kept; {ways_out(report.files)}",
-    )
+    fail_check(report.failures, f"not kept; {ways_out(report.files)}")

@@ -12,13 +12,7 @@ from typing import Any
 import click
 
 from vggexport.cli.group import verbose_option
-from vggexport.cli.value_types import (
-    AT_LEAST_0,
-    AT_LEAST_1,
-    Batch,
-    Share,
-    file_path,
-)
+from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Batch, Share, file_path
 from vggexport.precision import Precision
 
 Decorator = Callable[[Any], Any]

@@ -77,9 +77,7 @@ from vggexport.cli.value_types import Share, file_path, finite
     help="Require the same best class on this share of images, such as 99% or 0.99.",
 )
 @click.option(
-    "--diagnose/--no-diagnose",
-    default=True,
-    help="Try the known mistakes on a file that fails.",
+    "--diagnose/--no-diagnose", default=True, help="Try the known mistakes on a file that fails."
 )
 @click.option(
     "--golden",

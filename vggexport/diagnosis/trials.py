@@ -26,10 +26,7 @@ from vggexport.diagnosis.images import (
     image_faults,
     scaling_faults,
 )
-from vggexport.diagnosis.layers import (
-    SAME_INTEGERS_OWN_NOISE,
-    first_suspicious,
-)
+from vggexport.diagnosis.layers import SAME_INTEGERS_OWN_NOISE, first_suspicious
 from vggexport.diagnosis.outputs import output_faults
 from vggexport.diagnosis.preprocessing_trials import preprocessing_trials
 from vggexport.diagnosis.running_parity import LayerSums

@@ -213,8 +213,7 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
     ways = (stating, *TELL_PREPROCESSING)
     if strict:
         raise InputError(
-            f"{source} does not say what happens to pixels before its network; {assumed}",
-            *ways,
+            f"{source} does not say what happens to pixels before its network; {assumed}", *ways
         )
     steps.progress.note(assumed, *ways)
 

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice
-from vggexport.network.pictures import (
-    UNSTATED,
-    PictureRequest,
-    Pictures,
-    Size,
-    check_same_pixels,
-)
+from vggexport.network.pictures import UNSTATED, PictureRequest, Pictures, Size, check_same_pixels
 from vggexport.opening.network import Network
 from vggexport.system.progress import Steps
 from vggexport.weights.sources import is_word

@@ -13,10 +13,7 @@ from vggexport.opening.network import Network
 
 
 def reference_runner(
-    network: Network,
-    weights: Mapping[str, NDArray[np.float32]] | None = None,
-    *,
-    threads: int = 0,
+    network: Network, weights: Mapping[str, NDArray[np.float32]] | None = None, *, threads: int = 0
 ) -> Runner:
     """Runs the layers that a weights file describes; those of our own network where it does not.
 

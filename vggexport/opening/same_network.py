@@ -35,11 +35,7 @@ def pruning_between(first: Artifact, second: Artifact) -> PruningRecord | None:
 
 
 def check_same(
-    first: Artifact,
-    second: Artifact,
-    *,
-    ignoring: Iterable[str] = (),
-    fix: str | Advice = "",
+    first: Artifact, second: Artifact, *, ignoring: Iterable[str] = (), fix: str | Advice = ""
 ) -> None:
     """Refuses two that differ; where one names no classes, the other may name any.
 

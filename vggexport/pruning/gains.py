@@ -45,9 +45,7 @@ def half(layer: Layer) -> int:
 
 
 def measure(
-    survey: Survey,
-    eliminations: Mapping[str, Elimination],
-    batches: Iterable[NDArray[np.uint8]],
+    survey: Survey, eliminations: Mapping[str, Elimination], batches: Iterable[NDArray[np.uint8]]
 ) -> Iterator[Measured]:
     """Runs the network on images that the survey has not seen, each layer narrower in turn.
 

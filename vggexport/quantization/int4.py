@@ -43,9 +43,7 @@ def check_divides(spec: VGGSpec) -> None:
             )
 
 
-def quantize_blocks(
-    kernel: NDArray[np.float32],
-) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+def quantize_blocks(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
     """Rounds a fully connected kernel to int4 in blocks.
 
     Args:

@@ -137,9 +137,7 @@ def quantize_layer(
     )
 
 
-def quantize_kernel(
-    kernel: NDArray[np.float32],
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantize_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Rounds a kernel alone, for activations that are quantized as they come.
 
     Args:

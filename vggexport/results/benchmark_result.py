@@ -10,13 +10,7 @@ from vggexport.artifact import Artifact
 from vggexport.metrics.latency import Latency, Measurement
 from vggexport.metrics.layer_times import LayerTime
 from vggexport.metrics.placement import Placement
-from vggexport.results.benchmark_figures import (
-    Ceiling,
-    ColdStart,
-    Energy,
-    Minute,
-    Together,
-)
+from vggexport.results.benchmark_figures import Ceiling, ColdStart, Energy, Minute, Together
 from vggexport.system.json_values import JsonValue, Note
 
 _GIGA = 10**9

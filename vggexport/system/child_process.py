@@ -36,11 +36,7 @@ class ChildProcess:
     """
 
     def __init__(
-        self,
-        place: str,
-        *arguments: Any,
-        name: str,
-        environment: Mapping[str, str] | None = None,
+        self, place: str, *arguments: Any, name: str, environment: Mapping[str, str] | None = None
     ) -> None:
         self._name = name
         self._connection, theirs = Pipe()

@@ -45,11 +45,7 @@ class Steps:
     """
 
     def __init__(
-        self,
-        progress: Progress,
-        *,
-        of: str = "",
-        clock: Callable[[], float] = time.perf_counter,
+        self, progress: Progress, *, of: str = "", clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.progress = progress
         self._of = of

@@ -17,13 +17,7 @@ from vggexport.network.training_recipe import PAPER, REFERENCE_SIZE
 from vggexport.system.progress import Steps
 from vggexport.training.image_views import CENTRE, Views
 from vggexport.training.initial_weights import InitialWeights
-from vggexport.training.training_data import (
-    Choice,
-    ImageSet,
-    TrainingData,
-    note_shared,
-    read_set,
-)
+from vggexport.training.training_data import Choice, ImageSet, TrainingData, note_shared, read_set
 from vggexport.weights import Weights
 
 BATCH = 8

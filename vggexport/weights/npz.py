@@ -62,10 +62,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
 
 
 def _read(path: Path, member: str) -> AnyArray:
-    with (
-        reading(path, *_ERRORS),
-        zipfile.ZipFile(path) as archive,
-        archive.open(member) as file,
-    ):
+    with reading(path, *_ERRORS), zipfile.ZipFile(path) as archive, archive.open(member) as file:
         array: AnyArray = npy_format.read_array(file, allow_pickle=False)
         return array

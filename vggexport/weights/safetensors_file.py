@@ -14,13 +14,7 @@ import numpy as np
 
 from vggexport.errors import WeightsError
 from vggexport.weights.optional import require
-from vggexport.weights.stored import (
-    AnyArray,
-    Archive,
-    Float32Array,
-    StoredTensor,
-    reading,
-)
+from vggexport.weights.stored import AnyArray, Archive, Float32Array, StoredTensor, reading
 
 _BFLOAT16 = "BF16"
 _NUMPY_TYPES = ("F16", "F32", "F64")
@@ -49,10 +43,7 @@ def read_safetensors(path: Path) -> Archive:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     library = require("safetensors", f"{path}: a .safetensors file")
-    with (
-        reading(path, library.SafetensorError),
-        library.safe_open(path, framework="numpy") as file,
-    ):
+    with reading(path, library.SafetensorError), library.safe_open(path, framework="numpy") as file:
         yield file
 
 

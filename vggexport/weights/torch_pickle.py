@@ -153,11 +153,7 @@ def _called(machine: Machine) -> Any:
 
 
 def _tensor(
-    storage: Storage,
-    offset: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    *flags: object,
+    storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *flags: object
 ) -> Tensor:
     """``torch._utils._rebuild_tensor_v2``, and ``_rebuild_tensor`` of torch before 0.4.
 

@@ -233,12 +233,5 @@ def _report(
 ) -> BundleCheckReport:
     """Of a bundle of which nothing was run."""
     return BundleCheckReport(
-        str(options.bundle),
-        integrity,
-        manifest,
-        None,
-        0,
-        (),
-        steps.seconds,
-        peak_rss_bytes(),
+        str(options.bundle), integrity, manifest, None, 0, (), steps.seconds, peak_rss_bytes()
     )

@@ -18,11 +18,7 @@ from onnx import helper, numpy_helper
 from vggexport.errors import VggExportError
 from vggexport.formats.onnx.converted_graphs import converted, symbol
 from vggexport.formats.onnx.layer_kinds import MEAN_NAME, TracedLayer, layer_nodes, traced_operators
-from vggexport.network.layers import (
-    INPUT_NAME,
-    OUTPUT_NAME,
-    Layer,
-)
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME, Layer
 from vggexport.network.spec import VGGSpec
 
 DYNAMIC_BATCH = "batch"

@@ -58,10 +58,7 @@ RUNTIME_ERRORS = (
 _PROVIDER_ERRORS = (RuntimeError, ort_errors.EPFail)
 """What it raises about an execution provider that does not start."""
 
-EXACT_INT8 = (
-    ("session.x64quantprecision", "1"),
-    ("session.qdq_matmulnbits_accuracy_level", "1"),
-)
+EXACT_INT8 = (("session.x64quantprecision", "1"), ("session.qdq_matmulnbits_accuracy_level", "1"))
 """Session options without which int8 answers are not what the file's numbers say.
 
 On x86-64 CPUs that lack VNNI kernels for uint8 times int8 add pairs of products in 16 bits, which

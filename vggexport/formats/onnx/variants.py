@@ -12,12 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from vggexport.formats.onnx.layer_kinds import FLAT_SUFFIX, NCHW_NAME
-from vggexport.network.layers import (
-    INPUT_NAME,
-    LOGITS_NAME,
-    MEAN_SUBTRACTION_NAME,
-    Layer,
-)
+from vggexport.network.layers import INPUT_NAME, LOGITS_NAME, MEAN_SUBTRACTION_NAME, Layer
 from vggexport.precision import Precision
 from vggexport.quantization.int4 import BLOCK_SIZE
 from vggexport.quantization.int8 import ActivationQuantization

@@ -163,9 +163,7 @@ def _options(layer: Layer, how: Scheme) -> object:
     return fully_connected
 
 
-def quantized_mean(
-    mean: NDArray[np.float32],
-) -> tuple[NDArray[np.int8], ActivationQuantization]:
+def quantized_mean(mean: NDArray[np.float32]) -> tuple[NDArray[np.int8], ActivationQuantization]:
     """The mean in int8 at the scale, of those that reach its largest value, that rounds it least.
 
     Args:

@@ -16,12 +16,7 @@ from vggexport.formats.stored_constant import (
     unpack_int4,
 )
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteOperator, TfliteTensor
-from vggexport.network.layers import (
-    INPUT_NAME,
-    MEAN_SUBTRACTION_NAME,
-    OUTPUT_NAME,
-    Layer,
-)
+from vggexport.network.layers import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
 from vggexport.quantization.ranges import observed_layers
 from vggexport.results.build import TensorDescription
 

@@ -139,12 +139,7 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
 
 
 def scatter(
-    points: NDArray[np.floating[Any]],
-    look: SeriesStyle,
-    *,
-    x_label: str,
-    y_label: str,
-    alt: str,
+    points: NDArray[np.floating[Any]], look: SeriesStyle, *, x_label: str, y_label: str, alt: str
 ) -> Chart:
     """Points that should lie on the diagonal, which is drawn.
 

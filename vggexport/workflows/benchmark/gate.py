@@ -176,9 +176,7 @@ def machine_settings(environment: Mapping[str, Any]) -> dict[str, Any]:
 def result_settings(result: Mapping[str, Any]) -> dict[str, Any]:
     """What must be the same of the measurement, from one of a report's ``results``."""
     names = ("threads", "batch", "scenario", "provider", "runtime")
-    return {
-        **{"runtime version" if name == "runtime" else name: result[name] for name in names},
-    }
+    return {**{"runtime version" if name == "runtime" else name: result[name] for name in names}}
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -19,18 +19,8 @@ from vggexport.system.lazy_imports import load
 from vggexport.system.output_files import publish, write_json
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
-from vggexport.workflows.build.inputs import (
-    FLOAT32_FILE,
-    BuildInputs,
-    build_inputs,
-    check_images,
-)
-from vggexport.workflows.build.options import (
-    BuildOptions,
-    FileOptions,
-    companions_of,
-    output_of,
-)
+from vggexport.workflows.build.inputs import FLOAT32_FILE, BuildInputs, build_inputs, check_images
+from vggexport.workflows.build.options import BuildOptions, FileOptions, companions_of, output_of
 
 
 def build(

@@ -16,12 +16,7 @@ from vggexport.system.output_files import made_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.build.inputs import build_inputs
-from vggexport.workflows.build.options import (
-    BuildOptions,
-    FileOptions,
-    check_ending,
-    default_name,
-)
+from vggexport.workflows.build.options import BuildOptions, FileOptions, check_ending, default_name
 from vggexport.workflows.build.run import build_file
 
 

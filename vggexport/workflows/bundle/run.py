@@ -59,9 +59,7 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
                 layout=options.layout,
             )
             check_releasable(
-                models,
-                allow_untrained=options.allow_untrained,
-                preprocessing=options.preprocessing,
+                models, allow_untrained=options.allow_untrained, preprocessing=options.preprocessing
             )
             check_evidence(models, evidence)
         sizes = SizeGate(tuple(map(_file_size, models)), options.max_bytes)

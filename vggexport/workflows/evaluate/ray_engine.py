@@ -31,13 +31,7 @@ from vggexport.opening.run_options import RunOptions
 from vggexport.opening.seen_images import count_seen, seen_error
 from vggexport.system.progress import Progress, Steps
 from vggexport.system.stderr_capture import silenced_stderr
-from vggexport.workflows.evaluate.predictions import (
-    CHUNK,
-    Answered,
-    Answers,
-    EngineOptions,
-    ask,
-)
+from vggexport.workflows.evaluate.predictions import CHUNK, Answered, Answers, EngineOptions, ask
 
 Batch = Mapping[str, NDArray[Any]]
 """Columns by name, as Ray Data has them."""
@@ -203,12 +197,7 @@ def _found_anywhere(source: str) -> str:
 
 
 def _take_in(
-    batch: Batch,
-    model: OpenedModel,
-    answers: Answers,
-    errors: dict[int, str],
-    *,
-    strict: bool,
+    batch: Batch, model: OpenedModel, answers: Answers, errors: dict[int, str], *, strict: bool
 ) -> None:
     indices = batch[INDEX]
     answers.best[indices] = np.stack(list(batch["best"]))

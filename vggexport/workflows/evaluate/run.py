@@ -40,12 +40,7 @@ from vggexport.workflows.evaluate.class_order import CLASS_ORDER, note_absent, o
 from vggexport.workflows.evaluate.gate import checks
 from vggexport.workflows.evaluate.mistakes import surest_mistakes
 from vggexport.workflows.evaluate.other_pixels import other_export, with_pixels
-from vggexport.workflows.evaluate.predictions import (
-    ENGINES,
-    Answered,
-    Engine,
-    EngineOptions,
-)
+from vggexport.workflows.evaluate.predictions import ENGINES, Answered, Engine, EngineOptions
 
 COMPARABLE = {"input_size", "classes", "head_activation", "labels"}
 """What networks have in common that answer the same question; their layers may differ."""

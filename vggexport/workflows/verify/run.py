@@ -24,11 +24,7 @@ from vggexport.network.preprocessing import Preprocessing
 from vggexport.opening.calibration_images import note_few, note_left_out, translated
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
-from vggexport.opening.models import (
-    OpenedModel,
-    open_golden,
-    open_models,
-)
+from vggexport.opening.models import OpenedModel, open_golden, open_models
 from vggexport.opening.pictures import AgreedPictures, agreed_pictures
 from vggexport.opening.recorded_weights import is_stated_alone
 from vggexport.opening.same_network import (
