@@ -270,14 +270,7 @@ def _values(band: tuple[int, Image.Image]) -> NDArray[np.float64]:
 
 
 def _full_scale(mode: str, low: float, high: float, bits: int | None, most: float) -> float:
-    """The value that means white.
-
-    Args:
-        mode: Pillow's.
-        low: The smallest value.
-        high: The largest.
-        bits: How many are used, where that is known.
-        most: The largest value that there may be.
+    """The value that means white, from Pillow's mode, the ends of the values, and the bits used.
 
     Raises:
         ValueError: Values are out of range, or it is open what white is.

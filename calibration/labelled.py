@@ -121,10 +121,6 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
 def open_unlabelled(folder: Path, *, size: Size) -> FolderImages:
     """The images below a folder, at any depth, of which nobody says what they show.
 
-    Args:
-        folder: The folder.
-        size: Of the images.
-
     Raises:
         CalibrationDataError: The folder cannot be used.
     """

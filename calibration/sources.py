@@ -97,13 +97,7 @@ def open_source(
 
 
 def sized(source: ImageSource, size: Size, pictures: PictureOptions | None) -> ImageSource:
-    """A source as it is opened before the network is known, now that it is.
-
-    Args:
-        source: Any of this module's.
-        size: Of the images.
-        pictures: How pictures become pixels; None for the defaults.
-    """
+    """A source as it is opened before the network is known, now that it is."""
     if isinstance(source, SyntheticImages):
         return replace(source, size=size)
     if isinstance(source, FolderImages | ArrayImages):

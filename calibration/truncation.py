@@ -14,8 +14,5 @@ def ends_in_zeros(data: bytes) -> bool:
 
     Other files that lack their end are found by Pillow. What follows the end, such as a film, may
     hold anything, but hardly ends in zeros.
-
-    Args:
-        data: Content of the file.
     """
     return data.endswith(_ZEROS) and data.rfind(_END) < data.rfind(_SCAN)

@@ -234,12 +234,7 @@ class Artifact(JsonValue):
         return json.dumps(bare.to_json(), sort_keys=True)
 
     def located(self, file: Path, path: Path | None = None) -> Self:
-        """The same with path, size and digest of the written file.
-
-        Args:
-            file: The file or directory, wherever it is now.
-            path: Where it is going to be, if that is elsewhere.
-        """
+        """The same with size and digest of a written file, and the path where it is going to be."""
         return replace(
             self,
             path=str(path or file),

@@ -121,11 +121,7 @@ class GivenAnswers(JsonValue):
     picture_best: tuple[BestClass, ...] | None = None
 
     def named(self, names: Sequence[str]) -> Self:
-        """With the best classes, which are called so.
-
-        Args:
-            names: One a class.
-        """
+        """With the best classes, which are called so, a name a class."""
         pictures = self.picture_probabilities
         shown = None if pictures is None else _best(pictures, names)
         return replace(self, best=_best(self.probabilities, names), picture_best=shown)
@@ -186,11 +182,7 @@ class GoldenAnswers(JsonValue):
         raise ArtifactError(f"there are no golden answers of {name}: get the bundle again")
 
     def misnamed(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """How ``labels.txt`` contradicts the best classes, a clause; empty where it does not.
-
-        Args:
-            names: Its lines.
-        """
+        """How the lines of ``labels.txt`` contradict the best classes, a clause; empty for not."""
         for given in self.artifacts:
             for best in (*(given.best or ()), *(given.picture_best or ())):
                 if names[best.index : best.index + 1] != (best.label,):

@@ -125,9 +125,6 @@ def write_archive(
 class ArchiveFiles:
     """The files of an archive, known to be safe to read and to unpack, and to be all there is.
 
-    Args:
-        path: The archive.
-
     Attributes:
         names: Of the files, in order.
         stamp: Time and date of all files, as zip has it.

@@ -19,11 +19,7 @@ def agreed_labels(
 ) -> Names:
     """Class names of the models, of a file and of reports of ``evaluate``, which have to agree.
 
-    Args:
-        models: What is to be bundled; all carry the same names, or none.
-        file: A file of names, or None.
-        evidence: Reports.
-        may_lack: Let a trained network go without names.
+    A trained network may go without names where it ``may_lack`` them.
 
     Returns:
         A name a class, or nothing where nobody names them.

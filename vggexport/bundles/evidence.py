@@ -96,12 +96,10 @@ class Evidence:
         return tuple(found)
 
     def rows(self, name: str, sha256: str | None = None) -> list[Row]:
-        """What it says of a model file.
+        """What it says of a model file of that name.
 
-        Args:
-            name: Of the file.
-            sha256: Of the file, so that rows on other bytes are left out; None to take them, too.
-                Rows of versions that knew no digests are always taken.
+        Rows on other bytes than those of a digest are left out; those of versions that knew no
+        digests are always taken.
         """
         named = [row for row in self._rows() if Path(str(row.get("path"))).name == name]
         return [row for row in named if not sha256 or row.get("sha256") in (None, sha256)]

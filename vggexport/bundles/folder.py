@@ -15,12 +15,7 @@ from vggexport.errors import ArtifactError
 
 
 def write_folder(files: Mapping[str, Path], digests: Mapping[str, Digest], target: Path) -> None:
-    """Copies files to where they belong in a folder that does not exist.
-
-    Args:
-        files: Where each file is, by its name in the folder.
-        digests: Of each.
-        target: The folder.
+    """Copies files to where they belong, by name, in a folder that does not exist.
 
     Raises:
         Unfinished: A file was changed since its digest was taken.
@@ -35,9 +30,6 @@ def write_folder(files: Mapping[str, Path], digests: Mapping[str, Digest], targe
 
 class FolderFiles:
     """The files of a folder, known to be plain ones.
-
-    Args:
-        path: The folder.
 
     Attributes:
         names: Of the files, in order.

@@ -27,12 +27,7 @@ def with_stated(
 ) -> list[Model]:
     """The models, with what is stated of those of other converters.
 
-    Args:
-        models: What is to be bundled.
-        preprocessing: What each wants done to RGB 0...255, by its path.
-        labels: Names of the classes.
-        has_golden: Whether there are answers of a reference.
-        layout: How models are laid out.
+    ``preprocessing`` says by path what each wants done to RGB 0...255.
 
     Raises:
         InputError: Something that has to be is not stated, or nothing is there to hold them to.

@@ -63,13 +63,7 @@ def write_golden(
 ) -> None:
     """Adds golden images, pairs that show the preprocessing, and all answers.
 
-    Args:
-        staging: The bundle on its way.
-        golden: The images.
-        reference: What the network's finest form gave for them.
-        given: What each model gave.
-        preprocessing: How pictures become as many pixels.
-        pictures: Those as phones have them.
+    ``reference`` is what the network's finest form gave, ``pictures`` are those that phones have.
     """
     inputs = []
     for number, (label, image) in enumerate(zip(golden.labels, golden.pixels, strict=True)):

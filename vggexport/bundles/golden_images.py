@@ -52,17 +52,9 @@ def choose_images(
     *,
     max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION,
 ) -> ChosenImages:
-    """Images of a source, whose answers one of the models is to give.
+    """Images of a folder, a file or "synthetic", whose answers one of the models is to give.
 
-    Args:
-        data: A folder, an ``.npz`` file or "synthetic".
-        count: Number of images, at most.
-        seed: Of the choice.
-        size: Of the images.
-        pictures: How they become pixels.
-        steps: Who says what was found, and what was left out.
-        max_unreadable: Share of them that may be unreadable, as far as there are others they
-            take their places.
+    A share of them may be unreadable, whose places others take as far as there are some.
 
     Raises:
         CalibrationError: They cannot be used.
@@ -86,12 +78,8 @@ def choose_images(
 def recorded_images(path: Path, count: int, artifact: Artifact) -> ChosenImages:
     """The first images of a golden file, with their answers.
 
-    They may be those of the network that the model was made narrower from.
-
-    Args:
-        path: The file.
-        count: Number of images, at most.
-        artifact: A model that the answers are to be of.
+    They may be those of the network that the model was made narrower from. They are to be answers
+    of ``artifact``.
 
     Raises:
         ArtifactError: It is of another network, or of other weights.

@@ -49,11 +49,7 @@ class GoldenPicture:
 
 
 def golden_pictures(size: tuple[int, int]) -> Iterator[GoldenPicture]:
-    """All of them.
-
-    Args:
-        size: Height and width that the network takes.
-    """
+    """All of them, of the height and width that the network takes."""
     for number, (name, make) in enumerate(_MAKERS.items()):
         sides = (_SHORT, _WIDE) if name.startswith("wide") else (_SHORT, _LONG)
         rows, columns = (round(one * side) for one, side in zip(sides, size, strict=True))

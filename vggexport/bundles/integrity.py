@@ -23,10 +23,8 @@ def check_integrity(
 ) -> Integrity:
     """Checks the signature, and then every file; nothing is believed before that.
 
-    Args:
-        files: The bundle's.
-        public_key: Whose signature is demanded, or None.
-        advance: Told how many files of how many are done.
+    Of a public key the owner's signature is demanded; ``advance`` is told how many files of how
+    many are done.
 
     Raises:
         ArtifactError: The list of digests or the manifest is not readable.

@@ -94,13 +94,7 @@ def _best_known(manifest: Manifest) -> Artifact:
 def model_card(
     manifest: Manifest, evidence: Sequence[Evidence], checks: Sequence[AnswerCheck]
 ) -> str:
-    """What the models are, how good and how fast, and whose.
-
-    Args:
-        manifest: Of the bundle.
-        evidence: Reports that figures are quoted from.
-        checks: The models' answers for the golden images against the reference's.
-    """
+    """What the models are, how good and how fast, and whose."""
     return _TEMPLATES.get_template("MODEL_CARD.md.j2").render(
         manifest=manifest,
         artifact=_best_known(manifest),

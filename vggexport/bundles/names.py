@@ -26,10 +26,6 @@ _SHOWN = 80  # characters of a name in a message
 def check_names(names: Iterable[str], advice: str = "do not use it") -> None:
     """Refuses names that would lead out of a folder, or that two systems read differently.
 
-    Args:
-        names: Of all files.
-        advice: What to do about one that is refused.
-
     Raises:
         ArtifactError: One is absolute, has a ``..`` in it, comes twice, is a folder and a file, or
             cannot be a name everywhere.

@@ -167,11 +167,7 @@ class Preprocessing:
         return {"mode": self.mode, "height": height, "width": width, **prose[self.mode]}
 
     def to_json(self, models: Mapping[str, Any]) -> dict[str, Any]:
-        """The description that a bundle holds.
-
-        Args:
-            models: By file in the bundle: what it takes and gives.
-        """
+        """The description that a bundle holds, with what each model file takes and gives."""
         return {
             "schema": SCHEMA,
             "steps": self.steps(),

@@ -118,10 +118,8 @@ def check_releasable(
 ) -> None:
     """Refuses what must not be released, all reasons at once.
 
-    Args:
-        models: What is to be bundled.
-        allow_untrained: Let random weights and synthetic calibration pass.
-        preprocessing: Name of the one that the models must record; None for any that is known.
+    ``allow_untrained`` lets random weights and synthetic calibration pass; ``preprocessing`` names
+    the one that models must record, None any that is known.
 
     Raises:
         ArtifactError: Models are of different networks, weights or labels.

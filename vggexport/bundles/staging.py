@@ -51,11 +51,7 @@ class Staging:
         self.files |= files
 
     def seal(self, sign: Callable[[bytes], bytes] | None) -> None:
-        """Adds the list of digests and the signature; nothing can be added after them.
-
-        Args:
-            sign: Gives the signature of the list, or None for a bundle without one.
-        """
+        """Adds the list of digests, signed where something signs; nothing can be added then."""
         self.digests = {name: measure_path(path) for name, path in self.files.items()}
         listing = render_checksums({n: d.sha256 for n, d in self.digests.items()}).encode()
         unlisted = {CHECKSUMS: listing} | ({SIGNATURE: sign(listing)} if sign else {})

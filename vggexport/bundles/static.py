@@ -52,8 +52,7 @@ STATIC: Mapping[str, str] = {
 def static_files(*, with_examples: bool = True) -> dict[str, bytes]:
     """Their bytes, by name in the bundle.
 
-    Args:
-        with_examples: The code for phones, too: it runs models that take RGB 0...255.
+    Examples are the code for phones, which runs models that take RGB 0...255.
     """
     folder = resources.files("vggexport.bundles").joinpath("templates")
     return {

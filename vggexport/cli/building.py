@@ -39,11 +39,7 @@ _SOURCES = (
 
 
 def file_options(file_format: str) -> Decorator:
-    """The options of a command that writes one file.
-
-    Args:
-        file_format: Which format.
-    """
+    """The options of a command that writes one file."""
     row = FORMATS[file_format]
     precisions = row.precisions
     named = f"vgg_d{'[_PRECISION]' if len(precisions) > 1 else ''}{row.suffix}"
@@ -77,12 +73,7 @@ def build(
 ) -> None:
     """Builds the file that the options ask for, shows the report, and fails if its check did.
 
-    Args:
-        ctx: The command's.
-        file_format: Which format.
-        options: As Click parsed them.
-        as_json: Show the report as JSON.
-        extra: Further fields of ``vggexport.FileOptions``, or other values for them.
+    ``extra`` are further fields of ``vggexport.FileOptions``, or other values for them.
     """
     import vggexport
     from vggexport.cli import parsed, terminal

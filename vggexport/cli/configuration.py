@@ -26,9 +26,6 @@ PYPROJECT = Path("pyproject.toml")
 def read_configuration(ctx: click.Context) -> dict[str, dict[str, Any]]:
     """Defaults by command and parameter, in the form of Click's ``default_map``.
 
-    Args:
-        ctx: Of a group; its commands are asked for where there is a file.
-
     Raises:
         click.ClickException: The file is not TOML, or names an option that no command has.
     """

@@ -122,12 +122,7 @@ def force_option(what: str) -> Decorator:
 
 
 def output_options(default: str | None, text: str = "Write the output here.") -> Decorator:
-    """``-o/--output`` and ``--force``.
-
-    Args:
-        default: Name that is taken where none is given; None where one has to be.
-        text: What goes there.
-    """
+    """``-o/--output`` and ``--force``; where there is no default name one has to be given."""
     told = f"{text}  [default: {default}]" if default else text
     return combined(
         click.option("-o", "--output", type=file_path(), required=not default, help=told),
@@ -147,13 +142,7 @@ labelled_data_option = click.option(
 
 
 def image_options(count: int | None, data: str, images: str) -> Decorator:
-    """``--data --images --seed``: images of any source.
-
-    Args:
-        count: Default number of images; None where the number's help tells it.
-        data: Help of the source.
-        images: Help of the number.
-    """
+    """``--data --images --seed``: images of any source; a default of None is told by the help."""
     return combined(
         click.option("--data", default="synthetic", metavar="SOURCE", help=data),
         click.option("--images", type=AT_LEAST_1, default=count, help=images),

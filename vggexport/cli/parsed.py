@@ -18,13 +18,7 @@ Values = TypeVar("Values")
 
 
 def taken(kind: type[Values], options: Mapping[str, Any], **other: Any) -> Values:
-    """A dataclass whose fields are options of the same names.
-
-    Args:
-        kind: The class.
-        options: As Click parsed them; what it has not is left at its default.
-        other: Fields that are something else.
-    """
+    """A dataclass of options of the same names and other fields; the rest is at its default."""
     names = {field.name for field in fields(kind)} & options.keys()  # type: ignore[arg-type]
     return kind(**{name: options[name] for name in names} | other)
 

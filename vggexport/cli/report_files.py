@@ -32,9 +32,7 @@ def report_files(
 ) -> Iterator[Callable[[Any], None]]:
     """Writes a report to the files that ``report_file_options`` name, each whole or not at all.
 
-    Args:
-        renderers: Registry: by option's name, a function from the report to text.
-        options: Parsed options: a path or None for each of those, and ``force``.
+    ``renderers`` has, by the option's name, a function from the report to text.
 
     Yields:
         What writes the report. Without it nothing is left behind.

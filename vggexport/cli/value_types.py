@@ -117,11 +117,7 @@ class Factor(click.ParamType[float]):
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """Names separated by commas, each once.
-
-    Args:
-        known: The names that there are; nothing for any.
-    """
+    """Names separated by commas, each once, of those that are known; any where none are."""
 
     name = "NAME,..."
 

@@ -16,13 +16,7 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 
 
 def worded(fact: str, advice: Iterable[str | Advice], command: click.Command | None) -> str:
-    """A message; what needs an option that the command has not is left out.
-
-    Args:
-        fact: What is the matter.
-        advice: Ways out.
-        command: That runs; None where there is none.
-    """
+    """A message; what needs an option that the command has not is left out."""
 
     def word(way: Advice) -> str | None:
         if way.command:

@@ -27,12 +27,9 @@ differently; activations quantized by image against by block measured 38 dB."""
 def expected_sqnr_db(
     layers: Sequence[Layer], sqnr_db: Sequence[float], own: LayerSqnr
 ) -> Iterator[float]:
-    """What each layer's SQNR should reach, given that of the layer before it of it, in dB.
+    """What each layer's SQNR should reach, given that of the layer before it, in dB.
 
-    Args:
-        layers: In order, from the first.
-        sqnr_db: What they have; a NaN counts as no signal at all.
-        own: What healthy layers add.
+    A NaN counts as no signal at all; ``own`` is what healthy layers add.
     """
     passed_on = 0.0
     for layer, actual in zip(layers, sqnr_db, strict=True):

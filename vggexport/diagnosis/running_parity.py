@@ -31,13 +31,7 @@ Outputs = Mapping[str, NDArray[np.float32]]
 
 
 class RunningParity:
-    """One candidate against the reference, image by image.
-
-    Args:
-        layers: Layers to compare, beside the output.
-        labels: A name a class, or nothing.
-        activation: What the networks end in.
-    """
+    """One candidate against the reference, image by image."""
 
     def __init__(
         self,

@@ -88,12 +88,7 @@ def diagnose(
 
 
 def _best_alone(trials: Iterable[Trial], margin_db: float = 0.0) -> Iterator[Trial]:
-    """The trials, of which only the one that brings the file nearest may explain it.
-
-    Args:
-        trials: Of one kind.
-        margin_db: By how much nearer than the second.
-    """
+    """The trials of one kind, of which only the nearest, by a margin, may explain the file."""
     tried = list(trials)
     explaining = sorted((t for t in tried if t.explains), key=_rank_db, reverse=True)
     second = _rank_db(explaining[1]) if len(explaining) > 1 else -math.inf

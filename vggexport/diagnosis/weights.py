@@ -62,14 +62,7 @@ class WeightsComparison:
 def compare_weights(
     spec: VGGSpec, reference: Weights, candidate: Weights, profile: Profile
 ) -> WeightsComparison:
-    """Holds every kernel and bias to the reference's, one at a time.
-
-    Args:
-        spec: The network of both.
-        reference: Its weights.
-        candidate: The file's weights.
-        profile: The coarser of the two precisions.
-    """
+    """Holds every kernel and bias to the reference's, one at a time, by the coarser profile."""
     least = profile.kernels
     differences, same = [], []
     for layer in spec.weighted_layers:

@@ -86,12 +86,7 @@ def foreign_artifact(
 
 
 def feed(images: Images, ends: Ends) -> NDArray[Any]:
-    """Images as a file's input takes them.
-
-    Args:
-        images: (images, height, width, 3), in the numbers that the network was made for.
-        ends: What the file takes.
-    """
+    """Images (images, height, width, 3), in the network's numbers, as a file's input takes them."""
     array: NDArray[Any] = images
     if ends.layout == NCHW and array.ndim == _IMAGE_AXES:
         array = array.transpose(_NCHW_FROM_NHWC)
@@ -110,12 +105,7 @@ def scores(values: NDArray[Any], ends: Ends) -> NDArray[np.float32]:
 def image_shape(
     path: Path, name: str, shape: Sequence[int | None]
 ) -> tuple[int | None, tuple[int, int], str]:
-    """Batch, height and width, and layout of an input.
-
-    Args:
-        path: The file, for messages.
-        name: The input's.
-        shape: Its sizes; None for free ones.
+    """Batch, height and width, and layout of an input, whose free sizes are None.
 
     Raises:
         ArtifactError: It is no image of three channels and of one size.
@@ -175,9 +165,7 @@ def only(path: Path, kind: str, names: Sequence[str]) -> str:
 def check_sizes(path: Path, tensors: Iterable[tuple[str, Sequence[int], int]]) -> None:
     """Refuses a file that declares more than any network has, before something allocates it.
 
-    Args:
-        path: The file.
-        tensors: Name, known sizes and bytes a value of each.
+    A tensor is a name, its known sizes and the bytes of a value.
 
     Raises:
         ArtifactError: It does.

@@ -9,11 +9,7 @@ from vggexport.errors import ArtifactError
 
 
 def mapped(path: Path, kind: str) -> mmap.mmap:
-    """A file's bytes, read-only.
-
-    Args:
-        path: The file.
-        kind: What it should be, for the message about an empty one.
+    """A file's bytes, read-only; ``kind`` is what an empty one should be, for its message.
 
     Raises:
         ArtifactError: It cannot be read, or is empty.

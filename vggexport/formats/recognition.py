@@ -69,12 +69,7 @@ _ENDS = {StepKind.SOFTMAX: HeadActivation.SOFTMAX, StepKind.SIGMOID: HeadActivat
 
 
 def recognize(steps: Sequence[Step], ends: Ends) -> tuple[VGGSpec, dict[str, Step]] | None:
-    """The network, and which step computes each of its layers; None for another network.
-
-    Args:
-        steps: From the image to the scores.
-        ends: Of the same file.
-    """
+    """The network, and which step computes each of its layers; None for another network."""
     try:
         layers = list(_merged(steps))
         spec = _spec(layers, ends)

@@ -94,10 +94,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
     Of the images that exactly one of them gets right, each falls to either with probability 1/2
     if they are: twice the smaller binomial tail, at most 1. Q. McNemar, Psychometrika 12 (1947);
     exact: Fay, "Two-sided exact tests and matching confidence intervals", The R Journal 2 (2010).
-
-    Args:
-        only_first: Images that only the first gets right.
-        only_second: Images that only the second gets right.
     """
     images, fewer = only_first + only_second, min(only_first, only_second)
     term = tail = 1  # of 2**images cases; whole numbers, so that nothing is rounded
@@ -112,11 +108,6 @@ def drop_interval(only_first: float, only_second: float, images: float) -> Inter
 
     The Wald interval of a paired difference with half an image added to each of the four cells:
     A. Agresti and Y. Min, Statistics in Medicine 24 (2005), "Wald+2".
-
-    Args:
-        only_first: Images that only the first gets right.
-        only_second: Images that only the second gets right.
-        images: All images that both answered.
     """
     first, second, total = only_first + 0.5, only_second + 0.5, images + 2
     drop = (first - second) / total

@@ -71,11 +71,7 @@ class Choices:
 
 
 class RunningChoices:
-    """The choices of two runs, batch by batch.
-
-    Args:
-        activation: What both networks end in.
-    """
+    """The choices of two runs, batch by batch."""
 
     def __init__(self, activation: HeadActivation) -> None:
         self._is_one_of_all = activation is HeadActivation.SOFTMAX

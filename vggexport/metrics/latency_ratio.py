@@ -80,13 +80,7 @@ def paired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
 
 
 def unpaired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
-    """The ratio of two that ran at different times; the launches of each vary by themselves.
-
-    Args:
-        base: What is divided by.
-        other: What is divided.
-        seed: Of the bootstrap of rounds.
-    """
+    """``other`` over ``base``, run at different times; the launches of each vary by themselves."""
     fewest = min(len(base), len(other))
     if fewest >= SEVERAL:
         below, above = _log_medians(base), _log_medians(other)
@@ -184,11 +178,9 @@ class _Medians:
 
 
 def judge(ratio: Ratio, max_regression: float) -> Verdict:
-    """Whether a ratio is above what is allowed, as far as its interval can tell.
+    """Whether a ratio of new to old is above what is allowed, as far as its interval can tell.
 
-    Args:
-        ratio: Of the new to the old.
-        max_regression: 0.05 allows 5 % more time.
+    A ``max_regression`` of 0.05 allows 5 % more time.
     """
     bound = 1 + max_regression
     if ratio.low is None or ratio.high is None:

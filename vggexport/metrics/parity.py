@@ -97,9 +97,6 @@ def compare(
 class Comparison:
     """Two runs compared batch by batch, in memory that does not grow with the number of images.
 
-    Args:
-        activation: What both networks end in.
-
     Attributes:
         images: Images so far.
     """

@@ -95,13 +95,7 @@ def kernels(
 
 
 def place(nodes: Sequence[PlacedNode], spec: VGGSpec, provider: str) -> Placement:
-    """How much of the network the provider ran.
-
-    Args:
-        nodes: All that ran.
-        spec: The network, for the MACs of its layers.
-        provider: Which one.
-    """
+    """How much of the network the provider ran."""
     elsewhere: dict[str, set[str]] = {}
     for node in nodes:
         if node.provider != provider:

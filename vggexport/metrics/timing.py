@@ -108,14 +108,7 @@ def in_turn(count: int, number: int) -> Sequence[int]:
 
 
 def take_turn(run: Callable[[], object], share: Share, scenario: Scenario, clock: Clock) -> Turn:
-    """Runs until the share is reached, and times it.
-
-    Args:
-        run: One inference, nothing else.
-        share: How much.
-        scenario: What is timed.
-        clock: Of nanoseconds.
-    """
+    """Runs one inference until the share is reached, and times it by a clock of nanoseconds."""
     settled = clock() + share.settle_s * NANOSECONDS
     while clock() < settled:
         run()

@@ -69,12 +69,7 @@ class Tolerance(JsonValue):
         return all(limit is None for limit in (*limits, *further))
 
     def violations(self, metrics: ParityMetrics, labels: Sequence[str] = ()) -> tuple[str, ...]:
-        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes.
-
-        Args:
-            metrics: What was found.
-            labels: Names of the classes, or nothing.
-        """
+        """What is out of tolerance, a clause each; empty for a pass. A NaN never passes."""
         found = [] if metrics.finite else ["NaN or infinity in the output"]
         if self.max_abs is not None and not metrics.max_abs <= self.max_abs:
             found.append(f"max abs {metrics.max_abs:.2g} is above {self.max_abs:g}")

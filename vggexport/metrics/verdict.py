@@ -24,9 +24,5 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def refused(*, strict: bool) -> frozenset[Verdict]:
-    """The verdicts that a gate does not let through.
-
-    Args:
-        strict: Whether it takes one that is inconclusive for one that failed.
-    """
+    """The verdicts that a gate does not let through; a strict one no inconclusive one, either."""
     return frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE} if strict else {Verdict.FAIL})

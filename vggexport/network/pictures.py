@@ -96,11 +96,7 @@ class PictureRequest:
     bit_depth: int | None = None
 
     def on(self, base: Pictures, size: Size) -> Pictures:
-        """What is recorded with what is asked for in its place.
-
-        Args:
-            base: What is recorded.
-            size: Of the network's input.
+        """What is recorded with what is asked for in its place, for an input of that size.
 
         Raises:
             InputError: The two are not possible together, or not for that size.
@@ -114,12 +110,7 @@ class PictureRequest:
         return found
 
     def within(self, recorded: Pictures, size: Size, owner: str) -> Pictures:
-        """The same where what is recorded must not be contradicted.
-
-        Args:
-            recorded: By a file.
-            size: Of the network's input.
-            owner: That file, for messages.
+        """The same where what a file, the ``owner``, records must not be contradicted.
 
         Raises:
             InputError: It says otherwise.

@@ -24,13 +24,8 @@ def float32_runner(
 ) -> Iterator[Runner]:
     """The float32 network in ONNX Runtime, its observed layers readable, on a file in ``folder``.
 
-    The file goes when the runner is closed.
-
-    Args:
-        network: What to run.
-        folder: Where the file may be.
-        steps: Who counts the seconds.
-        opset: As for the file that is asked for: an opset out of range then fails at once.
+    The file goes when the runner is closed. The opset is that of the file that is asked for: one
+    out of range then fails at once.
     """
     path = folder / "float32.onnx"
     artifact = network.artifact(path, "onnx", Precision.FLOAT32)
@@ -51,13 +46,6 @@ def take_ranges(
     network: Network, runner: Runner, plan: ImagePlan, folder: Path, steps: Steps
 ) -> ActivationRanges:
     """Observes the layers over the calibration images, and adjusts ranges where that clearly gains.
-
-    Args:
-        network: The network.
-        runner: Its float32 file.
-        plan: Its images.
-        folder: Where files may be.
-        steps: Who counts the seconds.
 
     Raises:
         CalibrationError: Images cannot be read, or an activation is not finite.

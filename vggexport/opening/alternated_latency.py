@@ -47,13 +47,9 @@ CLEAR = 0.1
 def latencies(
     paths: Sequence[Path], size: calibration.Size, machine: Machine, steps: Steps
 ) -> tuple[LatencyRecord, ...]:
-    """Median latencies of files that take turns, each compared with the first's.
+    """Median latencies of ONNX files that take turns, each compared with the first's.
 
-    Args:
-        paths: ONNX files, at least one.
-        size: Of their input.
-        machine: This one, as it was when the command began.
-        steps: Who shows how far it is.
+    The machine is described as it was when the command began.
     """
     image = calibration.synthetic_image(0, 0, size)[None]
     rounds = by_launch(tuple(shares(RUNS, SECONDS, settle_s=SETTLE_S)), MIN_LAUNCHES)

@@ -195,11 +195,7 @@ class ImagePlan:
 
 @contextmanager
 def translated(*advice: Advice) -> Iterator[None]:
-    """Turns the errors of ``calibration``, which knows nothing of this package, into ours.
-
-    Args:
-        advice: Further ways out.
-    """
+    """Turns the errors of ``calibration``, which knows nothing of this package, into ours."""
     try:
         yield
     except calibration.SplitFolderError as error:
@@ -269,13 +265,7 @@ def note_doubtful(ranges: ActivationRanges | None, steps: Steps) -> None:
 
 
 def note_few(record: CalibrationRecord | None, steps: Steps, *, of: str = "") -> None:
-    """Says so where ranges come from few images of the user's.
-
-    Args:
-        record: What is known of them; None where there are none.
-        steps: Who says it.
-        of: The path of the file that they are of, once there is one.
-    """
+    """Says so where ranges come from few images of the user's."""
     if record and record.samples < FEW_IMAGES and record.source != calibration.SYNTHETIC:
         subject = f"{of} was calibrated" if of else "calibrated"
         steps.progress.note(

@@ -31,12 +31,6 @@ def open_under_conventions(
 
     Of the network's weights all but the first kernel is held once.
 
-    Args:
-        entered: Closes the runners.
-        source: A file of another converter, or a source of weights.
-        options: How they run.
-        steps: Who counts the seconds.
-
     Raises:
         InputError: ``source`` is a file of ours, or describes a network, that prepares pixels.
         WeightsError: The weights cannot be used, or say themselves what they were trained with.
@@ -71,10 +65,6 @@ def note_favoured(results: Sequence[EvaluationResult], steps: Steps) -> None:
     """Says which convention labels speak for: one whose 95 % interval lies above all others.
 
     Of those that they do not tell apart none is favoured.
-
-    Args:
-        results: What each gets right.
-        steps: Who says it.
     """
     best = max(results, key=lambda result: result.accuracy.top1)
     least = best.accuracy.top1_interval.low

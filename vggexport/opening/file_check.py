@@ -31,11 +31,6 @@ def tolerance_between(
     """How far two files may be from each other: as far as the coarser of them is from float32.
 
     One that was made narrower from the other may besides be as far as was promised.
-
-    Args:
-        reference: The one.
-        candidate: The other.
-        on_cpu: Whether CPUs run them.
     """
     profile = coarser(reference.profile, candidate.profile)
     coarse = [file for file in (reference, candidate) if file.profile is profile]

@@ -97,12 +97,6 @@ def note_misstated(
     """Says so where a file fits under another convention than the one that was stated of it.
 
     A known mistake may explain the same, as a division by 255 that is missing in front of the file.
-
-    Args:
-        reference: What the file was held to.
-        model: A file that failed.
-        pixels: As for :func:`find_preprocessing`.
-        steps: Who says it.
     """
     if not isinstance(model.runner, PreprocessedRunner) or model.found:
         return

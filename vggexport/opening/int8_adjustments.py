@@ -50,14 +50,6 @@ def adjusted(
 
     A third of the plan's first images is for measuring. Synthetic calibration images are left out
     of it: they hold what the others lack, and nothing of the means that photographs have.
-
-    Args:
-        network: The network.
-        runner: Its float32 file.
-        plan: Whose images were calibrated on.
-        ranges: What they gave.
-        folder: Where files may be.
-        steps: Who counts the seconds.
     """
     if plan.source.name == calibration.SYNTHETIC:
         return ranges

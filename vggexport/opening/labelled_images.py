@@ -54,11 +54,7 @@ def check_readable(
 ) -> None:
     """Notes what could not be read.
 
-    Args:
-        images: All of them.
-        unreadable: Which could not be, with what is wrong with each.
-        steps: Who notes it.
-        max_unreadable: Share of them that is tolerated; of any share but 0, one image.
+    A share of it is tolerated; of any share but 0, one image.
 
     Raises:
         CalibrationError: They are too many.
@@ -80,13 +76,7 @@ def check_readable(
 def note_contradictions(
     images: calibration.LabelledImages, digests: Iterable[str], steps: Steps
 ) -> None:
-    """Says so where one picture is in two classes: whatever is answered, one of them is wrong.
-
-    Args:
-        images: Those that could be read.
-        digests: SHA-256 of each.
-        steps: Who notes it.
-    """
+    """Says so where one picture is in two classes: whatever is answered, one of them is wrong."""
     places: dict[str, dict[int, str]] = {}
     for path, target, digest in zip(images.source.paths, images.targets, digests, strict=True):
         places.setdefault(digest, {}).setdefault(int(target), printable_path(path))

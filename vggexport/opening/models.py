@@ -122,11 +122,7 @@ def open_models(
 ) -> list[OpenedModel]:
     """Opens files, and then weights, of whose network a file tells more than shapes do.
 
-    Args:
-        entered: Closes the runners.
-        sources: Paths of files and SavedModel directories, sources of weights, and :data:`KERAS`.
-        options: How they run.
-        steps: Who counts the seconds.
+    A source is the path of a file or SavedModel directory, a source of weights, or :data:`KERAS`.
 
     Raises:
         ArtifactError: One cannot be read, or is not one of ours.
@@ -167,14 +163,7 @@ def _check_there(source: str) -> None:
 def open_model(
     entered: ExitStack, source: str, known: Artifact | None, options: RunOptions, steps: Steps
 ) -> OpenedModel:
-    """Opens one of them.
-
-    Args:
-        entered: Closes the runner.
-        source: A path, or a source of weights.
-        known: Of weights, which network they are of.
-        options: How it runs.
-        steps: Who counts the seconds.
+    """Opens one of them; of weights, ``known`` says which network they are of.
 
     Raises:
         VggExportError: As :func:`open_models`.

@@ -109,10 +109,7 @@ def summarize(
 def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = False) -> Network:
     """Opens the weights, reads the labels, and notes what the user should know of them.
 
-    Args:
-        options: Which network.
-        steps: Who counts the seconds.
-        in_memory: Read all weights now, once, and keep them: 553 MB for VGG-D.
+    ``in_memory`` reads all weights now, once, and keeps them: 553 MB for VGG-D.
 
     Raises:
         WeightsError: The weights cannot be used.
@@ -161,10 +158,6 @@ def configuration_of(options: NetworkOptions) -> str:
 def opened_weights(options: NetworkOptions, steps: Steps) -> Weights:
     """The weights alone, nothing said of them.
 
-    Args:
-        options: Which.
-        steps: Who shows how far a download is.
-
     Raises:
         WeightsError: They cannot be used.
         Unavailable: A package or the download is not to be had.
@@ -195,13 +188,7 @@ TELL_PREPROCESSING = (
 
 
 def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, strict: bool) -> None:
-    """Says what was assumed of pixels.
-
-    Args:
-        preprocessing: What happens to them before a network.
-        source: Where its weights are from.
-        steps: Who says it.
-        strict: Refuse it instead.
+    """Says what was assumed of pixels, or refuses it where it is ``strict``.
 
     Raises:
         InputError: Something was, and ``strict`` is set.

@@ -20,10 +20,6 @@ from vggexport.opening.preprocessed import preprocessed
 class OwnWeights:
     """They are in memory, as float32.
 
-    Args:
-        model: One of ours, or weights.
-        made_for: What is in its first kernel.
-
     Attributes:
         conventions: The one that it was made for, and those that compute something else.
 

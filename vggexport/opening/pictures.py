@@ -14,12 +14,7 @@ from vggexport.weights.sources import is_word
 
 
 def note_assumed(network: Network, steps: Steps) -> None:
-    """Says how pictures become pixels where a file of trained weights does not, and nobody did.
-
-    Args:
-        network: That an artifact is made of, which records it as assumed.
-        steps: Who says it.
-    """
+    """Says how pictures become pixels where a file of trained weights does not, and nobody did."""
     pictures, weights = network.pictures, network.weights
     if pictures.known or not network.record.trained or is_word(weights.source):
         return
@@ -61,10 +56,6 @@ class AgreedPictures:
 
 def agreed_pictures(artifacts: Sequence[Artifact], request: PictureRequest) -> AgreedPictures:
     """What all of some networks want.
-
-    Args:
-        artifacts: What they are, of one input size.
-        request: What is asked for.
 
     Raises:
         InputError: Two record different pictures, or something else is asked for than is recorded.

@@ -16,10 +16,6 @@ from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 class PreprocessedRunner(Runner):
     """A runner of a file that wants something done to RGB 0...255 first, which is done here.
 
-    Args:
-        runner: Entered.
-        preprocessing: What it wants.
-
     Attributes:
         inner: The file's own runner.
     """
@@ -58,9 +54,7 @@ class PreprocessedRunner(Runner):
 def preprocessed(images: Images, preprocessing: Preprocessing) -> Images:
     """RGB 0...255 as a network takes it, float32; as it is where nothing is to be done.
 
-    Args:
-        images: (images, height, width, 3).
-        preprocessing: What the network takes.
+    Images are (images, height, width, 3).
     """
     if preprocessing.affine == CONVENTIONS["raw"].affine:
         return images

@@ -42,11 +42,6 @@ def open_weights(
 def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> None:
     """Refuses files made for different pixels, where weights got theirs from the first of them.
 
-    Args:
-        network: The weights as they were opened.
-        source: Where they are from.
-        files: Of the same network, ours.
-
     Raises:
         InputError: Nothing tells which of two is right.
     """
@@ -63,13 +58,7 @@ def check_agreed(network: Network, source: str, files: Sequence[Artifact]) -> No
 
 
 def is_stated_alone(network: Network, source: str, files: Sequence[Artifact]) -> bool:
-    """Whether weights got their preprocessing from a file, and say nothing of it themselves.
-
-    Args:
-        network: The weights as they were opened.
-        source: Where they are from.
-        files: Those that are held to them.
-    """
+    """Whether weights got their preprocessing from a file, and say nothing of it themselves."""
     taken, record = network.weights.preprocessing, network.record
     first = _teller(network, files)
     if first is None or not taken.known or not record.trained:

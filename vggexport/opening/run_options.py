@@ -47,10 +47,7 @@ def check_provider_used(
 ) -> None:
     """Refuses an execution provider that nothing is run by.
 
-    Args:
-        sources: Paths of files, and sources of weights, which Keras runs.
-        provider: What was asked for, or None.
-        runtimes: Names of those asked for; files that none of them runs are run by their own.
+    Files that none of the runtimes asked for runs are run by their own, weights by Keras.
 
     Raises:
         InputError: None of them is run by a runtime that has providers.

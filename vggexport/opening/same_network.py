@@ -39,13 +39,8 @@ def check_same(
 ) -> None:
     """Refuses two that differ; where one names no classes, the other may name any.
 
-    Of a file of another converter only what is outside is compared: that is all that it tells.
-
-    Args:
-        first: One.
-        second: The other.
-        ignoring: What may differ: keys of a spec, "weights", "labels".
-        fix: What to do about it.
+    Of a file of another converter only what is outside is compared: that is all that it tells. What
+    may differ are keys of a spec, "weights" and "labels".
 
     Raises:
         ArtifactError: They differ; names the first difference.
@@ -66,11 +61,6 @@ def note_other_weights(first: Artifact, other: Artifact, steps: Steps) -> None:
     """Says that two were made of different weights, which a tolerance of roundings may not tell.
 
     Those of one training that went on are near, and a wide limit lets them pass.
-
-    Args:
-        first: What the other is compared with: a file, weights, or recorded answers.
-        other: The other.
-        steps: Whose progress is told.
     """
     if first.foreign or other.foreign or first.weights.same_tensors(other.weights):
         return
@@ -88,9 +78,6 @@ def _named(artifact: Artifact) -> str:
 
 def check_same_labels(artifacts: Iterable[Artifact]) -> None:
     """Refuses two that name their classes otherwise, whether or not the first names any.
-
-    Args:
-        artifacts: Of as many classes.
 
     Raises:
         ArtifactError: They do; names the first class that differs.

@@ -13,10 +13,6 @@ def stale_sidecar(path: Path, sha256: str) -> str:
 
     One of the two was changed or replaced since they were written together, such as a file that
     was damaged on its way, or a description that was left behind.
-
-    Args:
-        path: The file or directory.
-        sha256: Of it.
     """
     beside = sidecar_path(path)
     try:

@@ -34,12 +34,7 @@ def array_file(path: Path, *shape: int) -> np.memmap:
 
 
 def kept(path: Path, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
-    """The arrays of a file, which is written whole or not at all if it is not there.
-
-    Args:
-        path: An ``.npz`` file.
-        make: Computes them.
-    """
+    """The arrays of an ``.npz`` file, made and written whole or not at all if it is not there."""
     if not path.exists():
         unfinished = path.with_suffix(".part.npz")
         np.savez(unfinished, allow_pickle=False, **make())

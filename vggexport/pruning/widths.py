@@ -66,12 +66,8 @@ Error: TypeAlias = Callable[[str, int], float]
 def descend(spec: VGGSpec, error: Error, excess: Callable[[VGGSpec], float]) -> Iterator[Widths]:
     """Ever narrower networks, until none of the costs is exceeded or none is narrower.
 
-    Each is the one before with the step that adds least error for what it saves.
-
-    Args:
-        spec: The network to begin with.
-        error: What widths cost in error; grows as they shrink.
-        excess: What a network costs too much.
+    Each is the one before with the step that adds least error for what it saves. ``error`` grows as
+    widths shrink; ``excess`` is what a network costs too much.
 
     Yields:
         Widths of all layers that can be narrower, those of ``spec`` first.

@@ -50,10 +50,7 @@ class ActivationQuantization:
     def from_range(cls, low: float, high: float, bits: int = 8) -> ActivationQuantization:
         """The parameters that map ``low``...``high`` onto all integers, zero being exact.
 
-        Args:
-            low: Smallest value, widened to 0 if above it.
-            high: Largest value, widened to 0 if below it.
-            bits: Of the integers: -128...127 or 0...65535.
+        An end beyond 0 is widened to it. 8 bits are -128...127, and 16 bits are 0...65535.
 
         Returns:
             For an empty range (all values zero) a scale of 1.
@@ -70,10 +67,6 @@ class ActivationQuantization:
     @classmethod
     def from_magnitude(cls, low: float, high: float) -> ActivationQuantization:
         """int8 parameters with zero point 0 that map the larger magnitude of both ends onto 127.
-
-        Args:
-            low: Smallest value.
-            high: Largest value.
 
         Returns:
             For an empty range (all values zero) a scale of 1.

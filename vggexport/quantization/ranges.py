@@ -70,9 +70,8 @@ class ActivationRanges(JsonValue):
     ) -> dict[str, ActivationQuantization]:
         """Parameters of the mean subtraction and of every observed layer, by layer name.
 
-        Args:
-            symmetric: int8 with zero point 0: outputs of ReLU then use half of the integers.
-            bits: Of the integers, where they are not symmetric.
+        Symmetric ones are int8 with zero point 0, of whose integers outputs of ReLU use half;
+        others have that many bits.
         """
         ranges = {MEAN_SUBTRACTION_NAME: input_range(self.spec), **self.ranges}
         kind = ActivationQuantization
@@ -80,11 +79,7 @@ class ActivationRanges(JsonValue):
         return {name: made(low, high) for name, (low, high) in ranges.items()}
 
     def widened(self, others: Mapping[str, tuple[float, float]]) -> Self:
-        """Ranges that hold what others do, too, and are marked as such.
-
-        Args:
-            others: (low, high) by layer name.
-        """
+        """Ranges that hold what others, (low, high) by layer, do, too, and are marked as such."""
         ranges = {
             name: (min(low, others[name][0]), max(high, others[name][1]))
             for name, (low, high) in self.ranges.items()
@@ -111,10 +106,7 @@ class ActivationRanges(JsonValue):
             )
 
     def agreed_pictures(self, pictures: Pictures) -> Pictures:
-        """How pictures become pixels for the network and in these ranges alike.
-
-        Args:
-            pictures: What the network records.
+        """How pictures become pixels for a network that records it and in these ranges alike.
 
         Raises:
             InputError: The ranges are of other pixels.

@@ -36,12 +36,7 @@ FIGURES: Columns[CandidateReport] = {
 
 
 def top5(value: float, classes: int) -> str:
-    """A share of five best classes; none where there are no more than five, as all are then.
-
-    Args:
-        value: The share.
-        classes: How many there are; 0 where that is not known.
-    """
+    """A share of five best classes; none of no more than five, as all are then. 0 are unknown."""
     return "-" if 0 < classes <= BEST else share(value)
 
 
@@ -83,9 +78,7 @@ def pictures_line(line: str) -> str:
 def verdict(candidate: CandidateReport, *, is_doubtful: bool = False) -> str:
     """The same for one file; in capitals where it must not be overlooked.
 
-    Args:
-        candidate: The file.
-        is_doubtful: Whether there is something to know of all files, as assumed pixels.
+    Doubtful are all files where there is something to know of all, as assumed pixels.
     """
     if candidate.failures:
         return "FAILED"

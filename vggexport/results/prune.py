@@ -47,14 +47,7 @@ class PlanPoint(JsonValue):
     def of(
         cls, spec: VGGSpec, whole: VGGSpec, logit_sqnr_db: float, widths: Mapping[str, int]
     ) -> PlanPoint:
-        """The point of one network.
-
-        Args:
-            spec: The narrower network.
-            whole: The network as it is.
-            logit_sqnr_db: What is to be expected of it.
-            widths: Its convolutions'.
-        """
+        """The point of one network."""
         share, size = spec.macs / whole.macs, spec.parameters * FLOAT32_BYTES
         return cls(spec.macs, share, spec.parameters, size, logit_sqnr_db, widths)
 

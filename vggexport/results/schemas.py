@@ -67,10 +67,7 @@ Definitions = dict[str, Any]
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of what a command prints with ``--json``.
-
-    Args:
-        name: The command: one of :data:`DOCUMENTS`.
+    """The JSON Schema of what a command, one of :data:`DOCUMENTS`, prints with ``--json``.
 
     Raises:
         InputError: It prints none.

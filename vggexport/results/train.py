@@ -86,11 +86,8 @@ def _right(found: Epoch | Beginning) -> float:
 def training_failures(epochs: Sequence[Epoch], best: Epoch, guessed: float) -> tuple[str, ...]:
     """Why weights are not trained, a clause each.
 
-    Args:
-        epochs: What each gave.
-        best: The one whose weights are kept.
-        guessed: Share of the class that most validation images are of, or that the teacher says
-            of most: who always says it is as right.
+    ``guessed`` is the share of the class that most validation images are of, or that the teacher
+    says of most: who always says it is as right.
     """
     found = []
     if best.right <= guessed:

@@ -93,13 +93,7 @@ class Guess(JsonValue):
 
     @classmethod
     def named(cls, index: int, labels: Sequence[str], probability: float) -> Self:
-        """With the class's name, or its index where the classes have no names.
-
-        Args:
-            index: Below 0 where there is no answer.
-            labels: Names of all classes, or nothing.
-            probability: Of the class.
-        """
+        """With the class's name, or its index where there are no names; below 0 for no answer."""
         names = "no answer" if index < 0 else labels[index] if labels else str(index)
         return cls(index, names, probability)
 

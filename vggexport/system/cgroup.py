@@ -17,11 +17,7 @@ _V1_MOUNTS = ("cpu", "cpu,cpuacct")
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Processors' worth of time that this process may use; None where there is no limit.
-
-    Args:
-        root: Of the file system, so that tests can make up a machine.
-    """
+    """Processors' worth of time that this process may use; None where there is no limit."""
     found = [quota for folder in _folders(root) if (quota := _quota(folder)) is not None]
     return min(found, default=None)
 

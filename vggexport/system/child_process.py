@@ -121,11 +121,7 @@ def _start(descriptor: int, environment: Mapping[str, str]) -> subprocess.Popen[
 
 
 def serve(descriptor: int) -> None:
-    """Makes the object and answers calls: what the other process runs.
-
-    Args:
-        descriptor: Of its end of the pipe.
-    """
+    """Makes the object and answers calls: what the other process runs on its end of the pipe."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection = Connection(descriptor)

@@ -34,10 +34,7 @@ def code(name: str) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
     """A table; its cells are Markdown already.
 
-    Args:
-        header: A heading a column.
-        rows: As many cells each.
-        names: Columns from the left that hold names; those after them hold figures, to the right.
+    Columns from the left hold names; those after them hold figures, to the right.
     """
     rule = [":---" if column < names else "---:" for column in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))

@@ -34,9 +34,6 @@ def takes(
 
     ``verify(VerifyOptions(("a.onnx", "b.onnx"), seed=1))`` and ``verify(("a.onnx", "b.onnx"),
     seed=1)`` are the same; what the function takes besides goes with the former alone.
-
-    Args:
-        cls: The class of that argument.
     """
 
     def decorate(

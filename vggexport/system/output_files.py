@@ -88,11 +88,8 @@ def temporary_folder() -> Iterator[Path]:
 def publish(folder: Path, *targets: Path) -> None:
     """Gives whole files and directories their names.
 
-    All bytes reach the disk before the first name changes hands.
-
-    Args:
-        folder: Where they are, under the names of their targets.
-        targets: Where they go, the most important first.
+    All bytes reach the disk before the first name changes hands. In the folder they have the names
+    of their targets, the most important first.
 
     Raises:
         OutputError: Another run wrote one since, which nobody asked to replace.
@@ -142,10 +139,6 @@ def check_directory_name(path: Path) -> None:
 
 def check_no_directory(path: Path, ending: str) -> None:
     """Refuses a directory where a file goes.
-
-    Args:
-        path: Where to.
-        ending: Of the file.
 
     Raises:
         OutputError: It is one; it says how a file in it may be called.

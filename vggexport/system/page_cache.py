@@ -17,9 +17,6 @@ from pathlib import Path
 def drop_cached(paths: Iterable[Path]) -> float | None:
     """Has files read from their disk the next time.
 
-    Args:
-        paths: Files that exist.
-
     Returns:
         The share of their pages that is in memory all the same, 0 to 1; None where the system has
         no such calls.

@@ -54,12 +54,7 @@ class PowerSource(JsonValue):
 
 
 class PowerMeter:
-    """Watts of the machine, its idle ones included, while something runs.
-
-    Args:
-        root: Of the file system, so that tests can make up a machine.
-        clock: Gives seconds.
-    """
+    """Watts of the machine, its idle ones included, while something runs."""
 
     def __init__(self, root: Path = ROOT, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

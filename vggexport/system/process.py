@@ -19,11 +19,7 @@ STATUS = Path("/proc/self/status")
 
 
 def package_versions(*further: str) -> dict[str, str]:
-    """Installed versions of the packages that can change an artifact; others are left out.
-
-    Args:
-        further: More packages to look for.
-    """
+    """Installed versions of packages that can change an artifact, and of further ones."""
     versions = {}
     for name in (*RECORDED_PACKAGES, *further):
         try:

@@ -150,10 +150,7 @@ class Checkpoint:
     def save(self, course: Course, weights: Tensors, velocities: Tensors) -> None:
         """Keeps an epoch. A process killed meanwhile leaves the one before.
 
-        Args:
-            course: The epochs up to this one.
-            weights: Trained tensors by name, read one by one.
-            velocities: Their momenta, by the same names.
+        Tensors are read one by one; velocities are their momenta.
         """
         self.folder.mkdir(exist_ok=True)
         if course.best is course.history[-1]:
@@ -167,8 +164,7 @@ class Checkpoint:
     def load(self, recipe: Recipe) -> tuple[Course, dict[str, NDArray[np.float32]]]:
         """The state after the last epoch, and every tensor of it.
 
-        Args:
-            recipe: What is asked for now; only the number of epochs may differ.
+        Of the recipe only the number of epochs may be another now.
 
         Raises:
             InputError: There is none, or it is of another training.

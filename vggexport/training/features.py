@@ -60,13 +60,7 @@ class Frozen:
 
 
 class Features:
-    """Outputs of frozen layers for views of images, by index and view.
-
-    Args:
-        frozen: The layers.
-        views: The images.
-        cache: Folder for all features of all networks.
-    """
+    """Outputs of frozen layers for views of images, by index and view."""
 
     def __init__(self, frozen: Frozen, views: Views, cache: Path) -> None:
         self._frozen = frozen
@@ -94,11 +88,7 @@ class Features:
     def compute(
         self, wanted: Sequence[tuple[int, int]], runner: Runner
     ) -> Iterator[tuple[int, int]]:
-        """Computes what is not there yet.
-
-        Args:
-            wanted: (index, view) of each.
-            runner: Runs the frozen layers; entered here.
+        """Computes what is not there yet of (index, view) pairs; the runner is entered here.
 
         Yields:
             Each of them when it has been looked up; all are there at the end.

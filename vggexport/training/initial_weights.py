@@ -117,14 +117,7 @@ def open_initial_weights(
     reinit: tuple[str, ...],
     initializer: str,
 ) -> tuple[InitialWeights, tuple[str, ...]]:
-    """Opens weights for the classes of some images.
-
-    Args:
-        options: Which weights; the seed is that of layers that are drawn.
-        images: What the network is to tell apart.
-        steps: Who counts the seconds.
-        reinit: Layers to draw anew.
-        initializer: How layers are drawn.
+    """Opens weights for the classes of some images; layers are drawn by the options' seed.
 
     Returns:
         The weights, and the name of each class.

@@ -17,9 +17,6 @@ ALL = Advice("train all layers with {} none", "freeze")
 def open_teacher(source: str) -> Weights:
     """Opens it.
 
-    Args:
-        source: A weights file.
-
     Raises:
         WeightsError: It cannot be read.
         InputError: It is not trained.
@@ -32,11 +29,6 @@ def open_teacher(source: str) -> Weights:
 
 def check_teaches(teacher: Weights, start: InitialWeights, labels: tuple[str, ...]) -> None:
     """Refuses a teacher of other answers.
-
-    Args:
-        teacher: The teacher.
-        start: The weights that are to learn from it.
-        labels: Names of their classes.
 
     Raises:
         InputError: It is of other classes or another input.

@@ -32,14 +32,6 @@ def train(
 ) -> Iterator[Course]:
     """Trains epoch by epoch.
 
-    Args:
-        job: What there is to train.
-        course: The epochs so far.
-        checkpoint: Where each epoch is kept.
-        restored: Tensors of the checkpoint that is gone on from.
-        log_dir: Where to write logs for TensorBoard.
-        clock: Gives seconds; injected by tests.
-
     Yields:
         The course after each epoch, which the checkpoint has by then; or without an epoch, where
         training diverged and begins anew.

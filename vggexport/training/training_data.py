@@ -143,14 +143,7 @@ def open_training_data(
 ) -> TrainingData:
     """Reads all images once, and parts them.
 
-    Args:
-        start: Initial weights.
-        labels: Names of their classes.
-        images: To learn from.
-        others: To judge by; None to split some of the others off.
-        steps: Who notes what cannot be read.
-        after: The last frozen layer.
-        choice: Which of them.
+    Without others to judge by, some of the images are split off.
 
     Raises:
         CalibrationError: Images cannot be used, or a class is too small.
@@ -217,13 +210,7 @@ def open_images(folder: Path) -> calibration.LabelledImages:
 def training_job(
     data: TrainingData, recipe: Recipe, cache: Path | None, steps: Steps
 ) -> TrainingJob:
-    """What the trainer is given; outputs of frozen layers are computed now.
-
-    Args:
-        data: Images and initial weights.
-        recipe: How it is trained.
-        cache: Where those are kept; None for the user's cache.
-        steps: Who counts the seconds.
+    """What the trainer is given; outputs of frozen layers are computed now, and kept in a cache.
 
     Raises:
         InputError: A layer would be frozen that is random.

@@ -49,14 +49,7 @@ def open_unlabelled_data(
 ) -> TrainingData:
     """Reads all images once, parts them, and has the teacher say of which class each is.
 
-    Args:
-        start: Initial weights.
-        labels: Names of their classes, as far as somebody named them.
-        images: To learn from.
-        others: To judge by; None to split some of the others off.
-        teacher: Whose answers are learnt, in memory.
-        steps: Who notes what cannot be read.
-        choice: Which of them.
+    Without others to judge by, some of the images are split off.
 
     Raises:
         CalibrationError: Images cannot be used.

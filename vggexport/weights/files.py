@@ -84,11 +84,6 @@ FORMATS = {
 def open_file(path: Path, options: Options, source: str) -> Weights:
     """Weights from ``path``.
 
-    Args:
-        path: The file; its suffix is in ``FORMATS``.
-        options: What was asked for.
-        source: What the artifact records.
-
     Raises:
         WeightsError: The file is missing, of another kind, damaged, or does not fit the network.
         Unavailable: The package that reads it is not installed.
@@ -227,9 +222,7 @@ def _is_known_by_digest(options: Options, layout: Layout, preprocessing: Preproc
 def prepares_pixels(path: Path, size: tuple[int, int]) -> bool:
     """Whether a file describes a network that itself does what its pixels need.
 
-    Args:
-        path: A file of weights.
-        size: Height and width where the file leaves them open.
+    The size, height and width, is for where the file leaves them open.
 
     Raises:
         WeightsError: It is damaged, or a layer of it is not exported.

@@ -29,11 +29,6 @@ _FROSSARD_HEAD = {"6": "fc1", "7": "fc2", "8": LOGITS_NAME}
 def native_network(archive: Archive, origin: str, asked: Blocks | None) -> NamedNetwork:
     """The tensors of a file whose axes are native, under the names of the walk.
 
-    Args:
-        archive: Tensors as the file names them.
-        origin: The file, for messages.
-        asked: Blocks of convolutions that were asked for.
-
     Raises:
         WeightsError: Its kernels are in Theano's order, or its names do not tell its poolings.
     """

@@ -22,9 +22,6 @@ def without_prefix(archive: Archive) -> tuple[str, Archive]:
     A tensor beside the network (``0.mean`` of a layer that normalizes, before ``1.features.…``)
     means that the network is not all there is: nothing is left out then.
 
-    Args:
-        archive: The tensors of a file.
-
     Returns:
         The prefix with its last dot, "" where nothing was left out, and the tensors, in the same
         order, by their names without it.

@@ -33,12 +33,7 @@ TORCHVISION_SHA256 = (
 
 
 def is_published(path: Path, layout: str, sha256: str) -> bool:
-    """Whether a file is one that Keras or torchvision publish, whatever its name is now.
-
-    Args:
-        path: The file.
-        layout: "keras" or "torchvision"; there are no others to know.
-        sha256: Of the file, in hexadecimal.
+    """Whether a file is one that Keras or torchvision publish, by layout and SHA-256 in hex.
 
     Raises:
         WeightsError: It cannot be read.

@@ -77,9 +77,6 @@ class SpecRequest:
     def with_defaults(self, found: Blocks | None = None) -> VGGSpec:
         """The network where no file tells anything.
 
-        Args:
-            found: The convolutions of a file that tells nothing else.
-
         Raises:
             InputError: No such configuration, or a size is out of range.
         """
@@ -114,11 +111,6 @@ def _check_is_flat(size: tuple[int, int], scale: int) -> None:
 
 def resolve(request: SpecRequest, network: NamedNetwork, origin: str) -> VGGSpec:
     """The network that ``request`` and a file agree on.
-
-    Args:
-        request: What is asked of the network.
-        network: The tensors of the file, as far as it has them.
-        origin: The file, for messages.
 
     Raises:
         WeightsError: ``request`` asks for other sizes than the file has, all of them are named; or

@@ -52,11 +52,7 @@ def reading(path: Path, *errors: type[Exception]) -> Iterator[None]:
 
 
 def float32_from_bfloat16(halves: AnyArray) -> Float32Array:
-    """Bfloat16, which numpy has not, is the upper half of a float32.
-
-    Args:
-        halves: The bits, uint16, of any shape.
-    """
+    """Bfloat16, which numpy has not, is the upper half of a float32: uint16 of any shape here."""
     values = halves.astype(np.uint32)
     values <<= 16
     return values.view(np.float32)

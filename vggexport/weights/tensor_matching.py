@@ -60,12 +60,7 @@ def fit(
 ) -> Fit:
     """Holds ``archive`` against the network that ``request`` asks for.
 
-    Args:
-        archive: The tensors of a file.
-        request: The network, or what of it is fixed.
-        layout: The convention that the file follows.
-        preprocessing: What its network does to RGB 0...255 first; folded into the first kernel.
-        origin: The file, for messages.
+    What happens to RGB 0...255 first is folded into the first kernel.
 
     Raises:
         WeightsError: The file's shapes say other sizes than ``request``.

@@ -24,9 +24,7 @@ _ROLES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"
 def folded_batch_norms(archive: Archive, origin: str) -> tuple[Archive, frozenset[str]]:
     """Folds each normalization into the layer with weights whose number is one less.
 
-    Args:
-        archive: Tensors by torch's names, the outputs of kernels last.
-        origin: The file, for messages.
+    Kernels have their outputs last.
 
     Returns:
         The tensors without those of normalizations, and the layers that had one.

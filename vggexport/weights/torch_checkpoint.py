@@ -16,11 +16,7 @@ _LISTED = 8
 
 
 def state_dict_of(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]]:
-    """The one dict of tensors in what was saved.
-
-    Args:
-        path: The file, for messages.
-        value: What was saved: the state dict, or a dict that holds it beside other things.
+    """The one dict of tensors in what was saved: it, or a dict that holds it beside other things.
 
     Returns:
         Its key, None if it is ``value`` itself, and its tensors by name.

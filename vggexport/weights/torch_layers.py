@@ -18,11 +18,7 @@ _LISTED = 4
 
 
 def first_convolution(archive: Archive, origin: str) -> str:
-    """The module that takes the channels of the image.
-
-    Args:
-        archive: Tensors by torch's names, on torch's axes.
-        origin: The file, for messages.
+    """The module that takes the channels of the image, on torch's axes.
 
     Raises:
         WeightsError: There is none, or more than one, or it is not number 0 of a ``Sequential``.
@@ -69,13 +65,8 @@ def convolutions(
     """Name in the walk and module of each convolution, in order.
 
     A convolution and its ReLU take a number each, and so does a normalization between them; where
-    the next convolution's is one more, a pooling has it.
-
-    Args:
-        archive: Tensors by torch's names, kernels HWIO, without normalizations.
-        first: The first convolution.
-        normalized: Modules that a normalization followed.
-        origin: The file, for messages.
+    the next convolution's is one more, a pooling has it. Kernels are HWIO; ``normalized`` are the
+    modules that a normalization followed.
 
     Raises:
         WeightsError: Neighbours do not fit by their numbers or their channels.
@@ -108,10 +99,7 @@ def _number(module: str) -> int:
 def head_layers(archive: Archive, others: Sequence[str], origin: str) -> list[str]:
     """The fully connected layers in order: by their numbers, timm's ``pre_logits`` first.
 
-    Args:
-        archive: Tensors by torch's names, kernels of fully connected layers (inputs, outputs).
-        others: Modules that are no convolution of the features.
-        origin: The file, for messages.
+    Their kernels are (inputs, outputs); ``others`` are no convolutions of the features.
 
     Raises:
         WeightsError: The names tell no order, or neighbours do not fit.

@@ -32,12 +32,7 @@ ENDINGS = (KERNEL, ".running_mean")
 
 
 def torch_network(archive: Archive, origin: str, asked: Blocks | None = None) -> NamedNetwork:
-    """The tensors of a state dict under the names of the walk.
-
-    Args:
-        archive: Tensors as the file names them.
-        origin: The file, for messages.
-        asked: Plays no part: numbers tell the blocks.
+    """The tensors of a state dict under the names of the walk; its numbers tell its blocks.
 
     Raises:
         WeightsError: Names or shapes are not those of a VGG.

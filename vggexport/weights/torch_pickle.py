@@ -58,10 +58,6 @@ class Unpickled:
 def unpickled(path: Path, stream: io.BytesIO) -> Unpickled:
     """Interprets one pickle, from where ``stream`` stands to the pickle's end.
 
-    Args:
-        path: The file, for messages.
-        stream: Its bytes.
-
     Raises:
         WeightsError: The pickle holds something that is not data, or too much.
         ValueError: It is damaged; ``IndexError``, ``TypeError`` and ``EOFError`` say so too.

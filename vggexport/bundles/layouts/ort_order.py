@@ -37,10 +37,7 @@ _KNOWN_VTABLE = 12  # bytes: two sizes, and the four fields of a session
 
 
 def order_kernel_types(path: Path) -> None:
-    """Rewrites a file with its table in order of names.
-
-    Args:
-        path: A ``.ort`` file.
+    """Rewrites a ``.ort`` file with its table in order of names.
 
     Raises:
         ArtifactError: Its session has fields that are not known here.

@@ -175,15 +175,7 @@ class GoldenImages:
 
 
 class GoldenWriter:
-    """Writes a golden file image by image; its bytes depend on what is in it alone.
-
-    Args:
-        path: Where to.
-        artifact: What answers.
-        runtime: Name and version of what runs it.
-        provider: What that computes on.
-        count: Number of images that will come.
-    """
+    """Writes a golden file image by image; its bytes depend on what is in it alone."""
 
     def __init__(
         self, path: Path, artifact: Artifact, *, runtime: str, provider: str, count: int

@@ -33,9 +33,7 @@ _ARRAYS = {"images", "probabilities"}
 def read_answers(path: Path, known: Artifact) -> GoldenFile:
     """Reads an owner's answers as a golden file of the network that they are said to be of.
 
-    Args:
-        path: The ``.npz``.
-        known: What a file to be verified says of its network: sizes and labels.
+    Its sizes and labels are what ``known``, a file to be verified, says.
 
     Raises:
         ArtifactError: It is damaged, holds something else, or is of another size.

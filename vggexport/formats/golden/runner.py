@@ -20,11 +20,7 @@ GOLDEN = "golden"
 
 
 class GoldenRunner(Runner):
-    """Gives the probabilities that were recorded for an image, and those of no other image.
-
-    Args:
-        file: What was recorded.
-    """
+    """Gives the probabilities that were recorded for an image, and those of no other image."""
 
     def __init__(self, file: GoldenFile) -> None:
         there = f" on {file.processor}" if file.processor else ""

@@ -209,12 +209,7 @@ def build_architecture(spec: VGGSpec) -> keras.Model:
 
 
 def call_layer(layer: keras.layers.Layer, weights: Sequence[Any], values: Any) -> Any:
-    """One layer of :func:`build_architecture` at inference.
-
-    Args:
-        layer: The layer.
-        weights: Tensors or variables for its ``trainable_variables``, in their order.
-        values: Its input.
+    """One layer of :func:`build_architecture` at inference, its weights in its variables' order.
 
     Returns:
         Its output.

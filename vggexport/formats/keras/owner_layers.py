@@ -80,9 +80,7 @@ _OPERANDS = ("y", "bias", "x2", "value")
 def computation(layer: DescribedLayer, variables: Variables) -> Computation | None:
     """What a layer computes at inference; None where that is nothing.
 
-    Args:
-        layer: As the file describes it.
-        variables: Its weights by what they are to it, each read in every call.
+    Its variables, by what they are to it, are read in every call.
 
     Raises:
         WeightsError: Its class is not known.

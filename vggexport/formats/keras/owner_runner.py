@@ -98,11 +98,7 @@ class OwnerRunner(KerasRunner):
 
 
 def computations(path: Path, added: str) -> tuple[Computation, ...]:
-    """What the layers that a file describes compute, in order.
-
-    Args:
-        path: The file.
-        added: The activation that is added after them where they end in logits.
+    """What the layers that a file describes compute, in order, and what is added to their logits.
 
     Raises:
         WeightsError: A layer is not of a known class, or not as its class is.

@@ -41,10 +41,7 @@ def trace(
 ) -> onnx.ModelProto:
     """The network as an ONNX model of some kilobytes, its weights as further graph inputs.
 
-    Args:
-        spec: The network.
-        opset: Version of the ONNX operators, ``MIN_OPSET`` to ``MAX_OPSET``.
-        batch: Images at a time; None for any number.
+    The opset is ``MIN_OPSET`` to ``MAX_OPSET``; a batch of None is any number of images.
 
     Returns:
         Inputs: ``images``, float32 NHWC, then every tensor of ``spec.tensors`` by its name with

@@ -37,10 +37,6 @@ def symbol(tensor_name: str) -> str:
 def converted(spec: VGGSpec, opset: int) -> onnx.ModelProto:
     """The converter's graph, from the cache or made now.
 
-    Args:
-        spec: The network.
-        opset: Version of the ONNX operators.
-
     Raises:
         Unavailable: It is not in the cache, and TensorFlow or tf2onnx is not installed.
     """

@@ -44,10 +44,8 @@ def write_model(
 ) -> None:
     """Writes ``model`` with its symbols bound.
 
-    Args:
-        file: Where to.
-        model: A model whose weights are graph inputs; it is not changed.
-        arrays: A name and an array for each symbol, in any order; taken one by one.
+    The model, whose weights are graph inputs, is not changed; the name and array of each are taken
+    one by one, in any order.
 
     Raises:
         BindingError: A symbol is bound twice, not at all, or to another shape or type.

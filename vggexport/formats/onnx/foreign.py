@@ -80,9 +80,6 @@ def read_foreign(path: Path) -> tuple[Artifact, dict[str, LayerOutput]]:
 class ForeignOnnx:
     """A file looked through.
 
-    Args:
-        path: The file.
-
     Raises:
         ArtifactError: It cannot be read, or holds what is not run here.
     """

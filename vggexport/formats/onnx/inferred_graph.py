@@ -70,9 +70,6 @@ def _width(tensor: Any) -> int:
 class InferredGraph:
     """A file's graph.
 
-    Args:
-        path: The file.
-
     Attributes:
         file: The file.
         nodes: Its operators, in order.

@@ -54,9 +54,6 @@ class _Initializer:
 class OnnxFile:
     """An ONNX model, mapped into memory.
 
-    Args:
-        path: The file.
-
     Attributes:
         model: The model without its initializers.
 

@@ -35,12 +35,7 @@ _TYPES: dict[str, tuple[str, Any, Any]] = {
 
 
 class OnnxThroughput:
-    """A graph of one matrix product by a constant, which ONNX Runtime packs as it packs weights.
-
-    Args:
-        provider: Execution provider.
-        threads: Inside an operator.
-    """
+    """A graph of one matrix product by a constant, which ONNX Runtime packs as it packs weights."""
 
     def __init__(self, provider: str, threads: int) -> None:
         self._provider = provider

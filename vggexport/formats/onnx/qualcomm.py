@@ -54,9 +54,8 @@ def load() -> None:
 def use(options: Any, provider_options: dict[str, str]) -> None:
     """Has a session run on the NPU, or on its emulator, and on nothing else.
 
-    Args:
-        options: Of the session, changed in place.
-        provider_options: The provider's own, before which come :data:`EMULATED` and its backend.
+    The session's options are changed in place; before the provider's own come :data:`EMULATED` and
+    its backend.
     """
     package = import_module(PACKAGE)
     devices = [found for found in onnxruntime.get_ep_devices() if found.ep_name == QNN_PROVIDER]
@@ -97,11 +96,7 @@ def compile_context(path: Path, written: Path) -> None:
 
 
 def check_whole(path: Path, printed: str) -> None:
-    """Refuses a file that the NPU does not take whole.
-
-    Args:
-        path: The file.
-        printed: What ONNX Runtime said when it was opened.
+    """Refuses a file that the NPU does not take whole, as ONNX Runtime printed when it opened it.
 
     Raises:
         Unavailable: It said that operators stay on the CPU.

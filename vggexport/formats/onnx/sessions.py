@@ -90,12 +90,6 @@ def open_session(
     ONNX Runtime falls back to the CPU with a log line only, so what it really took is compared with
     what was asked for.
 
-    Args:
-        path: The file.
-        options: Of the session.
-        provider: Execution provider.
-        provider_options: Its own; None for its defaults.
-
     Raises:
         ArtifactError: ONNX Runtime cannot read the file.
         Unavailable: The execution provider is not to be had here.
@@ -162,11 +156,8 @@ def _preload_cuda() -> None:
 def write_optimized(path: Path, written: Path, *, exact_int8: bool = True) -> None:
     """Writes a file's graph as ONNX Runtime optimizes it for the CPU, layouts left as they are.
 
-    Args:
-        path: The file.
-        written: Where to.
-        exact_int8: As it computes here (:data:`EXACT_INT8`); False for the graph of every
-            processor.
+    With ``exact_int8`` it is the graph that computes here (:data:`EXACT_INT8`), else that of every
+    processor.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file.
@@ -186,11 +177,7 @@ def write_optimized(path: Path, written: Path, *, exact_int8: bool = True) -> No
 def bound_to(session: Any, device: str, pixels: NDArray[Any], ends: Ends) -> Prepared:
     """Runs with input and output in a device's memory, and the copies to and from it apart.
 
-    Args:
-        session: On that device.
-        device: ONNX Runtime's name of its memory.
-        pixels: The input as the session takes it.
-        ends: Names of its input and output, and what the output means.
+    ``ends`` are the names of its input and output, and what the output means.
     """
     binding = session.io_binding()
     there = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, device, 0)

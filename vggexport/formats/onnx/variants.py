@@ -100,10 +100,7 @@ def use_int4_blocks(graph: onnx.GraphProto, layers: Sequence[Layer]) -> None:
 
     The first of them takes the features in HWC order, as in the native layout, so that its blocks
     are those of other formats: a transposition of some thousand values goes in front of it.
-
-    Args:
-        graph: The architecture, whose convolutions may be in int8 already.
-        layers: The fully connected layers.
+    Convolutions may be in int8 already.
     """
     weighted = {layer.name: layer for layer in layers}
     graph_inputs = {value.name: value for value in graph.input}

@@ -31,9 +31,6 @@ class OnnxWeights(ModelWeights):
     A layer's operator is the one that bears its name. Its weights are its initializers, or what a
     DequantizeLinear makes of some.
 
-    Args:
-        path: The file.
-
     Raises:
         ArtifactError: It cannot be read, is no ONNX model, or is not one of ours.
     """

@@ -48,11 +48,8 @@ class SavedModelExporter:
 
         Its signatures take ``images``, NHWC in the artifact's input type. ``serving_default`` gives
         ``probabilities``, float32 (batch, classes); ``layers`` gives every layer of the spec by its
-        name, whatever taps the request names. The same request gives the same bytes.
-
-        Args:
-            request: A float32 network.
-            path: A directory that does not exist yet.
+        name, whatever taps the request names. The same request gives the same bytes. The directory
+        does not exist yet, the network is a float32 one.
 
         Raises:
             InputError: Another precision is asked for.

@@ -80,11 +80,6 @@ class ForeignModel:
 def read_foreign(path: Path, folder: Path, model: Any) -> ForeignModel:
     """What a SavedModel of another converter is.
 
-    Args:
-        path: The directory, or one with versions of it.
-        folder: The version.
-        model: Its ``MetaGraphDef``.
-
     Raises:
         ArtifactError: It is not one that runs here.
     """

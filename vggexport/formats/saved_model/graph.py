@@ -77,12 +77,7 @@ def read_graph(folder: Path) -> Any:
 
 
 def reached(nodes: Iterable[Any], outputs: Iterable[str]) -> Iterator[Any]:
-    """The nodes that the outputs depend on, each after its inputs.
-
-    Args:
-        nodes: ``NodeDef`` objects of one graph or function.
-        outputs: Names of nodes or of their tensors.
-    """
+    """The nodes of a graph or function that the outputs depend on, each after its inputs."""
     by_name = {node.name: node for node in nodes}
     stack, seen = [node_name(output) for output in outputs][::-1], set()
     while stack:

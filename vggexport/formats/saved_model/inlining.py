@@ -50,11 +50,6 @@ def inlined(
 ) -> tuple[list[Any], dict[str, str]]:
     """The nodes that outputs depend on, without calls, each after what it reads.
 
-    Args:
-        nodes: ``NodeDef`` objects of the graph.
-        functions: ``FunctionDef`` objects of its library.
-        outputs: Names of tensors.
-
     Returns:
         The nodes, and what each output is called among them.
 

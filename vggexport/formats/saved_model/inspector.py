@@ -44,10 +44,8 @@ _RESOURCE = types_pb2.DT_RESOURCE
 def inspect_saved_model(path: Path) -> Inspection:
     """Reads what a directory says of itself and lists the operators of ``serving_default``.
 
-    TensorFlow fuses operators only when it runs them, so the list is that of the file.
-
-    Args:
-        path: The directory, or one with versions of it in TensorFlow Serving's layout.
+    TensorFlow fuses operators only when it runs them, so the list is that of the file. The
+    directory may hold versions of it, in TensorFlow Serving's layout.
 
     Raises:
         ArtifactError: The directory cannot be read, is no SavedModel, or has no

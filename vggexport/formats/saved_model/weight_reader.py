@@ -72,9 +72,6 @@ class SavedModelWeights(ModelWeights):
 
     A layer's operators are those that ``serving_default`` reaches in the scope of its name.
 
-    Args:
-        path: The directory.
-
     Raises:
         ArtifactError: It cannot be read, is no SavedModel, or is not one of ours.
     """

@@ -20,11 +20,7 @@ from vggexport.quantization.int8 import ActivationQuantization
 
 
 def build_graph(artifact: Artifact, activations: Mapping[str, ActivationQuantization]) -> Graph:
-    """The graph of a file, its weights still without values.
-
-    Args:
-        artifact: Which file.
-        activations: int8 parameters by layer name; empty for precisions that need none.
+    """The graph of a file, its weights without values; activations are int8 parameters by layer.
 
     Returns:
         A graph from ``images`` to ``probabilities``. The tensor that a layer computes bears the

@@ -87,9 +87,6 @@ class TfliteOperator:
 class TfliteFile:
     """A model file, mapped into memory.
 
-    Args:
-        path: The file.
-
     Raises:
         ArtifactError: It cannot be read, is no TFLite model, or is damaged.
     """

@@ -48,14 +48,10 @@ def write_model(
     description: str,
     metadata: Mapping[str, bytes],
 ) -> None:
-    """Writes a graph with its weights bound.
+    """Writes a graph with its weights bound into an empty file that can seek.
 
-    Args:
-        file: Where to; empty, and one that can seek.
-        graph: The graph.
-        values: One for each weight, in any order; taken one by one.
-        description: What a person should know of the model.
-        metadata: Further buffers by name.
+    A value for each weight is taken, one by one, in any order; the description is for a person,
+    metadata are further buffers by name.
 
     Raises:
         BindingError: A weight is bound twice, not at all, or to another shape, type or scales.

@@ -31,9 +31,6 @@ class TfliteWeights(ModelWeights):
 
     A layer's operator is the one that computes the tensor of its name.
 
-    Args:
-        path: The file.
-
     Raises:
         ArtifactError: It cannot be read, is no TFLite model, or is not one of ours.
     """

@@ -92,13 +92,9 @@ class Series:
 
 
 def draw(plot: Callable[[Axes, Theme], None], *, width_px: int, height_px: int, alt: str) -> Chart:
-    """Any chart: what is drawn on one pair of axes, for both backgrounds.
+    """Any chart: what is drawn on one pair of axes in a theme's colours, for both backgrounds.
 
-    Args:
-        plot: Draws, in the colours of a theme.
-        width_px: Width in CSS pixels.
-        height_px: Height.
-        alt: What it shows.
+    Sizes are in CSS pixels.
     """
     size = (width_px / INCH_PX, height_px / INCH_PX)
     light, dark = (_drawn(plot, theme, size) for theme in (LIGHT, DARK))
@@ -112,14 +108,7 @@ def wide(plot: Callable[[Axes, Theme], None], *, height_px: int, alt: str) -> Ch
 
 
 def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: str) -> Chart:
-    """Lines over places that have names, such as layers.
-
-    Args:
-        series: The lines.
-        places: A name each, from the left.
-        y_label: What the values are, with their unit.
-        alt: What it shows.
-    """
+    """Lines over places that have names, such as layers."""
     low, high = _edges([value for one in series for value in one.values])
 
     def plot(axes: Axes, theme: Theme) -> None:
@@ -141,15 +130,7 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
 def scatter(
     points: NDArray[np.floating[Any]], look: SeriesStyle, *, x_label: str, y_label: str, alt: str
 ) -> Chart:
-    """Points that should lie on the diagonal, which is drawn.
-
-    Args:
-        points: (points, 2); those that are not finite are left out.
-        look: How this series is told from others.
-        x_label: What the first value of each is.
-        y_label: What the second is.
-        alt: What it shows.
-    """
+    """Finite ones of points (points, 2), which should lie on the diagonal that is drawn."""
     known = points[np.isfinite(points).all(axis=1)]
     low, high = _square_edges(known)
 

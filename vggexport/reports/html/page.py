@@ -82,11 +82,7 @@ _TEMPLATES.globals |= {"themes": (LIGHT, DARK), "thumbnail_px": SIDE_PX, "versio
 
 
 def page(template: str, **values: Any) -> str:
-    """A page.
-
-    Args:
-        template: Name of a file in ``templates/`` that extends ``base.html``.
-        values: What it shows, by name.
+    """A page from a file in ``templates/`` that extends ``base.html``, and what it shows by name.
 
     Raises:
         jinja2.UndefinedError: It shows something that is not there.

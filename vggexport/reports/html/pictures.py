@@ -17,11 +17,7 @@ _DENSITY = 2
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """The ``data:`` address of a small JPEG.
-
-    Args:
-        pixels: uint8 (height, width, 3), RGB.
-    """
+    """The ``data:`` address of a small JPEG of pixels, uint8 (height, width, 3), RGB."""
     image = Image.fromarray(pixels)
     image.thumbnail((SIDE_PX * _DENSITY, SIDE_PX * _DENSITY), Image.Resampling.LANCZOS)
     file = io.BytesIO()

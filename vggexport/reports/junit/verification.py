@@ -25,13 +25,9 @@ def verification(report: VerifyReport) -> str:
 def suite(
     name: str, cases: Sequence[ET.Element], properties: Mapping[str, str], seconds: float
 ) -> str:
-    """The XML of one suite.
+    """The XML of one suite of ``testcase`` elements; one that failed has a ``failure``.
 
-    Args:
-        name: With a dot, which dashboards take for that between a package and a class.
-        cases: ``testcase`` elements; one that failed has a ``failure``.
-        properties: What else there is to say, by name.
-        seconds: Wall-clock seconds in all.
+    Its name has a dot, which dashboards take for that between a package and a class.
     """
     counts = {
         "name": name,
@@ -51,15 +47,7 @@ def suite(
 
 
 def case(suite_name: str, runner: RunnerRecord, text: str, kind: str, broken: str) -> ET.Element:
-    """A test case.
-
-    Args:
-        suite_name: Of the suite that it is for.
-        runner: What ran.
-        text: What was found.
-        kind: Of the failure.
-        broken: Why it failed, or nothing.
-    """
+    """A test case."""
     name, seconds = printable(runner.path), f"{runner.seconds:.3f}"
     element = ET.Element("testcase", {"classname": suite_name, "name": name, "time": seconds})
     if broken:

@@ -23,13 +23,7 @@ _SYNTHETIC_RANGES = (
 
 
 def build(report: BuildReport, weights: str, data: str = SYNTHETIC) -> RenderableType:
-    """What was built, what the check found, and what to run next.
-
-    Args:
-        report: What happened.
-        weights: The source of the weights, as it was given.
-        data: The source of the calibration images.
-    """
+    """What was built, what the check found, and what to run next."""
     artifact = report.artifact
     calibration = artifact.calibration
     lines = {
@@ -111,13 +105,7 @@ def _verify(artifacts: Sequence[Artifact], weights: str, data: str) -> list[str]
 
 
 def export(report: ExportReport, weights: str, data: str = SYNTHETIC) -> RenderableType:
-    """What was built, a line a file, and what to run next.
-
-    Args:
-        report: What happened.
-        weights: The source of the weights, as it was given.
-        data: The source of the calibration images.
-    """
+    """What was built, a line a file, and what to run next."""
     table = Table("file", "precision", "size", "seconds", "check", "logit SQNR", paths=True)
     for file in report.own:
         artifact, check = file.artifact, file.check
@@ -144,12 +132,7 @@ def export(report: ExportReport, weights: str, data: str = SYNTHETIC) -> Rendera
 
 
 def calibration(report: CalibrationReport, options: str = "") -> RenderableType:
-    """The ranges and where they were saved.
-
-    Args:
-        report: What happened.
-        options: Those of the network and its images, as they were typed.
-    """
+    """The ranges and where they were saved."""
     table = Table("layer", "low", "high")
     for name, (low, high) in report.ranges.items():
         table.add_row(name, f"{low:.4g}", f"{high:.4g}")

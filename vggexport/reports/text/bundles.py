@@ -23,9 +23,7 @@ from vggexport.system.number_text import MEGA, cost, counted, decibels, differen
 def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
     """What was packed, or why nothing was.
 
-    Args:
-        report: What happened.
-        key: The private key that signed it; its public one is what the receiver needs.
+    Of the private key that signed it, the receiver needs the public one.
     """
     lines = {"cost": cost(report.seconds, report.peak_rss_bytes)}
     if report.manifest:

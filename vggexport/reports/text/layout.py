@@ -21,14 +21,7 @@ class Table:
     """Rows under heads, laid out for the width that there is when they are printed."""
 
     def __init__(self, *heads: str, names: int = 1, paths: bool = False) -> None:
-        """A table without rows.
-
-        Args:
-            heads: One a column.
-            names: Columns from the left that hold names; they are broken where room is short,
-                figures are not.
-            paths: Whether the first holds paths, which are shortened before.
-        """
+        """A table without rows; names and paths as in :class:`TextTable`."""
         self._empty = TextTable(tuple(map(printable, heads)), (), names, paths=paths)
         self._rows: list[tuple[str, ...]] = []
         self._bold: set[int] = set()

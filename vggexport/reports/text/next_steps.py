@@ -24,13 +24,7 @@ def quantize(weights: str, data: str) -> str:
 
 
 def verify(weights: str, paths: Iterable[str], data: str) -> str:
-    """The command that compares files with the weights that they were made of.
-
-    Args:
-        weights: Their source.
-        paths: The files.
-        data: Images that no file was calibrated on: a folder, a file or "synthetic".
-    """
+    """The command that compares files with their weights, on images that none was calibrated on."""
     files = " ".join(map(quoted, (weights, *paths)))
     images = "" if data == calibration.SYNTHETIC else f" --data {quoted(data)}"
     return f"vggexport verify {files}{images}"

@@ -12,12 +12,7 @@ from vggexport.system.number_text import cost, printable, share
 
 
 def pruning(report: PruningReport, data: str) -> RenderableType:
-    """What budgets give, and the weights that were written.
-
-    Args:
-        report: What happened.
-        data: The source of the calibration images.
-    """
+    """What budgets give, and the weights that were written."""
     made = report.narrowed
     lines = {"plan": pruning_words.plan(report), **pruning_words.latency(report)}
     if made:

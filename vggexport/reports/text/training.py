@@ -15,13 +15,7 @@ from vggexport.system.number_text import cost, printable, share
 
 
 def training(report: TrainingReport, data: Path, validation: Path | None) -> RenderableType:
-    """Every epoch, and the weights that were kept.
-
-    Args:
-        report: What happened.
-        data: The folder that it learnt from.
-        validation: Another that it was judged by, if there is one.
-    """
+    """Every epoch, and the weights that were kept."""
     judged = _judged_by(report)
     table = Table("epoch", "learning rate", "loss", "validation loss", judged, "seconds")
     for epoch in report.epochs:

@@ -30,9 +30,7 @@ BELOW = "below 0"
 def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableType:
     """The figures of every file, what was found out about each, and its layers where compared.
 
-    Args:
-        report: What was found.
-        verbose: List every mistake that was tried too.
+    A verbose one lists every mistake that was tried, too.
     """
     lines = {
         "reference": described(report.reference),

@@ -64,10 +64,6 @@ class DescribedLayer:
 def described_layers(document: Mapping[str, Any], origin: str) -> tuple[DescribedLayer, ...]:
     """Every layer of the described model in order of computation, inputs included.
 
-    Args:
-        document: The description of the outermost model.
-        origin: The file, for messages.
-
     Raises:
         WeightsError: The description is damaged, or is not one line of Keras' own layers.
     """

@@ -29,12 +29,6 @@ def described_fit(
 ) -> Fit:
     """The network, where it is what ``request`` asks for.
 
-    Args:
-        network: As the file describes it.
-        request: The network, or what of it is fixed.
-        preprocessing: What happens to RGB 0...255 before it.
-        origin: The file, for messages.
-
     Raises:
         WeightsError: ``request`` asks for another network.
         InputError: The description is of no network that can be exported.
@@ -66,11 +60,6 @@ def check_once(stated: Preprocessing, network: DescribedNetwork, origin: str) ->
     """Refuses a convention before a network that prepares RGB 0...255 itself.
 
     Numbers of the user's own are taken as they are.
-
-    Args:
-        stated: What happens to RGB 0...255 before it.
-        network: As the file describes it.
-        origin: The file, for messages.
 
     Raises:
         WeightsError: Pixels would be prepared twice.

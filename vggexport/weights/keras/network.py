@@ -71,12 +71,9 @@ class DescribedNetwork:
 def read_network(
     path: Path, input_size: tuple[int, int] | None = None, *, headless: bool = False
 ) -> DescribedNetwork | None:
-    """The network that a Keras file describes; None for a file of weights alone.
+    """The network that a ``.keras`` or ``.h5`` file describes; None for a file of weights alone.
 
-    Args:
-        path: A ``.keras`` or ``.h5`` file.
-        input_size: Height and width where the file leaves them open.
-        headless: Whether the network may end before its dense layers.
+    ``input_size`` is for what the file leaves open; a headless one may end before its dense layers.
 
     Raises:
         WeightsError: The file is damaged, or a layer of it is not exported; the message names it.

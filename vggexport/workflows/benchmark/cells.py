@@ -64,11 +64,7 @@ def measure_cell(
 ) -> list[BenchmarkResult]:
     """Launches all several times; each time they take turns, and are asked what it cost them.
 
-    Args:
-        entries: Who takes part.
-        options: How it is measured.
-        steps: Who shows how far it is.
-        placements: What is known of where artifacts run, by :attr:`Entry.model`; added to.
+    What is known of where artifacts run, by :attr:`Entry.model`, is added to ``placements``.
 
     Raises:
         ArtifactError: An artifact cannot be read.
@@ -100,15 +96,7 @@ def _launch(
     number: int,
     placements: dict[Model, Placement | None],
 ) -> list[Launched]:
-    """A fresh process for each, from its start to its end.
-
-    Args:
-        entries: Who takes part.
-        options: How it is measured.
-        rounds: What a turn of each round has to reach.
-        number: Which launch it is: who is loaded first takes turns, too.
-        placements: As for :func:`measure_cell`; found out when nothing is measured any more.
-    """
+    """A fresh process for each, from its start to its end; the number says who is loaded first."""
     with ExitStack() as entered:
         started_ns, processes = [], []
         for entry in entries:

@@ -65,10 +65,6 @@ class Baseline:
     def check_machine(self, machine: Machine, gpu: Gpu | None) -> None:
         """Refuses to compare machines.
 
-        Args:
-            machine: This one.
-            gpu: Its GPU, where that is to be measured.
-
         Raises:
             InputError: It ran on another; the message names the difference.
         """
@@ -76,11 +72,7 @@ class Baseline:
         self._check(self.machine, machine_settings(environment))
 
     def check_counts(self, name: str, numbers: Iterable[int]) -> None:
-        """Refuses numbers that the former run has not, before anything is measured.
-
-        Args:
-            name: "threads" or "batch".
-            numbers: Those that are to be measured.
+        """Refuses "threads" or "batch" that the former run has not, before anything is measured.
 
         Raises:
             InputError: There is one.

@@ -53,12 +53,7 @@ def environment_variables() -> dict[str, str]:
 
 
 class MeasuredModel:
-    """Imports the runtime when it is made, so that the load is the load alone.
-
-    Args:
-        entry: What is measured.
-        clock: Of nanoseconds.
-    """
+    """Imports the runtime when it is made, so that the load is the load alone."""
 
     def __init__(self, entry: Entry, clock: Clock = time.perf_counter_ns) -> None:
         self._entry = entry
@@ -77,9 +72,8 @@ class MeasuredModel:
     def load(self, known: Artifact | None = None, cold: bool = False) -> Loaded:  # noqa: FBT001, FBT002  a pipe
         """Opens the network and prepares its runs.
 
-        Args:
-            known: Of weights: which network they are of, where another model tells.
-            cold: Have the system forget the file before.
+        Of weights, another model's artifact may tell which network they are of; for a ``cold`` load
+        the system is to forget the file before.
 
         Raises:
             ArtifactError: It cannot be read, or does not run on such a batch.

@@ -28,12 +28,7 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"
 
 
 def measure_peak_throughput(provider: str, threads: int) -> Ceiling:
-    """The ceilings on a provider; numpy's BLAS is there for CPUs whatever is installed.
-
-    Args:
-        provider: ONNX Runtime's name; CPUs are measured for any that is not CUDA's.
-        threads: As the artifacts had.
-    """
+    """The ceilings on a provider; numpy's BLAS is there for CPUs whatever is installed."""
     with ExitStack() as entered:
         environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
         started = partial(ChildProcess, name="the ceiling")

@@ -59,14 +59,7 @@ def plan(
     steps: Steps,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Iterator[Share]]:
-    """What a turn of each round has to reach, by launch.
-
-    Args:
-        options: How long it is to go on.
-        models: Who have been running elsewhere when a turn of one begins, if there are others.
-        steps: Who shows how far it is.
-        clock: Gives seconds.
-    """
+    """What a turn of each round has to reach, by launch; of several models each settles first."""
     settle_s = SETTLE_S if models > 1 else 0.0
     if options.sustained_minutes:
         yield _until(options.sustained_minutes * _SECONDS_A_MINUTE, settle_s, clock)
@@ -93,12 +86,7 @@ def take_turns(
 ) -> list[list[TimedTurn]]:
     """Rounds in which each model has one turn.
 
-    Args:
-        calls: ``ChildProcess.call`` of each.
-        rounds: What a turn of each round has to reach.
-        clock: Gives seconds.
-        state: Of the machine now.
-        meter: What tells the power.
+    ``calls`` are :meth:`ChildProcess.call` of each; the clock gives seconds.
 
     Returns:
         The turns of each, one a round.

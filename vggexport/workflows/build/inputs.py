@@ -118,14 +118,6 @@ def build_inputs(
 ) -> Iterator[BuildInputs]:
     """Makes ready what the files need together.
 
-    Args:
-        network_options: Which network, with which weights.
-        calibration_options: Which images.
-        files: What to build, by where to.
-        options: How.
-        steps: Who counts the seconds.
-        hold_weights: Read the weights once and keep them in memory.
-
     Raises:
         VggExportError: The work cannot be begun.
     """

@@ -124,9 +124,7 @@ def companions_of(output: Path, file: FileOptions) -> tuple[Path, ...]:
 def check_ending(output: Path, ending: str = "") -> None:
     """Refuses a name that does not say what is in the file: its ending is all that others know.
 
-    Args:
-        output: Where to.
-        ending: Of the files of a format; empty for a folder, which has none or any but theirs.
+    A folder, whose ending is empty, has none or any but those of files.
 
     Raises:
         OutputError: It ends otherwise, or is a folder.

@@ -54,13 +54,7 @@ def build(
 
 
 def build_file(inputs: BuildInputs, output: Path, file: FileOptions) -> BuildReport:
-    """Writes, checks and publishes one file.
-
-    Args:
-        inputs: What it shares with others.
-        output: Where it goes.
-        file: What it is.
-    """
+    """Writes, checks and publishes one file."""
     folder = inputs.folders[output]
     steps = Steps(inputs.steps.progress, of=output.name if len(inputs.folders) > 1 else "")
     written = folder / output.name

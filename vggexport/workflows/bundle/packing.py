@@ -157,13 +157,8 @@ def pack(
 ) -> BundleReport:
     """Adds everything that is left, and publishes the bundle.
 
-    Args:
-        inputs: What it is made of.
-        folder: Temporary folder; what is left in it under the output's name is published.
-        sizes: Of the models.
-        checks: Of their answers.
-        moment: Date of all files.
-        sign: Gives the signature of the list of digests, or None for a bundle without one.
+    What is left in the temporary folder under the output's name is published; without what signs
+    there is no signature.
 
     Raises:
         Unfinished: A model became another since it was read and its answers were taken.

@@ -42,13 +42,7 @@ def measure_curve(
 ) -> tuple[CurvePoint, ...]:
     """Makes an int8 file with the ranges of each number of images, and holds it to float32.
 
-    Args:
-        network: The network.
-        runner: Its float32 file.
-        snapshots: Ranges by number of images.
-        images: uint8 (images, size, size, 3) to measure on.
-        folder: Where files may be.
-        steps: Who counts the seconds.
+    It is measured on images, uint8 (images, size, size, 3).
     """
     with steps.step("curve"):
         trial = Int8Trial.on(images, network=network, runner=runner, folder=folder)

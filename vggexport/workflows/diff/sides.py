@@ -55,11 +55,7 @@ class Side:
 
 
 def open_side(entered: ExitStack, path: Path) -> Side:
-    """Opens one.
-
-    Args:
-        entered: Takes away what was unpacked.
-        path: A model or a bundle.
+    """Opens a model or a bundle; what was unpacked is gone at the end of what was entered.
 
     Raises:
         ArtifactError: It cannot be read, or its files do not agree with its own list of digests.

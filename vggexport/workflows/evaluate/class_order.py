@@ -39,12 +39,7 @@ def order_classes(
 ) -> calibration.LabelledImages:
     """The images with the classes of the networks, in their order.
 
-    Args:
-        images: Their classes are folders, or names in a table.
-        models: The networks; the first that carries labels names the classes.
-        steps: Who notes what was taken.
-        labels_file: Names of the classes, instead of those that networks carry.
-        order: One of :data:`ORDERS`.
+    The first network that carries labels names the classes, if no file does.
 
     Raises:
         CalibrationError: Labels do not name the folders.

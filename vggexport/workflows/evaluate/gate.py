@@ -16,10 +16,7 @@ def checks(
 ) -> Iterator[GateCheck]:
     """One for each limit and each network that has one.
 
-    Args:
-        results: One a network, the first being what the others are compared with.
-        min_top1: Smallest share of images that must be right.
-        max_drop: Largest share by which a network may be right less often than the first.
+    ``max_drop`` is the largest share by which a network may be right less often than the first.
     """
     if min_top1 is not None:
         yield from (_top1(result, min_top1) for result in results)

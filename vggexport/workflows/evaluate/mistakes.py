@@ -18,13 +18,7 @@ SHOWN_MISTAKES = 12
 def surest_mistakes(
     images: calibration.LabelledImages, answers: Answers, read: NDArray[np.intp]
 ) -> Iterator[Mistake]:
-    """The surest first.
-
-    Args:
-        images: With the network's classes.
-        answers: What it says of each.
-        read: Indices of those that could be read.
-    """
+    """The surest first, of images that were read, whose indices are given."""
     wrong = read[answers.best[read, 0] != images.targets[read]]
     surest = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
     readings = calibration.read_ahead(images.source, (int(index) for index in surest))

@@ -45,15 +45,7 @@ def with_pixels(
     *,
     seed: int,
 ) -> tuple[EvaluationResult, ...]:
-    """The results with what happens to pixels, and with what should where mistakes leave it open.
-
-    Args:
-        results: One a network.
-        models: The networks.
-        images: With their classes.
-        steps: Who shows how far it is.
-        seed: Of the choice of images.
-    """
+    """The results with what happens to pixels, and what should where mistakes leave it open."""
     found = []
     for model, result in zip(models, results, strict=True):
         other = None
@@ -67,12 +59,7 @@ def with_pixels(
 
 
 def other_export(other: OtherPixels, file_format: str) -> Iterator[str | Advice]:
-    """How to make the file again, and what decides where labels do not.
-
-    Args:
-        other: What it should have been made for.
-        file_format: Of the file.
-    """
+    """How to make the file again, and what decides where labels do not."""
     one, command = other.preprocessing, command_for(file_format)
     if other.rivals:
         yield Advice(

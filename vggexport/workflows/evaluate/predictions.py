@@ -159,12 +159,7 @@ class LocalEngine:
 
 
 def ask(model: OpenedModel, pixels: NDArray[np.uint8]) -> tuple[Best, NDArray[np.float32]]:
-    """Best classes of images, and the probability of the first of them.
-
-    Args:
-        model: The network.
-        pixels: uint8 (images, size, size, 3).
-    """
+    """Best classes of images, uint8 (images, size, size, 3), and the probability of the first."""
     batch = model.artifact.batch or len(pixels)
     probabilities = read(model.runner, pixels, [OUTPUT_NAME], batch)[OUTPUT_NAME]
     return best_classes(probabilities), class_probabilities(probabilities).max(axis=1)

@@ -63,11 +63,7 @@ class Task:
 
 
 class Worker:
-    """One runner in a process of its own, for as long as there are images.
-
-    Args:
-        task: What to run, on what.
-    """
+    """One runner in a process of its own, for as long as there are images."""
 
     def __init__(self, task: Task) -> None:
         self._images = task.images.source

@@ -26,11 +26,8 @@ def forecast(
 ) -> Forecast:
     """Surveys the images, orders the channels and measures the layers, as far as that is not done.
 
-    Args:
-        survey: Its folder holds what is done.
-        images: Those to choose channels by, uint8 (images, height, width, 3).
-        checked: Those to measure on.
-        steps: Who counts the seconds.
+    All images are uint8 (images, height, width, 3): channels are chosen by some, and layers are
+    measured on the ``checked`` ones.
     """
     if not survey.is_done:
         with steps.step("survey"):

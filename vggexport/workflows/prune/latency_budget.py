@@ -33,14 +33,7 @@ Measure = Callable[[VGGSpec], LatencyRecord]
 
 @contextmanager
 def measuring(network: Network, folder: Path, machine: Machine, steps: Steps) -> Iterator[Measure]:
-    """Measures networks beside this one; float32 in ONNX Runtime, one thread.
-
-    Args:
-        network: The original.
-        folder: Where files may be until it is over.
-        machine: This one, as it was when the command began.
-        steps: Who counts the seconds.
-    """
+    """Measures networks beside this one; float32 in ONNX Runtime, one thread."""
     with TemporaryDirectory(dir=folder) as place:
         original, other = Path(place, "original.onnx"), Path(place, "other.onnx")
         write_onnx(network, original)
@@ -78,14 +71,10 @@ def widest_within(
     planned: Callable[[float], Widths],
     measure: Measure,
 ) -> tuple[Widths, LatencyRecord]:
-    """Searches between two networks.
+    """Searches for at most a share of the original's latency, between two networks.
 
-    Args:
-        limit: Share of the original's latency.
-        spec: The original.
-        ends: The narrowest network that there is, and the widest that other budgets allow.
-        planned: Share of the operations -> the network that the plan has for it.
-        measure: Of a network.
+    ``ends`` are the narrowest that there is and the widest that other budgets allow; ``planned``
+    has the network of a share of the operations.
 
     Raises:
         InputError: The narrowest takes more.

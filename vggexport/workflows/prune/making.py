@@ -25,15 +25,7 @@ from vggexport.workflows.prune.images import PruningImages
 def make(
     survey: Survey, expected: Forecast, point: PlanPoint, images: PruningImages, steps: Steps
 ) -> tuple[NumpyNetwork, tuple[RefittedLayer, ...]]:
-    """Makes a network of these widths, as far as that is not done.
-
-    Args:
-        survey: The network as it is.
-        expected: Which channels go.
-        point: The widths.
-        images: Those that the survey has seen.
-        steps: Who counts the seconds.
-    """
+    """Makes a network of these widths, as far as that is not done."""
     own = "-".join(map(str, point.widths.values()))
     folder = survey.folder / own
     folder.mkdir(exist_ok=True)
@@ -64,15 +56,7 @@ def measured(
 def write(
     path: Path, network: Network, narrow: NumpyNetwork, point: PlanPoint, images: PruningImages
 ) -> PruningRecord:
-    """Writes the weights with what they were made of, which it returns.
-
-    Args:
-        path: Where to.
-        network: The network as it is.
-        narrow: The narrower one.
-        point: What was planned.
-        images: By which.
-    """
+    """Writes the weights with what they were made of, which it returns."""
     record = PruningRecord(
         network.record.source,
         network.record.sha256,
