@@ -212,11 +212,7 @@ def _tile_arguments(image: ImageFile.ImageFile) -> tuple[object, ...]:
 
 
 def _check_planes(image: ImageFile.ImageFile) -> None:
-    """Refuses a TIFF of which Pillow would take each half of a value for one of 8 bits.
-
-    Raises:
-        ValueError: It has more than 8 bits a channel, uncompressed, and its colours lie apart.
-    """
+    """Refuses a TIFF of which Pillow would take each half of a value for one of 8 bits."""
     tags = getattr(image, "tag_v2", {})
     is_apart = tags.get(_PLANES) == _APART and image.tile and image.tile[0][0] == "raw"
     if is_apart and (bits := max(tags.get(_BITS_PER_SAMPLE, (8,)))) > 8:
@@ -227,11 +223,7 @@ def _check_planes(image: ImageFile.ImageFile) -> None:
 
 
 def _check_upper_bits(image: Image.Image, bit_depth: int | None) -> None:
-    """Refuses colour of 16 bits a channel whose upper 8, which Pillow keeps, are not the picture.
-
-    Raises:
-        ValueError: Fewer than 16 bits are used.
-    """
+    """Refuses 16 bits a channel whose upper 8, which Pillow keeps, are not the picture."""
     brightest = max(int(np.asarray(band.convert("RGB")).max()) for _, band in _bands(image))
     is_bright = brightest >= 256 * _DARKEST
     used = bit_depth or (_FULL_BITS if is_bright else 8 + brightest.bit_length())
@@ -270,11 +262,7 @@ def _values(band: tuple[int, Image.Image]) -> NDArray[np.float64]:
 
 
 def _full_scale(mode: str, low: float, high: float, bits: int | None, most: float) -> float:
-    """The value that means white, from Pillow's mode, the ends of the values, and the bits used.
-
-    Raises:
-        ValueError: Values are out of range, or it is open what white is.
-    """
+    """The value that means white, from Pillow's mode, the ends of the values, and the bits used."""
     if not (low >= 0 and high <= _FULL_SCALE):
         raise ValueError(f"its values {low:g}...{high:g} are outside of 0...65535")
     if mode == "F" and high <= 1:

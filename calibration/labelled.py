@@ -131,13 +131,7 @@ def open_unlabelled(folder: Path, *, size: Size) -> FolderImages:
 
 
 def _refuse_splits(folder: Path, paths: Sequence[str]) -> None:
-    """Refuses folders "train" and "val" with classes below, which would be learnt as two classes.
-
-    Raises:
-        SplitFolderError: Folders below those named so are in common, and all are named so, or one
-            to learn from and one to judge by.
-        NoClassFolderError: There are none below, and all are named so.
-    """
+    """Refuses folders "train" and "val" with classes below, which would be two classes."""
     below: dict[str, set[str]] = {}
     for path in paths:
         first, *others = PurePosixPath(path).parts

@@ -68,11 +68,7 @@ class _Records:
 
     @classmethod
     def of(cls, members: Sequence[Member], stamp: tuple[int, int]) -> Self:
-        """The records of files in this order.
-
-        Raises:
-            InputError: They are more than an archive holds.
-        """
+        """The records of files in this order."""
         place, places, headers, directory = 0, [], [], b""
         for member in members:
             if max(member.size, place) > _LIMIT:
@@ -271,11 +267,7 @@ def check_moment(moment: int) -> None:
 
 
 def _stamp(moment: int) -> tuple[int, int]:
-    """Time and date of MS-DOS, in steps of two seconds (4.4.6).
-
-    Raises:
-        InputError: It is before 1980 or after 2107.
-    """
+    """Time and date of MS-DOS, in steps of two seconds (4.4.6)."""
     check_moment(moment)
     return _packed(*datetime.fromtimestamp(moment, UTC).timetuple()[:6])
 

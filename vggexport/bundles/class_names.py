@@ -51,11 +51,7 @@ def agreed_labels(
 
 
 def _evaluated(models: Sequence[Model], report: Evidence) -> Iterator[Names]:
-    """Names in a report of ``evaluate``: all, or of older versions those that had images.
-
-    Raises:
-        InputError: Its figures say that they are in another order.
-    """
+    """Names in a report of ``evaluate``: all, or of older versions those that had images."""
     if report.kind != EVALUATE:
         return
     for model in models:

@@ -170,11 +170,7 @@ def benchmark(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noq
 
 
 def _check_baseline(ctx: click.Context) -> None:
-    """Refuses what the gate was told on the command line where there is nothing to compare with.
-
-    Raises:
-        click.UsageError: There is not.
-    """
+    """Refuses what the gate was told on the command line where there is nothing to compare with."""
     for name in ("max_regression", "strict"):
         typed = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if typed and ctx.params["baseline"] is None:

@@ -172,11 +172,7 @@ class OpenVinoRunner(Runner):
         self._request, self._read = compiled.create_infer_request(), frozenset(tensors)
 
     def _check(self, model: Any) -> None:
-        """Finds its input and output, which are ours or those of another converter.
-
-        Raises:
-            ArtifactError: They are others.
-        """
+        """Finds its input and output, which are ours or those of another converter."""
         names = [port.get_any_name() for port in (*model.inputs, *model.outputs)]
         if not (self.artifact and self.artifact.foreign):
             check_ends(self._path, names)

@@ -118,12 +118,7 @@ def _from_json(path: Path, text: str) -> list[str]:
 
 
 def _by_index(data: Mapping[str, Any]) -> list[Any]:
-    """Names in order, of names by index or of indices by name.
-
-    Raises:
-        TypeError: It is neither.
-        ValueError: Indices are missing.
-    """
+    """Names in order, of names by index or of indices by name."""
     if all(type(value) is int for value in data.values()):
         data = {str(index): name for name, index in data.items()}
     if other := next((key for key in data if not key.isdecimal()), None):

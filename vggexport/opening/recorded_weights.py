@@ -123,11 +123,7 @@ def _recorded_network(
 
 
 def _recorded_source(known: Artifact) -> str:
-    """Where the weights of a file are: it knows the name of theirs, not the folder.
-
-    Raises:
-        InputError: They are neither here nor beside the file.
-    """
+    """Where the weights of a file are: it knows the name of theirs, not the folder."""
     source = known.weights.source
     if not Path(source).suffix:
         return source  # random:0, imagenet

@@ -211,11 +211,7 @@ def _written(value: Any, kind: Any) -> Any:
 
 
 def _parts(kind: Any, values: Sequence[Any]) -> Sequence[Any]:
-    """Types of the elements of a tuple.
-
-    Raises:
-        TypeError: It has another number of them.
-    """
+    """Types of the elements of a tuple."""
     parts = get_args(kind)
     if parts[-1] is ...:
         return [parts[0]] * len(values)

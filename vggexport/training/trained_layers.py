@@ -237,9 +237,6 @@ class TrainedLayers:
         """Inputs and targets, read ahead on all cores, in the order given.
 
         The last chunk of every batch is as short as the batch leaves it: batches are cut here, too.
-
-        Raises:
-            Exception: What reading one of them raised.
         """
         asked = zip(sample.indices[order].tolist(), views.tolist(), strict=True)
         rows = futures_ahead(

@@ -74,11 +74,7 @@ def _epoch(
     highest: float,
     clock: Callable[[], float],
 ) -> Epoch:
-    """Trains one epoch.
-
-    Raises:
-        DivergedError: A loss is not finite, or that of training above the highest.
-    """
+    """Trains one epoch."""
     begin, rate = clock(), course.learning_rate
     number = len(course.history) + 1
     if course.history:

@@ -193,11 +193,7 @@ def _preprocessing(
     path: Path,
     digest: Callable[[], str],
 ) -> Preprocessing:
-    """What was stated, or the file says, or its layout's convention.
-
-    Raises:
-        WeightsError: The file says otherwise than what was stated.
-    """
+    """What was stated, or the file says, or its layout's convention."""
     stated, request = options.preprocessing, options.request
     if layout.name == "native" and (told or stated is None):
         known = told.spec if told else request

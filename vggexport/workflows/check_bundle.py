@@ -157,11 +157,7 @@ def _check_preprocessing(
 def _decoded(
     file: Path, pair: GoldenSource, pictures: calibration.PictureOptions
 ) -> NDArray[np.uint8]:
-    """A picture's pixels; those with a tolerance of their own are of any kind.
-
-    Raises:
-        ArtifactError: It is damaged.
-    """
+    """A picture's pixels; those with a tolerance of their own are of any kind."""
     if pair.tolerance_levels is None:
         return read_png(file)
     try:

@@ -116,11 +116,7 @@ def _made(layer: DescribedLayer, config: Mapping[str, Any]) -> keras.layers.Laye
 
 
 def _plain(value: Any) -> Any:
-    """A number, a word, or a list of them, as an array where Keras wrote it as one.
-
-    Raises:
-        TypeError: It is anything else, as an object that Keras would make.
-    """
+    """A number, a word, or a list of them, as an array where Keras wrote it as one."""
     if isinstance(value, Mapping) and value.get("class_name") in ("__numpy__", "__tensor__"):
         return np.array(_plain(value["config"]["value"]), np.float32)
     if isinstance(value, list):

@@ -70,11 +70,7 @@ def trace(
 
 
 def _match(spec: VGGSpec, graph: onnx.GraphProto) -> Iterator[TracedLayer]:
-    """The converter's operators, layer by layer.
-
-    Raises:
-        UnexpectedGraphError: Another operator than the walk expects, or other weights.
-    """
+    """The converter's operators, layer by layer."""
     sources = {output: node for node in graph.node for output in node.output}
     path = iter([node for node in _data_path(graph, sources) if node.op_type not in _PASSIVE])
     input_shape: tuple[int, ...] = spec.image_shape

@@ -73,11 +73,7 @@ def inspect_onnx(path: Path) -> Inspection:
 
 
 def _foreign(path: Path) -> tuple[Artifact | None, str]:
-    """What a file of another converter is.
-
-    Raises:
-        ArtifactError: ONNX Runtime is not to see it.
-    """
+    """What a file of another converter is."""
     graph = ForeignOnnx(path)
     return told(lambda: foreign_artifact(path, "onnx", graph.graph())[0])
 

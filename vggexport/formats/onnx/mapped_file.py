@@ -149,11 +149,7 @@ class OnnxFile:
         self._initializers[tensor.name] = _Initializer(tensor, raw)
 
     def _fields(self, position: int, end: int) -> Iterator[_Field]:
-        """The fields of the message between two positions.
-
-        Raises:
-            ValueError: There is none: a field is of no known kind, or goes beyond the message.
-        """
+        """The fields of the message between two positions."""
         while position < end:
             tag, value = self._varint(position)
             wire_type = tag & 0b111

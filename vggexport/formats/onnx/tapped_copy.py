@@ -111,11 +111,7 @@ class Reading:
 
 
 def _dequantized(copy: Path, names: Sequence[str]) -> list[onnx.NodeProto]:
-    """DequantizeLinear after each layer's integers.
-
-    Raises:
-        ArtifactError: The graph has no integers for one of them.
-    """
+    """DequantizeLinear after each layer's integers."""
     quantized = _quantized_tensors(onnx.load(copy).graph)
     nodes = []
     for name in names:

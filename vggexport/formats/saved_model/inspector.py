@@ -125,13 +125,7 @@ def _operator(node: Any, definition: Any) -> Operator:
 
 
 def _on_data(nodes: Iterable[Any], functions: Mapping[str, Any], data: set[str]) -> Iterator[Any]:
-    """The nodes that depend on data, not on weights alone; those that call, by what they call.
-
-    Args:
-        nodes: In order of computation.
-        functions: Those that may be called.
-        data: Names of what comes in; it grows.
-    """
+    """The nodes that depend on data, not on weights alone; of those that call, what is called."""
     for node in nodes:
         inputs = {node_name(name) for name in node.input if not name.startswith("^")}
         if node.op != "Placeholder" and not inputs & data:

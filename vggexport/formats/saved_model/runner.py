@@ -187,11 +187,7 @@ class SavedModelRunner(Runner):
         check_ends(self._path, [*layers.inputs, OUTPUT_NAME])
 
     def _runnable(self, whole: Any, outputs: Sequence[str]) -> Any:
-        """The part of the graph that restores variables and computes, and no node beside it.
-
-        Raises:
-            ArtifactError: It has an operator that is not in :data:`OPERATORS`.
-        """
+        """The part of the graph that restores variables and computes, and no node beside it."""
         part = graph_pb2.GraphDef(versions=whole.versions)
         part.node.extend(whole.node if self._foreign else reached(whole.node, outputs))
         part.library.function.extend(functions_called(part.node, whole.library.function))

@@ -126,11 +126,7 @@ def _launch(
 
 
 def _probe(entry: Entry) -> Placement | None:
-    """Where an artifact runs, from a process of its own, before it is measured for nothing.
-
-    Raises:
-        Unavailable: Not all of it where it was to run, and no fallback is allowed.
-    """
+    """Where an artifact runs, from a process of its own, before it is measured for nothing."""
     with start_process(entry) as process:
         process.call("load")
         placement: Placement | None = process.call("placement")
@@ -157,11 +153,7 @@ def _load(
 
 
 def _check_batches(loaded: Iterable[Loaded], batches: Sequence[int]) -> None:
-    """Refuses batches to come, too: what was measured by then would be lost.
-
-    Raises:
-        InputError: An artifact does not take one of them.
-    """
+    """Refuses batches to come, too: what was measured by then would be lost."""
     for one in loaded:
         for batch in batches:
             check_batch(one.artifact, batch)

@@ -112,11 +112,7 @@ class Baseline:
     def _of_artifact(
         self, result: BenchmarkResult, results: Sequence[BenchmarkResult]
     ) -> list[BaselineResult]:
-        """Results of the artifact of that path, or else name; of the only one where there is one.
-
-        Raises:
-            InputError: It has several of that name, and none of that path.
-        """
+        """Results of the artifact of that path, or else name; of the only one where it is one."""
         path = Path(result.artifact.path)
         if known := [former for former in self.results if former.path == path]:
             return known

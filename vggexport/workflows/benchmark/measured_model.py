@@ -214,11 +214,7 @@ def check_batch(artifact: Artifact, batch: int) -> None:
 
 
 def _images(artifact: Artifact, entry: Entry) -> Images:
-    """Synthetic images with the statistics of photographs.
-
-    Raises:
-        InputError: The artifact takes another number of them.
-    """
+    """Synthetic images with the statistics of photographs."""
     check_batch(artifact, entry.batch)
     size = artifact.spec.input_size
     return np.stack([calibration.synthetic_image(entry.seed, i, size) for i in range(entry.batch)])

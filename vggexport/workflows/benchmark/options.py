@@ -152,11 +152,7 @@ class BenchmarkOptions:
         return list(cells)
 
     def _check_layers(self, entry: Entry) -> None:
-        """Refuses a runtime of which no layer's time is to be had.
-
-        Raises:
-            Unavailable: It is one.
-        """
+        """Refuses a runtime of which no layer's time is to be had."""
         row = FORMATS[entry.format]
         if self.layers and not row.runtime(entry.runtime).times_nodes:
             able = [

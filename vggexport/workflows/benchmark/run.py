@@ -81,11 +81,7 @@ def benchmark(options: BenchmarkOptions, progress: Progress | None = None) -> Be
 def _checked(
     options: BenchmarkOptions, cells: Sequence[Sequence[Entry]], steps: Steps
 ) -> tuple[CheckedAnswers, ...]:
-    """What all answer to the golden images, where there are some.
-
-    Raises:
-        CheckFailed: There is nothing left to measure, or nothing to hold it to.
-    """
+    """What all answer to the golden images, where there are some."""
     if options.golden is None:
         return ()
     answers = check_answers(cells[0], options.golden, steps)

@@ -125,11 +125,7 @@ def _numbers(images: calibration.LabelledImages) -> list[int] | None:
 def _numbered(
     images: calibration.LabelledImages, labels: tuple[str, ...], count: int, *, first: int
 ) -> calibration.LabelledImages:
-    """Folders by number, the first class having that number.
-
-    Raises:
-        InputError: One is not named so, or two are the same number.
-    """
+    """Folders by number, the first class having that number."""
     numbers = _numbers(images) or []
     indices = [number - first for number in numbers]
     if not numbers or len({*indices}) < len(indices) or not {*indices} <= {*range(count)}:

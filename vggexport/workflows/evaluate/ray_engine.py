@@ -207,11 +207,7 @@ def _take_in(
 
 
 def _check_once(times: NDArray[np.int64], images: calibration.LabelledImages) -> None:
-    """Holds the number of answers for each image to one.
-
-    Raises:
-        Unfinished: It is another.
-    """
+    """Holds the number of answers for each image to one."""
     if (wrong := np.flatnonzero(times != 1)).size:
         first = int(wrong[0])
         raise Unfinished(
@@ -221,11 +217,7 @@ def _check_once(times: NDArray[np.int64], images: calibration.LabelledImages) ->
 
 
 def _check_listening(address: str) -> None:
-    """Finds out within seconds what ``ray.init`` tries for many minutes.
-
-    Raises:
-        Unavailable: Nothing answers there.
-    """
+    """Finds out within seconds what ``ray.init`` tries for many minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
@@ -252,11 +244,7 @@ def _quieten() -> None:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """A connection, left open where there was one before.
-
-    Raises:
-        Unavailable: There is no cluster at that address.
-    """
+    """A connection, left open where there was one before."""
     if ray.is_initialized():
         yield
         return

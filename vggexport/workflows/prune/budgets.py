@@ -107,11 +107,7 @@ def _within(expected: Forecast, budget: Budget) -> Widths | None:
 
 
 def _keeping(expected: Forecast, target_sqnr: float) -> Widths:
-    """The narrowest network of the way down in operations that is to keep so many dB.
-
-    Raises:
-        InputError: Even its first step does not.
-    """
+    """The narrowest network of the way down in operations that is to keep so many dB."""
     steps = descend(expected.spec, expected.error, Budget(macs=1).excess)
     reached = [w for w in steps if expected.logit_sqnr_db(w) >= target_sqnr]
     if len(reached) == len(("the network as it is",)):

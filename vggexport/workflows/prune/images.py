@@ -112,11 +112,7 @@ def images_needed(spec: VGGSpec) -> tuple[int, str]:
 def _check_unlike(
     name: str, pixels: NDArray[np.uint8], digests: tuple[str, ...], least: int
 ) -> None:
-    """Refuses what shows too little to tell channels apart by.
-
-    Raises:
-        CalibrationError: Images are the same, or of one colour each.
-    """
+    """Refuses what shows too little to tell channels apart by."""
     plain = {digest for digest, image in zip(digests, pixels, strict=False) if not image.std()}
     different = len(set(digests) - plain)
     if different < least:

@@ -61,11 +61,7 @@ def prune(options: PruneOptions, progress: Progress | None = None) -> PruningRep
 
 @contextmanager
 def _told_of_folder(folder: Path, steps: Steps) -> Iterator[None]:
-    """Says what is left of a run that was broken off.
-
-    Raises:
-        Unfinished: The disk is full.
-    """
+    """Says what is left of a run that was broken off."""
     try:
         yield
     except (KeyboardInterrupt, OSError) as error:
@@ -141,11 +137,7 @@ class _Pruning:
         return cls(options, steps, machine, network, images, survey, expected)
 
     def chosen(self) -> PlanPoint | None:
-        """What the budget asks for, if there is one.
-
-        Raises:
-            InputError: There is no such network.
-        """
+        """What the budget asks for, if there is one."""
         limit, folder = self.options.latency, self.survey.folder
         if limit is None:
             return choose(self.expected, self.options) if self.options.has_budget else None
@@ -181,11 +173,7 @@ class _Pruning:
 
 
 def _opened(options: PruneOptions, steps: Steps) -> Network:
-    """The network.
-
-    Raises:
-        WeightsError: It is not trained.
-    """
+    """The network."""
     network = open_network(options.network, steps, in_memory=True)
     if not network.record.trained:
         raise WeightsError(
@@ -196,11 +184,7 @@ def _opened(options: PruneOptions, steps: Steps) -> Network:
 
 
 def _folder(options: PruneOptions, network: Network, images: PruningImages) -> Path:
-    """Where what these images say of this network is kept.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
+    """Where what these images say of this network is kept."""
     told = (
         network.record.sha256,
         repr(network.spec),

@@ -128,12 +128,7 @@ def _checkpoint_folder(place: Path) -> Path:
 
 
 def _check_checkpoint(options: TrainOptions) -> None:
-    """Refuses, before images are read, what the options and the folder do not agree on.
-
-    Raises:
-        InputError: There is none to resume.
-        OutputError: There is one to be overwritten, or no room for one.
-    """
+    """Refuses, before images are read, what the options and the folder do not agree on."""
     checkpoint = Checkpoint(_checkpoint_folder(options.place))
     if checkpoint.folder.exists() and not checkpoint.folder.is_dir():
         raise OutputError(

@@ -137,11 +137,7 @@ def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
 
 
 def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None:
-    """What happens to pixels before the reference's network, as far as the files say.
-
-    Raises:
-        InputError: It is assumed, and ``strict`` is set.
-    """
+    """What happens to pixels before the reference's network, as far as the files say."""
     pixels = None if options.answers or reference.foreign else reference.preprocessing
     if options.strict and pixels and not pixels.known:
         raise InputError(
