@@ -7,16 +7,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import (
-    MAX_THREADS,
-    RUNTIMES,
-    artifacts_argument,
-    common_options,
-    report_file_options,
-    seed_option,
-    strict_option,
-)
 from vggexport.cli.value_types import AT_LEAST_0, AT_LEAST_1, Numbers, Share, file_path, finite
 
 MAX_BATCH = 4096
@@ -24,7 +16,7 @@ MAX_BATCH = 4096
 
 
 @click.command()
-@artifacts_argument
+@shared.artifacts_argument
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
@@ -37,7 +29,7 @@ MAX_BATCH = 4096
 )
 @click.option(
     "--runtime",
-    type=click.Choice(RUNTIMES),
+    type=click.Choice(shared.RUNTIMES),
     multiple=True,
     help="Run files in this runtime where it reads them; give it more than once to compare "
     "runtimes.  [default: onnxruntime for .onnx, litert for .tflite]",
@@ -50,7 +42,7 @@ MAX_BATCH = 4096
 )
 @click.option(
     "--threads",
-    type=Numbers(MAX_THREADS),
+    type=Numbers(shared.MAX_THREADS),
     help="Give each runtime this many threads; list several to measure each.  [default: one per "
     "physical core]",
 )
@@ -107,7 +99,7 @@ MAX_BATCH = 4096
     default="5%",
     help="Allow at most this much more time than the baseline takes.",
 )
-@strict_option("Fail if the gate is inconclusive.")
+@shared.strict_option("Fail if the gate is inconclusive.")
 @click.option(
     "--sustained",
     type=click.FloatRange(min=0, min_open=True),
@@ -128,9 +120,9 @@ MAX_BATCH = 4096
     help="Also measure this many processes of each artifact at once.",
 )
 @click.option("--layers", is_flag=True, help="Also measure the time of each layer.")
-@seed_option("Generate the images from this seed.")
-@report_file_options("save-samples", "csv", "markdown", "html")
-@common_options
+@shared.seed_option("Generate the images from this seed.")
+@shared.report_file_options("save-samples", "csv", "markdown", "html")
+@shared.common_options
 @click.pass_context
 def benchmark(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Measure latency, throughput and memory on CPU and CUDA.

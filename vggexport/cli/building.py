@@ -9,20 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import (
-    Decorator,
-    batch_option,
-    calibration_options,
-    check_options,
-    combined,
-    common_options,
-    input_dtype_option,
-    output_options,
-    ranges_option,
-    rescale_option,
-)
 from vggexport.cli.value_types import DYNAMIC
 from vggexport.formats.registry import FORMATS
 from vggexport.precision import Precision
@@ -38,34 +27,39 @@ _SOURCES = (
 """From the configuration file to the command line."""
 
 
-def file_options(file_format: str) -> Decorator:
+def file_options(file_format: str) -> shared.Decorator:
     """The options of a command that writes one file."""
     row = FORMATS[file_format]
     precisions = row.precisions
     named = f"vgg_d{'[_PRECISION]' if len(precisions) > 1 else ''}{row.suffix}"
 
     quantizes = len(precisions) > 1
-    return combined(
+    return shared.combined(
         network_options,
-        output_options(named),
-        batch_option(str(row.batch or DYNAMIC), "Take this many images at a time."),
+        shared.output_options(named),
+        shared.batch_option(str(row.batch or DYNAMIC), "Take this many images at a time."),
         click.option(
             "--precision",
             type=click.Choice([precision.value for precision in precisions]),
             default=Precision.FLOAT32.value,
             help="Write weights, and compute, in this precision.",
         ),
-        input_dtype_option,
+        shared.input_dtype_option,
         *(_QUANTIZING if quantizes else ()),
-        check_options,
-        common_options,
+        shared.check_options,
+        shared.common_options,
     )
 
 
 _quantize_option = click.option(
     "--quantize", is_flag=True, help="Write int8: short for --precision int8."
 )
-_QUANTIZING = _quantize_option, calibration_options, ranges_option, rescale_option
+_QUANTIZING = (
+    _quantize_option,
+    shared.calibration_options,
+    shared.ranges_option,
+    shared.rescale_option,
+)
 
 
 def build(

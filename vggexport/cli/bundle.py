@@ -6,14 +6,8 @@ from typing import Any
 
 import click
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import (
-    common_options,
-    image_options,
-    labels_option,
-    max_unreadable_option,
-    output_options,
-)
 from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import Size, file_path
 
@@ -23,7 +17,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=file_path())
-@output_options(None, "Write the bundle here: an archive if it ends in .zip, else a folder.")
+@shared.output_options(None, "Write the bundle here: an archive if it ends in .zip, else a folder.")
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
@@ -45,14 +39,14 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     metavar="FILE",
     help="Take golden images and the reference's answers from this file of verify --save-golden.",
 )
-@image_options(
+@shared.image_options(
     8,
     "Take golden images from a folder, an .npz of uint8 NHWC, or synthetic ones, instead of "
     "--golden; the finest model answers for them.",
     "Take at most this many golden images.",
 )
-@max_unreadable_option
-@labels_option(
+@shared.max_unreadable_option
+@shared.labels_option(
     "Read class names from a file, one per line or JSON.  [default: those that the artifacts carry]"
 )
 @click.option(
@@ -91,7 +85,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 @click.option(
     "--allow-untrained", is_flag=True, help="Accept random weights and synthetic calibration."
 )
-@common_options
+@shared.common_options
 def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Pack models for the team that integrates them.
 

@@ -6,19 +6,8 @@ from typing import Any
 
 import click
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import (
-    artifacts_argument,
-    combined,
-    common_options,
-    labelled_data_option,
-    labels_option,
-    max_unreadable_option,
-    report_file_options,
-    run_options,
-    seed_option,
-    strict_option,
-)
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
@@ -27,8 +16,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 
 
 @click.command()
-@artifacts_argument
-@labelled_data_option
+@shared.artifacts_argument
+@shared.labelled_data_option
 @click.option(
     "--csv",
     type=file_path(),
@@ -36,7 +25,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     help="Read labels from a CSV file with the columns image (a path in the folder) and label, "
     "instead of folders named by class.",
 )
-@labels_option(
+@shared.labels_option(
     "Read the networks' class names from a file, one per line or JSON.  [default: those "
     "that the networks carry]"
 )
@@ -48,10 +37,10 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     "last.",
 )
 @click.option("--images", type=AT_LEAST_1, help="Take at most this many images.  [default: all]")
-@seed_option("Choose images by this seed.")
-@combined(*picture_options)
-@max_unreadable_option
-@run_options
+@shared.seed_option("Choose images by this seed.")
+@shared.combined(*picture_options)
+@shared.max_unreadable_option
+@shared.run_options
 @preprocessing_of_option
 @click.option(
     "--min-top1",
@@ -70,7 +59,7 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     help="Try each convention for pixels on weights, or on a file of another converter, and say "
     "which one fits the labels.",
 )
-@strict_option(
+@shared.strict_option(
     "Refuse images that a network was calibrated on, an inconclusive gate, classes that seem to be "
     "in another order, and a class that the first network gives and another never."
 )
@@ -84,8 +73,8 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 @click.option(
     "--workers", type=AT_LEAST_1, help="Start this many runners.  [default: one per processor]"
 )
-@report_file_options("markdown", "junit", "html")
-@common_options
+@shared.report_file_options("markdown", "junit", "html")
+@shared.common_options
 def evaluate(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Count right answers on labelled images, and compare networks.
 

@@ -6,19 +6,10 @@ from typing import Any
 
 import click
 
+from vggexport.cli import options as shared
 from vggexport.cli.building import ways_out
 from vggexport.cli.group import fail_check
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import (
-    batch_option,
-    calibration_options,
-    check_options,
-    common_options,
-    input_dtype_option,
-    output_options,
-    ranges_option,
-    rescale_option,
-)
 from vggexport.cli.value_types import DYNAMIC, Names
 from vggexport.formats.registry import WRITTEN
 from vggexport.precision import Precision
@@ -29,7 +20,7 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
 
 @click.command()
 @network_options
-@output_options("vgg_d_export")
+@shared.output_options("vgg_d_export")
 @click.option(
     "--formats", type=Names(tuple(WRITTEN)), default=",".join(WRITTEN), help="Write these formats."
 )
@@ -39,13 +30,13 @@ _BATCHES = "; ".join((DYNAMIC, *_FIXED))
     default="float32,int8",
     help="Write each format in these precisions, where it has them.",
 )
-@batch_option(None, f"Take this many images at a time.  [default: {_BATCHES}]")
-@input_dtype_option
-@calibration_options
-@ranges_option
-@rescale_option
-@check_options
-@common_options
+@shared.batch_option(None, f"Take this many images at a time.  [default: {_BATCHES}]")
+@shared.input_dtype_option
+@shared.calibration_options
+@shared.ranges_option
+@shared.rescale_option
+@shared.check_options
+@shared.common_options
 def export(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write several formats and precisions, and check each file.
 

@@ -12,14 +12,8 @@ from vggexport.cli.options import combined, labels_option, seed_option, strict_o
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_options
 from vggexport.cli.value_types import AT_LEAST_1, ImageSize, Units
+from vggexport.network import spec
 from vggexport.network.head import HeadActivation, Pooling, units_text
-from vggexport.network.spec import (
-    DEFAULT_CLASSES,
-    DEFAULT_CONFIGURATION,
-    DEFAULT_FC_UNITS,
-    DEFAULT_INPUT_SIZE,
-    size_text,
-)
 from vggexport.network.table import TABLE_1
 
 LAYOUTS = ("auto", "native", "keras", "torchvision")
@@ -31,26 +25,26 @@ architecture_options = combined(
         type=click.Choice(tuple(TABLE_1), case_sensitive=False),
         metavar=f"[{'|'.join(TABLE_1)}]",
         help="Take this column of the paper's table 1.  [default: from the weights, or "
-        f"{DEFAULT_CONFIGURATION}]",
+        f"{spec.DEFAULT_CONFIGURATION}]",
     ),
     click.option(
         "--classes",
         type=AT_LEAST_1,
         help="Give the last layer this many outputs.  [default: from the weights, or "
-        f"{DEFAULT_CLASSES}]",
+        f"{spec.DEFAULT_CLASSES}]",
     ),
     click.option(
         "--fc-units",
         type=Units(),
         help="Give the hidden fully connected layers this many outputs; one number stands for two "
         "layers, none for no layer.  [default: from the weights, or "
-        f"{units_text(DEFAULT_FC_UNITS)}]",
+        f"{units_text(spec.DEFAULT_FC_UNITS)}]",
     ),
     click.option(
         "--input-size",
         type=ImageSize(),
         help="Set the size of the input in pixels: the side of a square, or height and width.  "
-        f"[default: from the weights, or {size_text(DEFAULT_INPUT_SIZE)}]",
+        f"[default: from the weights, or {spec.size_text(spec.DEFAULT_INPUT_SIZE)}]",
     ),
     click.option(
         "--pooling",

@@ -6,13 +6,8 @@ from typing import Any
 
 import click
 
+from vggexport.cli import options as shared
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import (
-    REPORT_FILES,
-    common_options,
-    max_unreadable_option,
-    output_options,
-)
 from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path, finite
 
 
@@ -29,7 +24,7 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
     type=AT_LEAST_1,
     help="Take this many images.  [default: all but one in five, at most 256]",
 )
-@max_unreadable_option
+@shared.max_unreadable_option
 @click.option("--speedup", type=Factor(), help="Reduce the operations by this factor, such as 2x.")
 @click.option(
     "--max-size", type=Size(), help="Bring the float32 weights down to this size, such as 60MB."
@@ -62,9 +57,9 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
     help="Keep the statistics of the images in this folder, for further budgets.  [default: "
     "beside the output, until that is written]",
 )
-@click.option("--html", type=file_path(), metavar="FILE", help=REPORT_FILES["html"])
-@output_options("narrow.safetensors")
-@common_options
+@click.option("--html", type=file_path(), metavar="FILE", help=shared.REPORT_FILES["html"])
+@shared.output_options("narrow.safetensors")
+@shared.common_options
 def prune(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Make a narrower network from calibration images alone.
 

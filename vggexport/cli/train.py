@@ -7,16 +7,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import (
-    Decorator,
-    combined,
-    common_options,
-    labelled_data_option,
-    max_unreadable_option,
-    output_options,
-)
 from vggexport.cli.value_types import Names, Share, file_path
 from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
 
@@ -47,13 +40,13 @@ _NUMBERS = {
 """Of the recipe: type and help, by name."""
 
 
-def _number_option(name: str) -> Decorator:
+def _number_option(name: str) -> shared.Decorator:
     kind, text = _NUMBERS[name]
     spelled = f"--{name.replace('_', '-')}"
     return click.option(spelled, type=kind, default=getattr(PAPER, name), help=text)
 
 
-recipe_options = combined(
+recipe_options = shared.combined(
     *map(_number_option, _NUMBERS),
     click.option("--flip/--no-flip", default=PAPER.flip, help="Mirror half of the crops."),
     click.option(
@@ -72,7 +65,7 @@ def _is_stated(option: str) -> bool:
 
 
 @click.command()
-@labelled_data_option
+@shared.labelled_data_option
 @click.option(
     "--validation-data",
     type=file_path(),
@@ -83,7 +76,7 @@ def _is_stated(option: str) -> bool:
     "--split", type=Share(), default="25%", help="Split off this share of --data to validate on."
 )
 @network_options
-@max_unreadable_option
+@shared.max_unreadable_option
 @click.option(
     "--freeze",
     default="conv",
@@ -117,8 +110,8 @@ def _is_stated(option: str) -> bool:
     metavar="DIR",
     help="Write logs for TensorBoard into this folder.",
 )
-@output_options("vgg_d.safetensors")
-@common_options
+@shared.output_options("vgg_d.safetensors")
+@shared.common_options
 def train(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Train weights on labelled images by the paper's recipe.
 

@@ -6,39 +6,29 @@ from typing import Any
 
 import click
 
+from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import (
-    artifacts_argument,
-    combined,
-    common_options,
-    image_options,
-    is_verbose,
-    max_unreadable_option,
-    report_file_options,
-    run_options,
-    strict_option,
-)
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_of_option
 from vggexport.cli.value_types import Share, file_path, finite
 
 
 @click.command()
-@artifacts_argument
+@shared.artifacts_argument
 @click.option(
     "--reference",
     metavar="ARTIFACT",
     help="Compare the others with this one; keras stands for the Keras network of their weights. "
     " [default: the first artifact]",
 )
-@image_options(
+@shared.image_options(
     None,
     "Take images from a folder of any depth, an .npz of uint8 NHWC, or synthetic ones.",
     "Take at most this many images.  [default: 200; 4 on QNNExecutionProvider]",
 )
-@combined(*picture_options)
-@max_unreadable_option
-@run_options
+@shared.combined(*picture_options)
+@shared.max_unreadable_option
+@shared.run_options
 @preprocessing_of_option
 @click.option("--layers", is_flag=True, help="Also compare every layer.")
 @click.option(
@@ -48,7 +38,7 @@ from vggexport.cli.value_types import Share, file_path, finite
     show_default=True,
     help="Compare layers on at most this many images.",
 )
-@strict_option(
+@shared.strict_option(
     "Refuse images that an artifact was calibrated on, and preprocessing that is assumed."
 )
 @click.option(
@@ -99,8 +89,8 @@ from vggexport.cli.value_types import Share, file_path, finite
     metavar="FILE",
     help="Store the images and the reference's answers in this file.",
 )
-@report_file_options("markdown", "junit", "html")
-@common_options
+@shared.report_file_options("markdown", "junit", "html")
+@shared.common_options
 def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Compare files, weights and runtimes with each other.
 
@@ -134,7 +124,7 @@ def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
             ),
             terminal.make_progress(),
         )
-        rendered = text.verification(report, verbose=is_verbose())
+        rendered = text.verification(report, verbose=shared.is_verbose())
         terminal.show(rendered, report, as_json=json)
         write(report)
     fail_check(report.failures, "outside the tolerances")

@@ -7,21 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vggexport.metrics.timing import Scenario
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports import paths
-from vggexport.reports.benchmark_columns import (
-    ANSWERS,
-    COMPARISONS,
-    COSTS,
-    DEVICE,
-    ENERGY,
-    GATED,
-    LAYERS,
-    OFFLINE,
-    START,
-    TIMES,
-    TOGETHER,
-    ms,
-)
+from vggexport.reports import benchmark_columns, paths
 from vggexport.reports.sheets import Sheet
 from vggexport.results.benchmark import BenchmarkComparison, BenchmarkReport, Gate, GatedResult
 from vggexport.results.benchmark_result import BenchmarkResult
@@ -36,24 +22,30 @@ def sheets(report: BenchmarkReport) -> Iterator[Sheet]:
     if report.answers:
         short = paths.ends(_paths(report))
         said = [(short[a.path], a.runtime) for a in report.answers]
-        yield _sheet("Golden answers", ("file", "in"), said, ANSWERS, report.answers)
+        yield _sheet(
+            "Golden answers", ("file", "in"), said, benchmark_columns.ANSWERS, report.answers
+        )
     files = [(_name(result, name),) for result in report.results]
     is_offline = report.results[0].measurement.scenario is Scenario.OFFLINE
-    shown = OFFLINE if is_offline else TIMES
+    shown = benchmark_columns.OFFLINE if is_offline else benchmark_columns.TIMES
     yield _sheet("Latency", ("file",), files, shown, report.results)
-    yield _sheet("Cost", ("file",), files, COSTS, report.results)
-    yield _sheet("Start", ("file",), files, START, report.results)
+    yield _sheet("Cost", ("file",), files, benchmark_columns.COSTS, report.results)
+    yield _sheet("Start", ("file",), files, benchmark_columns.START, report.results)
     if any(result.energy for result in report.results):
-        yield _sheet("Energy", ("file",), files, ENERGY, report.results)
+        yield _sheet("Energy", ("file",), files, benchmark_columns.ENERGY, report.results)
     yield from _asked_for(report, name)
     if _has_device(report):
-        yield _sheet("What really ran", ("file",), files, DEVICE, report.results)
+        yield _sheet("What really ran", ("file",), files, benchmark_columns.DEVICE, report.results)
     if compared := list(_compared(report)):
         pairs = [(_name(c.b, name), _name(c.a, name)) for c in compared]
-        yield _sheet("Comparison", ("file", "against"), pairs, COMPARISONS, compared)
+        yield _sheet(
+            "Comparison", ("file", "against"), pairs, benchmark_columns.COMPARISONS, compared
+        )
     if gate := report.gate:
         held = [(name[gated.result.model],) for gated in gate.results]
-        yield _sheet(f"Gate: {gate.verdict}", ("file",), held, GATED, gate.results)
+        yield _sheet(
+            f"Gate: {gate.verdict}", ("file",), held, benchmark_columns.GATED, gate.results
+        )
 
 
 def _compared(report: BenchmarkReport) -> Iterator[BenchmarkComparison]:
@@ -73,13 +65,13 @@ def _asked_for(report: BenchmarkReport, names: Mapping[tuple[str, str], str]) ->
     together = [(r, r.together) for r in report.results if r.together]
     if together:
         files = [(_name(r, names),) for r, _ in together]
-        yield _sheet("Processes at once", ("file",), files, TOGETHER, together)
+        yield _sheet("Processes at once", ("file",), files, benchmark_columns.TOGETHER, together)
     for result in report.results:
         if result.layers:
             layers = [(layer.name,) for layer in result.layers]
             how = f"batch {result.batch}, {counted(result.threads, 'thread')}"
             title = f"Layers of {_name(result, names)}, {how}"
-            yield _sheet(title, ("layer",), layers, LAYERS, result.layers)
+            yield _sheet(title, ("layer",), layers, benchmark_columns.LAYERS, result.layers)
 
 
 def _name(result: BenchmarkResult, names: Mapping[tuple[str, str], str]) -> str:
@@ -180,7 +172,7 @@ def headline(report: BenchmarkReport) -> str:
     fastest = min(rivals, key=lambda result: result.typical_ms)
     how = f"batch {first.batch}, {counted(first.threads, 'thread')}"
     which = f", the fastest of {len(rivals)}" if len(rivals) > 1 else ""
-    return f"{name[fastest.model]}{which}: {ms(fastest.typical_ms)} ms, {how}"
+    return f"{name[fastest.model]}{which}: {benchmark_columns.ms(fastest.typical_ms)} ms, {how}"
 
 
 def gate(report: BenchmarkReport, result: Gate) -> str:
@@ -211,7 +203,7 @@ def sustained(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
     for result in report.results:
         if not result.minutes:
             continue
-        medians = ", ".join(ms(minute.p50_ms) for minute in result.minutes)
+        medians = ", ".join(benchmark_columns.ms(minute.p50_ms) for minute in result.minutes)
         ratio = result.last_to_first_minute
         end = "" if ratio is None else f"; last to first {ratio:.3f}"
         yield names[result.model], f"p50 by minute {medians} ms{end}"

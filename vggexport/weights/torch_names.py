@@ -12,22 +12,13 @@ from functools import partial
 
 import numpy as np
 
+from vggexport.weights import torch_layers
 from vggexport.weights.named_network import Blocks, NamedNetwork, head_names
 from vggexport.weights.prefixes import without_prefix
 from vggexport.weights.stored import AnyArray, Archive, StoredTensor
 from vggexport.weights.torch_batch_norm import EPSILON, folded_batch_norms
-from vggexport.weights.torch_layers import (
-    BIAS,
-    KERNEL,
-    MATRIX,
-    WINDOW,
-    convolutions,
-    first_convolution,
-    head_layers,
-    modules,
-)
 
-ENDINGS = (KERNEL, ".running_mean")
+ENDINGS = (torch_layers.KERNEL, ".running_mean")
 """How names end in torch's state dicts, and nowhere else."""
 
 
@@ -39,24 +30,24 @@ def torch_network(archive: Archive, origin: str, asked: Blocks | None = None) ->
     """
     del asked
     prefix, stored = without_prefix(archive)
-    first = first_convolution(stored, origin)
+    first = torch_layers.first_convolution(stored, origin)
     features = first.removesuffix("0")
     native = {name: _outputs_last(name, tensor, features) for name, tensor in stored.items()}
     tensors, normalized = folded_batch_norms(native, origin)
-    layers = dict(convolutions(tensors, first, normalized, origin))
-    others = [name for name in modules(tensors, origin) if name not in layers.values()]
-    head = head_layers(tensors, others, origin)
+    layers = dict(torch_layers.convolutions(tensors, first, normalized, origin))
+    others = [name for name in torch_layers.modules(tensors, origin) if name not in layers.values()]
+    head = torch_layers.head_layers(tensors, others, origin)
     layers |= dict(zip(head_names(len(head)), head, strict=True))
     names = {
         f"{name}/{role}": module + ending
         for name, module in layers.items()
-        for role, ending in (("kernel", KERNEL), ("bias", BIAS))
+        for role, ending in (("kernel", torch_layers.KERNEL), ("bias", torch_layers.BIAS))
     }
     return NamedNetwork(
         {ours: tensors[theirs] for ours, theirs in names.items() if theirs in tensors},
         {ours: prefix + theirs for ours, theirs in names.items()},
         channels_first=True,
-        window=_window(stored[head[0] + KERNEL].shape) if head else None,
+        window=_window(stored[head[0] + torch_layers.KERNEL].shape) if head else None,
         notes=tuple(_notes(prefix, head, normalized)),
     )
 
@@ -64,10 +55,10 @@ def torch_network(archive: Archive, origin: str, asked: Blocks | None = None) ->
 def _outputs_last(name: str, tensor: StoredTensor, features: str) -> StoredTensor:
     """OIHW -> HWIO in the features, (outputs, inputs) -> (inputs, outputs) in the head."""
     rank = len(tensor.shape)
-    if rank not in (MATRIX, WINDOW):
+    if rank not in (torch_layers.MATRIX, torch_layers.WINDOW):
         return tensor
     outputs, inputs, *window = tensor.shape
-    if rank == WINDOW and name.startswith(features):
+    if rank == torch_layers.WINDOW and name.startswith(features):
         return StoredTensor((*window, inputs, outputs), partial(_transposed, tensor, (2, 3, 1, 0)))
     return StoredTensor((int(np.prod(tensor.shape[1:])), outputs), partial(_matrix, tensor))
 
@@ -81,7 +72,7 @@ def _matrix(tensor: StoredTensor) -> AnyArray:
 
 
 def _window(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    return (shape[2], shape[3]) if len(shape) == WINDOW else None
+    return (shape[2], shape[3]) if len(shape) == torch_layers.WINDOW else None
 
 
 def _notes(prefix: str, head: list[str], normalized: frozenset[str]) -> Iterator[str]:

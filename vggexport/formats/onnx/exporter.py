@@ -12,19 +12,10 @@ import onnx
 from vggexport.artifact import METADATA_KEY, SNAPDRAGON
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
+from vggexport.formats.onnx import variants
 from vggexport.formats.onnx.architecture import DEFAULT_OPSET, MAX_OPSET, MIN_OPSET, trace
 from vggexport.formats.onnx.bound_weights import bind_float, bind_int4_blocks, bind_int8
 from vggexport.formats.onnx.file_writer import write_model
-from vggexport.formats.onnx.variants import (
-    BLOCKWISE_DOMAIN,
-    FLOATS,
-    WIDE_OPSET,
-    use_float,
-    use_int4_blocks,
-    use_int8,
-    use_opset,
-    use_uint8_input,
-)
 from vggexport.network.layers import LayerKind
 from vggexport.precision import WIDE_BITS
 from vggexport.quantization.int4 import check_divides
@@ -51,9 +42,9 @@ class OnnxExporter:
         model = trace(artifact.spec, opset=opset, batch=artifact.batch)
         arrays = _rewrite(model.graph, request)
         if artifact.activation_bits == WIDE_BITS:
-            use_opset(model, WIDE_OPSET)
+            variants.use_opset(model, variants.WIDE_OPSET)
         if artifact.profile.int4_blocks:
-            model.opset_import.append(onnx.helper.make_opsetid(BLOCKWISE_DOMAIN, 1))
+            model.opset_import.append(onnx.helper.make_opsetid(variants.BLOCKWISE_DOMAIN, 1))
         model.producer_version = artifact.tools.get("vggexport", "")
         model.doc_string = request.description
         onnx.helper.set_model_props(model, {METADATA_KEY: artifact.embedded()})
@@ -68,9 +59,9 @@ def _rewrite(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[s
     """Brings the graph to the precision and input type; returns what its symbols become."""
     spec, weights = request.artifact.spec, request.weights
     if request.artifact.input_dtype == "uint8":
-        use_uint8_input(graph)
-    if dtype := FLOATS.get(request.artifact.precision):
-        use_float(graph, dtype)
+        variants.use_uint8_input(graph)
+    if dtype := variants.FLOATS.get(request.artifact.precision):
+        variants.use_float(graph, dtype)
         return bind_float(spec, spec.weighted_layers, weights, dtype)
     if not request.artifact.profile.needs_ranges:
         raise InputError(f"there is no ONNX file in {request.artifact.precision.value}")
@@ -89,9 +80,9 @@ def _bind_int8(
     spec, weights = request.artifact.spec, request.corrected_weights
     *integer, last = spec.weighted_layers
     if request.artifact.target != SNAPDRAGON:
-        use_int8(graph, spec.layers, activations)
+        variants.use_int8(graph, spec.layers, activations)
         return bind_int8(spec, [*integer, last], weights, activations)
-    use_int8(graph, spec.layers[: spec.layers.index(last)], activations)
+    variants.use_int8(graph, spec.layers[: spec.layers.index(last)], activations)
     bound = bind_int8(spec, integer, weights, activations)
     return chain(bound, bind_float(spec, [last], weights, np.float32))
 
@@ -107,8 +98,8 @@ def _quantize(graph: onnx.GraphProto, request: ExportRequest) -> Iterable[tuple[
     head = spec.layers.index(fully_connected[0])
     # What is flattened is in float already: it is transposed first.
     features = [layer for layer in spec.layers[:head] if layer.kind is not LayerKind.FLATTEN]
-    use_int8(graph, features, activations)
-    use_int4_blocks(graph, fully_connected)
+    variants.use_int8(graph, features, activations)
+    variants.use_int4_blocks(graph, fully_connected)
     return chain(
         bind_int8(spec, convolutions, request.corrected_weights, activations),
         bind_int4_blocks(fully_connected, request.weights),

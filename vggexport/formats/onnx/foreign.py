@@ -13,16 +13,7 @@ import onnx
 from onnx import helper
 
 from vggexport.artifact import Artifact
-from vggexport.formats.foreign import (
-    ForeignGraph,
-    activation_for,
-    check_dtype,
-    class_count,
-    foreign_artifact,
-    image_shape,
-    not_taken,
-    only,
-)
+from vggexport.formats import foreign
 from vggexport.formats.onnx.inferred_graph import BLOCKED_DOMAIN, InferredGraph
 from vggexport.formats.onnx.tapped_copy import LayerOutput
 from vggexport.formats.recognition import Step, StepKind, last_activation
@@ -66,7 +57,7 @@ def read_foreign(path: Path) -> tuple[Artifact, dict[str, LayerOutput]]:
     Raises:
         ArtifactError: It is not one that runs here.
     """
-    artifact, places = foreign_artifact(path, "onnx", ForeignOnnx(path).graph())
+    artifact, places = foreign.foreign_artifact(path, "onnx", ForeignOnnx(path).graph())
     layers = {layer.name: layer for layer in artifact.spec.layers}
     found = {
         name: LayerOutput(step.output, step.output, layers[name].output_shape, step.channels_last)
@@ -91,26 +82,26 @@ class ForeignOnnx:
         self._nodes = self._graph.nodes
         self._sources = {output: node for node in self._nodes for output in node.output}
 
-    def graph(self) -> ForeignGraph:
+    def graph(self) -> foreign.ForeignGraph:
         """What it takes and gives.
 
         Raises:
             ArtifactError: That is not an image, or not scores.
         """
         inputs = [v.name for v in self._file.model.graph.input if v.name not in self._file]
-        source = only(self.path, "input", inputs)
-        output = only(self.path, "output", [v.name for v in self._file.model.graph.output])
+        source = foreign.only(self.path, "input", inputs)
+        output = foreign.only(self.path, "output", [v.name for v in self._file.model.graph.output])
         dtype = self._graph.dtype(source)
-        check_dtype(self.path, source, dtype)
-        batch, size, layout = image_shape(self.path, source, self._graph.shape(source))
+        foreign.check_dtype(self.path, source, dtype)
+        batch, size, layout = foreign.image_shape(self.path, source, self._graph.shape(source))
         quantization = self._input_quantization(source)
         if dtype == "int8" and quantization is None:
-            raise not_taken(self.path, f"its input {source} is int8 without a scale")
+            raise foreign.not_taken(self.path, f"its input {source} is int8 without a scale")
         if self._graph.dtype(output) not in {"float32", "float16"}:
-            raise not_taken(
+            raise foreign.not_taken(
                 self.path, f"its output {output} is {self._graph.dtype(output)}: not floats"
             )
-        classes = class_count(self.path, output, self._graph.shape(output))
+        classes = foreign.class_count(self.path, output, self._graph.shape(output))
         path = self._data_path(source, output)
         steps = path and list(self._steps(path))
         last = last_activation(steps) if steps else self._last_type(output)
@@ -122,10 +113,10 @@ class ForeignOnnx:
             dtype,
             layout,
             quantization,
-            activation_for(classes, last),
+            foreign.activation_for(classes, last),
             last is None,
         )
-        return ForeignGraph(ends, batch, self._precision, steps, self._quantizes(output))
+        return foreign.ForeignGraph(ends, batch, self._precision, steps, self._quantizes(output))
 
     def _input_quantization(self, source: str) -> Quantization | None:
         """Of an integer input that a DequantizeLinear reads: its scale and zero point."""

@@ -21,13 +21,7 @@ from vggexport.artifact import Artifact
 from vggexport.errors import InputError
 from vggexport.formats.exporter import ExportRequest
 from vggexport.formats.keras.model import build_architecture, call_layer, tensor_from
-from vggexport.formats.saved_model.graph import (
-    ARTIFACT_FILE,
-    GRAPH_FILE,
-    LABELS_FILE,
-    LAYERS_SIGNATURE,
-    SERVING_SIGNATURE,
-)
+from vggexport.formats.saved_model import graph as graphs
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.network.spec import VGGSpec
 from vggexport.precision import Precision
@@ -103,8 +97,8 @@ def _signatures(artifact: Artifact, layers: list[Any], variables: Variables) -> 
         return tf.function(network, autograph=False).get_concrete_function(images)
 
     return {
-        SERVING_SIGNATURE: traced(frozenset({OUTPUT_NAME})),
-        LAYERS_SIGNATURE: traced(frozenset(layer.name for layer in spec.layers)),
+        graphs.SERVING_SIGNATURE: traced(frozenset({OUTPUT_NAME})),
+        graphs.LAYERS_SIGNATURE: traced(frozenset(layer.name for layer in spec.layers)),
     }
 
 
@@ -149,7 +143,7 @@ def _make_reproducible(path: Path) -> None:
     the functions capture, the order of maps, and the fingerprint's UUID. Nothing needs a
     fingerprint, and one of the graph as it was would be wrong.
     """
-    file = path / GRAPH_FILE
+    file = path / graphs.GRAPH_FILE
     model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     (meta_graph,) = model.meta_graphs
     _rename_functions(meta_graph)
@@ -205,8 +199,8 @@ def _forget_captures(functions: Iterable[Any]) -> None:
 
 def _describe(artifact: Artifact, path: Path) -> None:
     """The artifact and the labels, where TensorFlow leaves room for files of others."""
-    (path / ARTIFACT_FILE).parent.mkdir()
-    (path / ARTIFACT_FILE).write_text(artifact.embedded(), encoding="utf-8")
+    (path / graphs.ARTIFACT_FILE).parent.mkdir()
+    (path / graphs.ARTIFACT_FILE).write_text(artifact.embedded(), encoding="utf-8")
     if artifact.labels:
         lines = "".join(f"{label}\n" for label in artifact.labels)
-        (path / LABELS_FILE).write_text(lines, encoding="utf-8")
+        (path / graphs.LABELS_FILE).write_text(lines, encoding="utf-8")

@@ -14,17 +14,7 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
-from vggexport.formats.foreign import (
-    ForeignGraph,
-    activation_for,
-    check_dtype,
-    check_sizes,
-    class_count,
-    foreign_artifact,
-    image_shape,
-    not_taken,
-    only,
-)
+from vggexport.formats import foreign
 from vggexport.formats.recognition import Step, StepKind, last_activation
 from vggexport.formats.saved_model.graph import (
     SERVING_SIGNATURE,
@@ -86,18 +76,18 @@ def read_foreign(path: Path, folder: Path, model: Any) -> ForeignModel:
     signature = serving(model.signature_def)
     if signature is None:
         has = ", ".join(sorted(model.signature_def)) or "none"
-        raise not_taken(path, f"it has no signature {SERVING_SIGNATURE!r}, but {has}")
-    source = signature.inputs[only(path, "input", sorted(signature.inputs))]
-    output = signature.outputs[only(path, "output", sorted(signature.outputs))]
+        raise foreign.not_taken(path, f"it has no signature {SERVING_SIGNATURE!r}, but {has}")
+    source = signature.inputs[foreign.only(path, "input", sorted(signature.inputs))]
+    output = signature.outputs[foreign.only(path, "output", sorted(signature.outputs))]
     whole = model.graph_def
     try:
         nodes, names = inlined(whole.node, whole.library.function, [output.name])
     except (ArtifactError, IndexError, KeyError, ValueError) as error:
-        raise not_taken(path, f"its graph cannot be followed: {error}") from error
-    check_sizes(path, _declared(nodes))
+        raise foreign.not_taken(path, f"its graph cannot be followed: {error}") from error
+    foreign.check_sizes(path, _declared(nodes))
     found = _ForeignNodes(nodes)
     graph = _ends(path, source, output, found, names[output.name])
-    artifact, places = foreign_artifact(path, "savedmodel", graph)
+    artifact, places = foreign.foreign_artifact(path, "savedmodel", graph)
     part = graph_pb2.GraphDef(versions=whole.versions, library=whole.library)
     part.node.extend(nodes)
     kept = {node.name for node in nodes}
@@ -145,15 +135,17 @@ def _declared(nodes: Sequence[Any]) -> Iterator[tuple[str, Sequence[int], int]]:
             yield node.name, [dim.size for dim in shape.dim if dim.size > 0], width
 
 
-def _ends(path: Path, source: Any, output: Any, nodes: _ForeignNodes, scores: str) -> ForeignGraph:
+def _ends(
+    path: Path, source: Any, output: Any, nodes: _ForeignNodes, scores: str
+) -> foreign.ForeignGraph:
     dtype = tf.as_dtype(source.dtype).name
-    check_dtype(path, source.name, dtype)
+    foreign.check_dtype(path, source.name, dtype)
     if dtype == "int8":
-        raise not_taken(path, f"its input {source.name} is int8 without a scale")
+        raise foreign.not_taken(path, f"its input {source.name} is int8 without a scale")
     if not tf.as_dtype(output.dtype).is_floating:
-        raise not_taken(path, f"its output {output.name} is not float: expected scores")
-    batch, size, layout = image_shape(path, source.name, _shape(source.tensor_shape))
-    classes = class_count(path, output.name, _shape(output.tensor_shape))
+        raise foreign.not_taken(path, f"its output {output.name} is not float: expected scores")
+    batch, size, layout = foreign.image_shape(path, source.name, _shape(source.tensor_shape))
+    classes = foreign.class_count(path, output.name, _shape(output.tensor_shape))
     operators = nodes.data_path(node_name(source.name), node_name(scores))
     steps = operators and list(nodes.steps(operators))
     last = last_activation(steps) if steps else nodes.last(node_name(scores))
@@ -164,10 +156,10 @@ def _ends(path: Path, source: Any, output: Any, nodes: _ForeignNodes, scores: st
         classes,
         dtype,
         layout,
-        head_activation=activation_for(classes, last),
+        head_activation=foreign.activation_for(classes, last),
         gives_logits=last is None,
     )
-    return ForeignGraph(ends, batch, Precision.FLOAT32, steps)
+    return foreign.ForeignGraph(ends, batch, Precision.FLOAT32, steps)
 
 
 def _shape(shape: Any) -> tuple[int | None, ...]:

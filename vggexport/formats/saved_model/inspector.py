@@ -13,16 +13,8 @@ from tensorflow.core.framework import op_def_pb2, types_pb2
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.formats.foreign import told
+from vggexport.formats.saved_model import graph as graphs
 from vggexport.formats.saved_model.foreign import read_foreign, serving
-from vggexport.formats.saved_model.graph import (
-    SERVING_SIGNATURE,
-    called_functions,
-    node_name,
-    reached,
-    read_artifact,
-    read_graph,
-    saved_model_folder,
-)
 from vggexport.quantization.audit import Operator
 from vggexport.results.build import Inspection, TensorDescription
 from vggexport.system.digests import files_of
@@ -51,14 +43,16 @@ def inspect_saved_model(path: Path) -> Inspection:
         ArtifactError: The directory cannot be read, is no SavedModel, or has no
             ``serving_default``.
     """
-    folder = saved_model_folder(path)
-    graph = read_graph(folder)
+    folder = graphs.saved_model_folder(path)
+    graph = graphs.read_graph(folder)
     signature = serving(graph.signature_def)
     if signature is None:
-        raise ArtifactError(f"{path} has no signature {SERVING_SIGNATURE!r}: it is not for serving")
+        raise ArtifactError(
+            f"{path} has no signature {graphs.SERVING_SIGNATURE!r}: it is not for serving"
+        )
     outputs = [tensor.name for tensor in signature.outputs.values()]
-    nodes = list(reached(graph.graph_def.node, outputs))
-    described = read_artifact(folder)
+    nodes = list(graphs.reached(graph.graph_def.node, outputs))
+    described = graphs.read_artifact(folder)
     artifact = described and described.located(folder)
     foreign, refusal = None, ""
     if artifact is None:
@@ -127,11 +121,11 @@ def _operator(node: Any, definition: Any) -> Operator:
 def _on_data(nodes: Iterable[Any], functions: Mapping[str, Any], data: set[str]) -> Iterator[Any]:
     """The nodes that depend on data, not on weights alone; of those that call, what is called."""
     for node in nodes:
-        inputs = {node_name(name) for name in node.input if not name.startswith("^")}
+        inputs = {graphs.node_name(name) for name in node.input if not name.startswith("^")}
         if node.op != "Placeholder" and not inputs & data:
             continue
         data.add(node.name)
-        called = [name for name in called_functions(node) if name in functions]
+        called = [name for name in graphs.called_functions(node) if name in functions]
         for name in called:
             others = {key: value for key, value in functions.items() if key != name}  # no recursion
             yield from _on_data(functions[name].node_def, others, _arguments(functions[name]))

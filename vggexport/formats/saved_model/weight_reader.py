@@ -18,16 +18,7 @@ from numpy.typing import NDArray
 
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.model_weights import ModelWeights
-from vggexport.formats.saved_model.graph import (
-    SERVING_SIGNATURE,
-    VARIABLES_PREFIX,
-    called_functions,
-    node_name,
-    reached,
-    read_artifact,
-    read_graph,
-    saved_model_folder,
-)
+from vggexport.formats.saved_model import graph as graphs
 from vggexport.network.layers import MEAN_SUBTRACTION_NAME, Layer
 from vggexport.system.stderr_capture import silenced_stderr
 
@@ -53,7 +44,7 @@ class _Body:
     def origin(self, tensor_name: str) -> str:
         """The tensor that a weight comes from: of a node in here, or the graph's own."""
         for _ in self.nodes:  # no more steps than there are nodes
-            node = self.nodes.get(node_name(tensor_name))
+            node = self.nodes.get(graphs.node_name(tensor_name))
             if node is None or node.op not in _PASSIVE:
                 break
             tensor_name = node.input[0]
@@ -62,7 +53,7 @@ class _Body:
     def constant(self, tensor_name: str) -> NDArray[Any]:
         """The value of a constant in here."""
         array: NDArray[Any] = tf.make_ndarray(
-            self.nodes[node_name(tensor_name)].attr["value"].tensor
+            self.nodes[graphs.node_name(tensor_name)].attr["value"].tensor
         )
         return array
 
@@ -77,15 +68,15 @@ class SavedModelWeights(ModelWeights):
     """
 
     def __init__(self, path: Path) -> None:
-        folder = saved_model_folder(path)
-        self._graph = read_graph(folder)
-        super().__init__(path, read_artifact(folder))
-        self._checkpoint = self._open(folder / VARIABLES_PREFIX)
+        folder = graphs.saved_model_folder(path)
+        self._graph = graphs.read_graph(folder)
+        super().__init__(path, graphs.read_artifact(folder))
+        self._checkpoint = self._open(folder / graphs.VARIABLES_PREFIX)
 
     @cached_property
     def _operators_by_place(self) -> dict[tuple[str, str], tuple[Any, _Body]]:
         """Nodes and where they are, by scope and type of operator."""
-        outputs = self._graph.signature_def[SERVING_SIGNATURE].outputs.values()
+        outputs = self._graph.signature_def[graphs.SERVING_SIGNATURE].outputs.values()
         return {
             (node.name.rpartition("/")[0], node.op): (node, body)
             for body in _bodies(self._graph, [tensor.name for tensor in outputs])
@@ -96,7 +87,9 @@ class SavedModelWeights(ModelWeights):
     def _keys(self) -> dict[str, str]:
         """Names of tensors in the checkpoint, by the variables that they are restored into."""
         return {
-            node_name(body.origin(node.input[0])): _restored(body.origin(node.input[1]), body)
+            graphs.node_name(body.origin(node.input[0])): _restored(
+                body.origin(node.input[1]), body
+            )
             for body in _bodies(self._graph, [self._graph.saver_def.restore_op_name])
             for node in body.nodes.values()
             if node.op == "AssignVariableOp"
@@ -128,7 +121,7 @@ class SavedModelWeights(ModelWeights):
         return self._operators_by_place[scope, kind]
 
     def _variable(self, name: str) -> NDArray[np.float32]:
-        variable = node_name(name)
+        variable = graphs.node_name(name)
         if variable not in self._keys:
             raise ValueError(f"{variable} is not a variable that is restored")
         try:
@@ -150,20 +143,22 @@ class SavedModelWeights(ModelWeights):
 
 def _restored(tensor_name: str, body: _Body) -> str:
     """Name in the checkpoint of "RestoreV2:tensors:3"."""
-    names = body.constant(body.nodes[node_name(tensor_name)].input[1])
+    names = body.constant(body.nodes[graphs.node_name(tensor_name)].input[1])
     return str(names[int(tensor_name.rpartition(":")[2])].decode())
 
 
 def _bodies(graph: Any, outputs: list[str]) -> Iterator[_Body]:
     """The part of the graph that the outputs depend on, and every function called in it."""
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
-    nodes = {node.name: node for node in reached(graph.graph_def.node, outputs)}
+    nodes = {node.name: node for node in graphs.reached(graph.graph_def.node, outputs)}
     waiting = [_Body(nodes, {})]
     while waiting:
         body = waiting.pop()
         yield body
         for node in body.nodes.values():
-            called = [functions.pop(name, None) for name in called_functions(node)]  # each once
+            called = [
+                functions.pop(name, None) for name in graphs.called_functions(node)
+            ]  # each once
             waiting += [_called(function, node, body) for function in called if function]
 
 

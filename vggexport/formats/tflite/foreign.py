@@ -9,17 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from vggexport.artifact import Artifact
-from vggexport.formats.foreign import (
-    ForeignGraph,
-    activation_for,
-    check_dtype,
-    check_sizes,
-    class_count,
-    foreign_artifact,
-    image_shape,
-    not_taken,
-    only,
-)
+from vggexport.formats import foreign
 from vggexport.formats.recognition import Step, StepKind, last_activation
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteOperator, TfliteTensor
 from vggexport.network.ends import Ends, Quantization
@@ -61,7 +51,7 @@ def read_foreign(file: TfliteFile) -> tuple[Artifact, dict[str, TfliteTensor]]:
         ArtifactError: It is not one that runs here.
     """
     graph = _graph(file)
-    artifact, places = foreign_artifact(file.path, "tflite", graph)
+    artifact, places = foreign.foreign_artifact(file.path, "tflite", graph)
     found = {name: file.tensors[int(step.output)] for name, step in places.items()}
     return artifact, found | {OUTPUT_NAME: file.outputs[0]}
 
@@ -74,9 +64,11 @@ def check_harmless(file: TfliteFile) -> None:
     """
     for operator in file.operators:
         if operator.type == _CUSTOM:
-            raise not_taken(file.path, f"it has the custom operator {operator.name or 'no name'}")
+            raise foreign.not_taken(
+                file.path, f"it has the custom operator {operator.name or 'no name'}"
+            )
     shapes = [(t.name, [s for s in t.shape if s > 0], _WIDEST) for t in file.tensors]
-    check_sizes(file.path, [*shapes, *_asked_for(file)])
+    foreign.check_sizes(file.path, [*shapes, *_asked_for(file)])
 
 
 def _asked_for(file: TfliteFile) -> Iterator[tuple[str, Sequence[int], int]]:
@@ -90,22 +82,24 @@ def _asked_for(file: TfliteFile) -> Iterator[tuple[str, Sequence[int], int]]:
                 yield tensor.name, [int(size) for size in sizes if size > 0], _WIDEST
 
 
-def _graph(file: TfliteFile) -> ForeignGraph:
+def _graph(file: TfliteFile) -> foreign.ForeignGraph:
     check_harmless(file)
     path = file.path
-    only(path, "input", [tensor.name for tensor in file.inputs])
-    only(path, "output", [tensor.name for tensor in file.outputs])
+    foreign.only(path, "input", [tensor.name for tensor in file.inputs])
+    foreign.only(path, "output", [tensor.name for tensor in file.outputs])
     source, output = file.inputs[0], file.outputs[0]
-    check_dtype(path, source.name, source.dtype)
+    foreign.check_dtype(path, source.name, source.dtype)
     if output.dtype not in {"float32", *_INTEGERS}:
-        raise not_taken(path, f"its output {output.name} is {output.dtype}: expected scores")
+        raise foreign.not_taken(
+            path, f"its output {output.name} is {output.dtype}: expected scores"
+        )
     for end in (source, output):
         if end.dtype == "int8" and not end.scales.size:
-            raise not_taken(path, f"{end.name} is int8 without a scale")
+            raise foreign.not_taken(path, f"{end.name} is int8 without a scale")
     shape = tuple(side if side >= 0 else None for side in source.shape)
-    batch, size, layout = image_shape(path, source.name, shape)
+    batch, size, layout = foreign.image_shape(path, source.name, shape)
     given = tuple(side if side >= 0 else None for side in output.shape)
-    classes = class_count(path, output.name, given)
+    classes = foreign.class_count(path, output.name, given)
     operators = _data_path(file)
     steps = list(_steps(file, operators)) if operators else None
     last = last_activation(steps) if steps else _last(file)
@@ -117,11 +111,11 @@ def _graph(file: TfliteFile) -> ForeignGraph:
         source.dtype,
         layout,
         _quantization(source),
-        activation_for(classes, last),
+        foreign.activation_for(classes, last),
         last is None,
     )
     quantized = output.dtype in _INTEGERS or _quantizes(file)
-    return ForeignGraph(ends, batch, _precision(file), steps, quantized)
+    return foreign.ForeignGraph(ends, batch, _precision(file), steps, quantized)
 
 
 def _quantization(tensor: TfliteTensor) -> Quantization | None:

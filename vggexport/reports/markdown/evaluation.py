@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from vggexport.metrics.verdict import Verdict
-from vggexport.reports.evaluation_words import (
-    DEFINITIONS,
-    FIGURES,
-    findings,
-    headline,
-    left_out,
-    pixels_line,
-    verdict_line,
-)
+from vggexport.reports import evaluation_words as words
 from vggexport.reports.verification_words import pictures_line
 from vggexport.results.evaluate import EvaluationReport, EvaluationResult
 from vggexport.system.columns import Columns
@@ -24,7 +16,7 @@ _NETWORKS: Columns[EvaluationResult] = {
     "network": lambda r: code(r.runner.path),
     "runtime": lambda r: escaped(r.runner.runtime),
     "precision": lambda r: r.runner.precision.value,
-    **FIGURES,
+    **words.FIGURES,
 }
 
 
@@ -33,22 +25,22 @@ def evaluation(report: EvaluationReport) -> str:
     sign = SIGNS[Verdict.FAIL if report.failures else report.verdict]
     return document(
         f"## {sign}vggexport evaluate",
-        f"**{headline(report)}** {counted(report.images, 'image')} of {code(report.source)}"
-        f"{left_out(report)}.",
+        f"**{words.headline(report)}** {counted(report.images, 'image')} of {code(report.source)}"
+        f"{words.left_out(report)}.",
         escaped(pictures_line(report.picture_line)),
-        escaped(f"Pixels: {told}." if (told := pixels_line(report)) else ""),
+        escaped(f"Pixels: {told}." if (told := words.pixels_line(report)) else ""),
         table_of(_NETWORKS, report.results, names=3),
-        "\n".join(f"- {escaped(verdict_line(check))}" for check in report.checks),
+        "\n".join(f"- {escaped(words.verdict_line(check))}" for check in report.checks),
         *(_findings(result) for result in report.results),
         _classes(report),
         *(_confusions(result) for result in report.results),
-        DEFINITIONS,
+        words.DEFINITIONS,
         escaped(cost(report.seconds, report.peak_rss_bytes)),
     )
 
 
 def _findings(result: EvaluationResult) -> str:
-    if not (found := findings(result)):
+    if not (found := words.findings(result)):
         return ""
     return f"### {code(result.runner.path)}\n\n{terms(found)}"
 

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from vggexport.reports.verification_words import (
-    DEFINITIONS,
-    FIGURES,
-    doubtful_pixels,
-    findings,
-    guess,
-    headline,
-    limits,
-    pictures_line,
-    stands_out,
-    verdict,
-)
+from vggexport.reports import verification_words as words
 from vggexport.results.verify import CandidateReport, ImageParity, LayerParity, VerifyReport
 from vggexport.system.columns import Columns
 from vggexport.system.markdown import code, details, document, escaped, table, table_of, terms
@@ -23,21 +12,21 @@ _FILES: Columns[CandidateReport] = {
     "file": lambda c: code(c.runner.path),
     "runtime": lambda c: escaped(c.runner.runtime),
     "precision": lambda c: c.runner.precision.value,
-    "verdict": lambda c: f"**{verdict(c)}**" if c.failures else verdict(c),
-    **FIGURES,
+    "verdict": lambda c: f"**{words.verdict(c)}**" if c.failures else words.verdict(c),
+    **words.FIGURES,
 }
 
 _WORST: Columns[tuple[CandidateReport, ImageParity]] = {
     "file": lambda pair: code(pair[0].runner.path),
     "image": lambda pair: code(pair[1].label),
-    "reference": lambda pair: escaped(guess(pair[1].expected)),
-    "file says": lambda pair: escaped(guess(pair[1].actual)),
+    "reference": lambda pair: escaped(words.guess(pair[1].expected)),
+    "file says": lambda pair: escaped(words.guess(pair[1].actual)),
     "logit SQNR": lambda pair: decibels(pair[1].logit_sqnr_db),
 }
 
 _TOLERANCES: Columns[CandidateReport] = {
     "file": lambda c: code(c.runner.path),
-    "demanded": lambda c: escaped(", ".join(limits(c.tolerance))),
+    "demanded": lambda c: escaped(", ".join(words.limits(c.tolerance))),
     "because": lambda c: escaped(c.tolerance.reason),
 }
 
@@ -48,24 +37,24 @@ def verification(report: VerifyReport) -> str:
     tolerances = table_of(_TOLERANCES, report.candidates, names=3)
     return document(
         f"## {'❌' if report.failures else '✅'} vggexport verify",
-        f"**{headline(report)}** Compared with {code(report.reference.path)} "
+        f"**{words.headline(report)}** Compared with {code(report.reference.path)} "
         f"({report.reference.precision.value}, {escaped(report.reference.runtime)}) on "
         f"{counted(report.images, 'image')} of {code(report.source)}.",
-        escaped(pictures_line(report.picture_line)),
-        f"Pixels: {escaped(doubt)}." if (doubt := doubtful_pixels(report)) else "",
+        escaped(words.pictures_line(report.picture_line)),
+        f"Pixels: {escaped(doubt)}." if (doubt := words.doubtful_pixels(report)) else "",
         table_of(_FILES, report.candidates, names=4),
         *(_findings(candidate) for candidate in report.candidates),
         details("Worst images", table_of(_WORST, worst, names=4)) if worst else "",
         _layers([candidate for candidate in report.candidates if candidate.layers]),
-        details("Tolerances and their reasons", f"{tolerances}\n\n{DEFINITIONS}"),
+        details("Tolerances and their reasons", f"{tolerances}\n\n{words.DEFINITIONS}"),
         escaped(cost(report.seconds, report.peak_rss_bytes)),
     )
 
 
 def _findings(candidate: CandidateReport) -> str:
-    if not (found := findings(candidate)):
+    if not (found := words.findings(candidate)):
         return ""
-    return f"### {verdict(candidate)}: {code(candidate.runner.path)}\n\n{terms(found)}"
+    return f"### {words.verdict(candidate)}: {code(candidate.runner.path)}\n\n{terms(found)}"
 
 
 def _layers(candidates: list[CandidateReport]) -> str:
@@ -82,4 +71,4 @@ def _layers(candidates: list[CandidateReport]) -> str:
 
 def _layer(layer: LayerParity, candidate: CandidateReport) -> str:
     text = decibels(layer.sqnr_db)
-    return f"**{text}**" if stands_out(candidate, layer) else text
+    return f"**{text}**" if words.stands_out(candidate, layer) else text

@@ -6,18 +6,9 @@ import math
 
 from rich.console import Group, RenderableType
 
+from vggexport.reports import verification_words as words
 from vggexport.reports.paths import ends
 from vggexport.reports.text.layout import Grid, Table
-from vggexport.reports.verification_words import (
-    FIGURES,
-    described,
-    doubtful_pixels,
-    findings,
-    guess,
-    stands_out,
-    tried,
-    verdict,
-)
 from vggexport.results.verify import CandidateReport, VerifyReport
 from vggexport.system.columns import cells
 from vggexport.system.number_text import cost, decibels, printable
@@ -33,35 +24,38 @@ def verification(report: VerifyReport, *, verbose: bool = False) -> RenderableTy
     A verbose one lists every mistake that was tried, too.
     """
     lines = {
-        "reference": described(report.reference),
+        "reference": words.described(report.reference),
         "images": f"{report.images} of {printable(report.source)}",
     }
     if report.picture_line:
         lines["pictures"] = printable(report.picture_line)
     lines["cost"] = cost(report.seconds, report.peak_rss_bytes)
-    if doubt := doubtful_pixels(report):
+    if doubt := words.doubtful_pixels(report):
         lines["pixels"] = doubt
     parts: list[RenderableType] = [_files(report), Grid(lines)]
     if seen := [candidate for candidate in report.candidates if candidate.worst]:
         parts += ["", _worst(seen)]
     for candidate in report.candidates:
-        if found := findings(candidate):
+        if found := words.findings(candidate):
             if verbose and candidate.diagnosis:
-                found |= {"tried": tried(candidate.diagnosis)}
-            parts += ["", Grid({verdict(candidate): printable(candidate.runner.path)} | found)]
+                found |= {"tried": words.tried(candidate.diagnosis)}
+            parts += [
+                "",
+                Grid({words.verdict(candidate): printable(candidate.runner.path)} | found),
+            ]
     if compared := [candidate for candidate in report.candidates if candidate.layers]:
         parts += ["", _layers(compared)]
     return Group(*parts)
 
 
 def _files(report: VerifyReport) -> Table:
-    table = Table("file", "verdict", "precision", *FIGURES, names=3, paths=True)
+    table = Table("file", "verdict", "precision", *words.FIGURES, names=3, paths=True)
     for candidate in report.candidates:
         table.add_row(
             candidate.runner.path,
-            verdict(candidate, is_doubtful=bool(report.assumed_pixels)),
+            words.verdict(candidate, is_doubtful=bool(report.assumed_pixels)),
             candidate.runner.precision.value,
-            *cells(FIGURES, candidate),
+            *cells(words.FIGURES, candidate),
             bold=bool(candidate.failures),
         )
     return table
@@ -76,8 +70,8 @@ def _worst(candidates: list[CandidateReport]) -> Table:
         table.add_row(
             candidate.runner.path,
             image.label,
-            guess(image.expected),
-            guess(image.actual),
+            words.guess(image.expected),
+            words.guess(image.actual),
             decibels(image.logit_sqnr_db),
         )
     return table
@@ -92,7 +86,7 @@ def _layers(candidates: list[CandidateReport]) -> Table:
     full = max([1.0, *filter(math.isfinite, known)])
     for layers in zip(*(candidate.layers for candidate in candidates), strict=True):
         figures = (
-            _with_bar(layer.sqnr_db, full, is_marked=stands_out(candidate, layer))
+            _with_bar(layer.sqnr_db, full, is_marked=words.stands_out(candidate, layer))
             for layer, candidate in zip(layers, candidates, strict=True)
         )
         table.add_row(layers[0].name, *figures)

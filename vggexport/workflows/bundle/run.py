@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vggexport.bundles import MANIFEST
+from vggexport.bundles import MANIFEST, release_checks
 from vggexport.bundles.evidence import Evidence
 from vggexport.bundles.foreign import with_stated
-from vggexport.bundles.release_checks import (
-    Model,
-    check_evidence,
-    check_releasable,
-    read_evidence,
-    read_model,
-    unproved,
-)
 from vggexport.bundles.sizes import file_size
 from vggexport.bundles.staging import Staging
 from vggexport.errors import Advice
@@ -50,18 +42,18 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
     marker = None if options.is_archive else MANIFEST
     with output_folder(options.output, force=options.force, directory_marker=marker) as folder:
         with steps.step("read"):
-            evidence = read_evidence(options.reports)
+            evidence = release_checks.read_evidence(options.reports)
             models = with_stated(
-                [read_model(path) for path in options.artifacts],
+                [release_checks.read_model(path) for path in options.artifacts],
                 options.preprocessing_of,
                 options.labels,
                 has_golden=options.golden is not None,
                 layout=options.layout,
             )
-            check_releasable(
+            release_checks.check_releasable(
                 models, allow_untrained=options.allow_untrained, preprocessing=options.preprocessing
             )
-            check_evidence(models, evidence)
+            release_checks.check_evidence(models, evidence)
         sizes = SizeGate(tuple(map(_file_size, models)), options.max_bytes)
         against = tuple(failure for report in evidence for failure in report.failures)
         if against or sizes.failures:
@@ -78,15 +70,18 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
         return replace(report, contents=golden.contents, unreadable=golden.unreadable)
 
 
-def _file_size(model: Model) -> FileSize:
+def _file_size(model: release_checks.Model) -> FileSize:
     return file_size(model.artifact, FORMATS[model.artifact.format].precisions)
 
 
 def _note(
-    models: Sequence[Model], evidence: Sequence[Evidence], options: BundleOptions, steps: Steps
+    models: Sequence[release_checks.Model],
+    evidence: Sequence[Evidence],
+    options: BundleOptions,
+    steps: Steps,
 ) -> None:
     """What a receiver will ask for."""
-    for report, name in unproved(models, evidence):
+    for report, name in release_checks.unproved(models, evidence):
         steps.progress.note(
             f"report {report} does not say of which {name} its figures are", "run it again"
         )

@@ -7,16 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vggexport.artifact import Artifact
+from vggexport.bundles import files as bundle_files
 from vggexport.bundles.evidence import Evidence
-from vggexport.bundles.files import (
-    BundleFiles,
-    CheckedFiles,
-    is_bundle,
-    open_bundle,
-    read_manifest,
-    read_object,
-    unpack_model,
-)
 from vggexport.bundles.integrity import check_integrity
 from vggexport.bundles.release_checks import read_model
 from vggexport.errors import ArtifactError
@@ -60,15 +52,15 @@ def open_side(entered: ExitStack, path: Path) -> Side:
     Raises:
         ArtifactError: It cannot be read, or its files do not agree with its own list of digests.
     """
-    if not is_bundle(path):
+    if not bundle_files.is_bundle(path):
         model = read_model(path)
         return Side((ComparedModel(model.artifact, path, path.name),))
-    packed = open_bundle(path)
+    packed = bundle_files.open_bundle(path)
     integrity = check_integrity(packed)
     if problems := integrity.problems:
         raise ArtifactError(f"bundle {path} is refused: {'; '.join(problems)}")
-    files = CheckedFiles(packed, integrity.digests)
-    manifest = read_manifest(files)
+    files = bundle_files.CheckedFiles(packed, integrity.digests)
+    manifest = bundle_files.read_manifest(files)
     folder = entered.enter_context(temporary_folder())
     models = tuple(
         _unpack(files, bundled, manifest.labels, folder) for bundled in manifest.artifacts
@@ -78,16 +70,16 @@ def open_side(entered: ExitStack, path: Path) -> Side:
 
 
 def _unpack(
-    files: BundleFiles, bundled: BundledArtifact, labels: tuple[str, ...], folder: Path
+    files: bundle_files.BundleFiles, bundled: BundledArtifact, labels: tuple[str, ...], folder: Path
 ) -> ComparedModel:
     """A model, whose classes are called what the bundle calls them."""
-    path = unpack_model(files, bundled, folder)
+    path = bundle_files.unpack_model(files, bundled, folder)
     artifact = replace(bundled.artifact, labels=labels)
     return ComparedModel(artifact, path, bundled.source_name)
 
 
-def _evidence(files: BundleFiles, name: str) -> Evidence:
+def _evidence(files: bundle_files.BundleFiles, name: str) -> Evidence:
     try:
-        return Evidence.of(Path(name), read_object(files, name))
+        return Evidence.of(Path(name), bundle_files.read_object(files, name))
     except ValueError as error:
         raise ArtifactError(f"{files.path}: {name} is not a report: {error}") from error

@@ -21,19 +21,13 @@ from vggexport.formats.registry import command_for
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.pictures import Pictures
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.opening import same_network
 from vggexport.opening.calibration_images import note_few, note_left_out, translated
 from vggexport.opening.foreign import TRIED_IMAGES, find_preprocessing, note_misstated
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.models import OpenedModel, open_golden, open_models
 from vggexport.opening.pictures import AgreedPictures, agreed_pictures
 from vggexport.opening.recorded_weights import is_stated_alone
-from vggexport.opening.same_network import (
-    NARROWED,
-    check_same,
-    check_same_labels,
-    note_other_weights,
-    pruning_between,
-)
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.verify import VerifyReport
 from vggexport.system.options import takes
@@ -73,16 +67,16 @@ def verify(
             models.insert(0, open_golden(entered, recorded))
         first = models[0].artifact
         for other in models[1:]:
-            narrowed = pruning_between(first, other.artifact)
-            ignored = NARROWED if narrowed else ("weights",)
+            narrowed = same_network.pruning_between(first, other.artifact)
+            ignored = same_network.NARROWED if narrowed else ("weights",)
             if options.answers:  # they say nothing of what a file does to pixels
                 ignored = (*ignored, "mean_rgb")
-            check_same(first, other.artifact, ignoring=ignored)
+            same_network.check_same(first, other.artifact, ignoring=ignored)
             if not (narrowed or options.answers):
-                note_other_weights(first, other.artifact, steps)
+                same_network.note_other_weights(first, other.artifact, steps)
             if recorded:
                 recorded.check_pixels(other.artifact)
-        check_same_labels(model.artifact for model in models)
+        same_network.check_same_labels(model.artifact for model in models)
         pixels = _pixels(options, first)
         is_stated = pixels is not None and _is_stated_alone(models)
         agreed = _agreed_pictures(options, models)
