@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -33,6 +34,30 @@ def test_what_goes_to_standard_output_is_dropped(capfd):
         native(b"problem\n")
     os.write(1, b"result\n")
     assert capfd.readouterr() == ("result\n", "problem\n")
+
+
+def test_threads_that_divert_it_by_turns_give_it_back(capfd):
+    inside, both_inside, one_left = threading.Event(), threading.Event(), threading.Event()
+
+    def leave_first():
+        with silenced_stdout():
+            inside.set()
+            both_inside.wait(0.2)  # in vain: the other is let in afterwards
+        one_left.set()
+
+    def leave_last():
+        inside.wait()
+        with silenced_stdout():
+            both_inside.set()
+            one_left.wait()
+
+    threads = [threading.Thread(target=target) for target in (leave_first, leave_last)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(1, b"result\n")
+    assert capfd.readouterr().out == "result\n"
 
 
 @pytest.mark.parametrize("error", [ImportError, KeyboardInterrupt])

@@ -10,10 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDOUT, STDERR = 1, 2
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Descriptors are the process's: a thread that diverts one within another's turn would put back
+what that one diverted it to, and what is written from then on would be lost."""
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def silenced_stdout() -> Iterator[None]:
 @contextmanager
 def _captured(descriptor: int) -> Iterator[list[bytes]]:
     written: list[bytes] = []
-    with tempfile.TemporaryFile() as kept:
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as kept:
         original = os.dup(descriptor)
         os.dup2(kept.fileno(), descriptor)
         try:

@@ -125,11 +125,12 @@ def _start(
 ) -> tuple[Any, Exception | None, str]:
     """A session or what was raised instead, and what was printed meanwhile."""
     session, failure = None, None
-    with captured_stderr() as printed, silenced_stdout():  # Qualcomm's compiler writes to both
+    plugin = provider[0] == QNN_PROVIDER  # whose compiler writes to standard output, too
+    with captured_stderr() as printed, silenced_stdout() if plugin else contextlib.nullcontext():
         try:
             if provider[0] in DEVICES:
                 _preload_cuda()
-            if plugin := provider[0] == QNN_PROVIDER:
+            if plugin:
                 qualcomm.use(options, provider[1])
             session = onnxruntime.InferenceSession(
                 path,
