@@ -76,16 +76,10 @@ MAX_BATCH = 4096
     default="single-stream",
     help="Time single runs, or whole turns for the throughput.",
 )
-@click.option(
-    "--allow-fallback",
-    is_flag=True,
-    help="Measure on the CPU what the device does not run, and say so.",
-)
-@click.option("--no-tf32", is_flag=True, help="Compute float32 on CUDA in float32, not in TF32.")
-@click.option(
-    "--cuda-graph",
-    is_flag=True,
-    help="Record a run on CUDA once and repeat it: its kernels are launched together.",
+@shared.flag("--allow-fallback", "Measure on the CPU what the device does not run, and say so.")
+@shared.flag("--no-tf32", "Compute float32 on CUDA in float32, not in TF32.")
+@shared.flag(
+    "--cuda-graph", "Record a run on CUDA once and repeat it: its kernels are launched together."
 )
 @click.option(
     "--baseline",
@@ -119,7 +113,7 @@ MAX_BATCH = 4096
     default=1,
     help="Also measure this many processes of each artifact at once.",
 )
-@click.option("--layers", is_flag=True, help="Also measure the time of each layer.")
+@shared.flag("--layers", "Also measure the time of each layer.")
 @shared.seed_option("Generate the images from this seed.")
 @shared.report_file_options("save-samples", "csv", "markdown", "html")
 @shared.common_options

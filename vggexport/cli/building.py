@@ -51,9 +51,7 @@ def file_options(file_format: str) -> shared.Decorator:
     )
 
 
-_quantize_option = click.option(
-    "--quantize", is_flag=True, help="Write int8: short for --precision int8."
-)
+_quantize_option = shared.flag("--quantize", "Write int8: short for --precision int8.")
 _QUANTIZING = (
     _quantize_option,
     shared.calibration_options,

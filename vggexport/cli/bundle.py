@@ -33,11 +33,9 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     help="Put the figures of a --json report of verify, evaluate, benchmark or a build command "
     "into the model card; a report that failed is refused. May be given several times.",
 )
-@click.option(
+@shared.file_option(
     "--golden",
-    type=file_path(),
-    metavar="FILE",
-    help="Take golden images and the reference's answers from this file of verify --save-golden.",
+    "Take golden images and the reference's answers from this file of verify --save-golden.",
 )
 @shared.image_options(
     8,
@@ -49,10 +47,9 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 @shared.labels_option(
     "Read class names from a file, one per line or JSON.  [default: those that the artifacts carry]"
 )
-@click.option(
+@shared.flag(
     "--no-labels",
-    is_flag=True,
-    help="Pack a trained network of which nothing names the classes; labels.txt numbers them.",
+    "Pack a trained network of which nothing names the classes; labels.txt numbers them.",
 )
 @click.option(
     "--preprocessing",
@@ -75,16 +72,11 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
     metavar="TEXT",
     help="State where the weights come from.  [default: what the artifacts say]",
 )
-@click.option(
-    "--sign",
-    type=file_path(),
-    metavar="KEY",
-    help="Sign the bundle with this Ed25519 private key in PEM.",
+@shared.file_option(
+    "--sign", "Sign the bundle with this Ed25519 private key in PEM.", metavar="KEY"
 )
 @click.option("--max-size", type=Size(), help="Fail if a model is larger than this, such as 100MB.")
-@click.option(
-    "--allow-untrained", is_flag=True, help="Accept random weights and synthetic calibration."
-)
+@shared.flag("--allow-untrained", "Accept random weights and synthetic calibration.")
 @shared.common_options
 def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Pack models for the team that integrates them.

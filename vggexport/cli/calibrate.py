@@ -9,7 +9,7 @@ import click
 
 from vggexport.cli.group import ARGUMENTS
 from vggexport.cli.network_options import network_options
-from vggexport.cli.options import calibration_options, common_options, output_options
+from vggexport.cli.options import calibration_options, common_options, flag, output_options
 
 OWN = frozenset({"output", "force", "curve", "json", "verbose"})
 """Options that are no part of what is calibrated."""
@@ -19,11 +19,7 @@ OWN = frozenset({"output", "force", "curve", "json", "verbose"})
 @network_options
 @output_options("vgg_d_ranges.json")
 @calibration_options
-@click.option(
-    "--curve",
-    is_flag=True,
-    help="Show what ranges from 8, 16, ... images are worth, and how many are enough.",
-)
+@flag("--curve", "Show what ranges from 8, 16, ... images are worth, and how many are enough.")
 @common_options
 @click.pass_context
 def calibrate(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001

@@ -8,18 +8,17 @@ from typing import Any
 import click
 
 from vggexport.cli.group import fail_check
-from vggexport.cli.options import common_options, threads_option
+from vggexport.cli.options import common_options, file_option, threads_option
 from vggexport.cli.value_types import Names, file_path
 from vggexport.formats.registry import BUNDLED
 
 
 @click.command("check-bundle")
 @click.argument("bundle", type=file_path())
-@click.option(
+@file_option(
     "--public-key",
-    type=file_path(),
+    "Demand a signature by the owner of this Ed25519 public key in PEM.",
     metavar="KEY",
-    help="Demand a signature by the owner of this Ed25519 public key in PEM.",
 )
 @click.option(
     "--formats",
@@ -47,7 +46,6 @@ def check_bundle(json: bool, bundle: Path, **options: Any) -> None:  # noqa: FBT
     from vggexport.cli import terminal
     from vggexport.reports import text
 
-    options["threads"] = options["threads"] or 0
     options["threads"] = options["threads"] or 0
     report = vggexport.check_bundle(
         vggexport.BundleCheckOptions(bundle, **options), terminal.make_progress()

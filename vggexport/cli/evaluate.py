@@ -10,7 +10,7 @@ from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_of_option
-from vggexport.cli.value_types import AT_LEAST_1, Share, file_path
+from vggexport.cli.value_types import AT_LEAST_1, Share
 
 CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 
@@ -18,12 +18,10 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
 @click.command()
 @shared.artifacts_argument
 @shared.labelled_data_option
-@click.option(
+@shared.file_option(
     "--csv",
-    type=file_path(),
-    metavar="FILE",
-    help="Read labels from a CSV file with the columns image (a path in the folder) and label, "
-    "instead of folders named by class.",
+    "Read labels from a CSV file with the columns image (a path in the folder) and label, instead "
+    "of folders named by class.",
 )
 @shared.labels_option(
     "Read the networks' class names from a file, one per line or JSON.  [default: those "
@@ -53,11 +51,10 @@ CLASS_ORDERS = ("auto", "index", "index-from-1", "alphabetical")
     help="Fail if a network is right less often than the first by more than this share of the "
     "images, such as 0.5% or 0.005.",
 )
-@click.option(
+@shared.flag(
     "--try-preprocessing",
-    is_flag=True,
-    help="Try each convention for pixels on weights, or on a file of another converter, and say "
-    "which one fits the labels.",
+    "Try each convention for pixels on weights, or on a file of another converter, and say which "
+    "one fits the labels.",
 )
 @shared.strict_option(
     "Refuse images that a network was calibrated on, an inconclusive gate, classes that seem to be "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from vggexport.cli.options import combined, labels_option, seed_option, strict_option
+from vggexport.cli.options import combined, flag, labels_option, seed_option, strict_option
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_options
 from vggexport.cli.value_types import AT_LEAST_1, ImageSize, Units
@@ -81,11 +81,7 @@ weights_options = combined(
     click.option(
         "--weights-sha256", metavar="HEX", help="Refuse a weights file with another SHA-256 digest."
     ),
-    click.option(
-        "--init-missing",
-        is_flag=True,
-        help="Fill layers that the file lacks with seeded random weights.",
-    ),
+    flag("--init-missing", "Fill layers that the file lacks with seeded random weights."),
     architecture_options,
     *preprocessing_options,
     strict_option(

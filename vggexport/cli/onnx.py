@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vggexport.cli import building
+from vggexport.cli.options import flag
 
 TARGETS = ("tensorrt", "snapdragon")
 """Literals here and not imported: ``--help`` must not import numpy. A test holds them equal."""
@@ -19,10 +20,9 @@ TARGETS = ("tensorrt", "snapdragon")
     type=int,
     help="Write this version of the ONNX operator set, 13 to 18.  [default: 17]",
 )
-@click.option(
+@flag(
     "--symmetric",
-    is_flag=True,
-    help="Quantize activations with zero point 0, as TensorRT demands; CPUs compute such a file in "
+    "Quantize activations with zero point 0, as TensorRT demands; CPUs compute such a file in "
     "float, and outputs of ReLU have 7 bits.",
 )
 @click.option(
@@ -37,11 +37,10 @@ TARGETS = ("tensorrt", "snapdragon")
     help="Quantize activations to so many bits, for --target snapdragon. With 8 its answers are "
     "not those of a CPU.  [default: 16]",
 )
-@click.option(
+@flag(
     "--compile",
-    is_flag=True,
-    help="Compile it for --target snapdragon, too: NAME_ctx.onnx, for Snapdragon 8 Gen 2. Needs "
-    "the extra qnn.",
+    "Compile it for --target snapdragon, too: NAME_ctx.onnx, for Snapdragon 8 Gen 2. Needs the "
+    "extra qnn.",
 )
 @click.pass_context
 def onnx(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001

@@ -38,6 +38,16 @@ def combined(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+def flag(name: str, text: str) -> Decorator:
+    """An option that is given or not."""
+    return click.option(name, is_flag=True, help=text)
+
+
+def file_option(name: str, text: str, metavar: str = "FILE") -> Decorator:
+    """A path."""
+    return click.option(name, type=file_path(), metavar=metavar, help=text)
+
+
 def seed_option(of: str) -> Decorator:
     """``--seed``, with what follows from it."""
     return click.option("--seed", type=AT_LEAST_0, default=0, help=of)
@@ -86,11 +96,10 @@ ranges_option = click.option(
     help="Take activation ranges from this file of vggexport calibrate, instead of calibrating.",
 )
 
-rescale_option = click.option(
+rescale_option = flag(
     "--rescale-float16",
-    is_flag=True,
-    help="In float16 files, divide layers that reach beyond float16 by a power of two and multiply "
-    "the next ones by it, which changes no answer.",
+    "In float16 files, divide layers that reach beyond float16 by a power of two and multiply the "
+    "next ones by it, which changes no answer.",
 )
 
 input_dtype_option = click.option(
@@ -196,6 +205,4 @@ def is_verbose() -> bool:
     return bool(getattr(group, "verbose", False))
 
 
-common_options = combined(
-    click.option("--json", is_flag=True, help="Print one JSON document."), verbose_option
-)
+common_options = combined(flag("--json", "Print one JSON document."), verbose_option)

@@ -43,19 +43,17 @@ from vggexport.cli.value_types import AT_LEAST_1, Factor, Share, Size, file_path
     help="Make the network as wide as this share of the original's latency allows, such as 0.5; "
     "latency is measured in ONNX Runtime, float32, on one thread.",
 )
-@click.option("--plan", is_flag=True, help="Only show what each budget would give.")
-@click.option(
+@shared.flag("--plan", "Only show what each budget would give.")
+@shared.flag(
     "--front",
-    is_flag=True,
-    help="Measure latency, error and size with 1.5, 2, 3 and 4 times fewer operations, in float32 "
-    "and int8, beside the original's.",
+    "Measure latency, error and size with 1.5, 2, 3 and 4 times fewer operations, in float32 and "
+    "int8, beside the original's.",
 )
-@click.option(
+@shared.file_option(
     "--cache-dir",
-    type=file_path(),
+    "Keep the statistics of the images in this folder, for further budgets.  [default: beside the "
+    "output, until that is written]",
     metavar="DIR",
-    help="Keep the statistics of the images in this folder, for further budgets.  [default: "
-    "beside the output, until that is written]",
 )
 @click.option("--html", type=file_path(), metavar="FILE", help=shared.REPORT_FILES["html"])
 @shared.output_options("narrow.safetensors")

@@ -7,15 +7,12 @@ from typing import Any
 import click
 
 from vggexport.cli import building
+from vggexport.cli.options import flag
 
 
 @click.command()
 @building.file_options("savedmodel")
-@click.option(
-    "--serving",
-    is_flag=True,
-    help="Lay the SavedModel out as OUTPUT/1/, as TensorFlow Serving wants it.",
-)
+@flag("--serving", "Lay the SavedModel out as OUTPUT/1/, as TensorFlow Serving wants it.")
 @click.pass_context
 def savedmodel(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write a SavedModel directory, and check it.

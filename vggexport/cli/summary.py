@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from vggexport.cli.network_options import weights_options
-from vggexport.cli.options import common_options
+from vggexport.cli.options import common_options, flag
 
 
 @click.command()
 @weights_options
-@click.option("--training", is_flag=True, help="Also show the paper's training recipe.")
+@flag("--training", "Also show the paper's training recipe.")
 @common_options
 def summary(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the network: layers, shapes, parameters, MACs.

@@ -7,16 +7,13 @@ from typing import Any
 import click
 
 from vggexport.cli import building
+from vggexport.cli.options import flag
 from vggexport.precision import Precision
 
 
 @click.command()
 @building.file_options("tflite")
-@click.option(
-    "--full-integer",
-    is_flag=True,
-    help="Write int8 with uint8 in and out and no float operator at all, for NPUs.",
-)
+@flag("--full-integer", "Write int8 with uint8 in and out and no float operator at all, for NPUs.")
 @click.pass_context
 def tflite(ctx: click.Context, /, json: bool, **options: Any) -> None:  # noqa: FBT001
     """Write a TFLite file, and check it.

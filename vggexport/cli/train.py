@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
 from vggexport.cli.network_options import network_options
-from vggexport.cli.value_types import Names, Share, file_path
+from vggexport.cli.value_types import Names, Share
 from vggexport.network.training_recipe import INITIALIZERS, PAPER, Recipe
 
 _NUMBERS = {
@@ -66,11 +66,10 @@ def _is_stated(option: str) -> bool:
 
 @click.command()
 @shared.labelled_data_option
-@click.option(
+@shared.file_option(
     "--validation-data",
-    type=file_path(),
+    "Validate on the labelled images of this folder.  [default: a part of --data]",
     metavar="DIR",
-    help="Validate on the labelled images of this folder.  [default: a part of --data]",
 )
 @click.option(
     "--split", type=Share(), default="25%", help="Split off this share of --data to validate on."
@@ -91,25 +90,18 @@ def _is_stated(option: str) -> bool:
     metavar="WEIGHTS",
     help="Learn the answers of these weights in place of the classes; with --freeze none.",
 )
-@click.option(
+@shared.flag(
     "--unlabelled",
-    is_flag=True,
-    help="Learn the answers of --teacher to images without classes, in folders of any depth.",
+    "Learn the answers of --teacher to images without classes, in folders of any depth.",
 )
 @recipe_options
-@click.option("--resume", is_flag=True, help="Resume from the checkpoint beside the output.")
-@click.option(
+@shared.flag("--resume", "Resume from the checkpoint beside the output.")
+@shared.file_option(
     "--cache-dir",
-    type=file_path(),
+    "Keep the outputs of frozen layers in this folder.  [default: the user's cache]",
     metavar="DIR",
-    help="Keep the outputs of frozen layers in this folder.  [default: the user's cache]",
 )
-@click.option(
-    "--log-dir",
-    type=file_path(),
-    metavar="DIR",
-    help="Write logs for TensorBoard into this folder.",
-)
+@shared.file_option("--log-dir", "Write logs for TensorBoard into this folder.", metavar="DIR")
 @shared.output_options("vgg_d.safetensors")
 @shared.common_options
 def train(json: bool, **options: Any) -> None:  # noqa: FBT001

@@ -10,7 +10,7 @@ from vggexport.cli import options as shared
 from vggexport.cli.group import fail_check
 from vggexport.cli.picture_options import picture_options
 from vggexport.cli.preprocessing_options import preprocessing_of_option
-from vggexport.cli.value_types import Share, file_path, finite
+from vggexport.cli.value_types import Share, finite
 
 
 @click.command()
@@ -30,7 +30,7 @@ from vggexport.cli.value_types import Share, file_path, finite
 @shared.max_unreadable_option
 @shared.run_options
 @preprocessing_of_option
-@click.option("--layers", is_flag=True, help="Also compare every layer.")
+@shared.flag("--layers", "Also compare every layer.")
 @click.option(
     "--layer-images",
     type=click.IntRange(min=1),
@@ -69,26 +69,17 @@ from vggexport.cli.value_types import Share, file_path, finite
 @click.option(
     "--diagnose/--no-diagnose", default=True, help="Try the known mistakes on a file that fails."
 )
-@click.option(
+@shared.file_option(
     "--golden",
-    type=file_path(),
-    metavar="FILE",
-    help="Compare with the answers that --save-golden stored, on its images, instead of "
-    "--reference and --data.",
+    "Compare with the answers that --save-golden stored, on its images, instead of --reference "
+    "and --data.",
 )
-@click.option(
+@shared.file_option(
     "--answers",
-    type=file_path(),
-    metavar="FILE",
-    help="Compare with the probabilities that your own program gets: an .npz of uint8 images and "
+    "Compare with the probabilities that your own program gets: an .npz of uint8 images and "
     "probabilities.",
 )
-@click.option(
-    "--save-golden",
-    type=file_path(),
-    metavar="FILE",
-    help="Store the images and the reference's answers in this file.",
-)
+@shared.file_option("--save-golden", "Store the images and the reference's answers in this file.")
 @shared.report_file_options("markdown", "junit", "html")
 @shared.common_options
 def verify(json: bool, **options: Any) -> None:  # noqa: FBT001
