@@ -29,10 +29,7 @@ def write_folder(files: Mapping[str, Path], digests: Mapping[str, Digest], targe
 
 
 class FolderFiles:
-    """The files of a folder, known to be plain ones.
-
-    Attributes:
-        names: Of the files, in order.
+    """The files of a folder, known to be plain ones, in order.
 
     Raises:
         ArtifactError: It cannot be read, is empty, or holds a link or a device.

@@ -29,10 +29,7 @@ factors either way, and scaled up."""
 class PreparedPicture:
     """A picture as phones have it, and what the preprocessing makes of it.
 
-    Attributes:
-        pair: Their names in the bundle.
-        data: Bytes of the picture.
-        pixels: uint8 (height, width, 3), as the networks take them.
+    Pixels are uint8 (height, width, 3), as the networks take them.
     """
 
     pair: GoldenSource

@@ -35,13 +35,7 @@ _ORIENTATION, _TURNED = 0x0112, 6
 
 @dataclass(frozen=True, slots=True)
 class GoldenPicture:
-    """A file as a phone has it.
-
-    Attributes:
-        name: Its name.
-        data: Its bytes.
-        levels: How far decoders' pixels may be from Pillow's.
-    """
+    """A file as a phone has it, and how far decoders' pixels may be from Pillow's in levels."""
 
     name: str
     data: bytes

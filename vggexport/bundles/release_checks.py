@@ -20,14 +20,7 @@ from vggexport.results.build import TensorDescription
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file that was handed in.
-
-    Attributes:
-        artifact: What it is, with size and digest.
-        path: Where it is.
-        input: What it takes.
-        output: What it gives.
-    """
+    """A model file that was handed in, with size and digest, and what it takes and gives."""
 
     artifact: Artifact
     path: Path

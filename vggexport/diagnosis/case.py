@@ -40,13 +40,8 @@ than about 20 dB to a file that does; other mistakes measured 8 dB at most."""
 class Case:
     """A file that failed, and what it gave for a few images.
 
-    Attributes:
-        reference: What it is held to.
-        candidate: The file.
-        images: uint8 (images, size, size, 3), RGB.
-        tolerance: What healthy files of its precision reach.
-        expected: The reference's probabilities.
-        actual: The file's.
+    Images are uint8 (images, size, size, 3), RGB; the tolerance is what healthy files of its
+    precision reach.
     """
 
     reference: OpenedModel

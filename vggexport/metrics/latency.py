@@ -104,12 +104,7 @@ class Latency(JsonValue):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """All turns of one model, in order.
-
-    Attributes:
-        scenario: What was timed.
-        launches: Turns by launch, one a round.
-    """
+    """All turns of one model in one scenario, by launch, one a round."""
 
     scenario: Scenario
     launches: tuple[tuple[Turn, ...], ...]

@@ -151,11 +151,7 @@ def student_quantile(freedom: int) -> float:
 
 
 class _Medians:
-    """Medians of many draws of the same rounds: the timings are sorted once, and weighed.
-
-    Attributes:
-        rounds: How many there are to draw from.
-    """
+    """Medians of many draws of the same rounds: the timings are sorted once, and weighed."""
 
     def __init__(self, launches: Launches) -> None:
         rounds = list(chain.from_iterable(launches))

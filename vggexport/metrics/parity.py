@@ -95,11 +95,7 @@ def compare(
 
 
 class Comparison:
-    """Two runs compared batch by batch, in memory that does not grow with the number of images.
-
-    Attributes:
-        images: Images so far.
-    """
+    """Two runs compared batch by batch, in memory that does not grow with the number of images."""
 
     def __init__(self, activation: HeadActivation = HeadActivation.SOFTMAX) -> None:
         self.images = 0

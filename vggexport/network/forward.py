@@ -24,12 +24,7 @@ COLUMN_VALUES = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class NumpyNetwork:
-    """A network that runs from any weighted layer to any other.
-
-    Attributes:
-        spec: The network.
-        weights: Its tensors by native names.
-    """
+    """A network that runs from any weighted layer to any other."""
 
     spec: VGGSpec
     weights: Mapping[str, Array]

@@ -29,12 +29,7 @@ class HeadActivation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FullyConnected:
-    """One hidden layer of the head.
-
-    Attributes:
-        units: Its outputs.
-        relu: Whether its outputs below 0 become 0; else it is linear.
-    """
+    """One hidden layer of the head: its outputs, and whether a ReLU follows; else it is linear."""
 
     units: int
     relu: bool = True

@@ -66,14 +66,7 @@ def adjusted(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tried:
-    """Ranges, and what they were measured to give.
-
-    Attributes:
-        trial: Where.
-        ranges: The ranges.
-        own: On calibration images.
-        others: On synthetic ones.
-    """
+    """Ranges, and what they gave in a trial, on calibration images and on synthetic ones."""
 
     trial: Int8Trial
     ranges: ActivationRanges

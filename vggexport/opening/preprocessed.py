@@ -14,11 +14,7 @@ from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 
 
 class PreprocessedRunner(Runner):
-    """A runner of a file that wants something done to RGB 0...255 first, which is done here.
-
-    Attributes:
-        inner: The file's own runner.
-    """
+    """A runner of a file that wants something done to RGB 0...255 first, which is done here."""
 
     def __init__(self, runner: Runner, preprocessing: Preprocessing) -> None:
         self.runtime, self.provider = runner.runtime, runner.provider

@@ -51,14 +51,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """The files of one network on some images.
-
-    Attributes:
-        network: The network.
-        folder: Where they are.
-        images: Number of images.
-        seed: Of the places.
-    """
+    """The files of one network on some images."""
 
     network: NumpyNetwork
     folder: Path

@@ -33,13 +33,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Frozen:
-    """The layers up to one of them, with their weights.
-
-    Attributes:
-        spec: The network.
-        layer: The last of them.
-        weights: Their tensors by native name.
-    """
+    """The layers up to one of them, with their weights."""
 
     spec: VGGSpec
     layer: str

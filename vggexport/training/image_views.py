@@ -24,12 +24,7 @@ _DIGEST_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Views of the images of a folder, each the same whenever it is read.
-
-    Attributes:
-        source: The images.
-        recipe: How they are cropped.
-    """
+    """Views of the images of a folder, each the same whenever it is read."""
 
     source: calibration.sources.FolderImages
     recipe: Recipe

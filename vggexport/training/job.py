@@ -19,13 +19,7 @@ Read = Callable[[int, int], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Images by index, with their classes.
-
-    Attributes:
-        indices: int (images,).
-        targets: int32 (images,).
-        read: Gives their inputs.
-    """
+    """Images by index, int (images,), their classes, int32 (images,), and what reads inputs."""
 
     indices: NDArray[np.intp]
     targets: NDArray[np.int32]

@@ -51,12 +51,7 @@ def last_frozen(freeze: str, spec: VGGSpec) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
-    """Images to learn from or to judge by.
-
-    Attributes:
-        images: All of them readable.
-        digests: Of their files, in order.
-    """
+    """Readable images to learn from or to judge by, with the digests of their files in order."""
 
     images: calibration.LabelledImages
     digests: tuple[str, ...]
@@ -120,10 +115,8 @@ class TrainingData:
 class Choice:
     """Which images are learnt from, and which judged by.
 
-    Attributes:
-        split: Share that is split off to judge by.
-        seed: Of the choice.
-        max_unreadable: Share that may be unreadable.
+    ``split`` is the share that is split off to judge by, ``max_unreadable`` the one that may be
+    unreadable.
     """
 
     split: float

@@ -68,11 +68,7 @@ def _width(tensor: Any) -> int:
 
 
 class InferredGraph:
-    """A file's graph.
-
-    Attributes:
-        file: The file.
-        nodes: Its operators, in order.
+    """A file's graph, its operators in order.
 
     Raises:
         ArtifactError: It cannot be read, or holds what is not run here.

@@ -23,10 +23,7 @@ _NCHW_FROM_NHWC = (0, 3, 1, 2)
 class TracedLayer:
     """One layer of the spec and the operators that the converter made of it.
 
-    Attributes:
-        layer: The layer.
-        nodes: The operators.
-        input_shape: Of one image's value that it reads, HWC or (units,).
+    ``input_shape`` is that of one image's value that it reads, HWC or (units,).
     """
 
     layer: Layer

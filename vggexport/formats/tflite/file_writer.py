@@ -91,11 +91,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
 
 class _Head:
-    """The flatbuffer without its weights, in which their places are set later.
-
-    Attributes:
-        data: Its bytes.
-    """
+    """The flatbuffer without its weights, in which their places are set later."""
 
     def __init__(self, graph: Graph, description: str, metadata: Mapping[str, bytes]) -> None:
         self._numbers = {name: number for number, name in enumerate(graph.tensors)}

@@ -20,12 +20,7 @@ _INT16_MAX = 32767
 
 
 class GrowingGraph:
-    """The graph so far; every method adds something after the tensor that it is given.
-
-    Attributes:
-        graph: What there is.
-        artifact: Which file it is for.
-    """
+    """The graph so far; every method adds something after the tensor that it is given."""
 
     def __init__(
         self, artifact: Artifact, activations: Mapping[str, ActivationQuantization]

@@ -17,11 +17,7 @@ _IMAGE_RANK = 4
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The output of another layer.
-
-    Attributes:
-        layer: Its name.
-    """
+    """The output of another layer."""
 
     layer: str
 

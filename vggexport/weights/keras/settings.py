@@ -26,11 +26,7 @@ _LARGEST = 1 << 16
 
 
 class Settings:
-    """A layer, its variables, and which of its settings were looked at.
-
-    Attributes:
-        layer: The layer.
-    """
+    """A layer, its variables, and which of its settings were looked at."""
 
     def __init__(self, origin: str, layer: DescribedLayer, variables: Variables) -> None:
         self.layer = layer

@@ -48,14 +48,7 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A former run.
-
-    Attributes:
-        path: Its file.
-        machine: What must be the same of the machine, by its name.
-        results: All of its results.
-        busy: Whether others used the machine then.
-    """
+    """A former run: results, what must be the same of the machine, by name, and if it was busy."""
 
     path: Path
     machine: Mapping[str, Any]

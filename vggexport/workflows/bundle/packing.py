@@ -49,18 +49,7 @@ MADE_HERE = "made by vggexport, free for any use"
 
 @dataclass(frozen=True, slots=True)
 class BundleInputs:
-    """What a bundle is made of.
-
-    Attributes:
-        options: What is packed, and how.
-        models: The models.
-        placed: The same as they lie in the bundle.
-        pictures: How pictures become their pixels.
-        evidence: The reports.
-        labels: A name a class, or nothing.
-        staging: Where its files gather.
-        steps: Who counts the seconds.
-    """
+    """What a bundle is made of; what is ``placed`` are the models as they lie in it."""
 
     options: BundleOptions
     models: Sequence[Model]

@@ -18,13 +18,7 @@ from vggexport.system.output_files import temporary_folder
 
 @dataclass(frozen=True, slots=True)
 class ComparedModel:
-    """A model of one side.
-
-    Attributes:
-        artifact: What it is.
-        path: Where it is.
-        name: Name that reports know it by.
-    """
+    """A model of one side, with the name that reports know it by."""
 
     artifact: Artifact
     path: Path

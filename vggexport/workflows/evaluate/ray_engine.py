@@ -114,12 +114,7 @@ def _error(image: calibration.SourceImage | calibration.UnreadableImageError) ->
 
 @dataclass(frozen=True, slots=True)
 class RayEngine:
-    """A Ray cluster, or one that is started here for the time being.
-
-    Attributes:
-        options: How it is reached and used.
-        worker: What answers; replaced by tests.
-    """
+    """A Ray cluster, or one that is started here for the time being; tests replace the worker."""
 
     options: EngineOptions
     worker: type[Worker] = field(default=Worker)

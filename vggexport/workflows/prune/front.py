@@ -35,14 +35,9 @@ Make = Callable[[PlanPoint, Path], Network]
 
 @dataclass(frozen=True, eq=False)
 class FrontRun:
-    """What all files of a front are held to.
+    """What all files of a front are held to: the original, and images to measure all on.
 
-    Attributes:
-        network: The original.
-        images: Those that int8 is calibrated on, and those that all is measured on.
-        machine: This one, as it was when the command began.
-        steps: Who counts the seconds.
-        folder: Where files may be.
+    The machine is as it was when the command began.
     """
 
     network: Network

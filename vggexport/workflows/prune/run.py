@@ -103,17 +103,7 @@ def _run(options: PruneOptions, path: Path | None, steps: Steps) -> PruningRepor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pruning:
-    """What all budgets have in common.
-
-    Attributes:
-        options: What was asked for.
-        steps: Who counts the seconds.
-        machine: This one, before the command kept it busy itself.
-        network: The network as it is.
-        images: By which.
-        survey: What they say of it.
-        expected: What widths are to give.
-    """
+    """What all budgets have in common; of the machine what it was before the command."""
 
     options: PruneOptions
     steps: Steps

@@ -32,13 +32,7 @@ less time than image by image for VGG-D. Files run image by image, as applicatio
 
 
 class Comparison:
-    """The reference and every candidate on the same images.
-
-    Attributes:
-        images: Images so far.
-        reference_seen: Of them those that the reference was calibrated on.
-        chunk: Images to take at a time.
-    """
+    """The reference and every candidate on the same images, taken in chunks."""
 
     def __init__(
         self,
