@@ -81,7 +81,7 @@ np.save(out, np.stack(answers))
 """
 """A child's program: LiteRT's interpreter or tflite-runtime's, whose kernels one may choose."""
 
-_SESSION = """
+SESSION = """
 import sys, numpy as np, onnxruntime as ort
 level, model, images, out = sys.argv[1:]
 options = ort.SessionOptions()
@@ -93,6 +93,7 @@ dtype = np.uint8 if "uint8" in given.type else np.float32
 answers = [session.run(None, {given.name: i[None].astype(dtype)})[0][0] for i in np.load(images)]
 np.save(out, np.stack(answers))
 """
+"""The same of ONNX Runtime."""
 
 
 def tflite_paths(older: list[str]) -> dict[str, list[str]]:
@@ -115,7 +116,7 @@ def onnx_paths() -> dict[str, list[str]]:
     """The same of ONNX Runtime."""
     levels = {"optimized": "ORT_ENABLE_ALL", "as written": "ORT_DISABLE_ALL"}
     return {
-        f"ONNX Runtime {name}": [sys.executable, "-c", _SESSION, level]
+        f"ONNX Runtime {name}": [sys.executable, "-c", SESSION, level]
         for name, level in levels.items()
     }
 
