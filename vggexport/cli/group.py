@@ -125,7 +125,7 @@ class LazyGroup(click.Group):
                 arguments, prog_name or "vggexport", standalone_mode=False, **extra
             )
         except BaseException as error:  # noqa: BLE001  every way out of the process ends here
-            verbose = self.verbose or _is_verbose(arguments)
+            verbose = self.verbose or "-v" in arguments or "--verbose" in arguments
             status = _report(error, self.running, verbose=verbose)
         sys.exit(status if isinstance(status, int) else 0)
 
@@ -133,10 +133,6 @@ class LazyGroup(click.Group):
 def _terminate(number: int, _frame: object) -> NoReturn:
     """A CI system that cancels a job sends SIGTERM: leave as on Ctrl-C, cleaning up."""
     raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-def _is_verbose(arguments: Sequence[str]) -> bool:
-    return "-v" in arguments or "--verbose" in arguments
 
 
 def _report(error: BaseException, command: click.Command | None, *, verbose: bool) -> int:

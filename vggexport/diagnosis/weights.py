@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,18 +128,12 @@ def _find(
         found = tensor_sqnr_db(change(reference[layer.kernel.name]), kernel)
         if found >= least.of(layer):
             return KernelDifference(layer.name, own, clause, found)
-    for other in _alike(spec.weighted_layers, layer):
+    alike = [one for one in spec.weighted_layers if one.kernel.shape == layer.kernel.shape]
+    for other in (one for one in alike if one != layer):
         found = tensor_sqnr_db(reference[other.kernel.name], kernel)
         if found >= least.of(layer):
             return KernelDifference(layer.name, own, other.name, found, is_layer=True)
     return KernelDifference(layer.name, own)
-
-
-def _alike(layers: Sequence[Layer], layer: Layer) -> Iterator[Layer]:
-    """Other layers whose kernels have the same shape."""
-    return (
-        other for other in layers if other != layer and other.kernel.shape == layer.kernel.shape
-    )
 
 
 def _changes(

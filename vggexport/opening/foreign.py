@@ -81,7 +81,7 @@ def find_preprocessing(
     with steps.step("preprocessing"):
         expected = _answers(known, pixels)
         found = [
-            _under_best(model, known.artifact, pixels, expected)
+            with_preprocessing(model, *_tried(model, known.artifact, pixels, expected))
             if is_unknown(model) and model not in held_to
             else model
             for model in models
@@ -105,15 +105,6 @@ def note_misstated(
     if found.fits:
         told = f"its preprocessing was misstated: {_said(best, found)}"
         steps.progress.note(f"{model.path}: {told}", _stating(model.path, best))
-
-
-def _under_best(
-    model: OpenedModel,
-    reference: Artifact,
-    pixels: NDArray[np.uint8],
-    expected: NDArray[np.float32],
-) -> OpenedModel:
-    return with_preprocessing(model, *_tried(model, reference, pixels, expected))
 
 
 def _tell(model: OpenedModel, steps: Steps, *, must_fit: bool) -> None:

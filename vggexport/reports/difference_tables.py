@@ -66,11 +66,12 @@ def _weights(model: ModelDifference) -> str:
 
 def tables(model: ModelDifference) -> Iterator[Sheet]:
     """All tables of a model that have something in them."""
+    ranges = tuple((r.name, _range(r.old), _range(r.new)) for r in model.ranges)
     found = (
         Sheet("Reports", ("figure", "measured on", "old", "new", "change"), _figures(model)),
         Sheet("Facts", ("fact", "old", "new"), _facts(model.facts)),
         Sheet("Weights", ("layer", "kernel", "bias", "max abs"), _layers(model)),
-        Sheet("Activation ranges", ("layer", "old", "new"), _ranges(model)),
+        Sheet("Activation ranges", ("layer", "old", "new"), ranges),
         Sheet("Operators", ("type", "old", "new"), _facts(model.operators)),
     )
     yield from (table for table in found if table.rows)
@@ -108,10 +109,6 @@ def _bias(layer: LayerChange) -> str:
 
 def _nearness(sqnr_db: float) -> str:
     return "was all zero" if sqnr_db == -math.inf else decibels(sqnr_db)
-
-
-def _ranges(model: ModelDifference) -> tuple[tuple[str, ...], ...]:
-    return tuple((r.name, _range(r.old), _range(r.new)) for r in model.ranges)
 
 
 def _range(bounds: tuple[float, float] | None) -> str:

@@ -53,12 +53,12 @@ def trace(
         UnexpectedGraphError: The converter's graph does not match the spec.
     """
     found = converted(spec, opset)
-    layers = list(_match(spec, found.graph))
+    layers, images = list(_match(spec, found.graph)), batch or DYNAMIC_BATCH
     graph = helper.make_graph(
         list(_clean_nodes(layers)),
         f"vgg_{spec.configuration.lower()}",
-        [_images(spec, batch), *_weight_inputs(spec)],
-        [_value(OUTPUT_NAME, (batch or DYNAMIC_BATCH, spec.classes))],
+        [_value(INPUT_NAME, (images, *spec.image_shape)), *_weight_inputs(spec)],
+        [_value(OUTPUT_NAME, (images, spec.classes))],
         [numpy_helper.from_array(_traced_mean(layers[0], found.graph, spec), MEAN_NAME)],
     )
     return helper.make_model(
@@ -145,10 +145,6 @@ def onnx_shape(tensor_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-
-
-def _images(spec: VGGSpec, batch: int | None) -> onnx.ValueInfoProto:
-    return _value(INPUT_NAME, (batch or DYNAMIC_BATCH, *spec.image_shape))
 
 
 def _weight_inputs(spec: VGGSpec) -> list[onnx.ValueInfoProto]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -59,7 +58,8 @@ def read(place: Path) -> onnx.ModelProto | None:
     try:
         head, _, body = place.read_bytes().partition(b"\n")
         told = json.loads(head)
-        if told["sha256"] != _digest(place, body) or _is_other(told):
+        is_other = any(told.get(name) != version for name, version in _makers().items())
+        if told["sha256"] != _digest(place, body) or is_other:
             return None
         model = onnx.ModelProto()
         model.ParseFromString(body)
@@ -92,8 +92,3 @@ def _makers() -> dict[str, str]:
     return {name: versions[name] for name in _MADE_BY if name in versions} | {
         "converter": ours.hexdigest()
     }
-
-
-def _is_other(told: Mapping[str, str]) -> bool:
-    """Whether something that is installed here would not make the same."""
-    return any(told.get(name) != version for name, version in _makers().items())

@@ -114,7 +114,8 @@ def _graph(file: TfliteFile) -> foreign.ForeignGraph:
         foreign.activation_for(classes, last),
         last is None,
     )
-    quantized = output.dtype in _INTEGERS or _quantizes(file)
+    rounds = any(o.type in {"QUANTIZE", "DEQUANTIZE"} for _, o in _behind(file))
+    quantized = rounds or output.dtype in _INTEGERS  # whatever scores are given as
     return foreign.ForeignGraph(ends, batch, _precision(file), steps, quantized)
 
 
@@ -170,11 +171,6 @@ def _behind(file: TfliteFile) -> Iterator[tuple[int, TfliteOperator]]:
         if _KINDS.get(operator.type) is not StepKind.MOVE:
             return
         name = operator.inputs[0]
-
-
-def _quantizes(file: TfliteFile) -> bool:
-    """Whether scores are rounded to 8 bits on their way out, whatever they are given as."""
-    return any(operator.type in {"QUANTIZE", "DEQUANTIZE"} for _, operator in _behind(file))
 
 
 def _last(file: TfliteFile) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from vggexport.metrics.accuracy import Interval
 from vggexport.metrics.verdict import Verdict
 from vggexport.reports.evaluation_words import FIGURES, interval, pixels_line, verdict
 from vggexport.reports.paths import conventions, ends
@@ -19,7 +18,7 @@ CLASSES = 40
 
 
 _FIGURES: Columns[EvaluationResult] = {
-    "top-1 (95 %)": lambda r: _with_interval(r.accuracy.top1, r.accuracy.top1_interval),
+    "top-1 (95 %)": lambda r: f"{share(r.accuracy.top1)} ({interval(r.accuracy.top1_interval)})",
 } | {name: column for name, column in FIGURES.items() if name not in {"top-1", "95 %"}}
 """A figure and its interval in one column, which no width parts."""
 
@@ -59,10 +58,6 @@ def _networks(report: EvaluationReport) -> Table:
         path = tried.get(runner.path, runner.path)
         table.add_row(path, runner.precision.value, *cells(_FIGURES, result))
     return table
-
-
-def _with_interval(value: float, found: Interval) -> str:
-    return f"{share(value)} ({interval(found)})"
 
 
 def _gate(report: EvaluationReport) -> Table:

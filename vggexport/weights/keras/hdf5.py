@@ -120,14 +120,11 @@ def check_inside(path: Path, file: Any) -> None:
         return None if isinstance(link, h5py.HardLink) else name
 
     def foreign_data(name: str, item: Any) -> str | None:
-        return name if isinstance(item, h5py.Dataset) and _is_elsewhere(item) else None
+        is_elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
+        return name if is_elsewhere else None
 
     name = file.visititems_links(foreign_link) or file.visititems(foreign_data)
     if name is not None:
         raise WeightsError(
             f"{path}: {name} is not stored in the file itself: save the model again with Keras"
         )
-
-
-def _is_elsewhere(dataset: Any) -> bool:
-    return bool(dataset.external or dataset.is_virtual)

@@ -50,7 +50,7 @@ def _warm_starts(results: Iterable[BenchmarkResult]) -> Iterator[str]:
 
 def _instruction_sets(machine: Machine, results: Sequence[BenchmarkResult]) -> Iterator[str]:
     """Says of int8 on old CPUs where its gain is seen, or how."""
-    int8 = [r for r in results if not r.artifact.profile.is_float and _is_on_cpu(r)]
+    int8 = [r for r in results if not r.artifact.profile.is_float and "CPU" in r.provider]
     if machine.has_int8 or not int8:
         return
     measured = any(_is_float_of(other, result) for result in int8 for other in results)
@@ -58,10 +58,6 @@ def _instruction_sets(machine: Machine, results: Sequence[BenchmarkResult]) -> I
     yield (
         f"this CPU has neither VNNI nor dot product, so int8 may not be faster than float32: {told}"
     )
-
-
-def _is_on_cpu(result: BenchmarkResult) -> bool:
-    return "CPU" in result.provider
 
 
 def _is_float_of(other: BenchmarkResult, result: BenchmarkResult) -> bool:
