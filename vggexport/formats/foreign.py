@@ -6,7 +6,7 @@ graph; here they become an artifact, an input and an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -175,6 +175,32 @@ def check_sizes(path: Path, tensors: Iterable[tuple[str, Sequence[int], int]]) -
             raise not_taken(
                 path, f"its tensor {name} has {size:,} bytes, above {MAX_TENSOR_BYTES:,}"
             )
+
+
+def data_path(
+    source: Hashable,
+    output: Hashable,
+    operators: Sequence[tuple[Any, Collection[Hashable], Iterable[Hashable]]],
+) -> list[Any] | None:
+    """The operators from the image to the scores, in order; None where they are no chain.
+
+    With each come the tensors that it reads, none where it asks for a shape alone, and those that
+    it computes. Tools list operators in any order.
+    """
+    data, known = {source}, 0
+    while known < len(data):
+        known = len(data)
+        data.update(t for _, reads, gives in operators if data.intersection(reads) for t in gives)
+    makers = {tensor: (one, reads) for one, reads, gives in operators for tensor in gives}
+    path: list[Any] = []
+    while output != source:
+        operator, reads = makers.get(output, (None, ()))
+        read = [tensor for tensor in reads if tensor in data]
+        if len(read) != 1 or len(path) > len(makers):
+            return None
+        path.append(operator)
+        output = read[0]
+    return path[::-1]
 
 
 def not_taken(path: Path, reason: str) -> ArtifactError:

@@ -22,7 +22,7 @@ from vggexport.network.ends import Ends, Quantization
 from vggexport.network.layers import OUTPUT_NAME
 from vggexport.precision import Precision
 
-_ASKED_FOR_SHAPE = frozenset({"Shape", "Size"})
+_SHAPES = frozenset({"Shape", "Size"})
 
 _ELEMENTWISE = dict.fromkeys(("Add", "Sub", "Mul", "Div", "BatchNormalization"), StepKind.SCALE)
 _MOVES = dict.fromkeys(
@@ -102,7 +102,8 @@ class ForeignOnnx:
                 self.path, f"its output {output} is {self._graph.dtype(output)}: not floats"
             )
         classes = foreign.class_count(self.path, output, self._graph.shape(output))
-        path = self._data_path(source, output)
+        nodes = [(n, () if n.op_type in _SHAPES else n.input, n.output) for n in self._nodes]
+        path = foreign.data_path(source, output, nodes)
         steps = path and list(self._steps(path))
         last = last_activation(steps) if steps else self._last_type(output)
         ends = Ends(
@@ -162,29 +163,6 @@ class ForeignOnnx:
         while node is not None and node.op_type in _MOVES:
             yield node
             node = self._sources.get(node.input[0])
-
-    def _data_path(self, source: str, output: str) -> list[Any] | None:
-        """The operators from the image to the scores; None where they are no chain."""
-        data = self._computed_from(source)
-        path: list[Any] = []
-        while output != source:
-            node = self._sources.get(output)
-            read = [name for name in node.input if name in data] if node is not None else []
-            if len(read) != 1 or len(path) > len(self._sources):
-                return None
-            path.append(node)
-            output = read[0]
-        return path[::-1]
-
-    def _computed_from(self, source: str) -> set[str]:
-        """All that is computed from an image. Tools list operators in any order."""
-        data, known = {source}, 0
-        while known < len(data):
-            known = len(data)
-            for node in self._nodes:
-                if data.intersection(node.input) and node.op_type not in _ASKED_FOR_SHAPE:
-                    data.update(node.output)
-        return data
 
     def _steps(self, path: Sequence[Any]) -> Iterator[Step]:
         channels_last, before = False, StepKind.MOVE

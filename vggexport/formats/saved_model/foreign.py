@@ -42,7 +42,7 @@ _KINDS: Mapping[str, StepKind] = {
     "Sigmoid": StepKind.SIGMOID,
 }
 _REDUCTIONS = {"Mean": StepKind.AVERAGE, "Max": StepKind.MAX}
-_ASKED_FOR_SHAPE = frozenset({"Shape", "Size"})
+_SHAPES = frozenset({"Shape", "Size"})
 _TO_A_VALUE = frozenset({"Identity", "ReadVariableOp", "Cast", "Reshape"})
 _SPATIAL = ({1, 2}, {-3, -2})
 
@@ -175,21 +175,11 @@ class _ForeignNodes:
 
     def data_path(self, source: str, output: str) -> list[Any] | None:
         """The operators from the image to the scores; None where they are no chain."""
-        data = {source}
-        for node in self._nodes:
-            read = {node_name(name) for name in node.input}
-            if read & data and node.op not in _ASKED_FOR_SHAPE:
-                data.add(node.name)
-        path: list[Any] = []
-        while output != source:
-            node = self._by_name.get(output)
-            names = [node_name(n) for n in node.input] if node is not None else []
-            read_names = [name for name in names if name in data]
-            if len(read_names) != 1 or len(path) > len(self._by_name):
-                return None
-            path.append(node)
-            output = read_names[0]
-        return path[::-1]
+        reads = {
+            n.name: [node_name(i) for i in n.input if n.op not in _SHAPES] for n in self._nodes
+        }
+        operators = [(node, reads[node.name], [node.name]) for node in self._nodes]
+        return foreign.data_path(source, output, operators)
 
     def last(self, output: str) -> Any:
         """What a graph that is no chain ends in."""

@@ -100,7 +100,11 @@ def _graph(file: TfliteFile) -> foreign.ForeignGraph:
     batch, size, layout = foreign.image_shape(path, source.name, shape)
     given = tuple(side if side >= 0 else None for side in output.shape)
     classes = foreign.class_count(path, output.name, given)
-    operators = _data_path(file)
+    listed = [
+        ((n, o), () if o.type == "SHAPE" else o.inputs, o.outputs)
+        for n, o in enumerate(file.operators)
+    ]
+    operators = foreign.data_path(source.index, output.index, listed)
     steps = list(_steps(file, operators)) if operators else None
     last = last_activation(steps) if steps else _last(file)
     ends = Ends(
@@ -114,8 +118,7 @@ def _graph(file: TfliteFile) -> foreign.ForeignGraph:
         foreign.activation_for(classes, last),
         last is None,
     )
-    rounds = any(o.type in {"QUANTIZE", "DEQUANTIZE"} for _, o in _behind(file))
-    quantized = rounds or output.dtype in _INTEGERS  # whatever scores are given as
+    quantized = output.dtype in _INTEGERS or _quantizes(file)
     return foreign.ForeignGraph(ends, batch, _precision(file), steps, quantized)
 
 
@@ -139,26 +142,6 @@ def _precision(file: TfliteFile) -> Precision:
     return Precision.FLOAT16 if "float16" in stored else Precision.FLOAT32
 
 
-def _data_path(file: TfliteFile) -> list[tuple[int, TfliteOperator]] | None:
-    """The operators from the image to the scores; None where they are no chain."""
-    start, name = file.inputs[0].index, file.outputs[0].index
-    data = {start}
-    for operator in file.operators:
-        if data.intersection(operator.inputs) and operator.type != "SHAPE":
-            data.update(operator.outputs)
-    sources = {i: (n, o) for n, o in enumerate(file.operators) for i in o.outputs}
-    path: list[tuple[int, TfliteOperator]] = []
-    while name != start:
-        if name not in sources or len(path) > len(sources):
-            return None
-        read = [index for index in sources[name][1].inputs if index in data]
-        if len(read) != 1:
-            return None
-        path.append(sources[name])
-        name = read[0]
-    return path[::-1]
-
-
 def _behind(file: TfliteFile) -> Iterator[tuple[int, TfliteOperator]]:
     """What gives the scores: the operators that only move them, the last first, and one more."""
     sources = {i: (n, o) for n, o in enumerate(file.operators) for i in o.outputs}
@@ -171,6 +154,11 @@ def _behind(file: TfliteFile) -> Iterator[tuple[int, TfliteOperator]]:
         if _KINDS.get(operator.type) is not StepKind.MOVE:
             return
         name = operator.inputs[0]
+
+
+def _quantizes(file: TfliteFile) -> bool:
+    """Whether scores are rounded to 8 bits on their way out, whatever they are given as."""
+    return any(operator.type in {"QUANTIZE", "DEQUANTIZE"} for _, operator in _behind(file))
 
 
 def _last(file: TfliteFile) -> Any:
