@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 import calibration
@@ -51,7 +50,7 @@ def golden_pictures(size: tuple[int, int]) -> Iterator[GoldenPicture]:
         vivid = 128 + _VIVID * (square[:rows, :columns].astype(np.float32) - 128)
         gray = vivid.mean(axis=-1, keepdims=True)
         pixels = np.clip(gray + _VIVID * (vivid - gray), 0, 255).astype(np.uint8)
-        yield GoldenPicture(name, make(pixels))
+        yield GoldenPicture(name, make(Image.fromarray(pixels)))
 
 
 def encode_jpeg(image: Image.Image, subsampling: int = 0, **options: object) -> bytes:
@@ -74,38 +73,18 @@ def _png(image: Image.Image, **options: object) -> bytes:
     return out.getvalue()
 
 
-def _display_p3(pixels: NDArray[np.uint8]) -> bytes:
-    return encode_jpeg(Image.fromarray(pixels), icc_profile=display_p3())
-
-
-def _display_p3_png(pixels: NDArray[np.uint8]) -> bytes:
-    return _png(Image.fromarray(pixels), icc_profile=display_p3())
-
-
-def _turned(pixels: NDArray[np.uint8]) -> bytes:
-    return encode_jpeg(Image.fromarray(pixels), exif=with_orientation(_TURNED))
-
-
-def _transparent(pixels: NDArray[np.uint8]) -> bytes:
+def _transparent(image: Image.Image) -> bytes:
     """Opaque at the left, transparent at the right."""
-    across = np.linspace(255, 0, pixels.shape[1]).round().astype(np.uint8)
-    alpha = np.broadcast_to(across, pixels.shape[:2])
-    return _png(Image.fromarray(np.dstack([pixels, alpha])))
+    across = np.linspace(255, 0, image.width).round().astype(np.uint8)
+    alpha = np.broadcast_to(across, (image.height, image.width))
+    return _png(Image.fromarray(np.dstack([np.asarray(image), alpha])))
 
 
-def _gray(pixels: NDArray[np.uint8]) -> bytes:
-    return encode_jpeg(Image.fromarray(pixels).convert("L"))
-
-
-def _wide(pixels: NDArray[np.uint8]) -> bytes:
-    return _png(Image.fromarray(pixels))
-
-
-_MAKERS: Mapping[str, Callable[[NDArray[np.uint8]], bytes]] = {
-    "display_p3.jpg": _display_p3,
-    "display_p3.png": _display_p3_png,
-    "turned.jpg": _turned,
+_MAKERS: Mapping[str, Callable[[Image.Image], bytes]] = {
+    "display_p3.jpg": lambda image: encode_jpeg(image, icc_profile=display_p3()),
+    "display_p3.png": lambda image: _png(image, icc_profile=display_p3()),
+    "turned.jpg": lambda image: encode_jpeg(image, exif=with_orientation(_TURNED)),
     "transparent.png": _transparent,
-    "gray.jpg": _gray,
-    "wide.png": _wide,
+    "gray.jpg": lambda image: encode_jpeg(image.convert("L")),
+    "wide.png": _png,
 }

@@ -119,14 +119,6 @@ def _build(target: Any, items: list[Any]) -> None:
         raise TypeError("its pickle sets a state that no parameter has")
 
 
-def _global(machine: Machine) -> _Global:
-    return _known(machine, machine.line(), machine.line())
-
-
-def _stack_global(machine: Machine) -> _Global:
-    return _known(machine, *machine.pop(2))
-
-
 def _known(machine: Machine, module: object, name: object) -> _Global:
     if not isinstance(module, str) or not isinstance(name, str):
         raise TypeError("its pickle has a global without a name")
@@ -227,8 +219,8 @@ _VALUES: Mapping[bytes, Operation] = {
     b"t": lambda machine: tuple(machine.pop_to_mark()),
     b"h": recall(_BYTE),  # BINGET
     b"j": recall(_LONG),  # LONG_BINGET
-    b"c": _global,
-    b"\x93": _stack_global,
+    b"c": lambda machine: _known(machine, machine.line(), machine.line()),  # GLOBAL
+    b"\x93": lambda machine: _known(machine, *machine.pop(2)),  # STACK_GLOBAL
     b"R": _called,  # REDUCE
     b"\x81": _called,  # NEWOBJ
     b"Q": _storage,  # BINPERSID

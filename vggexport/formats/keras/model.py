@@ -109,18 +109,6 @@ def _max_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
     return [keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, name=layer.name)]
 
 
-def _flatten(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.Flatten(name=layer.name)]
-
-
-def _global_average_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.GlobalAveragePooling2D(name=layer.name)]
-
-
-def _global_max_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.GlobalMaxPooling2D(name=layer.name)]
-
-
 def _fully_connected(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
     dense = keras.layers.Dense(layer.output_shape[-1], **making.weighted(layer))
     if layer.name == LOGITS_NAME:
@@ -128,24 +116,21 @@ def _fully_connected(layer: LayerSpec, making: _Making) -> list[keras.layers.Lay
     return [dense, keras.layers.Dropout(making.recipe.dropout, name=f"{layer.name}_dropout")]
 
 
-def _softmax(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.Softmax(name=layer.name)]
-
-
-def _sigmoid(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.Activation("sigmoid", name=layer.name)]
+def _named(kind: Any, **options: Any) -> Callable[[LayerSpec, _Making], list[keras.layers.Layer]]:
+    """A Keras layer of which nothing but its name depends on the walk."""
+    return lambda layer, _: [kind(name=layer.name, **options)]
 
 
 LAYERS: Mapping[LayerKind, Callable[[LayerSpec, _Making], list[keras.layers.Layer]]] = {
     LayerKind.MEAN_SUBTRACTION: _mean_subtraction,
     LayerKind.CONVOLUTION: _convolution,
     LayerKind.MAX_POOLING: _max_pooling,
-    LayerKind.FLATTEN: _flatten,
-    LayerKind.GLOBAL_AVERAGE_POOLING: _global_average_pooling,
-    LayerKind.GLOBAL_MAX_POOLING: _global_max_pooling,
+    LayerKind.FLATTEN: _named(keras.layers.Flatten),
+    LayerKind.GLOBAL_AVERAGE_POOLING: _named(keras.layers.GlobalAveragePooling2D),
+    LayerKind.GLOBAL_MAX_POOLING: _named(keras.layers.GlobalMaxPooling2D),
     LayerKind.FULLY_CONNECTED: _fully_connected,
-    LayerKind.SOFTMAX: _softmax,
-    LayerKind.SIGMOID: _sigmoid,
+    LayerKind.SOFTMAX: _named(keras.layers.Softmax),
+    LayerKind.SIGMOID: _named(keras.layers.Activation, activation="sigmoid"),
 }
 """The Keras layers of one layer of the walk; their first bears its name."""
 

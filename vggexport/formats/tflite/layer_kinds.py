@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -107,14 +108,6 @@ def _flatten(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
     return network.operator("RESHAPE", 1, [source, constant], layer, source.dtype, options)
 
 
-def _global_average_pooling(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
-    return _reduced(network, layer, source, "MEAN")
-
-
-def _global_max_pooling(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
-    return _reduced(network, layer, source, "REDUCE_MAX")
-
-
 def _reduced(network: GrowingGraph, layer: Layer, source: Tensor, operator: str) -> Tensor:
     """One value for each channel, of all positions."""
     axes = np.asarray((1, 2), np.int32)
@@ -128,10 +121,6 @@ def _softmax(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     return _probabilities(network, layer, source, "SOFTMAX", options)
-
-
-def _sigmoid(network: GrowingGraph, layer: Layer, source: Tensor) -> Tensor:
-    return _probabilities(network, layer, source, "LOGISTIC", None)
 
 
 def _probabilities(
@@ -183,10 +172,10 @@ KINDS: Mapping[LayerKind, Callable[[GrowingGraph, Layer, Tensor], Tensor]] = {
     LayerKind.CONVOLUTION: _weighted,
     LayerKind.MAX_POOLING: _pooling,
     LayerKind.FLATTEN: _flatten,
-    LayerKind.GLOBAL_AVERAGE_POOLING: _global_average_pooling,
-    LayerKind.GLOBAL_MAX_POOLING: _global_max_pooling,
+    LayerKind.GLOBAL_AVERAGE_POOLING: partial(_reduced, operator="MEAN"),
+    LayerKind.GLOBAL_MAX_POOLING: partial(_reduced, operator="REDUCE_MAX"),
     LayerKind.FULLY_CONNECTED: _weighted,
     LayerKind.SOFTMAX: _softmax,
-    LayerKind.SIGMOID: _sigmoid,
+    LayerKind.SIGMOID: partial(_probabilities, operator="LOGISTIC", options=None),
 }
 """Adds a layer after the tensor that it reads, and gives the one that it computes."""
