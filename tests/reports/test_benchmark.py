@@ -13,7 +13,7 @@ from vggexport.metrics.latency import Latency
 from vggexport.metrics.latency_ratio import Ratio
 from vggexport.metrics.layer_times import LayerTime
 from vggexport.precision import Precision
-from vggexport.reports import benchmark_csv, benchmark_samples, benchmark_tables, text
+from vggexport.reports import benchmark_files, benchmark_tables, text
 from vggexport.reports.markdown.benchmark import latency as markdown
 from vggexport.results.benchmark import BenchmarkComparison, Gate, GatedResult
 from vggexport.results.benchmark_figures import (
@@ -246,7 +246,7 @@ def test_a_file_in_several_runtimes_is_told_apart_by_them(make_result, make_benc
 
 def test_the_csv_has_a_row_a_result(make_result, make_benchmark):
     shown = make_benchmark(make_result("a,b.onnx"), make_result("c.onnx", batch=8))
-    first, second = csv.DictReader(io.StringIO(benchmark_csv.latency(shown)))
+    first, second = csv.DictReader(io.StringIO(benchmark_files.rows(shown)))
     assert (first["path"], second["path"]) == ("a,b.onnx", "c.onnx")
     assert (second["batch"], first["p50_ms"], first["p99_ms"]) == ("8", "2.0", "")
     assert float(first["gflop_per_s"]) == pytest.approx(make_result().gflop_per_s)
@@ -254,7 +254,7 @@ def test_the_csv_has_a_row_a_result(make_result, make_benchmark):
 
 def test_the_samples_are_whole(make_result, make_benchmark):
     document = json.loads(
-        benchmark_samples.latency(make_benchmark(make_result(), make_result("c.onnx", runs=3)))
+        benchmark_files.samples(make_benchmark(make_result(), make_result("c.onnx", runs=3)))
     )
     assert document["schema"] == 1
     assert [r["samples_ms"] for r in document["results"]] == [[2.0] * 70, [2.0] * 3]

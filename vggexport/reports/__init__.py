@@ -19,8 +19,8 @@ EVALUATION_FILES: Mapping[str, str] = {
 """The same for an evaluation."""
 
 LATENCY_FILES: Mapping[str, str] = {
-    "save_samples": "vggexport.reports.benchmark_samples:latency",
-    "csv": "vggexport.reports.benchmark_csv:latency",
+    "save_samples": "vggexport.reports.benchmark_files:samples",
+    "csv": "vggexport.reports.benchmark_files:rows",
     "markdown": "vggexport.reports.markdown.benchmark:latency",
     "html": "vggexport.reports.html.benchmark:latency",
 }

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from vggexport.reports.html import page as pages
-from vggexport.reports.html.pictures import thumbnail
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ def test_a_thumbnail_is_a_small_jpeg(side):
     from PIL import Image
 
     pixels = np.full((side, side, 3), (200, 30, 30), np.uint8)
-    head, _, data = thumbnail(pixels).partition(",")
+    head, _, data = pages.thumbnail(pixels).partition(",")
     assert head == "data:image/jpeg;base64"
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     assert image.size == (min(side, 224),) * 2

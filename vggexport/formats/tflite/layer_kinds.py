@@ -179,3 +179,34 @@ KINDS: Mapping[LayerKind, Callable[[GrowingGraph, Layer, Tensor], Tensor]] = {
     LayerKind.SIGMOID: partial(_probabilities, operator="LOGISTIC", options=None),
 }
 """Adds a layer after the tensor that it reads, and gives the one that it computes."""
+
+SINCE: Mapping[tuple[str, int], tuple[int, int]] = {
+    ("CAST", 1): (1, 5),
+    ("CONV_2D", 1): (1, 5),
+    ("CONV_2D", 3): (1, 14),
+    ("CONV_2D", 5): (2, 4),
+    ("DEQUANTIZE", 2): (1, 14),
+    ("DEQUANTIZE", 3): (1, 15),
+    ("FULLY_CONNECTED", 1): (1, 5),
+    ("FULLY_CONNECTED", 4): (1, 14),
+    ("FULLY_CONNECTED", 7): (2, 3),
+    ("FULLY_CONNECTED", 12): (2, 17),
+    ("FULLY_CONNECTED", 14): (2, 21),
+    ("LOGISTIC", 1): (1, 14),
+    ("LOGISTIC", 2): (1, 14),
+    ("MAX_POOL_2D", 1): (1, 5),
+    ("MAX_POOL_2D", 2): (1, 14),
+    ("MEAN", 1): (1, 6),
+    ("MEAN", 2): (1, 14),
+    ("QUANTIZE", 1): (1, 14),
+    ("QUANTIZE", 2): (1, 15),
+    ("REDUCE_MAX", 1): (1, 11),
+    ("REDUCE_MAX", 2): (1, 14),
+    ("RESHAPE", 1): (1, 5),
+    ("SOFTMAX", 1): (1, 5),
+    ("SOFTMAX", 2): (1, 14),
+    ("SUB", 1): (1, 6),
+    ("SUB", 2): (1, 14),
+}
+"""The first TensorFlow whose TFLite knows an operator in a version, of those that are written here
+(TensorFlow's ``runtime_version.cc``, ``FindMinimumRuntimeVersionForOp``)."""

@@ -3,7 +3,8 @@
 Four things, each in the way that its readers look for it: the artifact object as a metadata buffer
 under the name that all our formats use; TFLite's own metadata (TFLITE_METADATA), which viewers and
 Android's and MediaPipe's task libraries read; the labels as ``labels.txt`` in a zip archive after
-the model, where those libraries look for it; and the oldest TensorFlow that knows its operators.
+the model, where those libraries look for it; and the oldest TensorFlow that knows its operators,
+where the converter leaves it, too, by a table: docs/runtimes.md has what was tried.
 
 TFLite's metadata is a flatbuffer of its own, whose schema (``metadata_schema.fbs``, "M001") is part
 of tflite-support, which is no longer kept. The few tables needed are written here field by field.
@@ -21,13 +22,16 @@ import numpy as np
 
 from vggexport.artifact import METADATA_KEY, Artifact
 from vggexport.formats.tflite.graph import Operator
-from vggexport.formats.tflite.runtime_versions import MIN_RUNTIME_VERSION, min_runtime_version
+from vggexport.formats.tflite.layer_kinds import SINCE
 from vggexport.network.head import HeadActivation
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.network.spec import VGGSpec
 
 TFLITE_METADATA = "TFLITE_METADATA"
 LABELS_NAME = "labels.txt"
+
+_MIN_RUNTIME_VERSION = "min_runtime_version"
+_RUNTIME_VERSION_BYTES = 16  # of the buffer, whose rest is zeros
 
 _IDENTIFIER = b"M001"
 _PARSER_VERSION = "1.0.0"  # the first that reads all that is written here
@@ -86,8 +90,14 @@ def metadata_buffers(artifact: Artifact, operators: Iterable[Operator]) -> dict[
     return {
         METADATA_KEY: artifact.embedded().encode(),
         TFLITE_METADATA: tflite_metadata(artifact),
-        MIN_RUNTIME_VERSION: min_runtime_version(operators),
+        _MIN_RUNTIME_VERSION: _min_runtime_version(operators),
     }
+
+
+def _min_runtime_version(operators: Iterable[Operator]) -> bytes:
+    """The newest of all operators' first versions, as tools that deploy files look for it."""
+    major, minor = max(SINCE[operator.type, operator.version] for operator in operators)
+    return f"{major}.{minor}.0".encode().ljust(_RUNTIME_VERSION_BYTES, b"\0")
 
 
 def append_labels(path: Path, labels: Sequence[str]) -> None:

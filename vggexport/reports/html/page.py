@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
+from PIL import Image
 
 from vggexport import __version__
-from vggexport.reports.html.pictures import SIDE_PX, thumbnail
 from vggexport.reports.html.themes import DARK, LIGHT
 from vggexport.system import number_text
 
@@ -20,6 +24,11 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|dB|[KMG]i?B|GB/s|GFLOP/s|MHz|°C|px|W|J|
 _BREAKS = re.compile(r"(?<=[/_])(?=\w)|(?<=\w-)(?=[a-zA-Z])")
 """Where a name may be broken: no number behind its sign, nor "top-1"."""
 
+SIDE_PX = 112
+"""Side of a thumbnail in CSS pixels."""
+
+_DENSITY = 2
+"""Pixels to a CSS pixel, for screens that have as many and for print."""
 
 _OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*)")
 _CODE = Markup('<code class="option">{}</code>')
@@ -54,6 +63,15 @@ def _labelled(rows: str, columns: Sequence[str]) -> Markup:
         return re.sub("<td", lambda _: f'<td data-label="{_parted(next(heads))}"', row[0])
 
     return Markup(re.sub(r"<tr>.*?</tr>", labelled, rows, flags=re.DOTALL))  # noqa: S704  escaped
+
+
+def thumbnail(pixels: NDArray[np.uint8]) -> str:
+    """The ``data:`` address of a small JPEG of pixels, uint8 (height, width, 3), RGB."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE_PX * _DENSITY, SIDE_PX * _DENSITY), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 _TEMPLATES = Environment(
