@@ -110,16 +110,14 @@ def publish(folder: Path, *targets: Path) -> None:
             (folder / target.name).replace(target)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Writes a file under another name, and renames it when it is whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".vggexport-", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.replace(file.name, path)  # noqa: PTH105  one call that replaces
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -22,6 +21,7 @@ from calibration import PictureOptions
 from vggexport.errors import Advice, Unfinished, one_line
 from vggexport.formats.runner import Runner
 from vggexport.network.spec import VGGSpec
+from vggexport.system.output_files import write_whole
 from vggexport.training.image_views import CENTRE, Views
 
 CHUNK = 8
@@ -110,10 +110,11 @@ class Features:
     def _store(self, runner: Runner, waiting: Sequence[tuple[Path, NDArray[np.uint8]]]) -> None:
         pixels = np.stack([pixels for _, pixels in waiting])
         name = self._frozen.layer
-        for (place, _), values in zip(
-            waiting, runner.activations(pixels, [name])[name], strict=True
-        ):
-            _write_whole(place, values)
+        found = runner.activations(pixels, [name])[name]
+        for (place, _), values in zip(waiting, found, strict=True):
+            content = io.BytesIO()  # np.save into a file does not say that a disk is full
+            np.save(content, values, allow_pickle=False)
+            write_whole(place, content.getbuffer())
 
     def _place(self, data: bytes, view: int) -> Path:
         name = hashlib.sha256(data).hexdigest() + self._told
@@ -140,15 +141,3 @@ def _is_whole(place: Path) -> bool:
     except Exception:  # noqa: BLE001  whatever is there instead, they are computed anew
         return False
     return True
-
-
-def _write_whole(place: Path, values: NDArray[np.float32]) -> None:
-    """Writes features whole or not at all."""
-    content = io.BytesIO()  # np.save into a file does not say that a disk is full
-    np.save(content, values, allow_pickle=False)
-    part = place.with_name(f"{place.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content.getbuffer())
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
