@@ -52,10 +52,7 @@ def is_misread(images: list[Pixels]) -> bool:
 
     Neighbours in memory are then neighbours of one plane: as alike at each of the three places of a
     pixel, and more alike than those three further. In a right image two of three are channels of
-    one pixel.
-
-    Args:
-        images: Each uint8 (height, width, 3).
+    one pixel. Each image is uint8 (height, width, 3).
     """
     near, far = np.mean([_unlikeness(image) for image in images], axis=0)
     is_even = near.max() <= _EVEN_PHASES * near.min()
@@ -75,10 +72,7 @@ def are_channels_swapped(images: list[Pixels]) -> bool:
 
     Of each image the balance is the sum of R - B by the sum of its absolute values; gray ones have
     none. In photographs its mean is above 0: :data:`_SURELY_BLUE` standard errors below are taken
-    for BGR.
-
-    Args:
-        images: Each uint8 (height, width, 3).
+    for BGR. Each image is uint8 (height, width, 3).
     """
     differences = [image[..., 0].astype(np.int32) - image[..., 2] for image in images]
     strengths = [int(np.abs(difference).sum()) for difference in differences]

@@ -98,11 +98,8 @@ def write_archive(
 ) -> None:
     """Writes an archive, some megabytes in memory.
 
-    Args:
-        files: Where each file is, by its name in the archive.
-        digests: Of each.
-        target: Where to.
-        moment: Date of all files, in seconds since 1970.
+    ``files`` says where each is by its name in the archive, ``moment`` the date of all, in seconds
+    since 1970.
 
     Raises:
         InputError: They are more than an archive holds, or the date is one that it has not.

@@ -41,11 +41,8 @@ class BundleFiles(Protocol):
 class CheckedFiles:
     """The files of a bundle that were held to their digests, and are again whenever they are read.
 
-    A folder or an archive may be another one by the time that it is read for use.
-
-    Args:
-        files: The bundle's.
-        digests: SHA-256 of each file that may be used, by name.
+    A folder or an archive may be another one by the time that it is read for use. Digests are the
+    SHA-256 of each file that may be used, by name.
     """
 
     def __init__(self, files: BundleFiles, digests: Mapping[str, str]) -> None:

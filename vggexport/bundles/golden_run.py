@@ -30,12 +30,8 @@ def answer(
 ) -> GivenAnswers:
     """Runs a model file, and lets go of it.
 
-    Args:
-        artifact: What it is; its path is what the answers are filed under.
-        path: Where it is.
-        images: uint8 (images, size, size, 3).
-        pictures: The same of pictures as phones have them; there may be none.
-        run: Threads, and the execution provider of what has some.
+    Images, and pictures as phones have them, of which there may be none, are uint8 (images, size,
+    size, 3). The answers are filed under the artifact's path.
 
     Raises:
         ArtifactError: It cannot be run.

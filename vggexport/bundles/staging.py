@@ -16,10 +16,7 @@ from vggexport.system.digests import render_checksums
 
 
 class Staging:
-    """Where each file of a bundle is until all of them are there.
-
-    Args:
-        folder: Temporary folder for those that are made.
+    """Where each file of a bundle is until all are there; what is made goes to a temporary folder.
 
     Attributes:
         files: Where each file is, by its name in the bundle.

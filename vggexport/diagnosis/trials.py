@@ -57,14 +57,9 @@ def diagnose(
     tolerance: Tolerance,
     steps: Steps,
 ) -> Diagnosis:
-    """Tries every known mistake.
+    """Tries every known mistake on a few images, the file's worst: uint8 (images, size, size, 3).
 
-    Args:
-        reference: What the file is held to.
-        candidate: The file that failed.
-        images: uint8 (images, size, size, 3): a few, the file's worst.
-        tolerance: What healthy files of its precision reach, whatever the file had to.
-        steps: Who shows how far it is.
+    The tolerance is what healthy files of its precision reach, whatever the file had to.
     """
     expected, actual = (answers(model, images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)

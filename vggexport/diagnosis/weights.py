@@ -101,14 +101,9 @@ def is_recoloured(
 ) -> bool:
     """Whether a file's first kernel is the reference's on colours put through a matrix.
 
-    Such a kernel was made for pixels that the file is not given: times 255, for those in 0...1.
-
-    Args:
-        spec: The network of both.
-        reference: Its weights.
-        candidate: The file's weights; its first kernel alone is read.
-        matrix: (3, 3): row by row what red, green and blue become.
-        profile: The coarser of the two precisions.
+    Such a kernel was made for pixels that the file is not given: times 255, for those in 0...1. Row
+    by row the matrix, (3, 3), says what red, green and blue become; the profile is the coarser of
+    the two precisions. Of the candidate the first kernel alone is read.
     """
     layer = spec.weighted_layers[0]
     wanted = np.einsum("ij,hwjo->hwio", matrix, reference[layer.kernel.name])

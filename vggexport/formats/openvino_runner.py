@@ -50,11 +50,7 @@ class OpenVinoRunner(Runner):
     """A file in OpenVINO, on the CPU; what is float in it is computed in float32.
 
     On processors without VNNI its int8 kernels add in 16 bits, which saturates, and it has no
-    setting for others: ``verify`` shows what comes of it.
-
-    Args:
-        path: The file.
-        threads: Threads to use; 0 where OpenVINO chooses.
+    setting for others: ``verify`` shows what comes of it. With 0 threads OpenVINO chooses.
 
     Raises:
         ArtifactError: On entering: OpenVINO cannot read the file, or it is not one of ours.

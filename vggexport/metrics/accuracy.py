@@ -131,12 +131,7 @@ class Accuracy:
 
     @classmethod
     def of(cls, targets: NDArray[np.integer[Any]], best: Best, classes: int) -> Accuracy:
-        """Counts answers.
-
-        Args:
-            targets: (images,): each image's class.
-            best: Answers for the same images.
-            classes: Number of classes.
+        """Counts answers to the targets, (images,), each image's class.
 
         Raises:
             ValueError: Not as many targets as answers.

@@ -49,10 +49,7 @@ def find_other_order(
 ) -> OtherOrder | None:
     """The other assignment, where its 95 % interval lies above that of the one taken.
 
-    Args:
-        targets: (images,): each image's class.
-        best: Answers for the same images.
-        classes: Number of classes.
+    Targets are each image's class, (images,).
     """
     first = best[:, 0]
     rank = np.argsort(np.argsort(targets, kind="stable"), kind="stable")

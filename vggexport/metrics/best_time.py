@@ -17,10 +17,7 @@ def best_seconds(
 ) -> float:
     """Seconds of the fastest run, one in front not counted.
 
-    Args:
-        run: What is timed.
-        seconds: How long to go on, at least; there are :data:`MIN_RUNS` in any case.
-        clock: Gives seconds.
+    It goes on for ``seconds`` at least, and for :data:`MIN_RUNS` in any case.
     """
     run()
     taken: list[float] = []

@@ -38,11 +38,8 @@ def min_runs(percentile: int, over: int = MIN_OVER) -> int:
     """The fewest runs that MLPerf's early-stopping rule takes for a percentile.
 
     Of n runs no more than ``over`` may be expected above it by chance alone: the fewest n with
-    P(Binomial(n, 1 - p) <= over) <= 1 %. For one run: 64 for p90, 130 for p95, 662 for p99.
-
-    Args:
-        percentile: 1 to 99.
-        over: Runs above it.
+    P(Binomial(n, 1 - p) <= over) <= 1 %. For one run: 64 for p90, 130 for p95, 662 for p99. The
+    percentile is 1 to 99.
     """
     runs = over + 1
     while _at_most(over, runs, 1 - percentile / 100) > 1 - EARLY_STOPPING_CONFIDENCE:
@@ -68,11 +65,8 @@ def early_stopping(samples: Sequence[float], percentile: int) -> float | None:
     """MLPerf's estimate of a percentile, which the true one exceeds with 1 % probability only.
 
     LoadGen reports it beside the plain one (loadgen/early_stopping.cc): the sample that as many
-    runs exceed or equal as the rule allows for the number of runs.
-
-    Args:
-        samples: In any unit.
-        percentile: 1 to 99.
+    runs exceed or equal as the rule allows for the number of runs. Samples are in any unit; the
+    percentile is 1 to 99.
 
     Returns:
         In the samples' unit; None for fewer than :func:`min_runs`.

@@ -62,12 +62,9 @@ class Ratio(JsonValue):
 
 
 def paired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
-    """The ratio of two that took turns: of the same launches, or rounds of the only one.
+    """``other`` over ``base``, which took turns: of the same launches, or rounds of the only one.
 
-    Args:
-        base: What is divided by.
-        other: What is divided; as many launches, of as many rounds.
-        seed: Of the bootstrap of rounds.
+    Both have as many launches, of as many rounds; ``seed`` is for the bootstrap of rounds.
     """
     if len(base) >= SEVERAL:
         logs = _log_medians(other) - _log_medians(base)

@@ -79,12 +79,9 @@ def compare(
     candidate: NDArray[Any],
     activation: HeadActivation = HeadActivation.SOFTMAX,
 ) -> ParityMetrics:
-    """Metrics of a candidate's probabilities against a reference's.
+    """Metrics of a candidate's probabilities against a reference's, from the same images.
 
-    Args:
-        reference: float (images, classes), finite.
-        candidate: The same shape, from the same images.
-        activation: What both networks end in.
+    Both are finite float (images, classes), and the activation is what both networks end in.
 
     Raises:
         ValueError: The shapes differ, or there is nothing to compare.
@@ -107,11 +104,7 @@ class Comparison:
         self._choices = RunningChoices(activation)
 
     def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> NDArray[np.float64]:
-        """Takes in one more batch.
-
-        Args:
-            reference: float (images, classes), finite.
-            candidate: The same shape, from the same images.
+        """Takes in one more batch: finite float (images, classes), both from the same images.
 
         Returns:
             SQNR of each image's logits in dB, (images,); minus infinity where one is not finite.

@@ -83,11 +83,7 @@ def shares(runs: int, seconds: float, *, settle_s: float = 0.0) -> Iterator[Shar
     """Divides a measurement into turns, which together reach the count *and* the time.
 
     Where time is asked for, there are rounds enough for an interval, however low the count is.
-
-    Args:
-        runs: At least 1.
-        seconds: 0 or more.
-        settle_s: As in :class:`Share`.
+    There is 1 run at least; ``settle_s`` is as in :class:`Share`.
     """
     rounds = min(ROUNDS, max(runs, MIN_LAUNCHES if seconds else 1))
     for number in range(rounds):

@@ -80,13 +80,7 @@ class NumpyNetwork:
 
 
 def convolve(maps: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
-    """A convolution, stride 1, zeros around.
-
-    Args:
-        maps: (images, height, width, channels).
-        kernel: HWIO.
-        bias: (outputs,).
-    """
+    """A convolution of maps, (images, height, width, channels), by HWIO: stride 1, zeros around."""
     images, height, width, _ = maps.shape
     side, outputs = kernel.shape[0], kernel.shape[-1]
     margin = side // 2

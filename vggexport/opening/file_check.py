@@ -141,11 +141,7 @@ def read(
 ) -> dict[str, NDArray[np.float32]]:
     """Layers' outputs for any number of images, as they are without any rescaling.
 
-    Args:
-        runner: Entered.
-        images: uint8 or float32 (images, height, width, 3), at least one.
-        names: Layers.
-        batch: Images at a time.
+    Images are uint8 or float32 (images, height, width, 3), at least one; the runner is entered.
     """
     parts = [runner.activations(part, names) for part in _batches(images, batch)]
     outputs = {name: np.concatenate([p[name] for p in parts])[: len(images)] for name in names}

@@ -36,11 +36,9 @@ class OwnWeights:
     def probabilities(
         self, images: NDArray[np.uint8], convention: Preprocessing
     ) -> NDArray[np.float32]:
-        """What the network says of images, float32 (images, classes), if a convention is right.
+        """float32 (images, classes) for RGB images, (images, height, width, 3).
 
-        Args:
-            images: (images, height, width, 3), RGB.
-            convention: What was done to pixels in training.
+        The convention is what was done to pixels in training, if it is right.
         """
         order = list(self._made_for.order)  # which is its own inverse
         seen = preprocessed(images, convention).astype(np.float32)[..., order]

@@ -17,10 +17,7 @@ def reference_runner(
 ) -> Runner:
     """Runs the layers that a weights file describes; those of our own network where it does not.
 
-    Args:
-        network: Its weights, and where they are from.
-        weights: The same, where they are held in memory.
-        threads: Threads to use; 0 where the runtime chooses.
+    Weights are given where they are held in memory; with 0 threads the runtime chooses.
 
     Raises:
         Unavailable: TensorFlow is not installed.

@@ -67,12 +67,9 @@ def eliminate(moments: Array, kernel: Array, channels: int) -> Elimination:
 
 
 def refitted(moments: Array, kernel: Array, rows: NDArray[np.intp]) -> Array:
-    """The kernel of these rows alone that comes nearest to all rows'.
+    """The kernel, (rows, outputs), of these rows alone that comes nearest to all rows'.
 
-    Args:
-        moments: H, as for :func:`eliminate`.
-        kernel: (rows, outputs).
-        rows: Those that are left.
+    The moments are H, as for :func:`eliminate`.
     """
     return np.linalg.solve(moments[np.ix_(rows, rows)], moments[rows] @ kernel)
 

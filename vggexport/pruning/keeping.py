@@ -15,13 +15,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def array_file(path: Path, *shape: int) -> np.memmap:
-    """A float32 array in a new file that has its room on the disk from the beginning.
+    """A float32 array in a new ``.npy`` file that has its room on the disk from the beginning.
 
     Without that a full disk would end the process by a signal when the array is written to.
-
-    Args:
-        path: An ``.npy`` file.
-        shape: Of the array.
 
     Raises:
         OSError: There is no room.

@@ -20,12 +20,8 @@ def needs(
 ) -> dict[str, NDArray[np.float64]]:
     """By layer, what a squared error of 1 at every position of a channel adds to the logits'.
 
-    Errors of different positions and channels are taken as independent.
-
-    Args:
-        network: The network.
-        images: uint8 (images, height, width, 3).
-        signs: 1 or -1, (images, classes).
+    Errors of different positions and channels are taken as independent. Images are uint8 (images,
+    height, width, 3), signs 1 or -1, (images, classes).
 
     Returns:
         (channels,) by layer's name, the mean over the images of the sum over positions.

@@ -152,12 +152,9 @@ def _gradient(inputs: Array, targets: Array, kernel: Array, window: int | None) 
 
 
 def pull(outputs: Array, wanted: Array, window: int) -> Array:
-    """What outputs are to be moved by so that their windows give the wanted answers.
+    """What outputs before the ReLU, (windows * window, outputs), are to be moved by.
 
-    Args:
-        outputs: Before the ReLU, (windows * window, outputs).
-        wanted: After ReLU and pooling, (windows, outputs).
-        window: Rows of a window.
+    Their windows then give the wanted answers after ReLU and pooling, (windows, outputs).
     """
     windows = outputs.reshape(-1, window, outputs.shape[1])
     gaps = wanted[:, None] - windows

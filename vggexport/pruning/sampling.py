@@ -67,9 +67,7 @@ class Sampler:
     def inputs(self, maps: Array, first: int) -> Array:
         """What each place sees, (images * places, inputs + 1), the last of them 1 for the bias.
 
-        Args:
-            maps: What the layer takes, an image after the other.
-            first: Number of the first image.
+        The maps are what the layer takes, of consecutive images from number ``first`` on.
         """
         if self.layer.is_matrix:
             return _with_one(maps)

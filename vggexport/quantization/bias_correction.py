@@ -25,12 +25,8 @@ def bias_corrections(
 
     Both networks run layer by layer over the same images; each layer is corrected with all in front
     of it corrected already. The mean is that of the outputs before the ReLU, over images and
-    positions, so that zeros around the maps count as they do.
-
-    Args:
-        network: The float network.
-        activations: int8 parameters by layer name.
-        images: uint8 (images, height, width, 3).
+    positions, so that zeros around the maps count as they do. Activations are int8 parameters by
+    layer name, images uint8 (images, height, width, 3).
 
     Returns:
         Shifts by the name of each weighted layer, one an output.

@@ -46,8 +46,7 @@ def check_divides(spec: VGGSpec) -> None:
 def quantize_blocks(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
     """Rounds a fully connected kernel to int4 in blocks.
 
-    Args:
-        kernel: float32 (inputs, outputs), inputs a multiple of :data:`BLOCK_SIZE`.
+    It is float32 (inputs, outputs), inputs a multiple of :data:`BLOCK_SIZE`.
 
     Returns:
         Integers -8...7 as int8, the kernel's shape; scales, float16 (inputs / BLOCK_SIZE, outputs).
@@ -71,8 +70,7 @@ def quantize_blocks(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDAr
 def pack_int4(integers: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Two values a byte, the first in the low half, as TFLite stores int4.
 
-    Args:
-        integers: int8 with values -8...7, of any shape; taken in C order.
+    The integers are int8 with values -8...7, of any shape, taken in C order.
 
     Returns:
         uint8 (half as many, rounded up).

@@ -112,12 +112,9 @@ class QuantizedLayer:
 def quantize_layer(
     kernel: NDArray[np.float32], bias: NDArray[np.float32], input_scale: float
 ) -> QuantizedLayer:
-    """Rounds a layer's weights to the nearest integers.
+    """Rounds a layer's float32 weights to the nearest integers.
 
-    Args:
-        kernel: float32, outputs on the last axis.
-        bias: float32 (outputs,).
-        input_scale: Scale of the layer's input activation.
+    Outputs are on the kernel's last axis; the scale is that of the layer's input activation.
     """
     scales = _kernel_scales(kernel, bias, input_scale)
     bias_scales = (np.float32(input_scale) * scales).astype(np.float32)
@@ -131,10 +128,7 @@ def quantize_layer(
 
 
 def quantize_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds a kernel alone, for activations that are quantized as they come.
-
-    Args:
-        kernel: float32, outputs on the last axis.
+    """Rounds a float32 kernel alone, outputs last, for activations that are quantized as they come.
 
     Returns:
         int8 in the kernel's shape, and float32 scales (outputs,).

@@ -28,11 +28,8 @@ _SECONDS_TO_END = 2.0
 class ChildProcess:
     """Starts the process; the object in it is made while the caller goes on.
 
-    Args:
-        place: "module:Class" of the object.
-        arguments: For its constructor; picklable.
-        name: What error messages call it.
-        environment: Variables to set in its process, beside this one's.
+    ``place`` is "module:Class" of the object, the arguments, picklable, are for its constructor,
+    the name is what errors call it, and the environment's variables are set beside this process's.
     """
 
     def __init__(

@@ -34,10 +34,8 @@ class Progress:
 class Steps:
     """Runs steps one after the other and keeps their seconds.
 
-    Args:
-        progress: Who shows them.
-        of: What they belong to, shown after their names where several things are made.
-        clock: Gives seconds; injected by tests.
+    ``of`` is what they belong to, shown after their names where several things are made; ``clock``
+    gives seconds, injected by tests.
 
     Attributes:
         seconds: Wall-clock seconds by step; a step that ran twice has the sum.

@@ -21,10 +21,7 @@ def head_rate(job: TrainingJob, most: float) -> float:
     that the rates at which training holds go with its inverse (normalized least mean squares:
     Nagumo and Noda, "A learning method for system identification", IEEE Transactions on Automatic
     Control 12(3), 1967). The paper's 1e-2 is for all layers, drawn anew, and 1.2 million images.
-
-    Args:
-        job: What there is to train; where that is more than a head, the rate is ``most``.
-        most: The recipe's.
+    ``most`` is the recipe's, and the rate where more than a head is trained.
     """
     if job.after != job.spec.head_input:
         return most

@@ -30,13 +30,8 @@ TOLD_APART_BY_ONE = 2
 class InitialWeights(Mapping[str, NDArray[np.float32]]):
     """Native tensors by name, each read or drawn when it is asked for.
 
-    Args:
-        weights: Those of the source.
-        spec: The network, which may have other classes.
-        fresh: Names of the tensors that are drawn.
-        seed: Of those.
-        initializer: How they are drawn.
-        pictures: How pictures become pixels.
+    ``weights`` are the source's, of a network that may have other classes than ``spec``; ``fresh``
+    names the tensors that are drawn, by ``seed`` and ``initializer``.
 
     Attributes:
         spec: The network.

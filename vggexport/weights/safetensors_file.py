@@ -67,13 +67,8 @@ def write_safetensors(
     """Writes float32 tensors one by one; the library holds all of them twice while it writes.
 
     The format is a length, a JSON header and the tensors' bytes
-    (https://huggingface.co/docs/safetensors#format).
-
-    Args:
-        path: Where to.
-        shapes: By name.
-        arrays: The tensors in the order of ``shapes``; each is let go of when it is written.
-        metadata: Text by name.
+    (https://huggingface.co/docs/safetensors#format). The arrays come in the order of ``shapes``;
+    each is let go of when it is written. Metadata are text by name.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0

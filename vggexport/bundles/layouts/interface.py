@@ -60,10 +60,7 @@ class Layout(Protocol):
     def __call__(self, artifact: Artifact, path: Path, folder: Path) -> PlacedModel:
         """Gives a model its place.
 
-        Args:
-            artifact: What it is, with size and digest.
-            path: Where it is.
-            folder: For files that are made for it; its own.
+        Its size and digest are known; files that are made for it go to ``folder``, its own.
 
         Raises:
             InputError: The layout is for other formats.

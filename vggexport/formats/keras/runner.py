@@ -29,11 +29,8 @@ class KerasRunner(Runner):
 
     Each layer is called statelessly with arrays from the mapping, so that no more than one layer's
     weights are in memory (fc1's 411 MB for VGG-D); with a dict of arrays nothing is read again.
-
-    Args:
-        spec: The network.
-        weights: Native-layout tensors by the names of ``spec.tensors``.
-        threads: Threads to use; 0 for what TensorFlow has in this process.
+    They are in the native layout by the names of ``spec.tensors``. 0 threads are what TensorFlow
+    has in this process.
     """
 
     def __init__(

@@ -70,11 +70,7 @@ def compile_context(path: Path, written: Path) -> None:
     """Compiles a file for the NPU, so that a device need not: a graph of one operator, its context.
 
     It is for the processor in :data:`EMULATED`, and for the versions of Qualcomm's libraries that
-    it names.
-
-    Args:
-        path: The file, which the NPU takes whole.
-        written: Where to, an ``.onnx`` file with all of it inside.
+    it names. The ``.onnx`` file that is written has all of it inside.
 
     Raises:
         Unavailable: Qualcomm's package is not installed, or does not take the file whole.

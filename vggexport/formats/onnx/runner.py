@@ -36,13 +36,9 @@ class OnnxRunner(Runner):
     """An ``.onnx`` file in ONNX Runtime.
 
     The first time that layers are asked for, and each time that further ones are, the session is
-    replaced by one on a tapped copy of the file: best ask for all of them at once.
-
-    Args:
-        path: The file.
-        threads: Threads inside an operator; 0 for one a core.
-        provider: Execution provider, by ONNX Runtime's name.
-        provider_options: Its own, by ONNX Runtime's names; None for its defaults.
+    replaced by one on a tapped copy of the file: best ask for all of them at once. Threads are
+    those inside an operator, with 0 one a core; the provider and its options go by ONNX Runtime's
+    names.
 
     Raises:
         ArtifactError: ONNX Runtime cannot read the file, or it is not one of ours.

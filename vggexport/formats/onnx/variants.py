@@ -74,13 +74,10 @@ def use_int8(
     """Puts QuantizeLinear and DequantizeLinear (QDQ) around convolutions and Gemms.
 
     The logits stay float: quantizing them gives the best classes one value when the calibration
-    images were less certain than the images to come.
-
-    Args:
-        graph: The float32 architecture.
-        layers: The layers to compute in integers, from the first of the network on.
-        activations: Parameters of the mean subtraction and of each hidden layer that computes, by
-            layer name. Layers that keep values carry those of their input.
+    images were less certain than the images to come. ``layers`` are those to compute in integers,
+    from the network's first on; ``activations`` holds parameters of the mean subtraction and of
+    each hidden layer that computes, by layer name. Layers that keep values carry those of their
+    input.
     """
     quantization = _activations_by_tensor(layers, activations)
     weighted = {layer.name: layer for layer in layers if layer.tensors}

@@ -27,11 +27,7 @@ PROVIDER = "CPU (XNNPACK)"
 
 
 class TfliteRunner(Runner):
-    """A ``.tflite`` file in LiteRT.
-
-    Args:
-        path: The file.
-        threads: Threads to use; 0 for one a core that this process may use.
+    """A ``.tflite`` file in LiteRT; with 0 threads on one a core that this process may use.
 
     Raises:
         ArtifactError: On entering: LiteRT cannot read the file, or it is not one of ours.

@@ -41,8 +41,7 @@ class Weighted:
 class Chain:
     """What was read. Methods raise :class:`WeightsError` for what cannot follow.
 
-    Args:
-        default_size: Height and width where the file leaves them open.
+    The default size is the height and width where the file leaves them open.
 
     Attributes:
         size: Height and width of the images as described, None where open.

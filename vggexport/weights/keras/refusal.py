@@ -22,12 +22,8 @@ def refusal(
 ) -> WeightsError:
     """The error for a layer.
 
-    Args:
-        origin: The file.
-        name: The layer's name.
-        class_name: Its class.
-        why: What about it is not exported, if it is not the class itself.
-        advice: The way out, in place of the list of what is supported.
+    ``why`` says what about it is not exported, if it is not the class itself, and ``advice`` is the
+    way out in place of the list of what is supported.
     """
     what = ", ".join(filter(None, (shown(class_name), why)))
     return WeightsError(
