@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-import threading
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -248,6 +249,8 @@ class Server(BaseHTTPRequestHandler):
         elif self.path == "/v1/models/vgg:predict":
             assert np.shape(asked["instances"])[0] == 1
             answer = {"predictions": row}
+        elif self.path in self.server.others:
+            answer = self.server.others[self.path]
         else:
             self.send_error(404, "no such model")
             return
@@ -263,9 +266,9 @@ class Server(BaseHTTPRequestHandler):
 def server(unpacked):
     golden = json.loads((unpacked / "golden/golden.json").read_text())
     made = HTTPServer(("127.0.0.1", 0), Server)
-    first = golden["artifacts"][0]
+    first, made.others = golden["artifacts"][0], {}
     made.answers, made.turn = first["probabilities"] + first["picture_probabilities"], count()
-    thread = threading.Thread(target=made.serve_forever)
+    thread = Thread(target=made.serve_forever)
     thread.start()
     yield made
     made.shutdown()
@@ -273,10 +276,10 @@ def server(unpacked):
     made.server_close()
 
 
-def client(folder, server, kind, *further, file="models/tiny.onnx"):
-    url = f"http://127.0.0.1:{server.server_port}"
+def client(folder, server, kind, *further, file="models/tiny.onnx", name="vgg"):
+    url = f"http://127.0.0.1:{server.server_port}/"
     command = [sys.executable, str(folder / "examples/server/client.py"), "--url", url, *further]
-    command += ["--server", kind, "--model", "vgg", *(["--file", file] if file else [])]
+    command += ["--server", kind, "--model", name, *(["--file", file] if file else [])]
     told = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
     assert "Traceback" not in ran.stderr
@@ -329,6 +332,45 @@ def test_the_client_of_servers_holds_graphics_processors_to_their_tolerance(unpa
 def test_the_client_of_servers_refuses_what_does_not_fit(unpacked, server, further, file, said):
     ran = client(unpacked, server, "triton", *further, file=file)
     assert (ran.returncode, ran.stderr[: len(said)]) == (2, said)
+
+
+LOGITS = {"name": "logits", "shape": [1, 5], "data": [0.0] * 5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "said"),
+    [
+        ("triton", {"outputs": [LOGITS]}, "the model gives logits, expected an output named"),
+        ("triton", ["outputs"], "a%20b/infer: an answer without 'outputs': [\"outputs\"]"),
+        ("tensorflow", {"predictions": [{"logits": [0.0] * 5}]}, "the model gives logits"),
+        ("tensorflow", {"predictions": [[None] * 5]}, "NaN or infinity in the output"),
+    ],
+)
+def test_the_client_of_servers_names_answers_of_another_kind(unpacked, server, kind, answer, said):
+    server.others = {"/v2/models/a%20b/infer": answer, "/v1/models/a%20b:predict": answer}
+    ran = client(unpacked, server, kind, name="a b")
+    assert (ran.returncode, said in ran.stdout) == (1, True), ran.stdout
+
+
+def test_the_client_of_servers_names_what_cannot_be_asked_at_all(unpacked, server):
+    ran = client(unpacked, server, "triton", "labels.txt")
+    said = "labels.txt cannot be read as a picture: "
+    assert (ran.returncode, ran.stdout, ran.stderr[: len(said)]) == (2, "", said)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        Thread(target=speak_http_2, args=[listening]).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        ran = client(unpacked, server, "triton", "--url", url)
+    assert (ran.returncode, "is it the port of gRPC?" in ran.stdout) == (1, True)
+
+
+def speak_http_2(listening):
+    """As gRPC's port does: a frame of settings, whatever it is asked."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 20):  # closed with bytes unread, it would be reset
+            pass
 
 
 def test_the_client_of_servers_leaves_nothing_in_the_bundle(unpacked, server):

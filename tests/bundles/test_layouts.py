@@ -19,6 +19,7 @@ def test_triton(pack, models, tmp_path):
     assert (tmp_path / "out/triton/tiny_int8/labels.txt").read_text().startswith("ant\n")
     for line in ('name: "tiny_int8"', "max_batch_size: 8", "dims: [16, 16, 3]", "dims: [5]"):
         assert line in config
+    assert "graph { level: 2 }" in (tmp_path / "out/README.md").read_text()
     assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
 
 
@@ -29,6 +30,7 @@ def test_triton_with_a_fixed_batch(pack, export, tmp_path):
     for line in ("max_batch_size: 0", "dims: [2, 16, 16, 3]", "dims: [2, 5]", "TYPE_UINT8"):
         assert line in text
     assert "dynamic_batching" not in text
+    assert "graph { level: 2 }" not in (tmp_path / "out/README.md").read_text()
     assert vggexport.check_bundle(BundleCheckOptions(tmp_path / "out")).failures == ()
 
 

@@ -7,18 +7,20 @@
     python client.py --url http://localhost:8501 --server tensorflow --model vgg \
         --file tf-serving/vgg/1 [PICTURE...]
 
-Without pictures the golden images are sent, and the exit code is 1 if answers are out of tolerance,
-2 where the command line does not fit the bundle. Decoding, scaling and the comparison are those of
-self_test.py, which lies in the bundle.
+Without pictures the golden images are sent. The exit code is 1 if answers are out of tolerance or
+missing, 2 where the command line does not fit the bundle or a picture cannot be read. Decoding,
+scaling and the comparison are those of self_test.py, which lies in the bundle.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import importlib
 import json
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,12 +47,11 @@ def main() -> int:
     try:
         if options.pictures:
             for picture in options.pictures:
-                decoded = self_test.decode(Path(picture).resolve(), description["steps"][0])
-                show(picture, ask(options, self_test.prepare(decoded, description), model))
+                show(picture, ask(options, pixels_of(picture, description), model))
             return 0
         images = self_test.golden_images(golden)
         actual = np.stack([ask(options, image, model) for image in images])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         print(f"FAILED   {options.url}: {error}")
         return 1
     activation = (artifact["spec"] or artifact["ends"]).get("head_activation", "softmax")
@@ -96,6 +97,15 @@ def answers_on(device: str, name: str, golden: Any) -> Any:
     return {**answers, "tolerances": [{**rows[device], "device": "cpu"}]}
 
 
+def pixels_of(picture: str, description: Any) -> Any:
+    """A file as the models take it."""
+    try:
+        decoded = self_test.decode(Path(picture).resolve(), description["steps"][0])
+    except Exception as error:  # noqa: BLE001  decoders' errors share no class of their own
+        refuse(f"{picture} cannot be read as a picture: {error}")
+    return self_test.prepare(decoded, description)
+
+
 def refuse(problem: str) -> NoReturn:
     """Ends on a command line that does not fit."""
     print(problem, file=sys.stderr)
@@ -113,34 +123,57 @@ def ask_triton(options: argparse.Namespace, pixels: Any, model: Any) -> Any:
         "datatype": types[source["dtype"]],
         "data": values.ravel().tolist(),
     }
-    found = post(f"{options.url}/v2/models/{options.model}/infer", {"inputs": [given]})
-    output = next(o for o in found["outputs"] if o["name"] == result["name"])
-    return self_test.dequantized(np.array(output["data"]).reshape(output["shape"]), result)
+    outputs = post(options, "/v2/models/{}/infer", {"inputs": [given]}, "outputs")
+    output = named({o["name"]: o for o in outputs}, result["name"])
+    return self_test.dequantized(numbers(output["data"]).reshape(output["shape"]), result)
 
 
 def ask_tensorflow(options: argparse.Namespace, pixels: Any, model: Any) -> Any:
     """By TensorFlow Serving's REST API."""
     source, result = model["input"], model["output"]
     instances = self_test.quantized(pixels, source).tolist()
-    url = f"{options.url}/v1/models/{options.model}:predict"
-    predictions = post(url, {"instances": instances})["predictions"]
-    return self_test.dequantized(np.array(predictions), result)
+    rows = post(options, "/v1/models/{}:predict", {"instances": instances}, "predictions")
+    # A model of several outputs gives them by name; of one, the values alone.
+    values = [named(row, result["name"]) if isinstance(row, dict) else row for row in rows]
+    return self_test.dequantized(numbers(values), result)
 
 
 SERVERS = {"triton": ask_triton, "tensorflow": ask_tensorflow}
 
 
-def post(url: str, content: Any) -> Any:
-    """What a server answers; its own words where it refuses."""
-    if not url.startswith(("http://", "https://")):
+def post(options: argparse.Namespace, place: str, content: Any, key: str) -> Any:
+    """What a server answers under a key; its own words where it refuses."""
+    if not options.url.startswith(("http://", "https://")):
         raise ValueError("the address does not begin with http:// or https://")
-    body = json.dumps(content).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    place = place.format(urllib.parse.quote(options.model))
+    request = urllib.request.Request(
+        options.url.rstrip("/") + place,
+        json.dumps(content).encode(),
+        {"Content-Type": "application/json"},
+    )
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            return json.load(answer)
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
-        raise ValueError(f"{error}: {error.read(500).decode(errors='replace')}") from error
+        said = error.read(500).decode(errors="replace")
+        raise ValueError(f"{place}: {error}: {said}") from error
+    except http.client.HTTPException as error:
+        raise ValueError(f"no answer in HTTP, {error!r}: is it the port of gRPC?") from error
+    if not isinstance(found, dict) or key not in found:
+        raise ValueError(f"{place}: an answer without {key!r}: {json.dumps(found)[:200]}")
+    return found[key]
+
+
+def named(outputs: Any, name: str) -> Any:
+    """One output of those that a server gives."""
+    if name not in outputs:
+        raise ValueError(f"the model gives {', '.join(outputs)}, expected an output named {name}")
+    return outputs[name]
+
+
+def numbers(values: Any) -> Any:
+    """JSON's numbers; null, which stands for none, is NaN."""
+    return np.array(values, np.float64)
 
 
 def show(picture: str, probabilities: Any) -> None:
