@@ -28,8 +28,8 @@ _SECONDS_TO_END = 2.0
 class ChildProcess:
     """Starts the process; the object in it is made while the caller goes on.
 
-    ``place`` is "module:Class" of the object, the arguments, picklable, are for its constructor,
-    the name is what errors call it, and the environment's variables are set beside this process's.
+    ``place`` is the object's "module:Class", and the arguments, picklable, are its constructor's.
+    Errors call it by ``name``; variables of ``environment`` are set beside this process's.
     """
 
     def __init__(
