@@ -56,23 +56,7 @@ def read_images(
             options.calibration_data, size=spec.input_size, seed=0, samples=0, pictures=pictures
         )
         contents = note_contents(source, steps)
-        checked = min(len(source) // CHECKED_SHARE, MOST_CHECKED)
-        count = options.calibration_samples or min(len(source) - checked, MOST_IMAGES)
-        checked = min(max(checked, 1), len(source) - count)
-        if options.calibration_samples and checked < 1:
-            raise CalibrationError(
-                f"{source.name} has {len(source)} images, {count} were asked for, and none is left "
-                "to measure on",
-                Advice("pass fewer with {}", "calibration_samples"),
-            )
-        least, layer = images_needed(spec)
-        if count < least or checked < 1:
-            raise CalibrationError(
-                f"{source.name} has {len(source)} images, {count} of them to choose channels by: "
-                f"{layer} needs {least}, and one in {CHECKED_SHARE} is measured on",
-                f"give {least + -(-least // (CHECKED_SHARE - 1))} or more photographs like those "
-                "that the network will see",
-            )
+        count, checked, least = _counts(options.calibration_samples, len(source), source.name, spec)
         images = calibration.CalibrationImages(
             source,
             count,
@@ -96,6 +80,28 @@ def read_images(
         source.name, count, "pruning", calibration.fingerprint(digests), digests
     )
     return PruningImages(pixels[:count], pixels[count:], record, contents, unreadable)
+
+
+def _counts(asked: int | None, there_are: int, name: str, spec: VGGSpec) -> tuple[int, int, int]:
+    """How many images channels are chosen by, how many are measured on, the least of the former."""
+    checked = min(there_are // CHECKED_SHARE, MOST_CHECKED)
+    count = asked or min(there_are - checked, MOST_IMAGES)
+    checked = min(max(checked, 1), there_are - count)
+    if asked and checked < 1:
+        raise CalibrationError(
+            f"{name} has {there_are} images, {count} were asked for, and none is left to measure "
+            "on",
+            Advice("pass fewer with {}", "calibration_samples"),
+        )
+    least, layer = images_needed(spec)
+    if count < least or checked < 1:
+        raise CalibrationError(
+            f"{name} has {there_are} images, {count} of them to choose channels by: {layer} needs "
+            f"{least}, and one in {CHECKED_SHARE} is measured on",
+            f"give {least + -(-least // (CHECKED_SHARE - 1))} or more photographs like those that "
+            "the network will see",
+        )
+    return count, checked, least
 
 
 def images_needed(spec: VGGSpec) -> tuple[int, str]:
