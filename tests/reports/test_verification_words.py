@@ -1,6 +1,7 @@
 """What a verification says in words."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_the_fault_is_named_with_its_figures_and_the_fix(candidates):
 def test_the_layer_at_fault_is_named(candidates):
     fault = verification_words.findings(candidates["stale"])["fault"]
     assert fault.startswith("stale-weights in block2_conv1: ")
+
+
+def test_a_verdict_on_one_line_has_the_mistake_in_words(candidates):
+    assert candidates["swapped"].verdict.endswith(
+        "SQNR of the logits 4.0 dB is below 12 dB; the file takes BGR where RGB is fed"
+    )
+
+
+def test_where_nothing_is_left_when_a_mistake_is_undone_there_is_no_figure_for_it(candidates):
+    trial = candidates["swapped"].diagnosis.trials[0]
+    told = verification_words.figure(dataclasses.replace(trial, with_db=math.nan))
+    assert told == "SQNR of the logits: 4.0 dB as the file is"
 
 
 def test_where_no_mistake_explains_it_the_nearest_is_said(candidates):

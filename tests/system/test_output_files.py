@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,16 @@ def test_other_errors_of_the_file_system_stay_as_they_are(target):
         fail()
     assert type(caught.value) is OSError
     assert names(target.parent) == []
+
+
+def test_a_folder_that_is_gone_meanwhile_is_told(target):
+    def fail():
+        with output_folder(target) as folder:
+            shutil.rmtree(target.parent)
+            (folder / "model.onnx").write_bytes(b"new")
+
+    with pytest.raises(Unfinished, match=r"^the folder of .*model.onnx was removed or renamed"):
+        fail()
 
 
 def test_a_full_disk_when_the_folder_is_made(target, monkeypatch):

@@ -28,6 +28,9 @@ _WAYS: Mapping[str, str | Advice] = {
 }
 """What to do about two that differ, by what they differ in."""
 
+_APART = Advice("count what each gets right by itself, with {}", "data", command="evaluate")
+"""What else can be done with two networks."""
+
 
 def pruning_between(first: Artifact, second: Artifact) -> PruningRecord | None:
     """What was recorded when one of two was made narrower from the other; None for all others."""
@@ -53,8 +56,8 @@ def check_same(
     for found in differences(mine, theirs):
         if found.name.partition(" ")[0] not in ignored:
             said = f"{first.path} and {second.path} {_said(found)}"
-            way = fix or _WAYS.get(found.name)
-            raise ArtifactError(said, *([way] if way else []))
+            otherwise = MAKE_AGAIN if first.format == GOLDEN else _APART
+            raise ArtifactError(said, fix or _WAYS.get(found.name, otherwise))
 
 
 def note_other_weights(first: Artifact, other: Artifact, steps: Steps) -> None:

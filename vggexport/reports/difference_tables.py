@@ -8,7 +8,7 @@ from typing import Any
 
 from vggexport.reports.sheets import Sheet
 from vggexport.results.diff import DifferenceReport, Figure, LayerChange, ModelDifference
-from vggexport.system.number_text import MEGA, decibels, difference
+from vggexport.system.number_text import KILO, MEGA, decibels, difference
 
 MAX_TEXT = 60
 """Characters of one fact; lists of labels are longer."""
@@ -43,8 +43,13 @@ def summary(model: ModelDifference) -> str:
         return "the same file"
     before, after = model.old.size_bytes or 0, model.new.size_bytes or 0
     growth = f", {after / before - 1:+.1%}" if before else ""
-    size = f"{before / MEGA:.1f} MB to {after / MEGA:.1f} MB{growth}"
+    size = f"{_size(before)} to {_size(after)}{growth}"
     return "; ".join((*model.input_changes, _weights(model), size))
+
+
+def _size(size_bytes: int) -> str:
+    """In MB, or in kB where tenths of a MB would say nothing."""
+    return f"{size_bytes / MEGA:.1f} MB" if size_bytes >= MEGA else f"{size_bytes / KILO:.1f} kB"
 
 
 def _weights(model: ModelDifference) -> str:

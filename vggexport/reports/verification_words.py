@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.results.diagnosis import Diagnosis, Trial
@@ -181,11 +183,11 @@ def seen(images: int) -> str:
 
 
 def figure(trial: Trial) -> str:
-    """What was measured with and without a mistake."""
-    return (
-        f"{trial.figure}: {decibels(trial.without_db)} as the file is, {decibels(trial.with_db)} "
-        "with the mistake undone"
-    )
+    """What was measured with the mistake and, if anything could be, without it."""
+    told = f"{trial.figure}: {decibels(trial.without_db)} as the file is"
+    if math.isnan(trial.with_db):
+        return told
+    return f"{told}, {decibels(trial.with_db)} with the mistake undone"
 
 
 def fix(trial: Trial) -> str:

@@ -174,7 +174,7 @@ class CandidateReport(Judged):
     def verdict(self) -> str:
         """What is out of tolerance, and the mistake that explains it, in one clause."""
         named = self.diagnosis and self.diagnosis.named
-        reason = f" ({named.fault})" if named else ""
+        reason = f"; {named.description}" if named else ""
         return f"{self.runner.path}: {', '.join(self.failures) or 'passed'}{reason}"
 
     @property

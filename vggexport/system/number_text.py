@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-MEGA, GIGA, GIBI = 10**6, 10**9, 2**30
+KILO, MEGA, GIGA, GIBI = 10**3, 10**6, 10**9, 2**30
 
 
 def decibels(value: float) -> str:

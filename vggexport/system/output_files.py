@@ -45,7 +45,7 @@ def output_folder(
     Raises:
         OutputError: One exists and ``force`` is not set or it is of another kind, or the folder
             cannot be written.
-        Unfinished: The disk is full.
+        Unfinished: The disk is full, or the place is gone.
     """
     if directory_marker is not None:
         _check_directory(target, directory_marker, force=force)
@@ -59,6 +59,10 @@ def output_folder(
     except OSError as error:
         if is_full(error):
             raise Unfinished(_full_message(target, error)) from error
+        if not folder.exists():
+            raise Unfinished(
+                f"the folder of {target} was removed or renamed meanwhile: make it, and run again"
+            ) from error
         raise
     finally:
         _NEW.discard(folder)

@@ -153,6 +153,7 @@ def test_the_verdict_the_faults_and_their_figures(page):
         (-10.0, -5.0, ["margin-left: 0.0%; width: 90.9%", "margin-left: 45.5%; width: 45.5%"]),
         (-math.inf, 25.0, ["margin-left: 0.0%; width: 80.0%", "margin-left: 80.0%; width: 20.0%"]),
         (math.nan, 25.0, ["margin-left: 0.0%; width: 100.0%"]),
+        (4.0, math.nan, ["margin-left: 0.0%; width: 100.0%"]),
     ],
 )
 def test_a_bar_below_zero_goes_to_the_left(make_verification, candidates, before, after, styles):

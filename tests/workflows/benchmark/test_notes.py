@@ -31,6 +31,17 @@ def test_a_busy_machine(modern, make_result):
     assert note.startswith("the machine was busy at the start (load average 99.00 on")
 
 
+def test_a_description_of_another_file_beside_it(modern, make_result, tmp_path):
+    (tmp_path / "a.onnx.json").write_text('{"sha256": "01"}')
+    results = [make_result(str(tmp_path / name)) for name in ("a.onnx", "b.onnx")]
+    known = [replace(r, artifact=replace(r.artifact, sha256="02")) for r in results]
+    (note,) = notes_on(modern, known, None)
+    assert note == (
+        f"{tmp_path / 'a.onnx'} is not the file that {tmp_path / 'a.onnx.json'} describes: export "
+        "it again, which writes both"
+    )
+
+
 def test_a_load_that_was_not_cold(modern, make_result):
     starts = [ColdStart(1.0, 1.0, 1.0, share) for share in (0.0, None, 0.4)]
     results = [make_result(f"{n}.onnx", cold_start=start) for n, start in enumerate(starts)]

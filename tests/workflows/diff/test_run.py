@@ -153,6 +153,19 @@ def test_the_head_begins_with_what_happens_before_and_behind_the_network(
     assert summary(model).startswith(f"{said}same weights")
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((65_682, 51_000), "65.7 kB to 51.0 kB, -22.4%"),
+        ((9_300_000, 990_000), "9.3 MB to 990.0 kB, -89.4%"),
+    ],
+)
+def test_sizes_of_small_files_tell_them_apart(make_request, sizes, said):
+    artifact = make_request("float32").artifact
+    pair = (replace(artifact, size_bytes=size, sha256=f"{size}") for size in sizes)
+    assert summary(ModelDifference(*pair, layers_compared=6)).endswith(f"; {said}")
+
+
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_onnx_and_tflite_carry_the_same(export, precision):
     report = vggexport.diff(export(precision), export(precision, format="tflite"))

@@ -138,7 +138,9 @@ def test_a_golden_file_of_another_network_is_refused(network):
         network, request=dataclasses.replace(network.request, hidden=fully_connected(32, 32))
     )
     vggexport.build(other, FEW, FileOptions("onnx", Path("other.onnx")))
-    with pytest.raises(ArtifactError, match="different networks: fc_units is 64 and 32"):
+    with pytest.raises(
+        ArtifactError, match="different networks: fc_units is 64 and 32: make it again"
+    ):
         verified("other.onnx", golden=Path("golden.npz"))
 
 
@@ -170,6 +172,15 @@ def test_the_owners_own_answers_are_a_reference(owned):
     )
     assert report.images == 10
     assert report.failures == ()
+
+
+@pytest.mark.parametrize(("images", "said"), [(8, ["8 answers only"]), (16, [])])
+def test_of_few_answers_it_is_said_how_little_they_tell(owned, pixels, images, said):
+    with np.load(owned()) as own:
+        repeated = {name: own[name][np.arange(images) % 10] for name in own.files}
+    told = Recorded()
+    vggexport.verify(VerifyOptions(FILES, answers=owned(**repeated)), told)
+    assert [note.partition(":")[0] for note in told.notes if "answer" in note] == said
 
 
 def test_answers_of_another_preprocessing_fail_and_it_is_named(owned, pixels):

@@ -180,7 +180,9 @@ def test_images_that_were_calibrated_on_are_counted_and_refused(network, make_np
 def test_other_networks_are_refused_in_one_line(network):
     other = dataclasses.replace(network, request=dataclasses.replace(network.request, classes=6))
     vggexport.build(other, FEW, FileOptions("onnx", Path("six.onnx")))
-    with pytest.raises(ArtifactError, match="different networks: classes is 5 and 6"):
+    with pytest.raises(
+        ArtifactError, match="different networks: classes is 5 and 6: count what each"
+    ):
         verified(FILES[0], "six.onnx")
 
 

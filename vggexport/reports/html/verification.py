@@ -90,7 +90,9 @@ def _bars(candidate: CandidateReport) -> tuple[_Bar, ...]:
     named = candidate.diagnosis and candidate.diagnosis.named
     if not named:
         return ()
-    pairs = ("as it is", named.without_db, "before"), ("mistake undone", named.with_db, "after")
+    pairs = [("as it is", named.without_db, "before")]
+    if not math.isnan(named.with_db):  # where all weights are other ones, nothing is left
+        pairs.append(("mistake undone", named.with_db, "after"))
     known = [_finite(db) for _, db, _ in pairs if not math.isnan(db)]
     ends = min([0.0, *known]), max([1.0, *known])
     return tuple(_bar(what, db, ends, look) for what, db, look in pairs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.metrics.verdict import Verdict
+from vggexport.opening.sidecars import WRITE_BOTH, stale_sidecar
 from vggexport.precision import Precision
 from vggexport.results.benchmark import Gate
 from vggexport.results.benchmark_result import BenchmarkResult
@@ -19,6 +21,7 @@ def notes_on(
     """All notes, each once."""
     found = (
         *machine.remarks,
+        *_stale(results),
         *_warm_starts(results),
         *_instruction_sets(machine, results),
         *_fallbacks(results),
@@ -35,6 +38,13 @@ def busy_baseline(baseline: Baseline | None) -> Iterator[str]:
             f"the machine was busy when the baseline {baseline.path} was measured, which may hide "
             "a regression: take a new one when it is idle"
         )
+
+
+def _stale(results: Iterable[BenchmarkResult]) -> Iterator[str]:
+    """Of files that are not what the descriptions beside them say."""
+    for artifact in (result.artifact for result in results):
+        if artifact.sha256 and (stale := stale_sidecar(Path(artifact.path), artifact.sha256)):
+            yield f"{stale}: {WRITE_BOTH}"
 
 
 def _warm_starts(results: Iterable[BenchmarkResult]) -> Iterator[str]:

@@ -17,6 +17,8 @@ DEFAULT_IMAGES = 200
 NPU_IMAGES = 4
 """On Qualcomm's NPU, whose emulator takes a minute for one, or more."""
 DEFAULT_LAYER_IMAGES = 16
+FEW_ANSWERS = 16
+"""An owner's answers to fewer images hardly tell a mistake that changes one image in eight."""
 
 
 @dataclass(frozen=True, slots=True)

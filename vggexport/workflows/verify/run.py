@@ -30,12 +30,13 @@ from vggexport.opening.pictures import AgreedPictures, agreed_pictures
 from vggexport.opening.recorded_weights import is_stated_alone
 from vggexport.opening.seen_images import note_seen
 from vggexport.results.verify import VerifyReport
+from vggexport.system.number_text import counted
 from vggexport.system.options import takes
 from vggexport.system.output_files import output_folder, publish
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
 from vggexport.workflows.verify.comparison import Comparison
-from vggexport.workflows.verify.options import DEFAULT_IMAGES, VerifyOptions
+from vggexport.workflows.verify.options import DEFAULT_IMAGES, FEW_ANSWERS, VerifyOptions
 
 
 @takes(VerifyOptions)
@@ -228,8 +229,13 @@ def _note_synthetic(known: Artifact, images: calibration.CalibrationImages, step
 
 
 def _note_few(options: VerifyOptions, images: calibration.CalibrationImages, steps: Steps) -> None:
-    """Says that fewer were taken unasked than there are."""
+    """Says that fewer were taken unasked than there are, or that an owner gave few answers."""
     taken = len(images)
+    if options.answers and taken < FEW_ANSWERS:
+        steps.progress.note(
+            f"{counted(taken, 'answer')} only: a mistake that changes few images is not seen; "
+            f"save those to {FEW_ANSWERS} images or more"
+        )
     if options.images is None and taken < min(DEFAULT_IMAGES, len(images.source)):
         steps.progress.note(
             f"{taken} images on {options.run.provider}, whose emulator takes a minute for one",
