@@ -1,6 +1,7 @@
 """Charts: whole, reproducible, light and dark, whatever the numbers are."""
 
 import base64
+import re
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -64,6 +65,22 @@ def test_each_picture_has_the_colours_of_its_theme():
             assert getattr(theme, colour) in text
             assert getattr(other, colour) not in text
         assert theme.series[0] in text
+
+
+def test_the_dark_picture_is_that_which_would_be_drawn(monkeypatch):
+    values = [[1.0, 9.0], [2.0, NAN], [3.0, 1.0], [4.0, 5.0], [6.0, 2.0], [7.0, 3.0]]
+    made = draw_line(*values, marked=1)
+    monkeypatch.setattr(charts, "_PIXELS", "<svg")
+    drawn = draw_line(*values, marked=1)
+    assert drawn.light == made.light
+    dark, expected = (re.sub(r"\bm[0-9a-f]{10}\b", "a marker", svg(c.dark)) for c in (made, drawn))
+    assert dark == expected
+
+
+def test_points_have_the_colour_of_their_theme():
+    chart = draw_points([[1, 2], [2, 1]])
+    light, dark = (re.search(r'<image [^>]*"', svg(a))[0] for a in (chart.light, chart.dark))
+    assert light != dark
 
 
 def test_settings_of_the_process_are_neither_used_nor_changed():
