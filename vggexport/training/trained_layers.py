@@ -49,10 +49,14 @@ class TrainedLayers:
         self._variables = self._logits.trainable_variables
         self._optimizer = keras.optimizers.SGD(recipe.learning_rate, recipe.momentum)
         self._optimizer.build(self._variables)
-        self._gradients = tf.function(self._data_gradients, reduce_retracing=True)
-        self._apply = tf.function(self._apply_gradients)
-        self._whole_step = tf.function(self._take_step, reduce_retracing=True)
-        self._forward = tf.function(self._evaluate, reduce_retracing=True)
+        # Traced once, for chunks of any length; no branch hangs on a tensor.
+        inputs = tf.TensorSpec((None, *self._model.input_shape[1:]), tf.float32)
+        chunk = inputs, tf.TensorSpec((None,), tf.int32)
+        weighted = *chunk, tf.TensorSpec((), tf.float32)
+        self._gradients = tf.function(self._data_gradients, weighted, autograph=False)
+        self._apply = tf.function(self._apply_gradients, autograph=False)
+        self._whole_step = tf.function(self._take_step, chunk, autograph=False)
+        self._forward = tf.function(self._evaluate, chunk, autograph=False)
         self._cross_entropy = LOSSES[job.spec.head_activation]
         self._answers = self._teacher(job)
 
