@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import calibration
+from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError
 from vggexport.metrics.accuracy import Accuracy, PairedCounts
 from vggexport.metrics.assignment import find_other_order
@@ -132,10 +133,7 @@ def evaluate(
     given = _open_data(options)  # before a network is loaded: a wrong path is told at once
     with ExitStack() as entered:
         models = _open_models(entered, options, steps)
-        others = set(models[0].artifact.identity) - COMPARABLE
-        for other in models[1:]:
-            check_same(models[0].artifact, other.artifact, ignoring=others)
-        check_same_labels(model.artifact for model in models)
+        _check_comparable(models)
         agreed = agreed_pictures([model.artifact for model in models], options.pictures)
         images = _order_images(given, options, models, agreed.pictures, steps)
         contents = note_contents(images.source, steps)
@@ -171,13 +169,19 @@ def evaluate(
         agreed.line,
         answered.fingerprint(images),
     )
-    spec = models[0].artifact.spec
-    several_answers = spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1
-    formats = [model.artifact.format for model in models]
-    _note(report, formats, steps, several_answers=several_answers)
+    _note(report, [model.artifact for model in models], steps)
     if options.try_preprocessing:
         note_favoured(report.results, steps)
     return report
+
+
+def _check_comparable(models: Sequence[OpenedModel]) -> None:
+    """Refuses networks that answer another question than the first."""
+    first, *others = (model.artifact for model in models)
+    differing = set(first.identity) - COMPARABLE
+    for other in others:
+        check_same(first, other, ignoring=differing)
+    check_same_labels((first, *others))
 
 
 def _open_models(entered: ExitStack, options: EvaluateOptions, steps: Steps) -> list[OpenedModel]:
@@ -252,18 +256,17 @@ def _results(
         )
 
 
-def _note(
-    report: EvaluationReport, formats: Sequence[str], steps: Steps, *, several_answers: bool
-) -> None:
+def _note(report: EvaluationReport, artifacts: Sequence[Artifact], steps: Steps) -> None:
     """What the user should know of the figures."""
-    if several_answers:
+    spec = artifacts[0].spec
+    if spec.head_activation is HeadActivation.SIGMOID and spec.classes > 1:
         steps.progress.note(
             "outputs of a sigmoid may be high together: an image counts as right where the highest "
             "is that of its folder"
         )
-    for result, file_format in zip(report.results, formats, strict=True):
+    for result, artifact in zip(report.results, artifacts, strict=True):
         if other := result.other_pixels:
-            steps.progress.note(result.suspicion, *other_export(other, file_format))
+            steps.progress.note(result.suspicion, *other_export(other, artifact.format))
         elif clause := result.suspicion:
             numbers = [CLASS_ORDER] if all(map(str.isdecimal, result.labels)) else []
             steps.progress.note(clause, Advice("see that {} has their order", "labels"), *numbers)

@@ -67,17 +67,7 @@ def verify(
         if recorded:
             models.insert(0, open_golden(entered, recorded))
         first = models[0].artifact
-        for other in models[1:]:
-            narrowed = same_network.pruning_between(first, other.artifact)
-            ignored = same_network.NARROWED if narrowed else ("weights",)
-            if options.answers:  # they say nothing of what a file does to pixels
-                ignored = (*ignored, "mean_rgb")
-            same_network.check_same(first, other.artifact, ignoring=ignored)
-            if not (narrowed or options.answers):
-                same_network.note_other_weights(first, other.artifact, steps)
-            if recorded:
-                recorded.check_pixels(other.artifact)
-        same_network.check_same_labels(model.artifact for model in models)
+        _check_models(models, recorded, options, steps)
         pixels = _pixels(options, first)
         is_stated = pixels is not None and _is_stated_alone(models)
         agreed = _agreed_pictures(options, models)
@@ -86,10 +76,7 @@ def verify(
         source = calibration.sized(source, first.spec.input_size, pictures)
         images = _choose_images(options, source)
         contents = note_contents(images.source, steps)
-        _note_synthetic(first, images, steps)
-        for model in models:
-            note_few(model.artifact.calibration, steps, of=model.path)
-        _note_few(options, images, steps)
+        _note_images(models, images, options, steps)
         with translated():
             reference, *candidates = find_preprocessing(models, partial(_first, images), steps)
         compared = Comparison(reference, candidates, options, clock)
@@ -129,6 +116,27 @@ def _recorded(options: VerifyOptions, known: Artifact) -> GoldenFile | None:
     if options.answers:
         return read_answers(options.answers, known)
     return GoldenFile.read(options.golden) if options.golden else None
+
+
+def _check_models(
+    models: Sequence[OpenedModel],
+    recorded: GoldenFile | None,
+    options: VerifyOptions,
+    steps: Steps,
+) -> None:
+    """Refuses models of another network than the first's, and says of what weights others are."""
+    first = models[0].artifact
+    for other in models[1:]:
+        narrowed = same_network.pruning_between(first, other.artifact)
+        ignored = same_network.NARROWED if narrowed else ("weights",)
+        if options.answers:  # they say nothing of what a file does to pixels
+            ignored = (*ignored, "mean_rgb")
+        same_network.check_same(first, other.artifact, ignoring=ignored)
+        if not (narrowed or options.answers):
+            same_network.note_other_weights(first, other.artifact, steps)
+        if recorded:
+            recorded.check_pixels(other.artifact)
+    same_network.check_same_labels(model.artifact for model in models)
 
 
 def _pixels(options: VerifyOptions, reference: Artifact) -> Preprocessing | None:
@@ -217,6 +225,19 @@ def _chunks(
 ) -> Iterator[Sequence[calibration.SourceImage]]:
     while chunk := tuple(islice(images, size)):
         yield chunk
+
+
+def _note_images(
+    models: Sequence[OpenedModel],
+    images: calibration.CalibrationImages,
+    options: VerifyOptions,
+    steps: Steps,
+) -> None:
+    """Says what the images, and those that models were calibrated on, cannot tell."""
+    _note_synthetic(models[0].artifact, images, steps)
+    for model in models:
+        note_few(model.artifact.calibration, steps, of=model.path)
+    _note_few(options, images, steps)
 
 
 def _note_synthetic(known: Artifact, images: calibration.CalibrationImages, steps: Steps) -> None:
