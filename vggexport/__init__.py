@@ -35,6 +35,10 @@ from typing import TYPE_CHECKING, Any
 from vggexport.errors import VggExportError as VggExportError
 
 if TYPE_CHECKING:
+    from vggexport.metrics.tolerance import Tolerance as Tolerance
+    from vggexport.network.pictures import PictureRequest as PictureRequest
+    from vggexport.network.preprocessing import CONVENTIONS as CONVENTIONS
+    from vggexport.network.preprocessing import Preprocessing as Preprocessing
     from vggexport.network.spec import MEAN_RGB as MEAN_RGB
     from vggexport.network.spec import VGGSpec as VGGSpec
     from vggexport.opening.calibration_images import CalibrationOptions as CalibrationOptions
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from vggexport.opening.run_options import RunOptions as RunOptions
     from vggexport.precision import Precision as Precision
     from vggexport.results.schemas import json_schema as json_schema
+    from vggexport.weights.request import SpecRequest as SpecRequest
     from vggexport.workflows.benchmark.options import BenchmarkOptions as BenchmarkOptions
     from vggexport.workflows.benchmark.run import benchmark as benchmark
     from vggexport.workflows.build.options import BuildOptions as BuildOptions
@@ -71,6 +76,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Tolerance": "metrics.tolerance",
+    "PictureRequest": "network.pictures",
+    "CONVENTIONS": "network.preprocessing",
+    "Preprocessing": "network.preprocessing",
     "MEAN_RGB": "network.spec",
     "VGGSpec": "network.spec",
     "Precision": "precision",
@@ -78,6 +87,7 @@ _PLACES = {
     "RunOptions": "opening.run_options",
     "NetworkOptions": "opening.network",
     "summarize": "opening.network",
+    "SpecRequest": "weights.request",
     "BenchmarkOptions": "workflows.benchmark.options",
     "benchmark": "workflows.benchmark.run",
     "BuildOptions": "workflows.build.options",

@@ -19,6 +19,7 @@ from vggexport.network.provenance import CalibrationRecord
 from vggexport.quantization.ranges import ActivationRanges
 from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
+from vggexport.system.typed_options import Positive, Share, TypedOptions
 
 DEFAULT_SAMPLES = 128
 
@@ -47,7 +48,7 @@ KEPT = 24
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationOptions:
+class CalibrationOptions(TypedOptions):
     """Which images, and how ranges are taken from them.
 
     Attributes:
@@ -59,10 +60,10 @@ class CalibrationOptions:
     """
 
     data: str = calibration.SYNTHETIC
-    samples: int = DEFAULT_SAMPLES
+    samples: Positive = DEFAULT_SAMPLES
     method: str = calibration.DEFAULT_METHOD
     seed: int = 0
-    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
+    max_unreadable: Share = calibration.sampling.MAX_UNREADABLE_FRACTION
 
 
 class ImagePlan:

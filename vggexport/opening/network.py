@@ -17,13 +17,14 @@ from vggexport.precision import Precision
 from vggexport.results.summary import SummaryReport
 from vggexport.system.process import package_versions
 from vggexport.system.progress import Progress, Steps
+from vggexport.system.typed_options import TypedOptions
 from vggexport.weights import SpecRequest, Weights, is_word, open_weights
 
 DEFAULT_WEIGHTS = "random:0"
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkOptions:
+class NetworkOptions(TypedOptions):
     """Which network, with which weights.
 
     Attributes:

@@ -10,10 +10,11 @@ from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS, format_of, is_model
 from vggexport.metrics.placement import CUDA_PROVIDER
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.system.typed_options import TypedOptions
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(TypedOptions):
     """How networks run.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from vggexport.errors import Advice, InputError, WeightsError
 from vggexport.network.head import HeadActivation, Pooling, fully_connected, units_text
@@ -17,6 +17,7 @@ from vggexport.network.spec import (
     size_text,
 )
 from vggexport.network.table import Convolution, column_of
+from vggexport.system.typed_options import OneOf, TypedOptions
 from vggexport.weights.head_inputs import ADAPTIVE, ADAPTIVE_SIZE, entered
 from vggexport.weights.named_network import Blocks, NamedNetwork
 
@@ -45,7 +46,7 @@ def ways_out(asked: Collection[str]) -> Iterator[Advice]:
 
 
 @dataclass(frozen=True, slots=True)
-class SpecRequest:
+class SpecRequest(TypedOptions):
     """What is asked of the network; None is whatever the weights tell, else the default.
 
     Attributes:
@@ -62,7 +63,7 @@ class SpecRequest:
     classes: int | None = None
     fc_units: tuple[int, ...] | None = None
     input_size: tuple[int, int] | None = None
-    pooling: str | None = None
+    pooling: Annotated[str, OneOf((*Pooling, ADAPTIVE))] | None = None
     head_activation: HeadActivation | None = None
 
     @property

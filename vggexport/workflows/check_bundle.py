@@ -39,10 +39,11 @@ from vggexport.system.options import takes
 from vggexport.system.output_files import temporary_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
+from vggexport.system.typed_options import TypedOptions
 
 
 @dataclass(frozen=True, slots=True)
-class BundleCheckOptions:
+class BundleCheckOptions(TypedOptions):
     """What is checked, and how far.
 
     Attributes:

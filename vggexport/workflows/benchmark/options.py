@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 from vggexport.errors import Advice, InputError, Unavailable
 from vggexport.formats.registry import FORMATS, check_runtimes, format_or_keras, is_model
@@ -14,6 +15,7 @@ from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
 from vggexport.metrics.timing import Scenario
 from vggexport.opening.run_options import check_provider_used
 from vggexport.system.machine import physical_cores
+from vggexport.system.typed_options import OneOf, Positive, Sources, TypedOptions, Within
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
 from vggexport.weights.sources import WORDS
 from vggexport.workflows.benchmark.entry import Entry
@@ -31,7 +33,7 @@ JSON_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkOptions:
+class BenchmarkOptions(TypedOptions):
     """What a benchmark is asked for.
 
     Attributes:
@@ -59,27 +61,27 @@ class BenchmarkOptions:
         layers: Also measure the time of each layer.
     """
 
-    artifacts: tuple[str, ...] | list[str]
-    device: str = CPU
+    artifacts: Sources
+    device: Annotated[str, OneOf(DEVICES)] = CPU
     provider: str | None = None
     runtimes: tuple[str, ...] = ()
-    batches: tuple[int, ...] = (1,)
-    threads: tuple[int, ...] = ()
-    warm_up: int = DEFAULT_WARM_UP
-    runs: int = DEFAULT_RUNS
-    duration_s: float = DEFAULT_DURATION_S
-    launches: int = MIN_LAUNCHES
+    batches: tuple[Positive, ...] = (1,)
+    threads: tuple[Positive, ...] = ()
+    warm_up: Annotated[int, Within(0)] = DEFAULT_WARM_UP
+    runs: Positive = DEFAULT_RUNS
+    duration_s: Annotated[float, Within(0)] = DEFAULT_DURATION_S
+    launches: Positive = MIN_LAUNCHES
     scenario: Scenario = Scenario.SINGLE_STREAM
     allow_fallback: bool = False
     tf32: bool = True
     cuda_graph: bool = False
     baseline: Path | None = None
-    max_regression: float = DEFAULT_MAX_REGRESSION
+    max_regression: Annotated[float, Within(0)] = DEFAULT_MAX_REGRESSION
     strict: bool = False
     sustained_minutes: float = 0.0
     seed: int = 0
     golden: Path | None = None
-    processes: int = 1
+    processes: Positive = 1
     layers: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from vggexport.artifact import SNAPDRAGON, sidecar_path
 from vggexport.errors import Advice, InputError, OutputError, Unavailable
@@ -12,6 +13,7 @@ from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import NARROW_BITS, WIDE_BITS, Precision, Profile, profile_of
 from vggexport.system.lazy_imports import installs, is_installed
 from vggexport.system.output_files import check_no_directory
+from vggexport.system.typed_options import OneOf, Positive, TypedOptions
 
 NPU_COMPILER = "onnxruntime_qnn"
 """The package that compiles for Qualcomm's NPUs."""
@@ -19,12 +21,14 @@ NPU_COMPILER = "onnxruntime_qnn"
 _ENDINGS = frozenset(row.suffix for row in BUNDLED.values() if not row.marker)
 """Of model files."""
 
+InputDtype = Annotated[str, OneOf(("float32", "uint8"))]
+
 SERVING_VERSION = "1"
 """Directory inside NAME/ in which TensorFlow Serving finds the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileOptions:
+class FileOptions(TypedOptions):
     """One model file, or directory.
 
     Attributes:
@@ -45,11 +49,11 @@ class FileOptions:
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
 
-    format: str
+    format: Annotated[str, OneOf(FORMATS)]
     output: Path | None = None
     precision: Precision = Precision.FLOAT32
-    input_dtype: str = "float32"
-    batch: int | None = None
+    input_dtype: InputDtype = "float32"
+    batch: Positive | None = None
     full_integer: bool = False
     symmetric: bool = False
     target: str | None = None
@@ -77,7 +81,7 @@ class FileOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildOptions:
+class BuildOptions(TypedOptions):
     """How files are built.
 
     Attributes:

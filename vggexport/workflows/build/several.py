@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from vggexport.errors import InputError
 from vggexport.formats.registry import FORMATS
@@ -15,13 +16,20 @@ from vggexport.results.build import ExportReport
 from vggexport.system.output_files import made_folder
 from vggexport.system.process import peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
+from vggexport.system.typed_options import Filled, OneOf, Positive, TypedOptions
 from vggexport.workflows.build.inputs import build_inputs
-from vggexport.workflows.build.options import BuildOptions, FileOptions, check_ending, default_name
+from vggexport.workflows.build.options import (
+    BuildOptions,
+    FileOptions,
+    InputDtype,
+    check_ending,
+    default_name,
+)
 from vggexport.workflows.build.run import build_file
 
 
 @dataclass(frozen=True, slots=True)
-class ExportOptions:
+class ExportOptions(TypedOptions):
     """Which files.
 
     Attributes:
@@ -32,11 +40,15 @@ class ExportOptions:
         batch: Images at a time; None for what each format has where nothing is asked for.
     """
 
-    formats: tuple[str, ...] = ("savedmodel", "onnx", "tflite")
-    precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.INT8)
+    formats: Annotated[tuple[Annotated[str, OneOf(FORMATS)], ...], Filled()] = (
+        "savedmodel",
+        "onnx",
+        "tflite",
+    )
+    precisions: Annotated[tuple[Precision, ...], Filled()] = (Precision.FLOAT32, Precision.INT8)
     folder: Path | None = None
-    input_dtype: str = "float32"
-    batch: int | None = None
+    input_dtype: InputDtype = "float32"
+    batch: Positive | None = None
 
 
 def export(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import calibration
 from vggexport.bundles import SIGNING
@@ -14,6 +15,7 @@ from vggexport.bundles.layouts import PLAIN
 from vggexport.errors import Advice, InputError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.system import lazy_imports
+from vggexport.system.typed_options import Filled, TypedOptions
 
 _MAX_DATE_DIGITS = 18  # 64 bits hold them
 
@@ -24,7 +26,7 @@ DATE_VARIABLE = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
-class BundleOptions:
+class BundleOptions(TypedOptions):
     """What is packed, and how.
 
     Attributes:
@@ -54,7 +56,7 @@ class BundleOptions:
         force: Replace an existing output.
     """
 
-    artifacts: tuple[Path, ...] | list[Path]
+    artifacts: Annotated[tuple[Path, ...] | list[Path], Filled()]
     output: Path
     layout: str = PLAIN
     reports: tuple[Path, ...] = ()
@@ -79,6 +81,7 @@ class BundleOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        TypedOptions.__post_init__(self)
         if self.golden and self.data != calibration.SYNTHETIC:
             leave_out = Advice("leave out {}", "data")
             raise InputError(f"golden file {self.golden} brings the images", leave_out)

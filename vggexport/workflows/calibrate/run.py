@@ -27,7 +27,7 @@ from vggexport.workflows.calibrate.curve import CHECK_IMAGES, counts_up_to, meas
 def calibrate(
     network_options: NetworkOptions,
     options: CalibrationOptions,
-    output: Path | None = None,
+    output: Path | str | None = None,
     *,
     curve: bool = False,
     force: bool = False,
@@ -47,7 +47,8 @@ def calibrate(
         VggExportError: The work cannot be begun or finished; no file is left.
     """
     steps = Steps(progress or Progress())
-    output = output or Path(f"vgg_{configuration_of(network_options).lower()}_ranges.json")
+    default = f"vgg_{configuration_of(network_options).lower()}_ranges.json" if not output else ""
+    output = Path(output or default)
     with output_folder(output, force=force) as folder:
         network = open_network(network_options, steps)
         note_assumed(network, steps)

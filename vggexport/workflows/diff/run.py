@@ -32,7 +32,7 @@ from vggexport.workflows.diff.report_figures import measured_figures
 from vggexport.workflows.diff.sides import ComparedModel, Side, open_side
 
 
-def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceReport:
+def diff(old: Path | str, new: Path | str, progress: Progress | None = None) -> DifferenceReport:
     """Compares two artifacts, or two bundles, model by model.
 
     Args:
@@ -48,7 +48,7 @@ def diff(old: Path, new: Path, progress: Progress | None = None) -> DifferenceRe
     steps = Steps(progress or Progress())
     with ExitStack() as entered:
         with steps.step("read"):
-            former, latter = (open_side(entered, path) for path in (old, new))
+            former, latter = (open_side(entered, Path(path)) for path in (old, new))
         pairs, removed, added = _pair(former.models, latter.models)
         if not pairs:
             raise ArtifactError(

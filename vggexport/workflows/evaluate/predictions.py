@@ -19,6 +19,7 @@ from vggexport.opening.models import OpenedModel
 from vggexport.opening.run_options import RunOptions
 from vggexport.opening.seen_images import count_seen
 from vggexport.system.progress import Steps
+from vggexport.system.typed_options import TypedOptions
 
 CHUNK = 8
 """Images in memory at a time, and for a network that takes any number, in one batch."""
@@ -94,7 +95,7 @@ ENGINES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
+class EngineOptions(TypedOptions):
     """How work is spread.
 
     Attributes:

@@ -37,6 +37,7 @@ from vggexport.system import lazy_imports
 from vggexport.system.options import takes
 from vggexport.system.process import package_versions, peak_rss_bytes
 from vggexport.system.progress import Progress, Steps
+from vggexport.system.typed_options import Positive, Share, Sources, TypedOptions
 from vggexport.workflows.evaluate.class_order import CLASS_ORDER, note_absent, order_classes
 from vggexport.workflows.evaluate.gate import checks
 from vggexport.workflows.evaluate.mistakes import surest_mistakes
@@ -48,7 +49,7 @@ COMPARABLE = {"input_size", "classes", "head_activation", "labels"}
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions:
+class EvaluateOptions(TypedOptions):
     """What is evaluated, on which images.
 
     Attributes:
@@ -73,23 +74,24 @@ class EvaluateOptions:
         engine: What spreads the work; how networks run, and ``strict``, come from here.
     """
 
-    artifacts: tuple[str, ...] | list[str]
+    artifacts: Sources
     data: Path
     table: Path | None = None
     labels: Path | None = None
     class_order: str = "auto"
-    images: int | None = None
+    images: Positive | None = None
     seed: int = 0
     run: RunOptions = field(default_factory=RunOptions)
-    min_top1: float | None = None
-    max_drop: float | None = None
+    min_top1: Share | None = None
+    max_drop: Share | None = None
     pictures: PictureRequest = field(default_factory=PictureRequest)
-    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
+    max_unreadable: Share = calibration.sampling.MAX_UNREADABLE_FRACTION
     strict: bool = False
     try_preprocessing: bool = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
+        TypedOptions.__post_init__(self)
         if self.try_preprocessing and (len(set(self.artifacts)) > 1 or self.engine.name != "local"):
             raise InputError(
                 "conventions for pixels are tried on one source of weights, or one file of another "

@@ -9,6 +9,7 @@ import calibration
 from vggexport.errors import Advice, InputError, OutputError
 from vggexport.opening.network import NetworkOptions
 from vggexport.system.output_files import check_no_directory
+from vggexport.system.typed_options import TypedOptions
 
 SUFFIX = ".safetensors"
 DEFAULT_OUTPUT = Path(f"narrow{SUFFIX}")
@@ -18,7 +19,7 @@ BUDGET = Advice("name one with {}, {}, {} or {}", "speedup", "max_size", "target
 
 
 @dataclass(frozen=True, slots=True)
-class PruneOptions:
+class PruneOptions(TypedOptions):
     """What is made narrower, by which images, to which budget.
 
     Attributes:
@@ -56,6 +57,7 @@ class PruneOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        TypedOptions.__post_init__(self)
         check_no_directory(self.place, SUFFIX)
         if self.place.suffix != SUFFIX:
             raise OutputError(f"output {self.place}: weights are written as {SUFFIX}, name one")

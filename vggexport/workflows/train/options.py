@@ -10,6 +10,7 @@ from vggexport.errors import Advice, InputError, OutputError
 from vggexport.network.training_recipe import Recipe
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.system.output_files import check_no_directory
+from vggexport.system.typed_options import TypedOptions
 from vggexport.training.teacher import ALL
 from vggexport.training.training_data import CONVOLUTIONS, NOTHING
 
@@ -18,7 +19,7 @@ DEFAULT_SPLIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class TrainOptions(TypedOptions):
     """What is trained, on what, and how.
 
     Attributes:
@@ -59,6 +60,7 @@ class TrainOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        TypedOptions.__post_init__(self)
         if self.unlabelled and not self.teacher:
             raise InputError(
                 "images without classes are learnt from a teacher's answers",

@@ -12,6 +12,7 @@ from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.pictures import PictureRequest
 from vggexport.opening.run_options import RunOptions
+from vggexport.system.typed_options import Positive, Share, Sources, TypedOptions
 
 DEFAULT_IMAGES = 200
 NPU_IMAGES = 4
@@ -22,7 +23,7 @@ FEW_ANSWERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyOptions:
+class VerifyOptions(TypedOptions):
     """What is held to what, on which images.
 
     Attributes:
@@ -49,16 +50,16 @@ class VerifyOptions:
         force: Replace that if it exists.
     """
 
-    artifacts: tuple[str, ...] | list[str]
+    artifacts: Sources
     reference: str | None = None
     data: str = calibration.SYNTHETIC
-    images: int | None = None
+    images: Positive | None = None
     seed: int = 0
     pictures: PictureRequest = field(default_factory=PictureRequest)
-    max_unreadable: float = calibration.sampling.MAX_UNREADABLE_FRACTION
+    max_unreadable: Share = calibration.sampling.MAX_UNREADABLE_FRACTION
     run: RunOptions = field(default_factory=RunOptions)
     layers: bool = False
-    layer_images: int = DEFAULT_LAYER_IMAGES
+    layer_images: Positive = DEFAULT_LAYER_IMAGES
     diagnose: bool = True
     strict: bool = False
     limits: Tolerance | None = None
@@ -68,6 +69,7 @@ class VerifyOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        TypedOptions.__post_init__(self)
         recorded = self.golden or self.answers
         if self.golden and self.answers:
             raise InputError(
