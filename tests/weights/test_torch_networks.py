@@ -61,7 +61,7 @@ def state_of(features, pooling, classifier, size):
             add(f"features.{number}", weight=kernel / scale, bias=random.standard_normal(channels))
         elif layer == "bn":
             normalization(f"features.{number}")
-    positions = {"flatten": (size[0] // 4) * (size[1] // 4), "adaptive": 49}
+    positions = {"flatten": (size[0] // 4) * (size[1] // 4), "adaptive": 49, "3x3": 9}
     channels *= positions.get(pooling, 1)
     for number, layer in enumerate(classifier):
         if layer.startswith("linear"):
@@ -110,6 +110,7 @@ def pooled(x):
 POOLINGS = {
     "flatten": lambda x: x,
     "adaptive": adaptive_average,
+    "3x3": lambda x: adaptive_average(x, cells=3),
     "average": lambda x: x.mean(axis=(2, 3)),
     "max": lambda x: x.max(axis=(2, 3)),
 }
@@ -167,6 +168,31 @@ def test_the_same_logits(tmp_path, case, size, native_logits):
     assert_same(weights, layers, state, size, native_logits)
     assert weights.spec.configuration == "own"
     assert weights.spec.pooling == (asked or Pooling.FLATTEN)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 12), (40, 36), (8, 8)])
+def test_an_average_to_another_square_is_stated(tmp_path, size, native_logits):
+    layers = (FEATURES, "3x3", CLASSIFIER)
+    state = state_of(*layers, size)
+    save_file(state, path := tmp_path / "vgg.safetensors")
+    with pytest.raises(WeightsError, match=r"say pooling adaptive if the network averages it to 3"):
+        open_weights(str(path), SpecRequest(input_size=size))
+    weights = open_weights(str(path), SpecRequest(input_size=size, pooling="adaptive"))
+    assert_same(weights, layers, state, size, native_logits)
+    assert "the average to 3x3: folded into classifier.0.weight" in weights.notes[-1]
+    again = open_weights(str(path), weights.spec)
+    np.testing.assert_array_equal(weights["fc1/kernel"], again["fc1/kernel"])
+
+
+def test_where_a_map_may_be_averaged_the_size_is_assumed(tmp_path):
+    save_file(state_of(FEATURES, "3x3", CLASSIFIER, (40, 40)), path := tmp_path / "vgg.safetensors")
+    unstated, stated = (
+        open_weights(str(path), SpecRequest(input_size=s)) for s in (None, (12, 12))
+    )
+    assert [(w.spec.input_size, w.size_assumed) for w in (unstated, stated)] == [
+        ((12, 12), True),
+        ((12, 12), False),
+    ]
 
 
 def test_what_nobody_says_is_the_square(tmp_path, native_logits):
@@ -246,12 +272,12 @@ OPEN = {
     "adaptive of others": (
         CASES["torchvision"],
         SpecRequest(pooling="adaptive"),
-        "adaptive pooling gives 49",
+        "takes 96 values, 12 of each of 8 channels: adaptive pooling gives a square",
     ),
     "another size": (
         CASES["torchvision"],
         SpecRequest(input_size=(32, 32)),
-        "input size 32 was asked for, its shapes say 16: leave out input_size",
+        "adaptive if the network averages it to 4x4 (AdaptiveAvgPool2d), or say input_size 16 if",
     ),
     "49 values asked to be flattened": (
         CASES["adaptive"],
@@ -269,7 +295,8 @@ OPEN = {
 @pytest.mark.parametrize("case", OPEN)
 def test_what_shapes_leave_open_or_contradict_is_asked(tmp_path, case):
     layers, request, named = OPEN[case]
-    save_file(state_of(*layers, (16, 16)), path := tmp_path / "vgg.safetensors")
+    size = (16, 12) if case == "adaptive of others" else (16, 16)
+    save_file(state_of(*layers, size), path := tmp_path / "vgg.safetensors")
     with pytest.raises(InputError) as caught:
         open_weights(str(path), request)
     assert named in str(caught.value)

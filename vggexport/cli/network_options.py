@@ -51,8 +51,8 @@ architecture_options = combined(
         type=click.Choice(POOLINGS, case_sensitive=False),
         metavar=f"[{'|'.join(POOLINGS)}]",
         help="Pool the features before the head: flatten keeps all, average and max keep "
-        "one per channel, adaptive is torchvision's average to 7x7.  [default: from the "
-        f"weights, or {Pooling.FLATTEN}]",
+        "one per channel, adaptive is torchvision's average to 7x7, or to the "
+        f"square that the head takes.  [default: from the weights, or {Pooling.FLATTEN}]",
     ),
     click.option(
         "--head-activation",

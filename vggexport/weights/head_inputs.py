@@ -2,8 +2,8 @@
 
 The first fully connected layer takes ``positions * filters`` values. As many positions as the
 feature map has are flattened; one is a global pooling, or a map of 1x1; 7x7 of a map of another
-size is torchvision's ``AdaptiveAvgPool2d((7, 7))``. An average is linear, so that one is folded
-into the kernel, exactly.
+size is torchvision's ``AdaptiveAvgPool2d((7, 7))``, and another square may be what somebody put in
+its place. An average is linear, so that one is folded into the kernel, exactly.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
 ADAPTIVE = "adaptive"
 ADAPTIVE_SIZE = (7, 7)
 """Of torchvision's ``VGG.avgpool``."""
-_POSITIONS = dict.fromkeys(set(Pooling) - {Pooling.FLATTEN}, 1) | {ADAPTIVE: 49}
-"""What each leaves of a channel."""
+_ADAPTIVE_POSITIONS = 49
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,16 @@ def entered(
     takes = f"{label} takes {inputs} values, {positions} of each of {filters} channels"
     if rest or not positions:
         raise WeightsError(f"{label} takes {inputs} values: a multiple of {filters} was expected")
-    if pooling in _POSITIONS:
-        if positions != _POSITIONS[pooling]:
+    side = isqrt(positions)
+    is_square = side * side == positions
+    if pooling not in (None, Pooling.FLATTEN):
+        is_adaptive = pooling == ADAPTIVE
+        if not is_square if is_adaptive else positions != 1:
+            gives = "a square" if is_adaptive else "1"
             raise WeightsError(
-                f"{takes}: {pooling} pooling gives {_POSITIONS[pooling]}",
-                Advice("leave out {}", "pooling"),
+                f"{takes}: {pooling} pooling gives {gives}", Advice("leave out {}", "pooling")
             )
-        one_each = Pooling.FLATTEN if pooling == ADAPTIVE else Pooling(pooling)
+        one_each = Pooling.FLATTEN if is_adaptive else Pooling(pooling)
         return Entry(one_each, asked or DEFAULT_INPUT_SIZE)
     features = None if asked is None else (asked[0] // scale, asked[1] // scale)
     if positions == 1 and pooling is None and features != (1, 1):
@@ -90,10 +92,19 @@ def entered(
         )
     if asked and features and _fits(features, positions, pooling, network):
         return Entry(Pooling.FLATTEN, asked)
-    side = isqrt(positions)
-    if side * side != positions:
+    if not is_square:
         raise WeightsError(
             f"{takes}, which is not a square", Advice("say {} as HEIGHTxWIDTH", "input_size")
+        )
+    if features and network.channels_first and pooling is None:
+        raise WeightsError(
+            f"{takes}, and a map of {features[0]}x{features[1]} has others",
+            Advice(
+                f"say {{}} adaptive if the network averages it to {side}x{side} "
+                "(AdaptiveAvgPool2d)",
+                "pooling",
+            ),
+            Advice(f"say {{}} {side * scale} if its images have that size", "input_size"),
         )
     return Entry(Pooling.FLATTEN, (side * scale, side * scale))
 
@@ -102,7 +113,7 @@ def _fits(
     features: tuple[int, int], positions: int, pooling: str | None, network: NamedNetwork
 ) -> bool:
     """Whether a map is flattened to so many positions, or averaged to them by torchvision."""
-    if positions == _POSITIONS[ADAPTIVE] and features != ADAPTIVE_SIZE:
+    if positions == _ADAPTIVE_POSITIONS and features != ADAPTIVE_SIZE:
         return network.channels_first and pooling is None
     return positions == features[0] * features[1]
 
@@ -114,7 +125,8 @@ def head_kernel(
 
     Args:
         kernel: (inputs, units), the inputs in the order in which the file flattens them. Where they
-            are 7x7 positions of a map of another size, it gets the average to 7x7 folded into it.
+            are a square of positions of a map of another size, it gets the average to that square
+            folded into it.
         features: Shape of the map, HWC.
         network: The file's.
         label: File and name of the kernel, for messages.
@@ -123,7 +135,7 @@ def head_kernel(
         WeightsError: The file's head slides over maps of that size.
     """
     height, width, channels = features
-    grid = ADAPTIVE_SIZE if averages(kernel, features) else (height, width)
+    grid = averaged_to(kernel, features, network) or (height, width)
     if kernel.shape[:1] != (grid[0] * grid[1] * channels,):
         return kernel  # of another shape than expected, which is reported
     if network.window and (height > network.window[0] or width > network.window[1]):
@@ -144,14 +156,22 @@ def head_kernel(
     return StoredTensor((height * width * channels, *kernel.shape[1:]), read)
 
 
-def averages(kernel: StoredTensor, features: tuple[int, int, int]) -> bool:
-    """Whether a kernel takes 7x7 positions of a map that has others."""
+def averaged_to(
+    kernel: StoredTensor, features: tuple[int, int, int], network: NamedNetwork
+) -> tuple[int, int] | None:
+    """The square of positions that a kernel takes of a map that has others; None for the map."""
     height, width, channels = features
-    return (height, width) != ADAPTIVE_SIZE and kernel.shape[0] == channels * _POSITIONS[ADAPTIVE]
+    positions, rest = divmod(kernel.shape[0], channels)
+    square = (isqrt(positions),) * 2
+    if rest or square[0] ** 2 != positions or square == (height, width):
+        return None
+    if positions == _ADAPTIVE_POSITIONS:
+        return square
+    return square if network.channels_first and positions != height * width else None
 
 
 def _for_map(kernel: AnyArray, height: int, width: int) -> Float32Array:
-    """A kernel (7, 7, channels, units) for the map whose average to 7x7 it takes."""
+    """A kernel (rows, columns, channels, units) for the map whose average to those it takes."""
     rows, columns = _bins(len(kernel), height), _bins(kernel.shape[1], width)
     result = np.zeros((height, width, *kernel.shape[2:]), np.float32)
     for y, x in np.ndindex(height, width):

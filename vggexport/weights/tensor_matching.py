@@ -9,7 +9,7 @@ from vggexport.errors import Advice, WeightsError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec, size_text
 from vggexport.network.table import OWN, column_of
-from vggexport.weights.head_inputs import averages, head_kernel
+from vggexport.weights.head_inputs import ADAPTIVE_SIZE, averaged_to, head_kernel
 from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
 from vggexport.weights.named_network import NamedNetwork
 from vggexport.weights.request import SpecRequest, resolve
@@ -82,8 +82,20 @@ def fit(
         ),
         column_of(network.blocks),
         (*network.notes, *_notes(spec, network, known=isinstance(request, VGGSpec))),
-        isinstance(request, SpecRequest) and request.input_size is None and bool(request.pooling),
+        isinstance(request, SpecRequest) and _is_size_open(request, spec, network),
     )
+
+
+def _is_size_open(request: SpecRequest, spec: VGGSpec, network: NamedNetwork) -> bool:
+    """Whether nothing tells the size: a torch network may average any map to what its head takes.
+
+    7x7 is torchvision's, whose networks take 224 pixels.
+    """
+    if request.input_size or not network.head:
+        return False
+    _, features = _flattened(spec)
+    is_flat = features is not None and features[:2] != ADAPTIVE_SIZE
+    return bool(request.pooling) or (network.channels_first and is_flat)
 
 
 def _converted(
@@ -125,9 +137,11 @@ def _notes(spec: VGGSpec, network: NamedNetwork, *, known: bool) -> Iterator[str
     if not known:
         yield network_note(spec)
     name, features = _flattened(spec)
-    if features and name in network.tensors and averages(network.tensors[name], features):
+    kernel = network.tensors.get(name)
+    if features and kernel and (grid := averaged_to(kernel, features, network)):
+        whose = " of torchvision" if grid == ADAPTIVE_SIZE else ""
         yield (
-            f"the average to 7x7 of torchvision: folded into {network.name(name)} for "
+            f"the average to {grid[0]}x{grid[1]}{whose}: folded into {network.name(name)} for "
             f"{size_text(spec.input_size)} pixels"
         )
 
