@@ -227,6 +227,11 @@ REFUSED = {
         state_of(PLAIN | HEAD) | {"rnn.weight_ih_l0": np.ones((4, 4), np.float32)},
         "rnn.weight_ih_l0 has no place in a VGG",
     ),
+    "counters": (
+        state_of(PLAIN | HEAD)
+        | {name: np.ones(1, np.float32) for name in ("total_ops", "features.0.total_ops")},
+        "total_ops, features.0.total_ops have no place in a VGG",
+    ),
     "no kernel": (state_of(PLAIN | HEAD, "classifier.3.weight"), "classifier.3.bias has no place"),
     "mean beside it": (
         renamed(state_of(PLAIN | HEAD), {"features": "1.features", "classifier": "1.classifier"})

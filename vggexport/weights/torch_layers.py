@@ -43,13 +43,15 @@ def modules(archive: Archive, origin: str) -> list[str]:
     Raises:
         WeightsError: A tensor is neither a kernel nor the bias of one.
     """
-    for name in archive:
-        module, dot, role = name.rpartition(".")
-        if dot + role not in (KERNEL, BIAS) or module + KERNEL not in archive:
-            raise WeightsError(
-                f"{origin}: {name} has no place in a VGG, whose tensors are the weight and the "
-                "bias of convolutions, fully connected layers and batch normalizations"
-            )
+    if others := [name for name in archive if not _is_of_layer(name, archive)]:
+        raise WeightsError(
+            f"{origin}: {_listed(others)} {'has' if len(others) == 1 else 'have'} no place in a "
+            "VGG, whose tensors are the weight and the bias of convolutions, fully connected "
+            "layers and batch normalizations",
+            "save a state dict without what plays no part in the answers, such as counters, and "
+            "with the weight itself where a weight_norm computes it",
+        )
+    for module in (name.rpartition(".")[0] for name in archive):
         shape = archive[module + KERNEL].shape
         if len(shape) not in (MATRIX, WINDOW):
             raise WeightsError(
@@ -57,6 +59,11 @@ def modules(archive: Archive, origin: str) -> list[str]:
                 "nor fully connected, nor a batch normalization"
             )
     return [name.removesuffix(KERNEL) for name in archive if name.endswith(KERNEL)]
+
+
+def _is_of_layer(name: str, archive: Archive) -> bool:
+    module, dot, role = name.rpartition(".")
+    return dot + role in (KERNEL, BIAS) and module + KERNEL in archive
 
 
 def convolutions(

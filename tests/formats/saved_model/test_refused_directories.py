@@ -166,6 +166,12 @@ def test_a_graph_for_training_is_refused(copy, capfd):
     refused(copy, "no graph is tagged serve", capfd)
 
 
+def test_a_model_that_augments_what_it_answers_is_refused_by_that(foreign, capfd):
+    """Random operators need others around them, which are not what is the matter."""
+    path = foreign(lambda values: values + tf.floor(tf.random.uniform((3,))))
+    refused(path, r"an operator RandomUniform .*its answers are drawn at random", capfd)
+
+
 def test_a_model_that_writes_files_is_refused_and_writes_none(foreign, tmp_path, capfd):
     victim = tmp_path / "victim"
 

@@ -191,12 +191,19 @@ class SavedModelRunner(Runner):
         part = graph_pb2.GraphDef(versions=whole.versions)
         part.node.extend(whole.node if self._foreign else reached(whole.node, outputs))
         part.library.function.extend(functions_called(part.node, whole.library.function))
-        for node in chain(part.node, *(f.node_def for f in part.library.function)):
-            if node.op not in OPERATORS:
-                raise ArtifactError(
-                    f"{self._path} holds an operator {node.op} ({node.name}), which is not run "
-                    "here: not made by vggexport, or a layer of one's own"
-                )
+        nodes = chain(part.node, *(f.node_def for f in part.library.function))
+        if others := [node for node in nodes if node.op not in OPERATORS]:
+            node = next((node for node in others if "Random" in node.op), others[0])
+            way = (
+                "its answers are drawn at random, as by augmentation, which Keras' export() leaves "
+                "on: export it without these layers, or with training=False"
+                if "Random" in node.op
+                else "not made by vggexport, or a layer of one's own"
+            )
+            raise ArtifactError(
+                f"{self._path} holds an operator {node.op} ({node.name}), which is not run here: "
+                + way
+            )
         return part
 
     def _open(self, graph: Any, saver: Any, variables: Path) -> Any:
