@@ -47,7 +47,7 @@ class Float16Range:
     """How layers fit into float16.
 
     Attributes:
-        overflows: Layers that do not, a clause each.
+        overflows: Layers, kernels and biases that do not, a clause each.
         scales: What makes them fit; nothing where nothing is needed, or helps.
     """
 
@@ -60,6 +60,16 @@ def overflows(reached: Peaks, factor: float = 1.0) -> Iterator[str]:
     for name, peak in reached.items():
         if not peak * factor <= LARGEST:
             yield f"{name} reaches {peak:,.0f}, and float16 ends at {LARGEST:,.0f}"
+
+
+def stored_overflows(
+    weights: Mapping[str, NDArray[np.float32]], factors: Mapping[str, float]
+) -> Iterator[str]:
+    """A clause for every kernel and bias that does not fit, once it is multiplied by its factor."""
+    for name, factor in factors.items():
+        largest = float(np.abs(weights[name]).max()) * factor
+        if not largest <= LARGEST:
+            yield f"{name} holds {largest:,.0f}, and float16 ends at {LARGEST:,.0f}"
 
 
 def rescaling(spec: VGGSpec, reached: Peaks) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,33 @@ def test_what_overflows_float16_is_refused_with_its_remedy(network, make_weights
     assert report.failures[0].endswith("and float16 ends at 65,504")
     assert report.check.can_be_rescaled
     assert not Path("vgg_tiny_float16.tflite").exists()
+
+
+@pytest.mark.parametrize("rescale", [False, True])
+def test_a_kernel_that_overflows_float16_is_named(network, make_weights, rescale):
+    """Its layer is within bounds, as the one before it is as much smaller."""
+    weights = huge_weights(network, make_weights, 1e-6)
+    file, options = (
+        FileOptions("onnx", precision=Precision.FLOAT16),
+        BuildOptions(rescale_float16=rescale),
+    )
+    report = vggexport.build(weights, FEW, file, options)
+    assert re.match(r"fc2/kernel holds [\d,]+, and float16 ends at 65,504$", report.failures[0])
+    assert not report.check.can_be_rescaled
+
+
+def test_a_network_that_answers_all_images_alike_is_told(network, make_weights):
+    arrays = dict(make_weights(network.request))
+    np.savez("dead.npz", **arrays | {"block1_conv2/bias": np.full(6, -1e6, np.float32)})
+    for weights, file, said in (
+        ("dead.npz", FileOptions("onnx"), 1),
+        ("dead.npz", FileOptions("onnx", precision=Precision.FLOAT16), 1),
+        ("random:0", FileOptions("onnx"), 0),
+    ):
+        told, options = Recorded(), BuildOptions(force=True)
+        source = dataclasses.replace(network, weights=weights)
+        vggexport.build(source, FEW, file, options, told)
+        assert sum("the same answer" in note for note in told.notes) == said
 
 
 @pytest.mark.parametrize("file_format", ["onnx", "tflite"])

@@ -16,6 +16,7 @@ from vggexport.errors import Advice, InputError
 from vggexport.formats.registry import FORMATS
 from vggexport.formats.runner import Runner
 from vggexport.metrics.parity import compare
+from vggexport.network.rescaling import tensor_factors
 from vggexport.opening.activation_ranges import float32_runner, take_ranges
 from vggexport.opening.calibration_images import (
     CalibrationOptions,
@@ -31,6 +32,7 @@ from vggexport.opening.float16_range import (
     peaks,
     rescaled,
     rescaling,
+    stored_overflows,
 )
 from vggexport.opening.labelled_images import note_contents
 from vggexport.opening.network import Network, NetworkOptions, open_network
@@ -53,6 +55,10 @@ RANGE_IMAGES = 16
 
 FLOAT32_FILE = "float32 ONNX file"
 """What files that compute in integers are held to."""
+
+
+ALIKE = 1e-6
+"""Probabilities that move by less over images are float32's rounding."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,10 @@ class BuildInputs:
     def owner_answers(self) -> NDArray[np.float32]:
         """What the owner's network gives for the images that float files are checked on."""
         with reference_runner(self.network) as runner:
-            return runner.predict(check_images(self.plan, Precision.FLOAT32.profile))
+            answers = runner.predict(check_images(self.plan, Precision.FLOAT32.profile))
+        if self.float32_answers is None:
+            _note_alike(answers, self.network, self.steps)
+        return answers
 
     @cached_property
     def float32_failures(self) -> tuple[str, ...]:
@@ -153,11 +162,22 @@ def build_inputs(
                 if quantized and options.check:
                     with steps.step("reference"):
                         answers = runner.predict(check_images(plan, Precision.INT8.profile))
+                    _note_alike(answers, network, steps)
             note_doubtful(ranges, steps)
         yield BuildInputs(
             network, options, steps, folders, plan, ranges, answers, contents, float16
         )
         note_unreadable(plan, steps)
+
+
+def _note_alike(answers: NDArray[np.float32], network: Network, steps: Steps) -> None:
+    """Says so where a network answers all images alike: any file of it passes its check."""
+    moves = float(np.ptp(answers, axis=0).max())
+    if len(answers) > 1 and moves < ALIKE:
+        steps.progress.note(
+            f"{network.weights.source} gives all {len(answers)} check images the same answer, "
+            f"within {moves:.0e}: a layer is dead, or one class wins always; look at its training"
+        )
 
 
 def _float16_range(
@@ -171,7 +191,9 @@ def _float16_range(
         named = ", ".join(f"{name} by {1 / scale:g}" for name, scale in scales.items())
         steps.progress.note(f"divided for float16: {named or 'nothing, as all layers fit'}")
     scaled = rescaled(network.spec, reached, scales if options.rescale_float16 else {})
-    found = Float16Range(tuple(overflows(scaled)), scales)
+    factors = tensor_factors(network.spec, scales if options.rescale_float16 else {})
+    too_large = (*overflows(scaled), *stored_overflows(network.weights, factors))
+    found = Float16Range(too_large, scales)
     factor = factor_for(plan.source.name)
     if factor > 1 and not found.overflows and (feared := next(overflows(scaled, factor), None)):
         steps.progress.note(
