@@ -10,7 +10,7 @@ from vggexport.opening.calibration_images import CalibrationOptions, ImagePlan
 
 
 def plan(data, *, calibrated, checked, seed=0, **more):
-    options = CalibrationOptions(data=data, samples=calibrated, method="minmax", seed=seed)
+    options = CalibrationOptions(data=data, method="minmax", seed=seed)
     return ImagePlan(options, 16, calibrated=calibrated, checked=checked, **more)
 
 
