@@ -22,7 +22,7 @@ from vggexport.metrics import timing
 from vggexport.network import spec
 from vggexport.network.spec import VGGSpec
 from vggexport.results.benchmark import Ceiling
-from vggexport.workflows.benchmark import cells
+from vggexport.workflows.benchmark import further
 from vggexport.workflows.benchmark import run as benchmark_run
 from vggexport.workflows.benchmark.measured_model import MeasuredModel
 
@@ -139,7 +139,8 @@ class InThisProcess:
 @pytest.fixture
 def quick_benchmark(monkeypatch):
     """Neither processes nor ceilings of the machine, which other tests look at."""
-    monkeypatch.setattr(cells, "ChildProcess", InThisProcess)
+    monkeypatch.setattr(further, "ChildProcess", InThisProcess)
+    monkeypatch.setattr("gc.disable", lambda: None)
     monkeypatch.setattr(timing, "SETTLE_S", 0)
     monkeypatch.setattr(
         benchmark_run, "measure_peak_throughput", lambda *where: Ceiling(*where, {}, None)

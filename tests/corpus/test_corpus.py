@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from safetensors.numpy import load_file
 
 from vggexport.cli import main
+from vggexport.workflows.benchmark import run as benchmark_run
+from vggexport.workflows.benchmark.peak_throughput import measure_peak_throughput
 
 CORPUS = Path(__file__).parent / "0.1.0"
 MODELS = {
@@ -130,6 +132,14 @@ def clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("VGGEXPORT_")]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ceilings_once() -> Iterator[None]:
+    """What the machine can do at most is measured, once: it takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark_run, "measure_peak_throughput", cache(measure_peak_throughput))
         yield
 
 

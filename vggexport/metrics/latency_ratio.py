@@ -30,6 +30,10 @@ RESAMPLES = 2000
 Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.4."""
 
 
+AT_ONCE = 20_000
+"""Timings of draws that are in memory together."""
+
+
 Rounds = Sequence[Sequence[float]]
 """Timings by round, in any unit."""
 
@@ -72,7 +76,7 @@ def paired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
     below, above = _Medians(base), _Medians(other)
     random = np.random.default_rng(seed)
     drawn = random.integers(0, below.rounds, (RESAMPLES, below.rounds))
-    draws = np.array([above.log_of(rounds) - below.log_of(rounds) for rounds in drawn])
+    draws = above.logs_of(drawn) - below.logs_of(drawn)
     return _of_rounds(above.log() - below.log(), draws, below.rounds)
 
 
@@ -86,8 +90,7 @@ def unpaired_ratio(base: Launches, other: Launches, *, seed: int = 0) -> Ratio:
     random = np.random.default_rng(seed)
     sides = _Medians(other), _Medians(base)
     of_other, of_base = (
-        np.array([m.log_of(r) for r in random.integers(0, m.rounds, (RESAMPLES, m.rounds))])
-        for m in sides
+        m.logs_of(random.integers(0, m.rounds, (RESAMPLES, m.rounds))) for m in sides
     )
     value = sides[0].log() - sides[1].log()
     return _of_rounds(value, of_other - of_base, min(medians.rounds for medians in sides))
@@ -162,12 +165,20 @@ class _Medians:
         """Logarithm of the median of all timings."""
         return math.log(float(np.median(self._values)))
 
-    def log_of(self, drawn: NDArray[np.int64]) -> float:
-        """That of the timings of some rounds, of which each may be drawn several times."""
-        times = np.bincount(drawn, minlength=self.rounds)
-        up_to = np.cumsum(times[self._round])
-        middle = np.searchsorted(up_to, [(up_to[-1] + 1) // 2, up_to[-1] // 2 + 1])
-        return math.log(self._values[middle].mean())
+    def logs_of(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Those of the timings of some rounds, a row a draw; each may be drawn several times."""
+        count = math.ceil(len(drawn) * len(self._values) / AT_ONCE)
+        parts = np.array_split(drawn, min(count, len(drawn)))
+        return np.concatenate([self._logs_of(part) for part in parts])
+
+    def _logs_of(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+        times = np.zeros((len(drawn), self.rounds), np.int64)
+        np.add.at(times, (np.arange(len(drawn))[:, None], drawn), 1)
+        up_to = np.cumsum(times[:, self._round], axis=1)
+        halves = np.stack([(up_to[:, -1] + 1) // 2, up_to[:, -1] // 2 + 1], axis=1)
+        middle = [np.searchsorted(*pair) for pair in zip(up_to, halves, strict=True)]
+        logs: NDArray[np.float64] = np.log(self._values[np.array(middle)].mean(axis=1))
+        return logs
 
 
 def judge(ratio: Ratio, max_regression: float) -> Verdict:

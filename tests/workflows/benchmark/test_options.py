@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from vggexport.errors import ArtifactError, InputError, Unavailable
+from vggexport.errors import ArtifactError, InputError, Unavailable, WeightsError
 from vggexport.workflows.benchmark import measured_model
 from vggexport.workflows.benchmark.measured_model import environment_variables
 from vggexport.workflows.benchmark.options import BenchmarkOptions
@@ -47,6 +48,7 @@ def test_a_file_takes_turns_with_itself_in_every_runtime_asked_for_that_runs_it(
 
 
 def test_formats():
+    np.savez("w.npz", kernel=0)
     options = BenchmarkOptions(("a.onnx", "b.tflite", "saved", "random:0", "w.npz"))
     formats = [entry.format for entry in options.cells()[0]]
     assert formats == ["onnx", "tflite", "savedmodel", "keras", "keras"]
@@ -55,6 +57,8 @@ def test_formats():
 def test_a_file_that_is_not_there():
     with pytest.raises(ArtifactError, match=r"none\.onnx does not exist"):
         BenchmarkOptions(("none.onnx",), device="cuda").cells()
+    with pytest.raises(WeightsError, match=r"none\.npz does not exist"):
+        BenchmarkOptions(("none.npz",)).cells()
 
 
 def test_threads_are_physical_cores_where_nothing_is_said(monkeypatch):

@@ -17,7 +17,8 @@ from vggexport.opening.run_options import check_provider_used
 from vggexport.system.machine import physical_cores
 from vggexport.system.typed_options import OneOf, Positive, Sources, TypedOptions, Within
 from vggexport.weights.files import FORMATS as WEIGHTS_FORMATS
-from vggexport.weights.sources import WORDS
+from vggexport.weights.files import check_file
+from vggexport.weights.sources import WORDS, is_word
 from vggexport.workflows.benchmark.entry import Entry
 
 DEFAULT_RUNS = 64
@@ -129,8 +130,12 @@ class BenchmarkOptions(TypedOptions):
             ArtifactError: A file does not exist.
             InputError: Options contradict each other, or nothing is run by a runtime or provider.
             Unavailable: A runtime has no such device, and no fallback is allowed.
+            WeightsError: A file of weights is none.
         """
         provider = self.execution_provider
+        for source in self._sources:
+            if not (is_model(source) or is_word(source)):
+                check_file(Path(source))  # before a process imports TensorFlow for it
         check_runtimes(self.runtimes, self.artifacts)
         check_provider_used(self._sources, self.provider, self.runtimes)
         if self.baseline_artifact and len(self.runtimes) > 1:
