@@ -91,7 +91,7 @@ def test_the_mistake_in_a_float_file_is_named(diagnosed, fault):
     assert candidate.failures
     assert candidate.diagnosis.named.fault == fault
     assert candidate.diagnosis.named.with_db > candidate.diagnosis.named.without_db + 10
-    assert f"({fault})" in candidate.verdict
+    assert candidate.verdict.endswith(f"; {candidate.diagnosis.named.description}")
 
 
 INTEGER_OUTPUTS = [name for name in OUTPUT_BREAKS if "quantized" not in name]
