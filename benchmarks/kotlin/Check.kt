@@ -56,6 +56,25 @@ fun frame(told: List<String>) {
     }
 }
 
+/** A picture of any size that takes no memory. */
+class Plain(override val width: Int, override val height: Int) : Rows {
+    override fun read(y: Int, into: ByteArray) = into.fill(y.toByte())
+}
+
+/** Bytes that are asked for to prepare pictures of 12 megapixels, in all. */
+fun allocated(interpolation: String) {
+    val threads = java.lang.management.ManagementFactory.getThreadMXBean()
+    threads as com.sun.management.ThreadMXBean
+    val sides = listOf(4000 to 3000, 3000 to 4000, 12000 to 1000, 1000 to 12000, 200 to 60000)
+    for (mode in listOf("crop", "part", "stretch", "pad")) for ((width, height) in sides) {
+        val steps = Preprocessing(mode, 256, 256, 224, 224, interpolation, IntArray(3))
+        val before = threads.getThreadAllocatedBytes(Thread.currentThread().id)
+        steps.apply(Plain(width, height))
+        val after = threads.getThreadAllocatedBytes(Thread.currentThread().id)
+        println("allocated $interpolation $mode ${width}x$height: ${after - before}")
+    }
+}
+
 fun main(arguments: Array<String>) {
     val (coverHeight, coverWidth, height, width) = arguments.slice(2..5).map(String::toInt)
     val background = IntArray(3) { arguments[7 + it].toInt() }
@@ -89,6 +108,7 @@ fun main(arguments: Array<String>) {
     }
     println("best: ${best(floatArrayOf(0.1f, 0.7f, 0.2f), listOf("a", "b", "c"), 2).map { it.label }}")
     arguments.drop(10).chunked(17).forEach(::frame)
+    listOf("bilinear", "lanczos").forEach(::allocated)
     val named = listOf(BestClass(0, "a"))
     for (labels in listOf(listOf("a", "b", "c"), listOf("b", "c", "a"))) {
         println("labels $labels: ${GoldenCheck.labelProblems(answers, named, labels)}")

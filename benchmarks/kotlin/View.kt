@@ -2,5 +2,9 @@
 package android.view
 
 open class View {
-    fun setOnClickListener(listener: (View) -> Unit): Unit = TODO()
+    fun interface OnClickListener {
+        fun onClick(view: View)
+    }
+
+    fun setOnClickListener(listener: OnClickListener?): Unit = TODO()
 }

@@ -10,6 +10,7 @@ public enum CGImagePropertyOrientation: UInt32 {
 }
 
 public var kCGImagePropertyOrientation: CFString { fatalError() }
+public var kCGImageSourceShouldCache: CFString { fatalError() }
 
 public func CGImageSourceCreateWithData(_ data: CFData, _ options: CFDictionary?) -> CGImageSource? {
     fatalError()

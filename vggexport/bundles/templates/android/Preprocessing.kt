@@ -101,32 +101,31 @@ class Preprocessing(
         return Pixels(width, height, rgb)
     }
 
-    private fun resize(image: Rows, horizontal: Weights, vertical: Weights) =
-        resizeRows(resizeColumns(image, horizontal), vertical)
-
-    private fun resizeColumns(image: Rows, weights: Weights): Pixels {
-        val width = weights.size
-        val out = ByteArray(3 * width * image.height)
+    /** Rows are scaled as they are read, and kept as long as a row of the result needs them. */
+    private fun resize(image: Rows, horizontal: Weights, vertical: Weights): Pixels {
+        val length = 3 * horizontal.size
+        val out = ByteArray(length * vertical.size)
         val row = ByteArray(3 * image.width)
-        for (y in 0 until image.height) {
-            image.read(y, row)
-            for (x in 0 until width) for (channel in 0 until 3) {
-                out[3 * (y * width + x) + channel] = weights.sum(x) { row[3 * it + channel] }
+        val window = Array(vertical.longest) { ByteArray(length) }
+        var next = 0
+        for (y in 0 until vertical.size) {
+            next = max(next, vertical.first(y))
+            while (next < vertical.end(y)) {
+                image.read(next, row)
+                scale(row, horizontal, window[next % window.size])
+                next++
+            }
+            for (at in 0 until length) {
+                out[length * y + at] = vertical.sum(y) { window[it % window.size][at] }
             }
         }
-        return Pixels(width, image.height, out)
+        return Pixels(horizontal.size, vertical.size, out)
     }
 
-    private fun resizeRows(image: Pixels, weights: Weights): Pixels {
-        val width = image.width
-        val height = weights.size
-        val out = ByteArray(3 * width * height)
-        for (y in 0 until height) for (x in 0 until width) for (channel in 0 until 3) {
-            out[3 * (y * width + x) + channel] = weights.sum(y) { source ->
-                image.rgb[3 * (source * width + x) + channel]
-            }
+    private fun scale(row: ByteArray, weights: Weights, into: ByteArray) {
+        for (x in 0 until weights.size) for (channel in 0 until 3) {
+            into[3 * x + channel] = weights.sum(x) { row[3 * it + channel] }
         }
-        return Pixels(width, height, out)
     }
 }
 
@@ -166,6 +165,14 @@ private class Weights(interpolation: String, side: Int, begin: Float, end: Float
             }
         }
     }
+
+    /** The most pixels that one is made of. */
+    val longest: Int
+        get() = weights.maxOf { it.size }
+
+    fun first(target: Int): Int = firsts[target]
+
+    fun end(target: Int): Int = firsts[target] + weights[target].size
 
     inline fun sum(target: Int, value: (Int) -> Byte): Byte {
         var sum = ONE / 2 // rounds

@@ -1,5 +1,6 @@
 // From an image file to rows of pixels, as the step "decode" of preprocessing.json describes it:
-// upright, in sRGB, on a background. A photograph of 12 megapixels takes 48 MB. Core Graphics may take a gray picture without a profile for Gray Gamma 2.2, which it then
+// upright, in sRGB, on a background. A photograph of 12 megapixels takes 48 MB, and what Image I/O needs
+// to decode it. Core Graphics may take a gray picture without a profile for Gray Gamma 2.2, which it then
 // converts, up to 9 levels off in the shadows: the golden check, which has one, tells whether yours does.
 import CoreGraphics
 import Foundation
@@ -15,7 +16,9 @@ public final class Picture: Rows {
 
     public init(_ data: Data, isUpright: Bool, background: [UInt8]) throws {
         guard let source = CGImageSourceCreateWithData(data as CFData, nil),
-            let image = CGImageSourceCreateImageAtIndex(source, 0, nil),
+            // It is drawn once: a decoded copy that is kept would take 48 MB more.
+            let image = CGImageSourceCreateImageAtIndex(
+                source, 0, [kCGImageSourceShouldCache: false] as CFDictionary),
             let space = CGColorSpace(name: CGColorSpace.sRGB)
         else { throw BundleError.unreadable("an image") }
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]

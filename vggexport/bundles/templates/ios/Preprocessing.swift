@@ -103,38 +103,28 @@ public struct Preprocessing {
         return Pixels(width: width, height: height, rgb: rgb)
     }
 
+    /// Rows are scaled as they are read, and kept as long as a row of the result needs them.
     private func resize(_ image: any Rows, _ horizontal: Weights, _ vertical: Weights) -> Pixels {
-        resizeRows(resizeColumns(image, horizontal), vertical)
-    }
-
-    private func resizeColumns(_ image: any Rows, _ weights: Weights) -> Pixels {
-        let width = weights.size
-        var out = [UInt8](repeating: 0, count: 3 * width * image.height)
-        for y in 0..<image.height {
-            let row = image.row(y)
-            for x in 0..<width {
-                for channel in 0..<3 {
-                    out[3 * (y * width + x) + channel] = weights.sum(x) { row[3 * $0 + channel] }
-                }
+        let length = 3 * horizontal.size
+        var out = [UInt8](repeating: 0, count: length * vertical.size)
+        var window = [[UInt8]](repeating: [], count: vertical.longest)
+        var next = 0
+        for y in 0..<vertical.size {
+            let needed = vertical.range(y)
+            next = max(next, needed.lowerBound)
+            while next < needed.upperBound {
+                window[next % window.count] = scaled(image.row(next), horizontal)
+                next += 1
+            }
+            for at in 0..<length {
+                out[length * y + at] = vertical.sum(y) { window[$0 % window.count][at] }
             }
         }
-        return Pixels(width: width, height: image.height, rgb: out)
+        return Pixels(width: horizontal.size, height: vertical.size, rgb: out)
     }
 
-    private func resizeRows(_ image: Pixels, _ weights: Weights) -> Pixels {
-        let width = image.width
-        let height = weights.size
-        var out = [UInt8](repeating: 0, count: 3 * width * height)
-        for y in 0..<height {
-            for x in 0..<width {
-                for channel in 0..<3 {
-                    out[3 * (y * width + x) + channel] = weights.sum(y) { source in
-                        image.rgb[3 * (source * width + x) + channel]
-                    }
-                }
-            }
-        }
-        return Pixels(width: width, height: height, rgb: out)
+    private func scaled(_ row: [UInt8], _ weights: Weights) -> [UInt8] {
+        (0..<3 * weights.size).map { at in weights.sum(at / 3) { row[3 * $0 + at % 3] } }
     }
 }
 
@@ -176,6 +166,13 @@ private struct Weights {
                     return Int(weight < 0 ? weight - 0.5 : weight + 0.5)
                 })
         }
+    }
+
+    /// The most pixels that one is made of.
+    var longest: Int { weights.map(\.count).max() ?? 0 }
+
+    func range(_ target: Int) -> Range<Int> {
+        firsts[target]..<firsts[target] + weights[target].count
     }
 
     func sum(_ target: Int, _ value: (Int) -> UInt8) -> UInt8 {
