@@ -260,14 +260,14 @@ def double_mean(monkeypatch):
 
 
 def leave_a_float_island(monkeypatch):
-    original = exporter.use_int8
+    original = exporter.variants.use_int8
 
     def use_int8(graph, *arguments):
         original(graph, *arguments)
         node = next(node for node in graph.node if node.name == "block1_conv2")
         node.input[0] = node.input[0].removesuffix("/dequantized")
 
-    monkeypatch.setattr(exporter, "use_int8", use_int8)
+    monkeypatch.setattr(exporter.variants, "use_int8", use_int8)
 
 
 BREAKS = {
