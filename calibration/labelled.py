@@ -96,9 +96,10 @@ def open_labelled(folder: Path, *, size: Size, table: Path | None = None) -> Lab
         CalibrationDataError: The folder or the table cannot be used.
     """
     if not is_there(folder.is_dir):
+        from_table = ", or that in which the paths of this table begin"
         raise CalibrationDataError(
             f"labelled data {str(folder)!r} is not a folder: pass a folder of folders, one per "
-            "class"
+            f"class{from_table if folder.suffix.lower() == '.csv' else ''}"
         )
     if table is not None:
         return _tabled(folder, size, table)

@@ -114,6 +114,12 @@ def test_tables_that_cannot_be_used(folder, tmp_path, text, said):
         open_labelled(folder, size=8, table=tmp_path / "t.csv")
 
 
+def test_a_table_is_no_folder(folder, tmp_path):
+    (tmp_path / "t.csv").write_text("image,label\nant/2.png,a\n")
+    with pytest.raises(CalibrationDataError, match=r"class, or that in which the paths of this"):
+        open_labelled(tmp_path / "t.csv", size=8)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -220,6 +220,10 @@ REFUSED = {
         lambda: network(head=[layers.Flatten(), DENSE(3, "relu", name="d")]),
         r"'d' \(Dense, a ReLU at the end\)",
     ),
+    "softmax of one": (
+        lambda: network(head=[layers.Flatten(), DENSE(1, "softmax", name="d")]),
+        r"'d' \(Dense, a softmax of one output, which is 1 for every image\).*a sigmoid",
+    ),
     "softmax inside": (
         lambda: network(head=[layers.Flatten(), DENSE(3, "softmax"), DENSE(3, name="d")]),
         r"'d' \(Dense, after the softmax of the output\)",

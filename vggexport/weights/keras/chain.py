@@ -206,6 +206,11 @@ class Chain:
         self._no_pending()
         if not self.head or not self._open:
             raise layer.refused("not on the output of a Dense without activation")
+        if activation == "softmax" and self.channels == 1:
+            raise layer.refused(
+                "a softmax of one output, which is 1 for every image",
+                "train it again with a sigmoid, or with an output a class",
+            )
         self.activation, self._open = activation, False
 
     def finish(self, layer: Settings, *, headless: bool) -> None:
