@@ -23,8 +23,8 @@ def check_integrity(
 ) -> Integrity:
     """Checks the signature, and then every file; nothing is believed before that.
 
-    Of a public key the owner's signature is demanded; ``advance`` is told how many files of how
-    many are done.
+    Where a public key is given, its owner must have signed. ``advance`` is told how many files are
+    done, and of how many.
 
     Raises:
         ArtifactError: The list of digests or the manifest is not readable.

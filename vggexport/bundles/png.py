@@ -38,7 +38,7 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 def read_png(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """The pixels of a PNG file of :func:`encode_png`, uint8 (height, width, 3).
 
-    A size that is given, width and height, it must have.
+    It must have ``size``, (width, height), where that is given.
 
     Raises:
         ArtifactError: It cannot be read, is of another kind or size, or is compressed: an image

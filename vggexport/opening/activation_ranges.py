@@ -24,8 +24,8 @@ def float32_runner(
 ) -> Iterator[Runner]:
     """The float32 network in ONNX Runtime, its observed layers readable, on a file in ``folder``.
 
-    The file goes when the runner is closed. The opset is that of the file that is asked for: one
-    out of range then fails at once.
+    The file is removed when the runner is closed. ``opset`` is that of the file that is asked for,
+    so that one out of range fails at once.
     """
     path = folder / "float32.onnx"
     artifact = network.artifact(path, "onnx", Precision.FLOAT32)

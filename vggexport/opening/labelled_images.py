@@ -54,7 +54,7 @@ def check_readable(
 ) -> None:
     """Notes what could not be read.
 
-    A share of it is tolerated; of any share but 0, one image.
+    ``max_unreadable`` is the share that is tolerated; unless it is 0, one image always is.
 
     Raises:
         CalibrationError: They are too many.

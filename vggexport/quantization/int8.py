@@ -50,7 +50,7 @@ class ActivationQuantization:
     def from_range(cls, low: float, high: float, bits: int = 8) -> ActivationQuantization:
         """The parameters that map ``low``...``high`` onto all integers, zero being exact.
 
-        An end beyond 0 is widened to it. 8 bits are -128...127, and 16 bits are 0...65535.
+        A range that leaves 0 out is widened to it. 8 bits are -128...127, 16 bits are 0...65535.
 
         Returns:
             For an empty range (all values zero) a scale of 1.

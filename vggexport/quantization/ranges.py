@@ -70,8 +70,8 @@ class ActivationRanges(JsonValue):
     ) -> dict[str, ActivationQuantization]:
         """Parameters of the mean subtraction and of every observed layer, by layer name.
 
-        Symmetric ones are int8 with zero point 0, of whose integers outputs of ReLU use half;
-        others have that many bits.
+        Symmetric ones are int8 with zero point 0, so that outputs of ReLU use half of the integers;
+        others have ``bits`` bits.
         """
         ranges = {MEAN_SUBTRACTION_NAME: input_range(self.spec), **self.ranges}
         kind = ActivationQuantization

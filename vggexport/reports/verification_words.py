@@ -80,7 +80,7 @@ def pictures_line(line: str) -> str:
 def verdict(candidate: CandidateReport, *, is_doubtful: bool = False) -> str:
     """The same for one file; in capitals where it must not be overlooked.
 
-    Doubtful are all files where there is something to know of all, as assumed pixels.
+    ``is_doubtful`` where there is something to know of all files, such as assumed pixels.
     """
     if candidate.failures:
         return "FAILED"

@@ -71,9 +71,9 @@ def convolutions(
 ) -> Iterator[tuple[str, str]]:
     """Name in the walk and module of each convolution, in order.
 
-    A convolution and its ReLU take a number each, and so does a normalization between them; where
-    the next convolution's is one more, a pooling has it. Kernels are HWIO; ``normalized`` are the
-    modules that a normalization followed.
+    A convolution and its ReLU take a number each, and so does a normalization between them; a
+    number that is left out before the next convolution is a pooling's. Kernels are HWIO;
+    ``normalized`` are the modules that a normalization followed.
 
     Raises:
         WeightsError: Neighbours do not fit by their numbers or their channels.

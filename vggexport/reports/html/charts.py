@@ -141,7 +141,7 @@ def line(series: Sequence[Series], places: Sequence[str], *, y_label: str, alt: 
 def scatter(
     points: NDArray[np.floating[Any]], look: SeriesStyle, *, x_label: str, y_label: str, alt: str
 ) -> Chart:
-    """Finite ones of points (points, 2), which should lie on the diagonal that is drawn."""
+    """Points, float (points, 2), that should lie on the diagonal, which is drawn; finite ones."""
     known = points[np.isfinite(points).all(axis=1)]
     low, high = _square_edges(known)
 

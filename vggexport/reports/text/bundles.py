@@ -23,7 +23,7 @@ from vggexport.system.number_text import MEGA, cost, counted, decibels, differen
 def bundle(report: BundleReport, key: Path | None = None) -> RenderableType:
     """What was packed, or why nothing was.
 
-    Of the private key that signed it, the receiver needs the public one.
+    ``key`` is the private one that signed it; the line to run next names the public one.
     """
     lines = {"cost": cost(report.seconds, report.peak_rss_bytes)}
     if report.manifest:

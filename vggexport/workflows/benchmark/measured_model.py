@@ -72,8 +72,8 @@ class MeasuredModel:
     def load(self, known: Artifact | None = None, cold: bool = False) -> Loaded:  # noqa: FBT001, FBT002  a pipe
         """Opens the network and prepares its runs.
 
-        Of weights, another model's artifact may tell which network they are of; for a ``cold`` load
-        the system is to forget the file before.
+        ``known``, another model's artifact, tells which network weights are of; before a ``cold``
+        load the system forgets the file.
 
         Raises:
             ArtifactError: It cannot be read, or does not run on such a batch.

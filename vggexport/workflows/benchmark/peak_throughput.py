@@ -28,7 +28,7 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"
 
 
 def measure_peak_throughput(provider: str, threads: int) -> Ceiling:
-    """The ceilings on a provider; numpy's BLAS is there for CPUs whatever is installed."""
+    """The ceilings on a provider; on CPUs numpy's BLAS is tried, too, as it is always installed."""
     with ExitStack() as entered:
         environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
         started = partial(ChildProcess, name="the ceiling")

@@ -59,7 +59,7 @@ def plan(
     steps: Steps,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Iterator[Share]]:
-    """What a turn of each round has to reach, by launch; of several models each settles first."""
+    """What a turn of each round has to reach, by launch; each of several models settles first."""
     settle_s = SETTLE_S if models > 1 else 0.0
     if options.sustained_minutes:
         yield _until(options.sustained_minutes * _SECONDS_A_MINUTE, settle_s, clock)

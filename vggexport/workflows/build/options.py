@@ -128,7 +128,7 @@ def companions_of(output: Path, file: FileOptions) -> tuple[Path, ...]:
 def check_ending(output: Path, ending: str = "") -> None:
     """Refuses a name that does not say what is in the file: its ending is all that others know.
 
-    A folder, whose ending is empty, has none or any but those of files.
+    An empty ending is a folder's, whose name may end in anything but a file's ending.
 
     Raises:
         OutputError: It ends otherwise, or is a folder.

@@ -146,8 +146,8 @@ def pack(
 ) -> BundleReport:
     """Adds everything that is left, and publishes the bundle.
 
-    What is left in the temporary folder under the output's name is published; without what signs
-    there is no signature.
+    What lies in the temporary folder under the output's name is published; it is signed where
+    ``sign`` is given.
 
     Raises:
         Unfinished: A model became another since it was read and its answers were taken.
