@@ -31,6 +31,9 @@ from vggexport.quantization.ranges import ActivationRanges
 from vggexport.results.schemas import json_schema
 from vggexport.system.machine import read_machine
 
+gc.disable()
+"""Until all modules of tests are there: a quarter of TensorFlow's import looks for garbage."""
+
 TINY = VGGSpec(
     "tiny",
     parse_blocks("conv3-4 conv1-6 | conv3-8"),
@@ -59,6 +62,7 @@ def pytest_collection_finish() -> None:
     """Modules stay to the end: the garbage collector need not look at TensorFlow's again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

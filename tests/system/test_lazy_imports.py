@@ -1,5 +1,6 @@
 """Looking names up, and what is said when a package is missing."""
 
+import gc
 import os
 import re
 import subprocess
@@ -121,3 +122,15 @@ def test_the_extra_named_is_the_smallest_that_brings_the_package():
         smallest_first = ("report", "sign", "openvino", "ray", "qnn", "runtime", "cpu")
         brought_by = [name for name in smallest_first if _brings(extras[name], package)]
         assert brought_by[0] == extra
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_no_garbage_is_looked_for_during_an_import(plugin, is_on):
+    """Afterwards it is as before."""
+    before = gc.isenabled()
+    try:
+        (gc.enable if is_on else gc.disable)()
+        assert lazy_imports.load(plugin("import gc; THING = gc.isenabled()"), "plugin") is False
+        assert gc.isenabled() is is_on
+    finally:
+        (gc.enable if before else gc.disable)()
