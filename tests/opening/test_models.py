@@ -1,13 +1,16 @@
 import json
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.recorded_progress import Recorded
 from vggexport.errors import Unavailable
 from vggexport.formats.onnx import sessions
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.metrics.placement import CPU_PROVIDER, CUDA_PROVIDER
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening import models, recorded_weights
@@ -76,3 +79,27 @@ def test_the_other_onnxruntime_stands_instead_of_this_one(export, monkeypatch):
     monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [CPU_PROVIDER])
     with pytest.raises(Unavailable, match=r"pip uninstall onnxruntime, then .*stands instead"):
         OnnxRunner(export(), provider=CUDA_PROVIDER).__enter__()
+
+
+def test_weights_of_another_layout_do_not_take_what_a_file_records_of_its_own(
+    make_request, tmp_path
+):
+    """Native tensors have in them what is done to pixels: a mean is all that is left to record."""
+    shapes = {
+        "features.0": (4, 3, 3, 3),
+        "features.2": (6, 4, 1, 1),
+        "features.5": (8, 6, 3, 3),
+        "classifier.0": (64, 128),
+        "classifier.3": (64, 64),
+        "classifier.6": (5, 64),
+    }
+    state = {f"{name}.weight": np.ones(shape, np.float32) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": np.ones(shape[0], np.float32) for name, shape in shapes.items()}
+    save_file(state, path := tmp_path / "vgg.safetensors")
+    mean = Preprocessing("custom", (123.675, 116.28, 103.53))
+    known = make_request(preprocessing=mean).artifact
+    network = recorded_weights.open_weights(str(path), known, None, Steps(Progress()))
+    assert (network.weights.preprocessing.name, network.weights.preprocessing.known) == (
+        "torch",
+        False,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import column_of, parse_blocks
 from vggexport.system.json_values import JsonValue
@@ -77,10 +78,13 @@ class PruningRecord(JsonValue):
         predicted_logit_sqnr_db: SQNR of the logits against the ancestor's that the plan gave.
         promised_logit_sqnr_db: What it is to be at least on images like those.
         latency: Of a float32 file of such a network, where a share of the ancestor's was asked for.
+        preprocessing: What happens to RGB 0...255 before the ancestor as its file has it: the
+            narrower network's tensors have it in them; None in records of older versions.
     """
 
     json_keys = """
         source sha256 blocks calibration predicted_logit_sqnr_db promised_logit_sqnr_db latency?
+        preprocessing?
     """
 
     source: str
@@ -90,6 +94,7 @@ class PruningRecord(JsonValue):
     predicted_logit_sqnr_db: float
     promised_logit_sqnr_db: float
     latency: LatencyRecord | None = None
+    preprocessing: Preprocessing | None = None
 
     def ancestor_of(self, narrow: VGGSpec) -> VGGSpec:
         """The network that a narrower one was made from."""

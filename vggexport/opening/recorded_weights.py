@@ -10,8 +10,9 @@ from vggexport.artifact import Artifact
 from vggexport.errors import Advice, ArtifactError, InputError
 from vggexport.formats.registry import KERAS
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
-from vggexport.opening.network import Network, NetworkOptions, open_network
-from vggexport.system.progress import Steps
+from vggexport.network.spec import VGGSpec
+from vggexport.opening.network import Network, NetworkOptions, open_network, opened_weights
+from vggexport.system.progress import Progress, Steps
 from vggexport.weights.files import described, prepares_pixels, weights_sha256
 from vggexport.weights.published import is_published
 from vggexport.weights.sources import is_word
@@ -86,13 +87,30 @@ def _wanted(source: str, known: Artifact | None) -> NetworkOptions:
         return NetworkOptions(weights=source, request=told.spec)
     if known is None:
         return NetworkOptions(weights=source)
-    pruning, spec = known.weights.pruning, known.spec
-    path, preprocessing = Path(source), known.preprocessing
-    if pruning and path.is_file() and weights_sha256(path) == pruning.sha256:
-        spec = pruning.ancestor_of(spec)
-    if path.is_file() and prepares_pixels(path, spec.input_size):
-        preprocessing = None  # what a file made of other weights records comes before those
-    return NetworkOptions(weights=source, request=spec, preprocessing=preprocessing)
+    path, record = Path(source), known.weights
+    wanted = NetworkOptions(weights=source, request=known.spec, preprocessing=known.preprocessing)
+    if not path.is_file():
+        return wanted
+    digest = weights_sha256(path)
+    if record.pruning and digest == record.pruning.sha256:
+        ancestor = record.pruning.ancestor_of(known.spec)
+        wanted = replace(wanted, request=ancestor, preprocessing=record.pruning.preprocessing)
+    elif digest != record.sha256 and _is_native_alone(record.layout, source, known.spec):
+        wanted = replace(wanted, preprocessing=None)
+    if prepares_pixels(path, known.spec.input_size):
+        # what a file made of other weights records comes before those
+        wanted = replace(wanted, preprocessing=None)
+    return wanted
+
+
+def _is_native_alone(layout: str, source: str, spec: VGGSpec) -> bool:
+    """Whether the tensors of one of two have in them what happens to pixels, and the other's not.
+
+    What a file records of the one, such as the mean that is left to subtract, is not the other's.
+    """
+    unstated = NetworkOptions(weights=source, request=spec)
+    other = opened_weights(unstated, Steps(Progress())).layout
+    return (layout == "native") != (other == "native")
 
 
 def _recorded_network(

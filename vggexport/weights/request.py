@@ -162,5 +162,9 @@ def _disagreements(request: SpecRequest, found: dict[str, Any]) -> Iterator[tupl
 
 def shown(name: str, value: Any) -> str:
     """What is asked of a network, as options take it."""
-    words: dict[str, Callable[[Any], str]] = {"fc_units": units_text, "input_size": size_text}
+    words: dict[str, Callable[[Any], str]] = {
+        "fc_units": units_text,
+        "input_size": size_text,
+        "blocks": lambda blocks: " | ".join(" ".join(map(str, block)) for block in blocks),
+    }
     return words.get(name, str)(value)

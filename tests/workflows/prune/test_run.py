@@ -15,6 +15,7 @@ from tests.recorded_progress import Recorded
 from vggexport.errors import CalibrationError, InputError, OutputError, Unfinished, WeightsError
 from vggexport.metrics.timing import Turn
 from vggexport.network.head import fully_connected
+from vggexport.network.preprocessing import CONVENTIONS
 from vggexport.network.spec import VGGSpec
 from vggexport.network.table import parse_blocks
 from vggexport.opening.alternated_latency import latencies
@@ -362,6 +363,18 @@ def test_every_command_knows_it_beside_its_ancestor(prune, folder):
     assert vggexport.check_bundle(Path("out")).passed
     golden = json.loads(next(Path("out").rglob("golden*.json")).read_text())
     assert golden["reference"]["name"] == "wide.onnx"
+
+
+def test_an_ancestor_is_run_under_its_own_preprocessing(prune, folder):
+    """The narrower weights have it in their first kernel: their file records a mean alone."""
+    wide, data = str(folder / "wide.npz"), str(folder / "images.npz")
+    torch = CONVENTIONS["torch"]
+    made = prune(network=NetworkOptions(wide, preprocessing=torch), target_sqnr=15.0).narrowed
+    assert made.pruning.preprocessing == torch
+    exported(Path("narrow.safetensors"), "narrow.onnx")
+    (candidate,) = vggexport.verify([wide, "narrow.onnx"], data=data).candidates
+    assert candidate.metrics.logit_sqnr_db > made.pruning.promised_logit_sqnr_db
+    assert candidate.passed
 
 
 def test_a_network_of_another_ancestor_is_another_network(prune, folder, make_weights):

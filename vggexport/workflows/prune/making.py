@@ -65,6 +65,7 @@ def write(
         round(point.logit_sqnr_db, 2),
         round(point.logit_sqnr_db - PLAN_ERROR_DB, 2),
         point.latency,
+        network.weights.preprocessing,
     )
     spec = narrow.spec
     write_safetensors(
