@@ -142,6 +142,18 @@ def _check_preprocessing(models: Sequence[Model], stated: str | None) -> None:
                 f"{model.path} records {recorded}, not {stated}: which one it is was settled when "
                 "it was exported"
             )
+        pruning = model.artifact.weights.pruning if model.artifact.weights else None
+        if pruning and pruning.preprocessing and not pruning.preprocessing.known:
+            raise InputError(
+                f"{model.path}: what happens to pixels before {pruning.source}, which it was "
+                f"pruned from, was assumed ({pruning.preprocessing.name})",
+                Advice(
+                    f"prune it again and use {{}} to state what training did: {CHOICES}",
+                    "preprocessing",
+                    command="prune",
+                ),
+                *TELL_PREPROCESSING,
+            )
         if preprocessing and not preprocessing.known:
             raise InputError(
                 f"{model.path}: what happens to pixels before its network was assumed "

@@ -136,6 +136,7 @@ def open_network(options: NetworkOptions, steps: Steps, *, in_memory: bool = Fal
         )
     _note_weights(options, weights, steps)
     check_known(weights.preprocessing, weights.source, steps, strict=options.strict)
+    _check_ancestor(weights, steps, strict=options.strict)
     size, source = weights.spec.input_size, weights.source
     if weights.size_assumed:
         _note_size(size, source, steps, strict=options.strict)
@@ -204,6 +205,25 @@ def check_known(preprocessing: Preprocessing, source: str, steps: Steps, *, stri
             f"{source} does not say what happens to pixels before its network; {assumed}", *ways
         )
     steps.progress.note(assumed, *ways)
+
+
+def _check_ancestor(weights: Weights, steps: Steps, *, strict: bool) -> None:
+    """Says what was assumed of the pixels of the network that another was pruned from.
+
+    Raises:
+        InputError: Something was, and ``strict`` is set.
+    """
+    pruning = weights.pruning
+    before = pruning.preprocessing if pruning else None
+    if pruning is None or before is None or before.known:
+        return
+    fact = f"{pruning.source}, which {weights.source} was pruned from: {_PIXELS[before.name]}"
+    again = Advice(
+        "prune it again and state with {} what training did", "preprocessing", command="prune"
+    )
+    if strict:
+        raise InputError(fact, again)
+    steps.progress.note(fact, again)
 
 
 def _note_size(size: tuple[int, int], source: str, steps: Steps, *, strict: bool) -> None:

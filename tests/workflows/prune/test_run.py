@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import vggexport
 from tests.recorded_progress import Recorded
@@ -375,6 +377,30 @@ def test_an_ancestor_is_run_under_its_own_preprocessing(prune, folder):
     (candidate,) = vggexport.verify([wide, "narrow.onnx"], data=data).candidates
     assert candidate.metrics.logit_sqnr_db > made.pruning.promised_logit_sqnr_db
     assert candidate.passed
+
+
+def test_what_was_assumed_of_an_ancestor_stays_assumed(prune, folder):
+    """Weights that were pruned from it say what is in them, which rests on the assumption."""
+    prune(target_sqnr=15.0)
+    path = Path("narrow.safetensors")
+    with safe_open(path, "numpy") as file:
+        told = file.metadata()
+    ((name, described),) = told.items()
+    document = json.loads(described)
+    assert document["pruning"]["preprocessing"]["known"] is True
+    document["pruning"]["preprocessing"] |= {"name": "torch", "known": False}
+    save_file(load_file(path), path, {name: json.dumps(document)})
+    progress = Recorded()
+    open_network(NetworkOptions(str(path)), Steps(progress))
+    said = "wide.npz, which narrow.safetensors was pruned from: torchvision's convention assumed"
+    assert [note.partition(" (RGB")[0] for note in progress.notes if "pruned from" in note] == [
+        said
+    ]
+    with pytest.raises(InputError, match="prune it again and state"):
+        open_network(NetworkOptions(str(path), strict=True), Steps(Progress()))
+    exported(path, "narrow.onnx")
+    with pytest.raises(InputError, match=r"which it was pruned from, was assumed \(torch\)"):
+        vggexport.bundle([Path("narrow.onnx")], output=Path("out"))
 
 
 def test_a_network_of_another_ancestor_is_another_network(prune, folder, make_weights):
