@@ -377,6 +377,10 @@ def test_an_ancestor_is_run_under_its_own_preprocessing(prune, folder):
     (candidate,) = vggexport.verify([wide, "narrow.onnx"], data=data).candidates
     assert candidate.metrics.logit_sqnr_db > made.pruning.promised_logit_sqnr_db
     assert candidate.passed
+    whole = NetworkOptions(wide, preprocessing=torch)
+    file = vggexport.FileOptions("onnx", Path("wide.onnx"))
+    vggexport.build(whole, vggexport.CalibrationOptions(), file)
+    assert vggexport.verify([wide, "wide.onnx", "narrow.onnx"], data=data).passed
 
 
 def test_what_was_assumed_of_an_ancestor_stays_assumed(prune, folder):
