@@ -103,6 +103,10 @@ def test_options_of_the_package_are_typed(call):
 def test_what_a_call_would_substitute_in_silence_is_refused():
     with pytest.raises(InputError, match="device is 'tpu': expected one of cpu, cuda"):
         vggexport.benchmark(["a.onnx"], device="tpu")
+    with pytest.raises(
+        InputError, match="format is 'ort': expected one of savedmodel, onnx, tflite"
+    ):
+        vggexport.FileOptions("ort")
     with pytest.raises(InputError, match="batch is 0: expected a whole number, 1 or more, or None"):
         vggexport.FileOptions("onnx", batch=0)
     with pytest.raises(InputError, match="artifacts is 'a\\.onnx': expected a list"):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from vggexport.artifact import SNAPDRAGON, sidecar_path
 from vggexport.errors import Advice, InputError, OutputError, Unavailable
-from vggexport.formats.registry import BUNDLED, COMPILERS, FORMATS
+from vggexport.formats.registry import BUNDLED, COMPILERS, FORMATS, WRITTEN
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import NARROW_BITS, WIDE_BITS, Precision, Profile, profile_of
 from vggexport.system.lazy_imports import installs, is_installed
@@ -49,7 +49,7 @@ class FileOptions(TypedOptions):
         serving: Lay a SavedModel out as ``NAME/1/`` for TensorFlow Serving.
     """
 
-    format: Annotated[str, OneOf(FORMATS)]
+    format: Annotated[str, OneOf(WRITTEN)]
     output: Path | None = None
     precision: Precision = Precision.FLOAT32
     input_dtype: InputDtype = "float32"

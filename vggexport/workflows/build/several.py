@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from vggexport.errors import InputError
-from vggexport.formats.registry import FORMATS
+from vggexport.formats.registry import FORMATS, WRITTEN
 from vggexport.opening.calibration_images import CalibrationOptions
 from vggexport.opening.network import NetworkOptions, configuration_of
 from vggexport.precision import Precision
@@ -40,7 +40,7 @@ class ExportOptions(TypedOptions):
         batch: Images at a time; None for what each format has where nothing is asked for.
     """
 
-    formats: Annotated[tuple[Annotated[str, OneOf(FORMATS)], ...], Filled()] = (
+    formats: Annotated[tuple[Annotated[str, OneOf(WRITTEN)], ...], Filled()] = (
         "savedmodel",
         "onnx",
         "tflite",
