@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.written_anew import write_anew
 from vggexport.bundles import archive
 from vggexport.bundles.archive import FIRST_MOMENT, ArchiveFiles, write_archive
 from vggexport.bundles.checksums import measure_path
@@ -79,7 +80,7 @@ def test_a_flipped_bit_anywhere_but_in_a_file_is_refused(write, tmp_path):
     for position in set(range(len(whole))) - inside:
         data = bytearray(whole)
         data[position] ^= 1
-        broken.write_bytes(data)
+        write_anew(broken, data)
         with pytest.raises(ArtifactError):
             ArchiveFiles(broken)
 

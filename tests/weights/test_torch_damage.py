@@ -21,6 +21,7 @@ from tests.weights.torch_opcodes import (
     tensor,
     text,
 )
+from tests.written_anew import write_anew
 from vggexport.errors import WeightsError
 from vggexport.weights.torch_file import read_torch
 
@@ -205,7 +206,7 @@ def test_every_cut_is_refused(tmp_path, asset):
     whole = (ASSETS / asset).read_bytes()
     path = tmp_path / asset
     for size in range(0, len(whole), 37):
-        path.write_bytes(whole[:size])
+        write_anew(path, whole[:size])
         refused(path)
 
 
@@ -232,7 +233,7 @@ def mutated(content, source):
 
 def outcome(path, content):
     """The line in which a file is refused, or all its arrays."""
-    path.write_bytes(content)
+    write_anew(path, content)
     try:
         archive = read_torch(path)
         arrays = {key: stored.read() for key, stored in archive.items()}

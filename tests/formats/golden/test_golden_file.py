@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import calibration
+from tests.written_anew import write_anew
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError
 from vggexport.formats.golden import golden_file
@@ -165,7 +166,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(file, tmp_path):
     for position in range(0, len(whole), 97):
         data = bytearray(whole)
         data[position] ^= 4
-        broken.write_bytes(data)
+        write_anew(broken, data)
         try:
             read = GoldenFile.read(broken)
             pixels = [GoldenImages(read).read(i).pixels for i in range(len(read.known))]

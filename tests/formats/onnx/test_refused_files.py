@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.written_anew import write_anew
 from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError, InputError
 from vggexport.formats.onnx.runner import OnnxRunner
@@ -35,7 +36,7 @@ def test_a_file_that_is_cut_anywhere_is_refused_in_one_line(export, tmp_path, pr
     data = export(precision).read_bytes()
     path = tmp_path / "broken.onnx"
     for size in (*range(0, 2000, 41), *range(2000, len(data), 997), len(data) - 1):
-        path.write_bytes(data[:size])
+        write_anew(path, data[:size])
         with pytest.raises(ArtifactError, match=r"broken\.onnx is not a model") as raised:
             open_it(path)
         assert "\n" not in str(raised.value)

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 
+from tests.written_anew import write_anew
 from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError
 from vggexport.formats.tflite.file_reader import TfliteFile
@@ -212,7 +213,7 @@ def saved(tmp_path):
 
     def save(content: bytes):
         path = tmp_path / "changed.tflite"
-        path.write_bytes(content)
+        write_anew(path, content)
         return path
 
     return save

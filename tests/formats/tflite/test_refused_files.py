@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.written_anew import write_anew
 from vggexport.errors import ArtifactError
 from vggexport.formats.tflite.runner import TfliteRunner
 
@@ -20,7 +21,7 @@ def test_a_file_that_is_cut_is_refused_in_one_line(tflite, tmp_path, precision, 
     data = tflite(precision).read_bytes()
     path = tmp_path / "broken.tflite"
     for size in (*range(0, len(data) - 400, 997), data.index(b"PK\x03\x04") - 1):
-        path.write_bytes(data[:size])
+        write_anew(path, data[:size])
         with pytest.raises(ArtifactError, match=r"broken\.tflite is") as raised:
             open_it(path)
         assert "\n" not in str(raised.value)

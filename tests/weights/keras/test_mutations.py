@@ -93,6 +93,7 @@ def mutate(text, chance):
 
 
 def rewrite(owner, path, text):
+    path.unlink(missing_ok=True)  # where a file is cut to nothing, ext4 waits for the disk
     with zipfile.ZipFile(path, "w") as target:
         for name, content in (owner | {"config.json": text}).items():
             target.writestr(name, content)
