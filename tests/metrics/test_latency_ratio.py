@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vggexport.metrics import latency_ratio
 from vggexport.metrics.latency_ratio import (
     Ratio,
     judge,
@@ -84,6 +85,18 @@ def test_what_is_drawn_is_drawn_whole(launches):
     few = unpaired_ratio(one[..., None].tolist(), two[..., None].tolist())
     many = unpaired_ratio(*(np.repeat(x[..., None], 10, axis=2).tolist() for x in (one, two)))
     assert many.high - many.low == pytest.approx(few.high - few.low, rel=0.2)
+
+
+@pytest.mark.parametrize("rounds", [6, 7])
+@pytest.mark.parametrize("at_once", [1, 50, 10**6])
+def test_what_is_drawn_has_the_median_of_its_timings(monkeypatch, rounds, at_once):
+    """Of an even and an odd number, however many draws are in memory together."""
+    monkeypatch.setattr(latency_ratio, "AT_ONCE", at_once)
+    random = np.random.default_rng(4)
+    timings, drawn = random.normal(100, 5, (rounds, 3)), random.integers(0, rounds, (11, rounds))
+    expected = [np.log(np.median(timings[row])) for row in drawn]
+    found = latency_ratio._Medians([timings.tolist()]).logs_of(drawn)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_interval():
