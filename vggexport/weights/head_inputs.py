@@ -68,17 +68,8 @@ def entered(
     takes = f"{label} takes {inputs} values, {positions} of each of {filters} channels"
     if rest or not positions:
         raise WeightsError(f"{label} takes {inputs} values: a multiple of {filters} was expected")
-    side = isqrt(positions)
-    is_square = side * side == positions
     if pooling not in (None, Pooling.FLATTEN):
-        is_adaptive = pooling == ADAPTIVE
-        if not is_square if is_adaptive else positions != 1:
-            gives = "a square" if is_adaptive else "1"
-            raise WeightsError(
-                f"{takes}: {pooling} pooling gives {gives}", Advice("leave out {}", "pooling")
-            )
-        one_each = Pooling.FLATTEN if is_adaptive else Pooling(pooling)
-        return Entry(one_each, asked or DEFAULT_INPUT_SIZE)
+        return _pooled(pooling, asked, positions, takes)
     features = None if asked is None else (asked[0] // scale, asked[1] // scale)
     if positions == 1 and pooling is None and features != (1, 1):
         raise WeightsError(
@@ -92,7 +83,8 @@ def entered(
         )
     if asked and features and _fits(features, positions, pooling, network):
         return Entry(Pooling.FLATTEN, asked)
-    if not is_square:
+    side = isqrt(positions)
+    if side * side != positions:
         raise WeightsError(
             f"{takes}, which is not a square", Advice("say {} as HEIGHTxWIDTH", "input_size")
         )
@@ -107,6 +99,17 @@ def entered(
             Advice(f"say {{}} {side * scale} if its images have that size", "input_size"),
         )
     return Entry(Pooling.FLATTEN, (side * scale, side * scale))
+
+
+def _pooled(pooling: str, asked: tuple[int, int] | None, positions: int, takes: str) -> Entry:
+    """The same where a pooling was asked for, which leaves one value a channel, or a square."""
+    is_adaptive = pooling == ADAPTIVE
+    if not (isqrt(positions) ** 2 == positions if is_adaptive else positions == 1):
+        gives = "a square" if is_adaptive else "1"
+        raise WeightsError(
+            f"{takes}: {pooling} pooling gives {gives}", Advice("leave out {}", "pooling")
+        )
+    return Entry(Pooling.FLATTEN if is_adaptive else Pooling(pooling), asked or DEFAULT_INPUT_SIZE)
 
 
 def _fits(
