@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vggexport.errors import ArtifactError
+from vggexport.formats.keras import runner as runner_module
 from vggexport.formats.keras.runner import KerasRunner
 from vggexport.network.head import fully_connected
 from vggexport.network.spec import VGGSpec
@@ -29,9 +30,14 @@ def test_probabilities_are_those_of_the_numpy_network(tiny, tiny_weights, images
     np.testing.assert_allclose(probabilities, expected["probabilities"], rtol=0, atol=ROUNDING)
 
 
-def test_every_layer_is_given_by_its_name_in_nhwc(tiny, tiny_weights, images, expected):
+@pytest.mark.parametrize("traced_macs", [0, runner_module.TRACED_MACS])
+def test_every_layer_is_given_by_its_name_in_nhwc(
+    tiny, tiny_weights, images, expected, traced_macs, monkeypatch
+):
+    monkeypatch.setattr(runner_module, "TRACED_MACS", traced_macs)
     names = [layer.name for layer in tiny.layers]
     with KerasRunner(tiny, tiny_weights) as runner:
+        runner.activations(images[:1], iter(names))  # a graph is of any number of images
         found = runner.activations(images, iter(names))
     assert set(found) == set(names)
     for name, values in found.items():

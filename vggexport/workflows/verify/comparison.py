@@ -26,9 +26,9 @@ from vggexport.workflows.verify.options import VerifyOptions
 CHUNK = 8
 """Images in memory at a time; one with all its layers, which are 60 MB for VGG-D, and one on
 Qualcomm's NPU, whose emulator takes a minute for it."""
-KERAS_BATCH = 4
-"""Images that Keras' network runs at a time, since it reads its weights for each time: a sixth
-less time than image by image for VGG-D. Files run image by image, as applications run them."""
+KERAS_BATCH = 2
+"""Images that Keras' network runs at a time, since it reads its weights for each time; more take
+more memory and no less time. Files run image by image, as applications run them."""
 
 
 class Comparison:
