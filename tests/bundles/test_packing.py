@@ -198,6 +198,22 @@ def test_untrained_weights_and_synthetic_calibration_are_refused(
     assert "allow_untrained" in str(error.value)
 
 
+def test_calibration_on_one_class_is_refused_until_it_is_allowed(
+    pack, make_request, ranges, tmp_path
+):
+    request = make_request("int8")
+    calibrated = replace(request.artifact.calibration, one_class=True)
+    artifact = replace(request.artifact, calibration=calibrated)
+    path = tmp_path / "one_class.onnx"
+    load_exporter("onnx").export(ExportRequest(artifact, request.weights, ranges), path)
+    with pytest.raises(InputError, match="images of one class to its network") as error:
+        pack(path)
+    assert "allow_one_class" in str(error.value)
+    assert pack(path, output="out", allow_one_class=True).failures == ()
+    record = read(tmp_path / "out", "MANIFEST.json")["artifacts"][0]["artifact"]["calibration"]
+    assert record["one_class"] is True
+
+
 def test_other_weights_labels_and_networks_are_refused(pack, models, exported, weights_record):
     first = models["tiny.onnx"]
     other = exported("weights.onnx", record=replace(weights_record, sha256="ef" * 32))

@@ -107,17 +107,22 @@ def unproved(models: Sequence[Model], evidence: Sequence[Evidence]) -> Iterator[
 
 
 def check_releasable(
-    models: Sequence[Model], *, allow_untrained: bool, preprocessing: str | None = None
+    models: Sequence[Model],
+    *,
+    allow_untrained: bool,
+    allow_one_class: bool = False,
+    preprocessing: str | None = None,
 ) -> None:
     """Refuses what must not be released, all reasons at once.
 
-    ``allow_untrained`` lets random weights and synthetic calibration pass; ``preprocessing`` names
-    the one that models must record, None any that is known.
+    ``allow_untrained`` lets random weights and synthetic calibration pass, ``allow_one_class``
+    calibration on images of one class; ``preprocessing`` names the one that models must record,
+    None any that is known.
 
     Raises:
         ArtifactError: Models are of different networks, weights or labels.
-        InputError: Untrained weights or synthetic calibration, which nobody allowed; another
-            preprocessing, or one that was assumed.
+        InputError: Untrained weights, or calibration on synthetic images or on one class, which
+            nobody allowed; another preprocessing, or one that was assumed.
     """
     first = models[0]
     for other in models[1:]:
@@ -131,6 +136,24 @@ def check_releasable(
             f"{'; '.join(reasons)}: not to be released",
             Advice("pass {} to try a pipeline", "allow_untrained"),
         )
+    if not allow_one_class:
+        _check_classes(models)
+
+
+def _check_classes(models: Sequence[Model]) -> None:
+    for model in models:
+        record = model.artifact.calibration
+        if record and record.one_class:
+            raise InputError(
+                f"{model.path} was calibrated on {record.source}, images of one class to its "
+                "network: what others need is not known from them",
+                Advice(
+                    "export it again and use {} for images of all classes",
+                    "calibration_data",
+                    command="export",
+                ),
+                Advice("pass {} if it will see that one mostly", "allow_one_class"),
+            )
 
 
 def _check_preprocessing(models: Sequence[Model], stated: str | None) -> None:

@@ -77,6 +77,7 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 )
 @click.option("--max-size", type=Size(), help="Fail if a model is larger than this, such as 100MB.")
 @shared.flag("--allow-untrained", "Accept random weights and synthetic calibration.")
+@shared.flag("--allow-one-class", "Accept calibration on images of one class.")
 @shared.common_options
 def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     """Pack models for the team that integrates them.

@@ -24,9 +24,12 @@ class CalibrationRecord(JsonValue):
         bias_correction: True where biases were corrected for the errors of rounding; None where
             they were not.
         widened: True where ranges were widened to hold for synthetic images beside these.
+        one_class: True where a trained network gives (nearly) all of the images one class.
     """
 
-    json_keys = "source samples method fingerprint image_digests bias_correction? widened?"
+    json_keys = """
+        source samples method fingerprint image_digests bias_correction? widened? one_class?
+    """
 
     source: str
     samples: int
@@ -35,6 +38,7 @@ class CalibrationRecord(JsonValue):
     image_digests: tuple[str, ...] = ()
     bias_correction: bool | None = None
     widened: bool | None = None
+    one_class: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,12 @@ def note_doubtful(ranges: ActivationRanges | None, steps: Steps) -> None:
     note_few(ranges.calibration if ranges else None, steps)
     if ranges and ranges.calibration.source == calibration.SYNTHETIC:
         steps.progress.note("calibrated on synthetic images: for pipelines and latency only")
+    if ranges and ranges.calibration.one_class:
+        steps.progress.note(
+            f"{ranges.calibration.source}: nearly all images are of one class to this network; "
+            "what others need is not known from them, and bundle refuses the file",
+            Advice("pass images of all classes with {}", "calibration_data"),
+        )
 
 
 def note_few(record: CalibrationRecord | None, steps: Steps, *, of: str = "") -> None:

@@ -53,6 +53,7 @@ class BundleOptions(TypedOptions):
         sign: A private key.
         max_bytes: What a model file may have, or None.
         allow_untrained: Pack random weights and synthetic calibration.
+        allow_one_class: Pack what was calibrated on images of one class.
         force: Replace an existing output.
     """
 
@@ -78,6 +79,7 @@ class BundleOptions(TypedOptions):
     sign: Path | None = None
     max_bytes: int | None = None
     allow_untrained: bool = False
+    allow_one_class: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:

@@ -51,7 +51,10 @@ def bundle(options: BundleOptions, progress: Progress | None = None) -> BundleRe
                 layout=options.layout,
             )
             release_checks.check_releasable(
-                models, allow_untrained=options.allow_untrained, preprocessing=options.preprocessing
+                models,
+                allow_untrained=options.allow_untrained,
+                allow_one_class=options.allow_one_class,
+                preprocessing=options.preprocessing,
             )
             release_checks.check_evidence(models, evidence)
         sizes = SizeGate(tuple(map(_file_size, models)), options.max_bytes)
