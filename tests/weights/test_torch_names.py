@@ -270,3 +270,13 @@ def test_what_is_no_vgg_is_refused_by_name(case):
     assert "vgg.pth" in str(caught.value)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("role", ["features.0.weight", "features.0.bias", "features.1.running_var"])
+def test_integers_are_refused_where_something_is_folded_too(role):
+    state = state_of({"features.0": (4, 3, 3, 3), "features.4": (6, 4, 3, 3)} | HEAD)
+    state |= normalization("features.1", 4)
+    state[role] = np.ones(state[role].shape, np.int8)
+    with pytest.raises(WeightsError, match=rf"vgg\.pth: {role} holds int8: store weights as"):
+        tensors = opened(state).tensors
+        [tensors[f"block1_conv1/{part}"].read() for part in ("kernel", "bias")]

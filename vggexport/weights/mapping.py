@@ -15,7 +15,7 @@ from vggexport.network.pictures import UNSTATED
 from vggexport.network.preprocessing import CONVENTIONS, Preprocessing
 from vggexport.network.provenance import PruningRecord
 from vggexport.network.spec import VGGSpec
-from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor
+from vggexport.weights.stored import AnyArray, Float32Array, StoredTensor, floating
 
 CHECK_VALUES = 1 << 22
 """Values looked at together for NaN and infinity: little memory beside a 411 MB kernel."""
@@ -148,12 +148,8 @@ def _same(array: Float32Array) -> Float32Array:
 
 
 def _as_float32(array: AnyArray, label: str) -> Float32Array:
-    if not np.issubdtype(array.dtype, np.floating):
-        raise WeightsError(
-            f"{label} holds {array.dtype}: store weights as float32 (float16 and float64 also do)"
-        )
     with np.errstate(over="ignore"):  # becomes infinite, which is reported
-        return np.ascontiguousarray(array, dtype=np.float32)
+        return np.ascontiguousarray(floating(array, label), dtype=np.float32)
 
 
 def _check_finite(array: Float32Array, label: str) -> None:

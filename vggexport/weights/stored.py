@@ -34,6 +34,19 @@ Archive: TypeAlias = Mapping[str, StoredTensor]
 """The tensors of one file by the names it gives them, in the model's order where it tells one."""
 
 
+def floating(array: AnyArray, label: str) -> AnyArray:
+    """The array; integers would be a quantized network's values without their scales.
+
+    Raises:
+        WeightsError: It holds integers.
+    """
+    if not np.issubdtype(array.dtype, np.floating):
+        raise WeightsError(
+            f"{label} holds {array.dtype}: store weights as float32 (float16 and float64 also do)"
+        )
+    return array
+
+
 @contextmanager
 def reading(path: Path, *errors: type[Exception]) -> Iterator[None]:
     """Turns ``OSError`` and ``errors``, raised while ``path`` is read, into one line.

@@ -15,7 +15,7 @@ import numpy as np
 from vggexport.weights import torch_layers
 from vggexport.weights.named_network import Blocks, NamedNetwork, head_names
 from vggexport.weights.prefixes import without_prefix
-from vggexport.weights.stored import AnyArray, Archive, StoredTensor
+from vggexport.weights.stored import AnyArray, Archive, StoredTensor, floating
 from vggexport.weights.torch_batch_norm import EPSILON, folded_batch_norms
 
 ENDINGS = (torch_layers.KERNEL, ".running_mean")
@@ -32,7 +32,10 @@ def torch_network(archive: Archive, origin: str, asked: Blocks | None = None) ->
     prefix, stored = without_prefix(archive)
     first = torch_layers.first_convolution(stored, origin)
     features = first.removesuffix("0")
-    native = {name: _outputs_last(name, tensor, features) for name, tensor in stored.items()}
+    native = {
+        name: _outputs_last(name, _floating(tensor, f"{origin}: {prefix}{name}"), features)
+        for name, tensor in stored.items()
+    }
     tensors, normalized = folded_batch_norms(native, origin)
     layers = dict(torch_layers.convolutions(tensors, first, normalized, origin))
     others = [name for name in torch_layers.modules(tensors, origin) if name not in layers.values()]
@@ -61,6 +64,10 @@ def _outputs_last(name: str, tensor: StoredTensor, features: str) -> StoredTenso
     if rank == torch_layers.WINDOW and name.startswith(features):
         return StoredTensor((*window, inputs, outputs), partial(_transposed, tensor, (2, 3, 1, 0)))
     return StoredTensor((int(np.prod(tensor.shape[1:])), outputs), partial(_matrix, tensor))
+
+
+def _floating(tensor: StoredTensor, label: str) -> StoredTensor:
+    return StoredTensor(tensor.shape, lambda: floating(tensor.read(), label))
 
 
 def _transposed(tensor: StoredTensor, axes: tuple[int, ...]) -> AnyArray:
