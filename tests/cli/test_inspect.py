@@ -152,3 +152,15 @@ def test_damaged_metadata(run, built, workplace):
     outcome = run("inspect", "damaged.onnx")
     assert outcome.code == 2
     assert "damaged.onnx" in outcome.error
+
+
+def test_a_description_of_other_bytes_is_told(run, built, tmp_path):
+    path = tmp_path / "vgg.onnx"
+    shutil.copyfile(built["float32"].output, path)
+    beside = tmp_path / "vgg.onnx.json"
+    beside.write_text(f'{{"sha256": "{"ab" * 32}"}}')
+    outcome = run("inspect", path)
+    assert outcome.code == 0
+    assert outcome.stderr.splitlines() == [
+        f"note: {path} is not the file that {beside} describes: export it again, which writes both"
+    ]

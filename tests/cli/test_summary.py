@@ -111,7 +111,7 @@ def test_fc_units_are_two_equal_layers_or_a_list(run, text, units):
         (("--input-size", "1x2x3"), "'1x2x3' is neither"),
         (("--input-size", "31x96"), "input size 31x96 is too small: 5 poolings need at least 32"),
         (("--pooling", "mean"), "'mean' is not one of"),
-        (("--classes", "1"), "1 classes: a softmax needs at least 2"),
+        (("--classes", "1"), "1 class: a softmax needs at least 2"),
     ],
 )
 def test_what_is_no_network_is_refused(run, options, message):

@@ -152,7 +152,7 @@ def test_json_names_blocks_in_the_papers_notation(tiny):
     ("sizes", "message"),
     [
         ({"input_size": (31, 31)}, "input size 31 is too small: 5 poolings need at least 32"),
-        ({"classes": 1}, "1 classes: a softmax needs at least 2"),
+        ({"classes": 1}, "1 class: a softmax needs at least 2"),
         ({"fc_units": (4, 0)}, "0 fully connected units: at least 1"),
     ],
 )
@@ -288,5 +288,5 @@ def test_the_range_of_an_input_is_that_of_the_last_layer_that_computes():
 def test_a_softmax_needs_two_outputs_and_a_sigmoid_one(activation):
     replace(VARIED, classes=2, head_activation=activation)
     if activation is HeadActivation.SOFTMAX:
-        with pytest.raises(InputError, match="1 classes: a softmax needs at least 2"):
+        with pytest.raises(InputError, match="1 class: a softmax needs at least 2"):
             replace(VARIED, head_activation=activation)

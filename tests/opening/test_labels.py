@@ -64,14 +64,14 @@ def test_labels(tmp_path, content, labels):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"ant\n", "has 1 names on 1 lines: 2 classes need one name per line"),
+        (b"ant\n", "has 1 name on 1 line: 2 classes need one name per line"),
         (b"ant,bee\n", "2 classes need one name per line, not commas between them"),
         (b"ant; bee", "2 classes need one name per line, not semicolons between them"),
         (b"ant\n\nbee\n", "has 2 names on 3 lines"),
         (b"", "has 0 names on 0 lines"),
         (b"sea\nant\nbee\n", "has 3 names on 3 lines"),
         (b"caf\xe9\nbee\n", "invalid continuation byte; save it as UTF-8"),
-        (b'["ant"]', "has 1 names on 1 entries"),
+        (b'["ant"]', "has 1 name on 1 item"),
         (b'["ant", 7]', "is JSON of another kind (7 is not a name)"),
         (b'{"0": "ant", "2": "bee"}', "its indices are not 0 to 1"),
         (b'{"ant": {"id": 1}}', "is JSON of another kind ('ant' is no index)"),

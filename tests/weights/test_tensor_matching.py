@@ -154,7 +154,7 @@ def test_a_vector_where_a_kernel_should_be_is_misshapen():
 def test_a_single_class_is_no_network():
     archive = shapes_of(VGGSpec.named("D"))
     archive["predictions/kernel"] = StoredTensor((4096, 1), archive["fc1/kernel"].read)
-    with pytest.raises(InputError, match="1 classes"):
+    with pytest.raises(InputError, match="1 class: a"):
         fitted(archive, SpecRequest())
 
 

@@ -287,7 +287,7 @@ OPEN = {
     "one output": (
         (FEATURES, "flatten", ("linear-9", "relu", "linear-1")),
         SpecRequest(),
-        "1 classes: a softmax needs at least 2",
+        "1 class: a softmax needs at least 2",
     ),
 }
 

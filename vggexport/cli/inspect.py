@@ -27,7 +27,7 @@ def inspect(artifact: Path, require: str | None, json: bool) -> None:  # noqa: F
     from vggexport.cli import terminal
     from vggexport.reports import text
 
-    report = vggexport.inspect(artifact)
+    report = vggexport.inspect(artifact, terminal.make_progress())
     terminal.show(text.inspection(report), report, as_json=json)
     if require:
         fail_check(report.not_integer(), f"{artifact.name} is not {require} throughout")

@@ -24,6 +24,7 @@ from vggexport.network.layers import (
     walk,
 )
 from vggexport.network.table import TABLE_1, Convolution, parse_blocks
+from vggexport.system.number_text import counted
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean of each channel over the ImageNet training set, in 0...255 (section 2.1)."""
@@ -83,7 +84,8 @@ class VGGSpec:
             )
         if self.classes < (least := self.head_activation.least_outputs):
             raise InputError(
-                f"{self.classes} classes: a {self.head_activation} needs at least {least}",
+                f"{counted(self.classes, 'class')}: a {self.head_activation} needs at least "
+                f"{least}",
                 Advice("say {} sigmoid if one output is all", "head_activation"),
                 Advice("choose {} 2 or more", "classes"),
             )

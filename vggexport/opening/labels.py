@@ -12,6 +12,7 @@ from calibration.class_names import listed, normal, told_apart
 from calibration.errors import not_read
 from calibration.text_files import read_text
 from vggexport.errors import InputError
+from vggexport.system.number_text import counted
 from vggexport.system.progress import Steps
 
 BACKGROUND = frozenset({"background", "__background__", "dummy"})
@@ -45,10 +46,10 @@ def read_labels(path: Path, classes: int, steps: Steps | None = None) -> tuple[s
         names = names[1:]
     if len(names) != classes or not all(names):
         named = sum(map(bool, names))
-        unit = "entries" if is_json else "lines"
+        unit = "item" if is_json else "line"
         raise InputError(
-            f"labels file {path} has {named} names on {len(names)} {unit}: {classes} classes need "
-            f"one name per line{'' if is_json else _commas(text)}"
+            f"labels file {path} has {counted(named, 'name')} on {counted(len(names), unit)}: "
+            f"{classes} classes need one name per line{'' if is_json else _commas(text)}"
         )
     names = [normal(name) for name in names]
     apart = told_apart(names)

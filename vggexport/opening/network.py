@@ -84,14 +84,14 @@ class Network:
 
 
 def summarize(
-    network: SpecRequest | NetworkOptions,
+    network: SpecRequest | NetworkOptions | str,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
 ) -> SummaryReport:
     """The network as a table.
 
     Args:
-        network: The network, or weights of one.
+        network: The network, or weights of one, or their source alone.
         recipe: How it is trained, if that is to be shown.
         progress: Who is told what the user should know of the weights.
 
@@ -99,6 +99,8 @@ def summarize(
         InputError: No such configuration, or a size is out of range.
         WeightsError: The weights cannot be used.
     """
+    if isinstance(network, str):
+        network = NetworkOptions(weights=network)
     if isinstance(network, SpecRequest):
         return SummaryReport(network.with_defaults(), recipe)
     if network.weights == DEFAULT_WEIGHTS and isinstance(network.request, SpecRequest):

@@ -59,8 +59,9 @@ def cost(steps: Mapping[str, float], peak_rss_bytes: int) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """So many of a thing: "1 thread", "2 threads"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """So many of a thing: "1 thread", "2 threads", "2 classes"."""
+    ending = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{ending}"
 
 
 def printable(name: str) -> str:

@@ -9,6 +9,7 @@ from vggexport.errors import Advice, WeightsError
 from vggexport.network.preprocessing import Preprocessing
 from vggexport.network.spec import VGGSpec, size_text
 from vggexport.network.table import OWN, column_of
+from vggexport.system.number_text import counted
 from vggexport.weights.head_inputs import ADAPTIVE_SIZE, averaged_to, head_kernel
 from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
 from vggexport.weights.named_network import NamedNetwork
@@ -128,7 +129,7 @@ def network_note(spec: VGGSpec) -> str:
     return (
         f"network: configuration {spec.configuration}, {size_text(spec.input_size)} pixels, "
         f"{spec.pooling} of the features, hidden layers {hidden}, "
-        f"{spec.classes} outputs, then {spec.head_activation}"
+        f"{counted(spec.classes, 'output')}, then {spec.head_activation}"
     )
 
 

@@ -321,6 +321,7 @@ def test_summarize():
     )
     with pytest.raises(InputError, match="'Z'"):
         vggexport.summarize(SpecRequest("Z"))
+    assert vggexport.summarize("random:3").spec.configuration == "D"
 
 
 def test_a_missing_weights_file_leaves_nothing(network, workplace):

@@ -39,6 +39,7 @@ def test_what_is_missing_is_told_with_the_line_that_installs_it(monkeypatch):
     gone = {"tensorflow", "tf2onnx", "keras", "matplotlib"}
     monkeypatch.setattr(lazy_imports, "is_installed", lambda package: package not in gone)
     report = doctor(["verify", "onnx", "--html"])
+    assert doctor("verify").required == ("verify",)
     missing = {ability.name: ability for ability in report.abilities if not ability.works}
     assert missing.keys() >= {"onnx", "savedmodel", "train", "--html"}
     assert "verify" not in missing

@@ -286,7 +286,7 @@ def test_labels_of_one_output_are_two(one_output, labelled):
     swapped = evaluated("a.onnx", data=labelled, labels=Path("swapped.txt")).results[0].accuracy
     assert swapped.top1_hits == there.images - there.top1_hits
     Path("one.txt").write_text("cat\n")
-    with pytest.raises(InputError, match="1 names on 1 lines: 2 classes need one name per line"):
+    with pytest.raises(InputError, match="1 name on 1 line: 2 classes need one name per line"):
         evaluated("a.onnx", data=labelled, labels=Path("one.txt"))
 
 

@@ -68,7 +68,9 @@ def inspection(report: Inspection) -> RenderableType:
     lines["float islands"] = ", ".join(o.name for o in report.islands) or "none"
     if report.artifact:
         artifact = report.artifact
-        lines["network"] = f"VGG-{artifact.spec.configuration}, {artifact.spec.classes} classes"
+        lines["network"] = (
+            f"VGG-{artifact.spec.configuration}, {counted(artifact.spec.classes, 'class')}"
+        )
         lines["precision"] = artifact.numbers
         lines["weights"] = f"{artifact.weights.source}, SHA-256 {artifact.weights.sha256}"
         if before := artifact.preprocessing:
@@ -95,8 +97,8 @@ def _foreign(report: Inspection) -> dict[str, str]:
     if report.refusal:
         return lines | {"refused": report.refusal}
     if (artifact := report.recognized) and artifact.macs:
-        configuration, classes = artifact.spec.configuration, artifact.spec.classes
-        lines["network"] = f"VGG-{configuration} by its graph, {classes} classes"
+        classes = counted(artifact.spec.classes, "class")
+        lines["network"] = f"VGG-{artifact.spec.configuration} by its graph, {classes}"
         lines["MACs"] = f"{artifact.macs:,} per image"
     return lines
 

@@ -53,7 +53,7 @@ DISK_BYTES = 10**9
 553 MB, its own 139 MB (docs/measured.md)."""
 
 
-def doctor(required: Sequence[str] = (), progress: Progress | None = None) -> DoctorReport:
+def doctor(required: Sequence[str] | str = (), progress: Progress | None = None) -> DoctorReport:
     """Finds out what works here.
 
     Args:
@@ -63,6 +63,8 @@ def doctor(required: Sequence[str] = (), progress: Progress | None = None) -> Do
     Raises:
         InputError: There is no such ability.
     """
+    if isinstance(required, str):
+        required = [required]
     if unknown := [name for name in required if name not in NEEDS]:
         raise InputError(f"{unknown[0]!r} is not known: {suggestion(unknown[0], NEEDS)}")
     steps = Steps(progress or Progress())
