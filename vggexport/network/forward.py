@@ -50,14 +50,14 @@ class NumpyNetwork:
         if layer.relu:
             outputs = np.maximum(outputs, 0)
         for follower in self.followers(layer):
-            outputs = _FOLLOWERS[follower.kind](outputs)
+            outputs = WEIGHTLESS[follower.kind].forward(outputs)
         return outputs
 
     def followers(self, layer: Layer) -> Iterator[Layer]:
         """The layers without weights between a weighted one and the next."""
         later = self.spec.layers[self.spec.layers.index(layer) + 1 :]
         for follower in later:
-            if follower.kind not in _FOLLOWERS:
+            if follower.kind not in WEIGHTLESS:
                 return
             yield follower
 
@@ -97,13 +97,34 @@ def convolve(maps: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
     return result
 
 
-def max_pool(maps: Array) -> Array:
+@dataclass(frozen=True, slots=True)
+class Weightless:
+    """One kind of layer without weights.
+
+    Attributes:
+        forward: Its outputs, of what it takes.
+        backward: The gradient at what it takes, of that and the gradient at its outputs.
+    """
+
+    forward: Callable[[Array], Array]
+    backward: Callable[[Array, Array], Array]
+
+
+def _max_pool(maps: Array) -> Array:
     """2x2, stride 2; a last odd row or column is left out."""
-    found: Array = quarters(maps).max(axis=(2, 4))
+    found: Array = _quarters(maps).max(axis=(2, 4))
     return found
 
 
-def quarters(maps: Array) -> Array:
+def _unpool(maps: Array, gradient: Array) -> Array:
+    """The gradient goes where the maximum was."""
+    best = _quarters(maps) == _max_pool(maps)[:, :, None, :, None]
+    found = np.zeros_like(maps)
+    _quarters(found)[:] = best * gradient[:, :, None, :, None]
+    return found
+
+
+def _quarters(maps: Array) -> Array:
     """(images, height, width, channels) as (images, height / 2, 2, width / 2, 2, channels)."""
     images, height, width, channels = maps.shape
     height, width = height // POOL_SIZE, width // POOL_SIZE
@@ -111,9 +132,21 @@ def quarters(maps: Array) -> Array:
     return even.reshape(images, height, POOL_SIZE, width, POOL_SIZE, channels)
 
 
-_FOLLOWERS: Mapping[LayerKind, Callable[[Array], Array]] = {
-    LayerKind.MAX_POOLING: max_pool,
-    LayerKind.FLATTEN: lambda maps: maps.reshape(len(maps), -1),
-    LayerKind.GLOBAL_AVERAGE_POOLING: lambda maps: maps.mean(axis=(1, 2)),
-    LayerKind.GLOBAL_MAX_POOLING: lambda maps: maps.max(axis=(1, 2)),
+def _unmaximum(maps: Array, gradient: Array) -> Array:
+    best: Array = maps == maps.max(axis=(1, 2), keepdims=True)
+    return best * gradient[:, None, None]
+
+
+def _unaverage(maps: Array, gradient: Array) -> Array:
+    return np.broadcast_to(gradient[:, None, None] / np.prod(maps.shape[1:3]), maps.shape)
+
+
+WEIGHTLESS: Mapping[LayerKind, Weightless] = {
+    LayerKind.MAX_POOLING: Weightless(_max_pool, _unpool),
+    LayerKind.FLATTEN: Weightless(
+        lambda maps: maps.reshape(len(maps), -1),
+        lambda maps, gradient: gradient.reshape(maps.shape),
+    ),
+    LayerKind.GLOBAL_AVERAGE_POOLING: Weightless(lambda maps: maps.mean(axis=(1, 2)), _unaverage),
+    LayerKind.GLOBAL_MAX_POOLING: Weightless(lambda maps: maps.max(axis=(1, 2)), _unmaximum),
 }

@@ -6,13 +6,11 @@ random, E[(r' J e)^2] is the squared length of J e, and r' J is one pass backwar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
-from vggexport.network.forward import Array, NumpyNetwork, convolve, max_pool, quarters
-from vggexport.network.layers import Layer, LayerKind
+from vggexport.network.forward import WEIGHTLESS, Array, NumpyNetwork, convolve
+from vggexport.network.layers import Layer
 
 
 def needs(
@@ -55,35 +53,9 @@ def _before(network: NumpyNetwork, layer: Layer, outputs: Array, gradient: Array
     maps = np.maximum(outputs, 0) if layer.relu else outputs
     steps = []
     for follower in network.followers(layer):
-        steps.append((follower.kind, maps))
-        maps = max_pool(maps) if follower.kind is LayerKind.MAX_POOLING else maps
+        kind = WEIGHTLESS[follower.kind]
+        steps.append((kind, maps))
+        maps = kind.forward(maps)
     for kind, taken in reversed(steps):
-        gradient = _BACKWARDS[kind](taken, gradient)
+        gradient = kind.backward(taken, gradient)
     return gradient * (outputs > 0) if layer.relu else gradient
-
-
-def _unpool(maps: Array, gradient: Array) -> Array:
-    """The gradient goes where the maximum was."""
-    best = quarters(maps) == max_pool(maps)[:, :, None, :, None]
-    spread = best * gradient[:, :, None, :, None]
-    found = np.zeros_like(maps)
-    images, height, _, width, _, channels = spread.shape
-    found[:, : 2 * height, : 2 * width] = spread.reshape(images, 2 * height, 2 * width, channels)
-    return found
-
-
-def _unaverage(maps: Array, gradient: Array) -> Array:
-    return np.broadcast_to(gradient[:, None, None] / np.prod(maps.shape[1:3]), maps.shape)
-
-
-def _unmaximum(maps: Array, gradient: Array) -> Array:
-    best: Array = maps == maps.max(axis=(1, 2), keepdims=True)
-    return best * gradient[:, None, None]
-
-
-_BACKWARDS: Mapping[LayerKind, Callable[[Array, Array], Array]] = {
-    LayerKind.MAX_POOLING: _unpool,
-    LayerKind.FLATTEN: lambda maps, gradient: gradient.reshape(maps.shape),
-    LayerKind.GLOBAL_AVERAGE_POOLING: _unaverage,
-    LayerKind.GLOBAL_MAX_POOLING: _unmaximum,
-}

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -42,10 +42,8 @@ class Frozen:
     @cached_property
     def digest(self) -> str:
         """Of everything that their output depends on but the image: hexadecimal."""
-        told = self.spec.to_json()
-        described = [FORMAT, told["blocks"], told["mean_rgb"], self.layer, told["input_size"]]
-        if not self.spec.last_pooling:
-            described.append("no last pooling")
+        last = self.spec.layers.index(self.spec.layer(self.layer))
+        described = [FORMAT, self.spec.mean_rgb, *map(asdict, self.spec.layers[: last + 1])]
         digest = hashlib.sha256(json.dumps(described).encode())
         for name, array in sorted(self.weights.items()):
             digest.update(name.encode())

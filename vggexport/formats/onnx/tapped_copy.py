@@ -44,10 +44,11 @@ _OUTPUT_QUANTIZATION = {
     "QuantizeLinear": slice(1, 3),
     "QLinearConv": slice(6, 8),
     "QGemm": slice(7, 9),
-    "QLinearGlobalAveragePool": slice(3, 5),
     "DequantizeLinear": slice(0),
 }
-"""Which inputs of an operator are its output's scale and zero point; others pass theirs on."""
+"""Which inputs of an operator are its output's scale and zero point."""
+_OF_ONE_INPUT = slice(3, 5)
+"""Of other QLinear operators; all others pass theirs on."""
 
 _NHWC_AXES = (0, 2, 3, 1)
 
@@ -131,8 +132,8 @@ def _quantized_tensors(graph: Any) -> dict[str, tuple[str, ...]]:
     parameters: dict[str, tuple[str, ...]] = {}
     tensors = {}
     for node in graph.node:
-        if node.op_type in _OUTPUT_QUANTIZATION:
-            found = tuple(node.input[_OUTPUT_QUANTIZATION[node.op_type]])
+        if node.op_type in _OUTPUT_QUANTIZATION or node.op_type.startswith("QLinear"):
+            found = tuple(node.input[_OUTPUT_QUANTIZATION.get(node.op_type, _OF_ONE_INPUT)])
         else:
             found = parameters.get(node.input[0], ()) if node.input else ()
         if found:
