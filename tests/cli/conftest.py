@@ -78,7 +78,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
 
 def invoke(*arguments: object, main: click.Group = main) -> Outcome:
     stdout, stderr = io.StringIO(), io.StringIO()
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with (
             contextlib.redirect_stdout(stdout),
@@ -87,7 +87,8 @@ def invoke(*arguments: object, main: click.Group = main) -> Outcome:
         ):
             main([str(argument) for argument in arguments])
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     assert type(leaving.value.code) is int
     return Outcome(leaving.value.code, stdout.getvalue(), stderr.getvalue())
 

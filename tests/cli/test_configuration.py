@@ -155,3 +155,48 @@ def test_a_command_with_a_hyphen_has_a_table(run, workplace):
     assert "is not a bundle" in run("check-bundle", "text.zip").error
     (workplace / "vggexport.toml").write_text("[check-bundle]\nthread = 2\n")
     assert "did you mean check-bundle.threads?" in run("check-bundle", "text.zip").error
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("classes = 4.7", "'4.7'"),
+        ("classes = true", "'true'"),
+        ("classes = 2024-01-01", "'2024-01-01'"),
+        ("classes = [7]", "classes is [7]: it takes one value"),
+        ("strict = 2", "'2' is not a valid boolean"),
+        ("strict = []", "strict is []: it takes one value"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_as_it_would_be_if_typed(run, workplace, line, said):
+    (workplace / "vggexport.toml").write_text(line)
+    outcome = run("summary")
+    assert outcome.code == 2
+    assert said in outcome.error
+    assert "configuration file" in outcome.error or "vggexport.toml" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("line", "units"), [("fc-units = 7", 7), ("fc-units = [7]", [7]), ("fc-units = [8, 7]", [8, 7])]
+)
+def test_numbers_and_lists_are_taken_as_they_are_written(run, workplace, line, units):
+    (workplace / "vggexport.toml").write_text(line, encoding="utf-8-sig")
+    assert spec_of(run("summary", "--json"))["fc_units"] == units
+
+
+def test_an_option_that_may_be_repeated_takes_one_value_and_a_list(run, workplace):
+    for value in ("'missing.json'", "['missing.json']"):
+        (workplace / "vggexport.toml").write_text(f"[bundle]\nreport = {value}\noutput = 'b.zip'\n")
+        assert "missing.json" in run("bundle", "a.onnx").error
+
+
+def test_a_misspelt_option_of_the_command_in_the_environment(run, monkeypatch):
+    monkeypatch.setenv("VGGEXPORT_SUMMARY_CLASES", "7")
+    outcome = run("summary")
+    assert outcome.code == 2
+    assert "did you mean VGGEXPORT_SUMMARY_CLASSES?" in outcome.error
+
+
+def test_a_bad_value_says_that_it_was_not_typed(run, monkeypatch):
+    monkeypatch.setenv("VGGEXPORT_SUMMARY_CLASSES", "many")
+    assert "(from the environment)" in run("summary").error

@@ -143,6 +143,15 @@ def test_a_signal(server, workplace, tiny, smallest, old, listing, number, begin
     assert listing() == ["out.onnx", "out.onnx.json"]
 
 
+def test_a_closed_terminal_is_an_interruption(server, workplace, tiny, listing):
+    before = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    process = Fork(server, workplace, "onnx", *tiny, "-o", "out.onnx", before=before)
+    wait_for_line(process, "weights:")
+    process.send_signal(signal.SIGHUP)
+    assert finish(process)[0] == 4
+    assert listing() == []
+
+
 def test_an_interruption_is_one_line_and_no_empty_one(run, tiny, monkeypatch):
     monkeypatch.setattr(
         "vggexport.workflows.build.inputs.open_network", raising(KeyboardInterrupt())

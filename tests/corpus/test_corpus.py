@@ -115,11 +115,12 @@ class Again:
 
 
 def run(*arguments: object) -> Result:
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def old_document(name: str) -> Any:

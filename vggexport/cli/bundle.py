@@ -26,7 +26,6 @@ LAYOUTS = ("plain", "triton", "tf-serving", "ort-mobile")
 )
 @click.option(
     "--report",
-    "reports",
     type=file_path(),
     multiple=True,
     metavar="FILE",
@@ -91,7 +90,7 @@ def bundle(json: bool, **options: Any) -> None:  # noqa: FBT001
     from vggexport.cli import terminal
     from vggexport.reports import text
 
-    options["max_bytes"] = options.pop("max_size")
+    options["max_bytes"], options["reports"] = options.pop("max_size"), options.pop("report")
     options["preprocessing_of"] = dict(options["preprocessing_of"])
     report = vggexport.bundle(vggexport.BundleOptions(**options), terminal.make_progress())
     terminal.show(text.bundle(report, options["sign"]), report, as_json=json)

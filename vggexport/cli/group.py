@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from vggexport import __version__
 from vggexport.cli import wording
@@ -118,7 +119,9 @@ class LazyGroup(click.Group):
         """Runs the command line and exits the process."""
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) sets SIGHUP
+                signal.signal(number, _terminate)
         self.verbose, self.running = False, None
         try:
             status = super().main(
@@ -131,7 +134,7 @@ class LazyGroup(click.Group):
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
-    """A CI system that cancels a job sends SIGTERM: leave as on Ctrl-C, cleaning up."""
+    """A cancelled CI job gets SIGTERM, a closed terminal sends SIGHUP: clean up as on Ctrl-C."""
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
@@ -195,10 +198,21 @@ def _misused(error: click.UsageError, ctx: click.Context) -> str:
             return f"{error.message} Did you mean {way}?"
         likest = (error.possibilities or [])[:1]  # Click would show all, by name
         error = click.NoSuchOption(error.option_name, error.message, likest, ctx)
-    message = error.format_message()
+    message = error.format_message() + _elsewhere(error, ctx)
     if "weights" in names and message.startswith("Got unexpected extra argument"):
         return f"{message}: weights go after --weights"
     return message
+
+
+def _elsewhere(error: click.UsageError, ctx: click.Context) -> str:
+    """Where a bad value comes from, if not from the command line."""
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    match parameter and parameter.name and ctx.get_parameter_source(parameter.name):
+        case ParameterSource.ENVIRONMENT:
+            return " (from the environment)"
+        case ParameterSource.DEFAULT_MAP:
+            return " (from the configuration file)"
+    return ""
 
 
 def _by_precision(name: str, names: Set[str]) -> str:
@@ -258,6 +272,7 @@ def main(ctx: click.Context) -> None:
     vggexport.toml or [tool.vggexport] in pyproject.toml in the working directory.
     """
     if ctx.invoked_subcommand:
-        from vggexport.cli.configuration import read_configuration
+        from vggexport.cli.configuration import check_environment, read_configuration
 
+        check_environment(ctx, ctx.invoked_subcommand)
         ctx.default_map = read_configuration(ctx)

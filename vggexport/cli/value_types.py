@@ -207,6 +207,10 @@ class Size(click.ParamType[int]):
         return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
 
 
+LISTED = (Units, Names, Numbers, Channels, Background)
+"""Types that take a list of the configuration file as they take text with commas."""
+
+
 def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
     """Callback of numbers: Click takes "nan" and "inf" for some, of which nan is in every range.
 
