@@ -21,6 +21,7 @@ from vggexport.metrics.placement import QNN_PROVIDER
 from vggexport.network.head import Pooling
 from vggexport.network.spec import DEFAULT_CONFIGURATION
 from vggexport.opening.calibration_images import DEFAULT_SAMPLES, CalibrationOptions
+from vggexport.opening.int8_adjustments import OTHER_METHOD
 from vggexport.opening.network import DEFAULT_WEIGHTS, NetworkOptions
 from vggexport.weights import layouts
 from vggexport.weights.head_inputs import ADAPTIVE
@@ -131,7 +132,8 @@ def test_every_option_has_a_help_text(command):
 def test_calibration_literals_are_those_of_the_package():
     assert tuple(calibration.OBSERVERS) == METHODS
     assert ORDERS == CLASS_ORDERS
-    assert option("onnx", "calibration_method").default == calibration.DEFAULT_METHOD
+    chosen = f"else by {calibration.DEFAULT_METHOD}, or by {OTHER_METHOD} where"
+    assert chosen in option("onnx", "calibration_method").help
     assert option("onnx", "calibration_samples").default == DEFAULT_SAMPLES
     counts = f"[default: {DEFAULT_IMAGES}; {NPU_IMAGES} on {QNN_PROVIDER}]"
     assert option("verify", "images").help.endswith(counts)

@@ -37,9 +37,9 @@ def metrics(logit_sqnr_db):
 
 @pytest.fixture
 def tried(monkeypatch, tiny, tiny_weights, ranges, tmp_path):
-    """((own dB, others' dB) of the trials, images=24, source) -> the ranges, notes, trials left."""
+    """((own dB, others' dB) of the trials, …) -> the ranges, notes, trials left."""
 
-    def try_them(*measured, images=24, source="photos"):
+    def try_them(*measured, images=24, source="photos", is_open=False):
         left = list(measured)
         parities = lambda *_: map(metrics, left.pop(0))  # noqa: E731
         monkeypatch.setattr(Int8Trial, "parities", parities)
@@ -49,7 +49,9 @@ def tried(monkeypatch, tiny, tiny_weights, ranges, tmp_path):
             first=list(pixels),
             source=SimpleNamespace(name=source),
             other_images=lambda count: pixels[:count],
-            method="minmax",
+            calibration_images_again=lambda: iter(pixels),
+            calibrated=images,
+            is_open=is_open,
         )
         runner = SimpleNamespace(
             activations=lambda _, names: dict.fromkeys(names, np.array([-1.0, 1e6]))
@@ -89,6 +91,47 @@ def test_no_bias_is_corrected_by_too_few_images(tried, ranges):
 
 def test_nothing_is_tried_on_synthetic_calibration_images(tried, ranges):
     assert tried((12.0, 3.0), source="synthetic") == (ranges, [], [(12.0, 3.0)])
+
+
+def test_another_method_is_taken_where_nobody_chose_one_and_it_clearly_gains(tried, ranges):
+    found, notes, _ = tried((12.0, 30.0), (15.0, 12.0), images=3, is_open=True)
+    assert found.calibration == replace(ranges.calibration, method="mse")
+    assert found.ranges.keys() == ranges.ranges.keys()
+    assert found.ranges != ranges.ranges
+    (note,) = notes
+    assert note == (
+        "ranges by mse: the logits of int8 have 15.0 dB instead of 12.0 dB on 1 calibration image"
+    )
+
+
+def test_another_method_is_judged_with_all_that_mends_it(tried, ranges):
+    first = (3.0, 5.0), (3.0, 5.0), (5.9, 5.0)  # neither widened nor corrected
+    other = (3.5, 5.0), (3.5, 12.0), (6.5, 12.0)
+    found, notes, _ = tried(*first, *other, is_open=True)
+    all_three = {"method": "mse", "widened": True, "bias_correction": True}
+    assert found.calibration == replace(ranges.calibration, **all_three)
+    assert ["mse" in note for note in notes] == [False, False, True]
+    assert "have 6.5 dB instead of 3.0 dB on 8 calibration images" in notes[-1]
+
+
+def test_nothing_is_said_of_what_was_not_kept(tried, ranges):
+    found, notes, _ = tried((3.0, 12.0), (6.0, 12.0), (2.0, 12.0), (8.9, 12.0), is_open=True)
+    assert found.calibration == replace(ranges.calibration, bias_correction=True)
+    assert [note.split()[0] for note in notes] == ["biases"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [[(14.9, 30.0)], [(np.nan, 30.0)], [(30.0, 11.9)] * 2],
+    ids=["little", "nan", "fails others"],
+)
+def test_the_method_stays_where_another_gains_little_or_fails_the_check(tried, ranges, other):
+    assert tried((12.0, 12.0), *other, images=3, is_open=True) == (ranges, [], [])
+
+
+def test_the_method_stays_where_it_was_chosen_or_int8_is_good(tried, ranges):
+    assert tried((12.0, 30.0), (30.0, 30.0), images=3)[0] is ranges
+    assert tried((20.0, 30.0), (30.0, 30.0), images=3, is_open=True)[0] is ranges
 
 
 def test_ranges_that_fail_on_synthetic_images_are_widened_by_what_these_reach(tried, ranges):

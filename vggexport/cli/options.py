@@ -84,8 +84,8 @@ calibration_options = combined(
     click.option(
         "--calibration-method",
         type=click.Choice(METHODS),
-        default=METHODS[0],
-        help="Choose ranges from activations by this method.",
+        help="Choose ranges from activations by this method; else by minmax, or by mse where a "
+        "trial shows that int8 is clearly better with it.",
     ),
     max_unreadable_option,
 )

@@ -54,14 +54,15 @@ class CalibrationOptions(TypedOptions):
     Attributes:
         data: A folder, an ``.npz`` file or "synthetic".
         samples: Number of images.
-        method: "minmax", "percentile", "entropy" or "mse".
+        method: "minmax", "percentile", "entropy" or "mse"; None for the first, or for "mse" where a
+            trial shows that int8 is clearly better with it.
         seed: Of the choice of images, and of synthetic ones.
         max_unreadable: Share of the images that may be unreadable.
     """
 
     data: str = calibration.SYNTHETIC
     samples: Positive = DEFAULT_SAMPLES
-    method: str = calibration.DEFAULT_METHOD
+    method: str | None = None
     seed: int = 0
     max_unreadable: Share = calibration.sampling.MAX_UNREADABLE_FRACTION
 
@@ -89,6 +90,8 @@ class ImagePlan:
         is_short: Whether the source has no more images than that was to be.
         held_out: Images held out of them then.
         first: The first images that ranges were taken from so far, :data:`KEPT` at most.
+        method: How ranges are taken.
+        is_open: Whether that was left open.
 
     Raises:
         CalibrationError: The source cannot be used, or no range can be taken from such images.
@@ -105,7 +108,8 @@ class ImagePlan:
         synthetic: int = 0,
         seen: Collection[str] = (),
     ) -> None:
-        self.checked, self.method = checked, options.method
+        self.checked = checked
+        self.method, self.is_open = options.method or calibration.DEFAULT_METHOD, not options.method
         with translated():
             source = calibration.open_source(
                 options.data,
@@ -129,7 +133,7 @@ class ImagePlan:
             self._check_spread(source.name)
         self.source = source
         self._varied = partial(calibration.varied_image, size=size)
-        self._seed = options.seed
+        self._options = options
         self._seen = frozenset(seen)
         self.first: list[NDArray[np.uint8]] = []
         self._checks: list[NDArray[np.uint8]] = []
@@ -144,6 +148,22 @@ class ImagePlan:
         """
         return islice(self._stream, self.calibrated)
 
+    def calibration_images_again(self) -> Iterator[NDArray[np.uint8]]:
+        """The same once more, after they have all been given.
+
+        Raises:
+            CalibrationError: Images cannot be read.
+        """
+        images = calibration.CalibrationImages(
+            self.source,
+            self.calibrated,
+            seed=self._options.seed,
+            max_unreadable_fraction=self._options.max_unreadable,
+            fewer=True,
+        )
+        with translated():
+            yield from (image.pixels for image in images)
+
     def check_images(self) -> NDArray[np.uint8]:
         """The images for checks, uint8 (images, height, width, 3), after those for calibration."""
         for _ in self._stream:
@@ -157,7 +177,8 @@ class ImagePlan:
 
     def other_images(self, count: int) -> NDArray[np.uint8]:
         """Synthetic images that no check runs on: uint8 (images, height, width, 3)."""
-        return np.stack([self._varied(self._seed + 2, index) for index in range(count)])
+        seed = self._options.seed + 2
+        return np.stack([self._varied(seed, index) for index in range(count)])
 
     @property
     def unreadable(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ from vggexport.precision import Precision
 from vggexport.quantization.bias_correction import bias_corrections
 from vggexport.quantization.calibrate import ReadRanges, observe_growing
 from vggexport.quantization.ranges import ActivationRanges
-from vggexport.system.progress import Progress, Steps
+from vggexport.system.number_text import counted
+from vggexport.system.progress import Steps
 
 GOOD_LOGIT_SQNR_DB = 20.0
 """From here on no bias is corrected: errors are a tenth of the logits, and what is left of them
@@ -33,6 +35,10 @@ CLEAR_DB = 3.0
 
 LEAST_IMAGES = 12
 """With fewer no bias is corrected: means of 4 images were worth nothing, of 8 as much as of 16."""
+
+OTHER_METHOD = "mse"
+"""Is tried where nobody chose a method and the first leaves int8 poor: ranges of least squared
+error clip rare values, with which the steps of all others would be coarse."""
 
 OTHER_IMAGES = 8
 """Synthetic images that ranges are tried on, and widened by."""
@@ -46,7 +52,7 @@ def adjusted(
     folder: Path,
     steps: Steps,
 ) -> ActivationRanges:
-    """The ranges as they are, or widened, or with corrected biases, or both.
+    """The ranges as they are, or widened, or with corrected biases, or all of it by another method.
 
     A third of the plan's first images is for measuring. Synthetic calibration images are left out
     of it: they hold what the others lack, and nothing of the means that photographs have.
@@ -58,10 +64,22 @@ def adjusted(
     measured = images[: max(1, len(images) // 3)]
     with steps.step("int8 trial"):
         trial = Int8Trial.on(measured, others, network=network, runner=runner, folder=folder)
-        tried = _Tried(trial, ranges, *trial.parities(ranges))
-        observe = partial(observe_growing, runner.activations, network.spec, others, plan.method)
-        tried = _widened(tried, observe, steps.progress)
-        return _with_corrected_biases(tried, images, steps.progress).ranges
+        observe = partial(observe_growing, runner.activations, network.spec)
+        mended = partial(_mended, images=images, observe=partial(observe, others))
+        best = mended(_Tried.of(trial, ranges))
+        if plan.is_open and not best.is_good:
+            again = steps.track(plan.calibration_images_again(), plan.calibrated)
+            *_, bounds = observe(again, OTHER_METHOD)
+            record = replace(ranges.calibration, method=OTHER_METHOD)
+            other = replace(ranges, calibration=record, ranges=bounds())
+            best = _better(best, mended(_Tried.of(trial, other)))
+    for fact, advice in best.notes:
+        steps.progress.note(fact, *advice)
+    return best.ranges
+
+
+Observe: TypeAlias = Callable[[str], Iterator[ReadRanges]]
+"""Ranges of images that are settled, by a method."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,57 +90,96 @@ class _Tried:
     ranges: ActivationRanges
     own: ParityMetrics
     others: ParityMetrics
+    notes: tuple[tuple[str, tuple[Advice, ...]], ...] = ()
+
+    @classmethod
+    def of(cls, trial: Int8Trial, ranges: ActivationRanges) -> _Tried:
+        """Ranges in a trial."""
+        own, others = trial.parities(ranges)
+        return cls(trial, ranges, own, others)
 
     def instead(self, ranges: ActivationRanges) -> _Tried:
         """Other ranges in the same trial."""
-        return _Tried(self.trial, ranges, *self.trial.parities(ranges))
+        return replace(_Tried.of(self.trial, ranges), notes=self.notes)
+
+    def noting(self, fact: str, *advice: Advice) -> _Tried:
+        """The same with one note more."""
+        return replace(self, notes=(*self.notes, (fact, advice)))
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing need be tried to make it better."""
+        return self.own.logit_sqnr_db >= GOOD_LOGIT_SQNR_DB
+
+    @property
+    def fails_on_others(self) -> bool:
+        """Whether a file would fail its check on the synthetic images."""
+        return bool(Precision.INT8.profile.tolerance.violations(self.others))
+
+    def gains(self, before: _Tried) -> bool:
+        """Whether it is clearly better on calibration images."""
+        return self.own.logit_sqnr_db - before.own.logit_sqnr_db >= CLEAR_DB
 
 
-def _widened(
-    tried: _Tried, observe: Callable[[], Iterator[ReadRanges]], progress: Progress
-) -> _Tried:
+def _mended(tried: _Tried, images: NDArray[np.uint8], observe: Observe) -> _Tried:
+    return _with_corrected_biases(_widened(tried, observe), images)
+
+
+def _better(first: _Tried, other: _Tried) -> _Tried:
+    """Ranges of :data:`OTHER_METHOD`, where they clearly gain."""
+    if not other.gains(first) or (other.fails_on_others and not first.fails_on_others):
+        return first
+    return other.noting(
+        f"ranges by {OTHER_METHOD}: the logits of int8 have {other.own.logit_sqnr_db:.1f} dB "
+        f"instead of {first.own.logit_sqnr_db:.1f} dB on {_counted(other)}",
+        Advice(f"keep those of {calibration.DEFAULT_METHOD} with {{}}", "calibration_method"),
+    )
+
+
+def _counted(tried: _Tried) -> str:
+    return counted(len(tried.trial.images[0]), "calibration image")
+
+
+def _widened(tried: _Tried, observe: Observe) -> _Tried:
     """Ranges that hold for synthetic images, where a file would fail its check on them otherwise.
 
     Few or uniform images give ranges that others exceed by far, and what exceeds them is clipped.
     """
-    demanded = Precision.INT8.profile.tolerance
-    if not demanded.violations(tried.others):
+    if not tried.fails_on_others:
         return tried
-    *_, bounds = observe()
+    *_, bounds = observe(tried.ranges.calibration.method)
     wider = tried.instead(tried.ranges.widened(bounds()))
     lost = tried.own.logit_sqnr_db - wider.own.logit_sqnr_db
-    if demanded.violations(wider.others) or not lost <= CLEAR_DB:
+    if wider.fails_on_others or not lost <= CLEAR_DB:
         return tried
-    progress.note(
+    return wider.noting(
         f"ranges widened to hold for {OTHER_IMAGES} synthetic images, where int8 had "
         f"{tried.others.logit_sqnr_db:.1f} dB on the logits and has "
         f"{wider.others.logit_sqnr_db:.1f} dB now; on calibration images "
         f"{tried.own.logit_sqnr_db:.1f} dB became {wider.own.logit_sqnr_db:.1f} dB",
         Advice("more varied images with {} make this unnecessary", "calibration_data"),
     )
-    return wider
 
 
-def _with_corrected_biases(tried: _Tried, images: NDArray[np.uint8], progress: Progress) -> _Tried:
+def _with_corrected_biases(tried: _Tried, images: NDArray[np.uint8]) -> _Tried:
     """Corrected biases, where int8 gains by them on images that are not theirs.
 
     What means over the images that are not measured on are worth is tried; where they are kept,
     they are taken over all.
     """
+    if len(images) < LEAST_IMAGES or tried.is_good:
+        return tried
     measured = len(tried.trial.images[0])
-    plain = tried.own.logit_sqnr_db
-    if len(images) < LEAST_IMAGES or plain >= GOOD_LOGIT_SQNR_DB:
-        return tried
-    ranges = tried.ranges
     network = tried.trial.network
-    gained = tried.instead(_corrected(network, ranges, images[measured:])).own.logit_sqnr_db
-    if not gained - plain >= CLEAR_DB:
+    corrected = tried.instead(_corrected(network, tried.ranges, images[measured:]))
+    if not corrected.gains(tried):
         return tried
-    progress.note(
+    ranges = _corrected(network, tried.ranges, images)
+    return replace(corrected, ranges=ranges).noting(
         f"biases corrected for what rounding shifts (arXiv 1906.04721): the logits of int8 have "
-        f"{gained:.1f} dB instead of {plain:.1f} dB on {measured} calibration images"
+        f"{corrected.own.logit_sqnr_db:.1f} dB instead of {tried.own.logit_sqnr_db:.1f} dB on "
+        f"{_counted(tried)}"
     )
-    return replace(tried, ranges=_corrected(network, ranges, images))
 
 
 def _corrected(
