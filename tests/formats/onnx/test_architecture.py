@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from vggexport.formats.keras.model import build_architecture
 from vggexport.formats.onnx import architecture
 from vggexport.formats.onnx.architecture import UnexpectedGraphError, trace
 from vggexport.formats.onnx.converter import convert
@@ -180,3 +182,22 @@ def test_the_architecture_of_a_network_of_megabytes_is_kilobytes():
     spec = VGGSpec.named("D", fc_units=(256, 256), input_size=(32, 32))
     assert spec.parameters > 15_000_000
     assert trace(spec).ByteSize() < 20_000
+
+
+@pytest.fixture(params=["mixed_float16", "bfloat16", "float64"])
+def _keras_set_to_something_else(request):
+    policy, order = keras.config.dtype_policy(), keras.config.image_data_format()
+    keras.config.set_dtype_policy(request.param)
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format(order)
+
+
+@pytest.mark.usefixtures("_keras_set_to_something_else")
+def test_what_a_program_set_keras_to_changes_nothing(tiny, graph):
+    build_architecture.cache_clear()
+    found = convert(tiny, 17).graph
+    build_architecture.cache_clear()
+    check(tiny, found)
+    assert [node.op_type for node in found.node] == [node.op_type for node in graph.node]

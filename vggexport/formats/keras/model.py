@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -31,6 +32,10 @@ if keras.backend.backend() != "tensorflow":
     raise Unavailable(
         f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow for vggexport"
     )
+
+_FLOAT32 = MappingProxyType({"dtype": "float32"})
+_NHWC = MappingProxyType({**_FLOAT32, "data_format": "channels_last"})
+"""Said of every layer: a program that uses this package may have set Keras to something else."""
 
 _ALIGNMENT_BYTES = 64
 """TensorFlow takes over a buffer as it is only on this boundary, and aborts on any other."""
@@ -93,27 +98,31 @@ class _Making:
             "kernel_regularizer": keras.regularizers.L2(self.recipe.weight_decay),
             "kernel_initializer": self.initializer,
             "activation": "relu" if layer.relu else None,
+            **_FLOAT32,
         }
 
 
 def _mean_subtraction(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
-    return [MeanSubtraction(making.spec.mean_rgb, name=layer.name)]
+    return [MeanSubtraction(making.spec.mean_rgb, name=layer.name, **_FLOAT32)]
 
 
 def _convolution(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
     size, filters = layer.kernel_size, layer.output_shape[-1]
-    return [keras.layers.Conv2D(filters, size, padding="same", **making.weighted(layer))]
+    options = {**making.weighted(layer), **_NHWC}
+    return [keras.layers.Conv2D(filters, size, padding="same", **options)]
 
 
 def _max_pooling(layer: LayerSpec, _: _Making) -> list[keras.layers.Layer]:
-    return [keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, name=layer.name)]
+    sizes = layer.kernel_size, layer.stride
+    return [keras.layers.MaxPooling2D(*sizes, name=layer.name, **_NHWC)]
 
 
 def _fully_connected(layer: LayerSpec, making: _Making) -> list[keras.layers.Layer]:
     dense = keras.layers.Dense(layer.output_shape[-1], **making.weighted(layer))
     if layer.name == LOGITS_NAME:
         return [dense]
-    return [dense, keras.layers.Dropout(making.recipe.dropout, name=f"{layer.name}_dropout")]
+    name = f"{layer.name}_dropout"
+    return [dense, keras.layers.Dropout(making.recipe.dropout, name=name, **_FLOAT32)]
 
 
 def _named(kind: Any, **options: Any) -> Callable[[LayerSpec, _Making], list[keras.layers.Layer]]:
@@ -125,12 +134,12 @@ LAYERS: Mapping[LayerKind, Callable[[LayerSpec, _Making], list[keras.layers.Laye
     LayerKind.MEAN_SUBTRACTION: _mean_subtraction,
     LayerKind.CONVOLUTION: _convolution,
     LayerKind.MAX_POOLING: _max_pooling,
-    LayerKind.FLATTEN: _named(keras.layers.Flatten),
-    LayerKind.GLOBAL_AVERAGE_POOLING: _named(keras.layers.GlobalAveragePooling2D),
-    LayerKind.GLOBAL_MAX_POOLING: _named(keras.layers.GlobalMaxPooling2D),
+    LayerKind.FLATTEN: _named(keras.layers.Flatten, **_NHWC),
+    LayerKind.GLOBAL_AVERAGE_POOLING: _named(keras.layers.GlobalAveragePooling2D, **_NHWC),
+    LayerKind.GLOBAL_MAX_POOLING: _named(keras.layers.GlobalMaxPooling2D, **_NHWC),
     LayerKind.FULLY_CONNECTED: _fully_connected,
-    LayerKind.SOFTMAX: _named(keras.layers.Softmax),
-    LayerKind.SIGMOID: _named(keras.layers.Activation, activation="sigmoid"),
+    LayerKind.SOFTMAX: _named(keras.layers.Softmax, **_FLOAT32),
+    LayerKind.SIGMOID: _named(keras.layers.Activation, activation="sigmoid", **_FLOAT32),
 }
 """The Keras layers of one layer of the walk; their first bears its name."""
 
