@@ -209,9 +209,10 @@ _DYNAMIC_INT8 = Profile(
         negligible_logit_error=0.01,
     ),
     on_cpu=Tolerance(
-        "activations are quantized image by image: LiteRT with and without XNNPACK measured 35.4 "
-        "dB on 32 photographs, the worst of 1,000 sets of 8 of them 32.0 dB",
-        min_logit_sqnr_db=25.0,
+        "activations are quantized image by image: of 1,000 sets of 8 of 200 photographs the worst "
+        "measured 30.9 dB in LiteRT without XNNPACK and 24.7 dB in OpenVINO; another colour "
+        "profile gave 20.0 dB in the best, BGR 5.7 dB",
+        min_logit_sqnr_db=21.0,
     ),
     on_accelerator=_INTEGER_ON_ACCELERATOR,
     own_noise=LayerSqnr(24.0, 22.0),
