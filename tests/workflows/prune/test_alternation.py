@@ -15,11 +15,11 @@ from vggexport.system.machine import read_machine
 from vggexport.system.progress import Progress, Steps
 
 
-def test_files_take_turns(monkeypatch, folder, whole_spec):
+def test_files_take_turns(monkeypatch, folder, whole_spec, tmp_path):
     monkeypatch.setattr("vggexport.opening.alternated_latency.SECONDS", 0.0)
     monkeypatch.setattr("vggexport.opening.alternated_latency.SETTLE_S", 0.0)
     network = open_network(NetworkOptions(str(folder / "wide.npz")), Steps(Progress()))
-    paths = [Path("wide.onnx"), Path("again.onnx")]
+    paths = [tmp_path / "wide.onnx", tmp_path / "again.onnx"]
     for path in paths:
         write_onnx(network, path)
     own, other = latencies(paths, whole_spec.input_size, read_machine(), Steps(Progress()))
