@@ -20,7 +20,6 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from calibration.colour import to_srgb
 from calibration.errors import UnreadableImageError, one_line
 from calibration.pictures import Colour, PictureOptions
-from calibration.truncation import ends_in_zeros
 
 OPEN_DEPTH = "nothing states its bit depth"
 """In reasons: what has to be said before a picture can be read."""
@@ -36,6 +35,12 @@ DECODING_ERRORS = (
     TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 """What Pillow's decoders meet damaged, odd and huge files with: nearly any built-in error."""
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+"""Markers in front of pixels and after the last of them (ITU-T T.81, table B.1); no bytes of
+pixels are like them."""
+
+_ZEROS = bytes(64)
 
 _HEIC_BEGINNINGS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
 """Of a file from its fifth byte on (ISO/IEC 23008-12, annex B.4: brands)."""
@@ -134,7 +139,7 @@ def decode_bytes(data: bytes, *, label: str, pictures: PictureOptions | None = N
     pictures = pictures or PictureOptions()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            if image.format in _JPEG and ends_in_zeros(data):
+            if image.format in _JPEG and _ends_in_zeros(data):
                 raise ValueError("its end was never written: there are zeros instead of pixels")
             rgb = _rgb(image, pictures)
             several = image.format != "MPO" and getattr(image, "is_animated", False)
@@ -278,3 +283,12 @@ def _full_scale(mode: str, low: float, high: float, bits: int | None, most: floa
             f"{OPEN_DEPTH}: convert it to 8 bits"
         )
     return white
+
+
+def _ends_in_zeros(data: bytes) -> bool:
+    """Whether a JPEG file's pixels go over into zeros, as those of an interrupted download.
+
+    Other files that lack their end are found by Pillow. What follows the end, such as a film, may
+    hold anything, but hardly ends in zeros.
+    """
+    return data.endswith(_ZEROS) and data.rfind(_END) < data.rfind(_SCAN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,6 @@ from vggexport.diagnosis.outputs import OutputFault
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.tolerance import Tolerance
 from vggexport.network.head import HeadActivation
-from vggexport.network.layers import OUTPUT_NAME
-from vggexport.opening.file_check import read
 from vggexport.opening.models import OpenedModel
 from vggexport.results.diagnosis import Trial
 from vggexport.system.number_text import counted
@@ -111,9 +108,3 @@ class Case:
         if trial.gain_db >= least_gain_db and trial.with_db >= least - WORST_IMAGES_DB:
             return True
         return is_lossy and trial.gain_db >= LOSSY_GAIN_DB and trial.with_db >= CLEAR_SQNR_DB
-
-
-def answers(model: OpenedModel, images: NDArray[Any]) -> NDArray[np.float32]:
-    """A model's probabilities for a few images."""
-    batch = model.artifact.batch or 1
-    return read(model.runner, images, [OUTPUT_NAME], batch)[OUTPUT_NAME]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
-from vggexport.diagnosis.case import CLEAR_GAIN_DB, LOSSY_GAIN_DB, Case, answers
+from vggexport.diagnosis.case import CLEAR_GAIN_DB, LOSSY_GAIN_DB, Case
 from vggexport.diagnosis.images import (
     PAIRED,
     ImageFault,
@@ -35,7 +35,7 @@ from vggexport.diagnosis.weights_trials import weights_trials
 from vggexport.errors import ArtifactError
 from vggexport.metrics.parity import sqnr_db
 from vggexport.metrics.tolerance import LayerSqnr, Tolerance
-from vggexport.opening.file_check import read, same_integers
+from vggexport.opening.file_check import same_integers
 from vggexport.opening.models import OpenedModel, shared_layers
 from vggexport.precision import Profile, coarser
 from vggexport.results.diagnosis import Diagnosis, SuspiciousLayer, Trial
@@ -61,12 +61,18 @@ def diagnose(
 
     The tolerance is what healthy files of its precision reach, whatever the file had to.
     """
-    expected, actual = (answers(model, images) for model in (reference, candidate))
+    expected, actual = (model.answers(images) for model in (reference, candidate))
     case = Case(reference, candidate, images, tolerance, expected, actual)
     trials: list[Trial] = []
-    kinds = _output_trials, _preprocessing_trials, _image_trials, _scaled_trials, _imitated_trials
-    for kind in kinds:
-        trials.extend(kind(case, steps))
+    kinds = (
+        _best_alone(_tried_outputs(case)),
+        preprocessing_trials(case),
+        _best_alone(_try_images(case, _image_faults(case), steps)),
+        _scaled_trials(case),
+        _imitated_trials(case, steps),
+    )
+    for kind in kinds:  # nothing of one is tried before its turn
+        trials.extend(kind)
         if any(trial.explains for trial in trials):
             return Diagnosis(tuple(trials), len(images))
     if not reference.computes:
@@ -124,10 +130,6 @@ def _coarser(reference: Artifact, candidate: Artifact) -> Profile:
     return coarser(reference.precision.profile, candidate.precision.profile)
 
 
-def _output_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    return _best_alone(_tried_outputs(case))
-
-
 def _tried_outputs(case: Case) -> Iterator[Trial]:
     for fault in output_faults(case.activation):
         if case.candidate.artifact.full_integer and fault.name == f"{case.activation}-quantized":
@@ -137,15 +139,7 @@ def _tried_outputs(case: Case) -> Iterator[Trial]:
             yield case.output_trial(fault, *made_up, least_gain_db=least_gain_db)
 
 
-def _preprocessing_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    return preprocessing_trials(case)
-
-
-def _image_trials(case: Case, steps: Steps) -> Iterator[Trial]:
-    return _best_alone(_try_images(case, _image_faults(case), steps))
-
-
-def _scaled_trials(case: Case, steps: Steps) -> Iterator[Trial]:
+def _scaled_trials(case: Case) -> Iterator[Trial]:
     """The mistake for which the first kernel of an integer file was scaled.
 
     With ranges taken with the mistake, all that is fed comes out as black and white: of mistakes
@@ -206,10 +200,10 @@ def _try_image_fault(case: Case, fault: ImageFault, *, imitates: bool) -> Trial 
     Nothing in front of a file makes up for what only the reference can imitate.
     """
     if fault.undo and _takes(case.candidate, fault) and not imitates:
-        actual = answers(case.candidate, fault.undo(_as_fed(case.images, fault)))
+        actual = case.candidate.answers(fault.undo(_as_fed(case.images, fault)))
         return case.output_trial(fault, case.expected, actual)
     if case.reference.computes and _takes(case.reference, fault):
-        expected = answers(case.reference, fault.imitate(_as_fed(case.images, fault)))
+        expected = case.reference.answers(fault.imitate(_as_fed(case.images, fault)))
         return case.output_trial(replace(fault, before=""), expected, case.actual)
     return None
 
@@ -227,10 +221,7 @@ def _layer_curve(case: Case) -> tuple[LayerParity, ...]:
     names = shared_layers(case.reference, case.candidate)
     sums = {name: LayerSums() for name in names}
     for image in case.images:
-        expected, actual = (
-            read(c.runner, image[None], names, c.artifact.batch or 1)
-            for c in (case.reference, case.candidate)
-        )
+        expected, actual = (m.read(image[None], names) for m in (case.reference, case.candidate))
         for name in names:
             sums[name].add(expected[name], actual[name])
     return tuple(sums[name].parity(name) for name in names)
@@ -262,8 +253,8 @@ def _not_finite_trial(
 def _clipping_trial(case: Case, suspicious: SuspiciousLayer) -> Trial:
     """Whether the layer gives what it should, cut off where its range ends."""
     expected, actual = (
-        read(c.runner, case.images, [suspicious.name], c.artifact.batch or 1)[suspicious.name]
-        for c in (case.reference, case.candidate)
+        model.read(case.images, [suspicious.name])[suspicious.name]
+        for model in (case.reference, case.candidate)
     )
     clipped = np.clip(expected, actual.min(), actual.max())
     before, after = sqnr_db(expected, actual), sqnr_db(clipped, actual)

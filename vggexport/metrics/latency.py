@@ -34,15 +34,15 @@ Milliseconds = Annotated[float, Form(lambda value: round(value, 5))]
 """To 10 ns in JSON, finer than clocks are."""
 
 
-def min_runs(percentile: int, over: int = MIN_OVER) -> int:
+def min_runs(percentile: int) -> int:
     """The fewest runs that MLPerf's early-stopping rule takes for a percentile.
 
-    Of n runs no more than ``over`` may be expected above it by chance alone: the fewest n with
-    P(Binomial(n, 1 - p) <= over) <= 1 %. For one run: 64 for p90, 130 for p95, 662 for p99. The
-    percentile is 1 to 99.
+    Of n runs no more than :data:`MIN_OVER` may be expected above it by chance alone: the fewest n
+    with P(Binomial(n, 1 - p) <= that) <= 1 %: 64 for p90, 130 for p95, 662 for p99. The percentile
+    is 1 to 99.
     """
-    runs = over + 1
-    while _at_most(over, runs, 1 - percentile / 100) > 1 - EARLY_STOPPING_CONFIDENCE:
+    runs = MIN_OVER + 1
+    while _at_most(MIN_OVER, runs, 1 - percentile / 100) > 1 - EARLY_STOPPING_CONFIDENCE:
         runs += 1
     return runs
 

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from vggexport.artifact import Artifact
 from vggexport.errors import Advice, InputError
-from vggexport.formats.runner import Images
 from vggexport.metrics.parity import ParityMetrics, compare
 from vggexport.metrics.tolerance import Tolerance
-from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.preprocessing import BGR, CONVENTIONS, Preprocessing
-from vggexport.opening.file_check import read, tolerance_between
+from vggexport.opening.file_check import tolerance_between
 from vggexport.opening.models import OpenedModel, with_preprocessing
 from vggexport.opening.preprocessed import PreprocessedRunner, preprocessed
 from vggexport.opening.stated_preprocessing import can_be_done
@@ -79,7 +77,7 @@ def find_preprocessing(
     known = min(held_to, key=lambda model: model.artifact.profile.coarseness)
     pixels = images()
     with steps.step("preprocessing"):
-        expected = _answers(known, pixels)
+        expected = known.answers(pixels)
         found = [
             with_preprocessing(model, *_tried(model, known.artifact, pixels, expected))
             if is_unknown(model) and model not in held_to
@@ -101,7 +99,7 @@ def note_misstated(
     if not isinstance(model.runner, PreprocessedRunner) or model.found:
         return
     plain = replace(model, runner=model.runner.inner)
-    best, found = _tried(plain, reference.artifact, pixels, _answers(reference, pixels))
+    best, found = _tried(plain, reference.artifact, pixels, reference.answers(pixels))
     if found.fits:
         told = f"its preprocessing was misstated: {_said(best, found)}"
         steps.progress.note(f"{model.path}: {told}", _stating(model.path, best))
@@ -137,7 +135,7 @@ def _tried(
     metrics = [
         compare(
             expected,
-            _answers(model, preprocessed(pixels, convention)),
+            model.answers(preprocessed(pixels, convention)),
             reference.spec.head_activation,
         )
         for convention in tried
@@ -181,11 +179,6 @@ def _said(best: Preprocessing, found: FoundPreprocessing) -> str:
     if found.fits:
         return f"preprocessing found: {best.words} fits with {figures}"
     return f"no preprocessing fits; {best.words} comes nearest with {figures}"
-
-
-def _answers(model: OpenedModel, images: Images) -> NDArray[np.float32]:
-    batch = model.artifact.batch or 1
-    return read(model.runner, images, [OUTPUT_NAME], batch)[OUTPUT_NAME]
 
 
 def _figure(metrics: ParityMetrics, tolerance: Tolerance) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ from vggexport.formats.registry import (
     load_weight_reader,
 )
 from vggexport.formats.runner import Runner
+from vggexport.network.layers import OUTPUT_NAME
 from vggexport.network.preprocessing import Preprocessing
+from vggexport.opening.file_check import read
 from vggexport.opening.network import Network
 from vggexport.opening.preprocessed import PreprocessedRunner
 from vggexport.opening.recorded_weights import check_agreed, open_weights
@@ -65,6 +68,14 @@ class OpenedModel:
     def computes(self) -> bool:
         """Whether it runs any images, rather than giving recorded answers for some."""
         return self.artifact.format != GOLDEN
+
+    def read(self, images: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """As :func:`~vggexport.opening.file_check.read`."""
+        return read(self.runner, images, names, self.artifact.batch or 1)
+
+    def answers(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities for a few images, which :meth:`read` takes."""
+        return self.read(images, [OUTPUT_NAME])[OUTPUT_NAME]
 
     def weights(self) -> Mapping[str, NDArray[np.float32]]:
         """Kernels and biases as it computes with them, native, read one at a time.

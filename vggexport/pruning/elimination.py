@@ -111,7 +111,7 @@ class _Pass:
             best, cost = self._cheapest(blocks, gone)
             span = slice(best * rows, (best + 1) * rows)
             column = self._inverse[:, span] - factors @ factors[span].T
-            root = np.linalg.cholesky(np.linalg.inv(_symmetric(blocks[best])))
+            root = np.linalg.cholesky(np.linalg.inv((blocks[best] + blocks[best].T) / 2))
             factor = column @ root
             factors[:, number * rows : (number + 1) * rows] = factor
             self._kernel -= factor @ (root.T @ self._kernel[span])
@@ -147,7 +147,3 @@ def _no_wider(kernel: Array) -> Array:
     values, vectors = np.linalg.eigh(kernel @ kernel.T)
     vectors *= np.sqrt(np.maximum(values, 0))
     return vectors
-
-
-def _symmetric(block: Array) -> Array:
-    return (block + block.T) / 2

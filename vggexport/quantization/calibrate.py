@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration import RangeObserver, make_observer
+from calibration import make_observer
 from vggexport.network.spec import VGGSpec
 from vggexport.quantization.ranges import observed_layers
 
@@ -49,8 +48,4 @@ def observe_growing(
     for image in images:
         for name, values in activations(image[np.newaxis], observers).items():
             observers[name].observe(values)
-        yield partial(_ranges, observers)
-
-
-def _ranges(observers: Mapping[str, RangeObserver]) -> dict[str, tuple[float, float]]:
-    return {name: observer.range() for name, observer in observers.items()}
+        yield lambda: {name: observer.range() for name, observer in observers.items()}

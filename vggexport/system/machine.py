@@ -123,7 +123,7 @@ class Machine(JsonValue):
 
 def read_machine(root: Path = ROOT) -> Machine:
     """Describes the machine now."""
-    cpus = _cpus(_text(root / "proc/cpuinfo") or "")
+    cpus = _cpus(text_of(root / "proc/cpuinfo") or "")
     flags = _flags(cpus)
     return Machine(
         system=f"{platform.system()} {platform.release()}",
@@ -133,7 +133,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         physical_cores=physical_cores(root),
         logical_cores=os.cpu_count() or 1,
         affinity=affinity(),
-        governor=_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor=text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         frequency_mhz=frequency_mhz(root),
         temperature_c=temperature_c(root),
         memory_bytes=_memory_bytes(root),
@@ -170,7 +170,7 @@ def physical_cores(root: Path = ROOT) -> int:
     One thread a core is what matrix products want: two on one core share its multipliers.
     """
     topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
-    siblings = {_text(root / topology.format(number)) for number in affinity()}
+    siblings = {text_of(root / topology.format(number)) for number in affinity()}
     usable = usable_cores(root)
     return min(len(siblings), usable) if siblings and None not in siblings else usable
 
@@ -178,22 +178,22 @@ def physical_cores(root: Path = ROOT) -> int:
 def frequency_mhz(root: Path = ROOT) -> float | None:
     """Mean frequency of the cores now, or None where the system does not tell."""
     folder = root / "sys/devices/system/cpu"
-    kilohertz = [_text(path) for path in folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    kilohertz = [text_of(path) for path in folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
     found = [float(value) / 1000 for value in kilohertz if value and value.isdecimal()]
     if not found:
-        matches = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", _text(root / "proc/cpuinfo") or "", re.M)
+        matches = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", text_of(root / "proc/cpuinfo") or "", re.M)
         found = [float(value) for value in matches]
     return round(sum(found) / len(found), 1) if found else None
 
 
 def temperature_c(root: Path = ROOT) -> float | None:
     """The hottest thermal zone now, in degrees Celsius, or None where the system does not tell."""
-    zones = [_text(path) for path in (root / "sys/class/thermal").glob("thermal_zone*/temp")]
+    zones = [text_of(path) for path in (root / "sys/class/thermal").glob("thermal_zone*/temp")]
     found = [int(value) / 1000 for value in zones if value and value.lstrip("-").isdecimal()]
     return max(found) if found else None
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
     """A small file's text without the line's end; None if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
@@ -211,7 +211,7 @@ def _cpus(cpuinfo: str) -> list[dict[str, str]]:
 
 
 def _cpu_flags(root: Path) -> frozenset[str]:
-    return _flags(_cpus(_text(root / "proc/cpuinfo") or ""))
+    return _flags(_cpus(text_of(root / "proc/cpuinfo") or ""))
 
 
 def _flags(cpus: list[dict[str, str]]) -> frozenset[str]:
@@ -227,7 +227,7 @@ def _flags(cpus: list[dict[str, str]]) -> frozenset[str]:
 def _model(cpus: list[dict[str, str]], root: Path) -> str:
     """Names of the processor's kinds of cores, and of the board where it says more than they do."""
     names = dict.fromkeys(name for cpu in cpus if (name := _core_name(cpu)))
-    board = _text(root / "proc/device-tree/model")
+    board = text_of(root / "proc/device-tree/model")
     cores = " + ".join(names) or platform.processor() or platform.machine()
     return f"{cores} ({board.rstrip(chr(0))})" if board else cores
 
@@ -248,10 +248,10 @@ def available_memory_bytes(root: Path = ROOT) -> int | None:
 
 
 def _memory_bytes(root: Path, name: str = "MemTotal") -> int | None:
-    match = re.search(rf"^{name}:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.M)
+    match = re.search(rf"^{name}:\s*(\d+) kB", text_of(root / "proc/meminfo") or "", re.M)
     return int(match[1]) * 1024 if match else None
 
 
 def _load_average(root: Path) -> float | None:
-    text = _text(root / "proc/loadavg")
+    text = text_of(root / "proc/loadavg")
     return float(text.split()[0]) if text else None

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from vggexport.system.cgroup import ROOT
 from vggexport.system.json_values import JsonValue, Note
+from vggexport.system.machine import text_of
 
 Value = TypeVar("Value")
 
@@ -85,7 +86,7 @@ class PowerMeter:
 def _packages(root: Path) -> list[Path]:
     """Counters of whole processors; those of their parts are inside."""
     found = sorted((root / COUNTERS).glob("*-rapl:*"))
-    return [folder for folder in found if (_text(folder / "name") or "").startswith("package-")]
+    return [folder for folder in found if (text_of(folder / "name") or "").startswith("package-")]
 
 
 def _since(after: int, before: int, folder: Path) -> int:
@@ -97,13 +98,13 @@ def _since(after: int, before: int, folder: Path) -> int:
 def _sensor(root: Path) -> _Sensor | None:
     """Of a board: one that gives its power, or the rail that feeds all of it."""
     for folder in sorted((root / SENSORS).glob("hwmon*")):
-        name = _text(folder / "name") or ""
+        name = text_of(folder / "name") or ""
         if not name.startswith("ina"):
             continue
         if _number(folder / "power1_input") is not None:
             return _Sensor(name, partial(_product, [folder / "power1_input"]))
         for label in sorted(folder.glob("in*_label")):
-            if _text(label) == WHOLE_BOARD:
+            if text_of(label) == WHOLE_BOARD:
                 rail = label.name.removeprefix("in").removesuffix("_label")
                 factors = [folder / f"{kind}{rail}_input" for kind in ("in", "curr")]
                 return _Sensor(f"{name} {WHOLE_BOARD}", partial(_product, factors))
@@ -141,7 +142,7 @@ def _described(
     packages: Sequence[Path], counters: Sequence[Path], sensor: _Sensor | None
 ) -> PowerSource:
     if counters:
-        names = [f"RAPL {_text(folder / 'name')}" for folder in counters]
+        names = [f"RAPL {text_of(folder / 'name')}" for folder in counters]
         return PowerSource(", ".join(names))
     if sensor:
         return PowerSource(sensor.name)
@@ -150,13 +151,6 @@ def _described(
     return PowerSource(None, f"there is neither a counter in /{COUNTERS} nor a sensor of a board")
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-
-
 def _number(path: Path) -> int | None:
-    text = _text(path)
+    text = text_of(path)
     return int(text) if text and text.lstrip("-").isdecimal() else None

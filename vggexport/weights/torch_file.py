@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from vggexport.errors import WeightsError
 from vggexport.weights.pickle_machine import LONGEST_PICKLE, refusal
 from vggexport.weights.stored import AnyArray, Archive, StoredTensor, float32_from_bfloat16, reading
-from vggexport.weights.torch_checkpoint import state_dict_of
 from vggexport.weights.torch_pickle import unpickled
 from vggexport.weights.torch_tensors import BFLOAT16, DTYPES, Tensor
 
@@ -46,6 +46,9 @@ _ENCRYPTED = 1
 """Bit of a zip member's flags."""
 _HEADER_BYTES = 30
 _CHUNK = 1 << 20
+_SHOWN = 60
+"""Characters of a key in a message."""
+_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def read_torch(path: Path) -> Archive:
     """
     with reading(path, *_ERRORS):
         container = _opened(path)
-        _, tensors = state_dict_of(path, container.value)
+        _, tensors = _state_dict_of(path, container.value)
         return {name: _stored(path, tensor, container) for name, tensor in tensors.items()}
 
 
@@ -87,8 +90,54 @@ def state_dict_key(path: Path) -> str | None:
         WeightsError: As from :func:`read_torch`.
     """
     with reading(path, *_ERRORS):
-        key, _ = state_dict_of(path, _opened(path).value)
+        key, _ = _state_dict_of(path, _opened(path).value)
         return key
+
+
+def _state_dict_of(path: Path, value: Any) -> tuple[str | None, dict[str, Tensor]]:
+    """The one dict of tensors in what was saved: it, or a dict that holds it beside other things.
+
+    Returns:
+        Its key, None if it is ``value`` itself, and its tensors by name.
+
+    Raises:
+        WeightsError: There is none, or more than one.
+        ValueError: A tensor's name is no text that can be printed.
+    """
+    if not isinstance(value, dict):
+        raise refusal(path, f"no state dict ({type(value).__name__})")
+    inner = {id(item): item for item in value.values() if isinstance(item, dict)}
+    weights = {identity for identity, item in inner.items() if _has_weights(item)}
+    choices: dict[str | None, dict[Any, Any]] = {None: value} if _has_weights(value) else {}
+    choices |= {
+        key: item for key, item in value.items() if isinstance(key, str) and id(item) in weights
+    }
+    if not choices:
+        raise WeightsError(
+            f"{path} holds no state dict, at its top or under its keys {_listed(value)}: "
+            'torch.save(model.state_dict(), "vgg16.pth") writes one'
+        )
+    if len(choices) > 1:
+        raise WeightsError(
+            f"{path} holds several state dicts, {_listed(choices)}: save the one that is meant "
+            'with torch: torch.save(checkpoint[KEY], "vgg16.pth")'
+        )
+    ((key, chosen),) = choices.items()
+    tensors = {name: item for name, item in chosen.items() if isinstance(item, Tensor)}
+    if not all(isinstance(name, str) and name.isprintable() for name in tensors):
+        raise ValueError("the name of a tensor is not printable text")
+    return key, tensors
+
+
+def _has_weights(value: dict[Any, Any]) -> bool:
+    """Whether there are tensors in it; single numbers may be an accuracy."""
+    return any(isinstance(item, Tensor) and item.shape for item in value.values())
+
+
+def _listed(keys: Mapping[Any, object]) -> str:
+    words = ["its top level" if key is None else repr(key)[:_SHOWN] for key in list(keys)[:_LISTED]]
+    more = len(keys) - _LISTED
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
 def _opened(path: Path) -> _Container:

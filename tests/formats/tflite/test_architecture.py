@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from vggexport.formats.tflite.architecture import build_graph
+from vggexport.formats.tflite.exporter import build_graph
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.layer_kinds import quantized_mean
 from vggexport.network.spec import MEAN_RGB

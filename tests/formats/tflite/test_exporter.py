@@ -12,8 +12,8 @@ from vggexport.errors import InputError, OutputError
 from vggexport.formats.registry import load_exporter
 from vggexport.formats.tflite import exporter as tflite_exporter
 from vggexport.formats.tflite import file_writer
-from vggexport.formats.tflite.architecture import build_graph
 from vggexport.formats.tflite.bound_weights import bind
+from vggexport.formats.tflite.exporter import build_graph
 from vggexport.formats.tflite.file_reader import TfliteFile
 from vggexport.formats.tflite.file_writer import write_model
 from vggexport.metrics.parity import centred_logits, sqnr_db

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 PLAIN = "plain"
 
 LAYOUTS: Mapping[str, str] = {
-    PLAIN: "vggexport.bundles.layouts.plain:place",
+    PLAIN: "vggexport.bundles.layouts.interface:plain",
     "triton": "vggexport.bundles.layouts.triton:place",
     "tf-serving": "vggexport.bundles.layouts.tf_serving:place",
     "ort-mobile": "vggexport.bundles.layouts.ort_mobile:place",

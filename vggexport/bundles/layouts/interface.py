@@ -86,3 +86,8 @@ def check_format(artifact: Artifact, layout: str, expected: str) -> None:
             f"layout {layout} takes {expected} models, and {artifact.path} is {artifact.format}: "
             "leave it out, or bundle it on its own"
         )
+
+
+def plain(artifact: Artifact, path: Path, folder: Path) -> PlacedModel:
+    """A :class:`Layout`: ``models/<file>``."""
+    return placed(artifact, path, f"models/{path.name}")

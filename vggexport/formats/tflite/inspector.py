@@ -30,8 +30,12 @@ def inspect_tflite(path: Path) -> Inspection:
     names = {tensor.index: name for name, tensor in file.signature.items()}
     return Inspection(
         artifact=artifact,
-        inputs=tuple(_describe(tensor, names) for tensor in file.inputs),
-        outputs=tuple(_describe(tensor, names) for tensor in file.outputs),
+        inputs=tuple(
+            description(tensor, names.get(tensor.index, tensor.name)) for tensor in file.inputs
+        ),
+        outputs=tuple(
+            description(tensor, names.get(tensor.index, tensor.name)) for tensor in file.outputs
+        ),
         operators=tuple(_operator(file, operator) for operator in file.operators),
         parameters=artifact.spec.parameters if artifact else _parameters(file),
         size_bytes=path.stat().st_size,
@@ -40,9 +44,9 @@ def inspect_tflite(path: Path) -> Inspection:
     )
 
 
-def _describe(tensor: TfliteTensor, names: dict[int, str]) -> TensorDescription:
+def description(tensor: TfliteTensor, name: str) -> TensorDescription:
+    """An input or output under a name."""
     shape = tuple(size if size >= 0 else _FREE for size in tensor.shape)
-    name = names.get(tensor.index, tensor.name)
     if not tensor.scales.size:
         return TensorDescription(name, tensor.dtype, shape)
     scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])

@@ -16,6 +16,7 @@ from vggexport.formats.stored_constant import (
     unpack_int4,
 )
 from vggexport.formats.tflite.file_reader import TfliteFile, TfliteOperator, TfliteTensor
+from vggexport.formats.tflite.inspector import description
 from vggexport.network.layers import INPUT_NAME, MEAN_SUBTRACTION_NAME, OUTPUT_NAME, Layer
 from vggexport.quantization.ranges import observed_layers
 from vggexport.results.build import TensorDescription
@@ -83,11 +84,7 @@ class TfliteWeights(ModelWeights):
         tensor = self._file.signature.get(name)
         if tensor is None:
             raise self._missing(name)
-        shape = tuple(size if size >= 0 else "batch" for size in tensor.shape)
-        if not tensor.scales.size:
-            return TensorDescription(name, tensor.dtype, shape)
-        scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
-        return TensorDescription(name, tensor.dtype, shape, scale, zero_point)
+        return description(tensor, name)
 
     def _mean(self) -> NDArray[np.float32]:
         operator = self._operator(MEAN_SUBTRACTION_NAME, "SUB")

@@ -82,7 +82,6 @@ def take_turns(
     rounds: Iterable[Share],
     clock: Callable[[], float] = time.monotonic,
     state: Callable[[], MachineState] = MachineState,
-    meter: PowerMeter | None = None,
 ) -> list[list[TimedTurn]]:
     """Rounds in which each model has one turn.
 
@@ -92,7 +91,7 @@ def take_turns(
         The turns of each, one a round.
     """
     turns: list[list[TimedTurn]] = [[] for _ in calls]
-    meter = meter or PowerMeter()
+    meter = PowerMeter()
     begin = clock()
     for number, share in enumerate(rounds):
         minute = int((clock() - begin) // _SECONDS_A_MINUTE)

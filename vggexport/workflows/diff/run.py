@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -79,23 +80,15 @@ def _pair(
         return [(old[0], new[0])], [], []
     became: dict[int, ComparedModel] = {}
     left = list(new)
-    for is_same in (_is_namesake, _is_alike):
+    for what in (attrgetter("kind", "name"), attrgetter("kind")):
         for index, before in enumerate(old):
-            after = next((model for model in left if is_same(before, model)), None)
+            after = next((model for model in left if what(model) == what(before)), None)
             if index not in became and after is not None:
                 left.remove(after)
                 became[index] = after
     pairs = [(before, became[i]) for i, before in enumerate(old) if i in became]
     removed = [before for i, before in enumerate(old) if i not in became]
     return pairs, removed, left
-
-
-def _is_alike(old: ComparedModel, new: ComparedModel) -> bool:
-    return old.kind == new.kind
-
-
-def _is_namesake(old: ComparedModel, new: ComparedModel) -> bool:
-    return _is_alike(old, new) and old.name == new.name
 
 
 def _compare(old: ComparedModel, new: ComparedModel, former: Side, latter: Side) -> ModelDifference:
