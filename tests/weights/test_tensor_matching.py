@@ -102,6 +102,7 @@ def test_other_sizes_than_the_shapes_are_named_together():
     assert "classes 12 was asked for, its shapes say 1000" in message
     assert "fc units 4096 was asked for, its shapes say 256" in message
     assert "input size 128 was asked for, its shapes say 224" in message
+    assert "leave out input_size if training's images had that size" in message
 
 
 @pytest.mark.parametrize(("held", "asked"), [("E", "D"), ("C", "D"), ("A", "B"), ("D", "C")])

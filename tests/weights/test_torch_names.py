@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from vggexport.errors import WeightsError
+from vggexport.network.head import FullyConnected
+from vggexport.weights.request import SpecRequest, resolve
 from vggexport.weights.stored import StoredTensor
 from vggexport.weights.torch_names import torch_network
 
@@ -89,6 +91,44 @@ def test_other_heads(head, order):
     layers = layers_of(opened(state_of(PLAIN | head)))
     assert list(layers.values())[3:] == order
     assert list(layers)[3:] == [*(f"fc{n}" for n in range(1, len(order))), "predictions"]
+
+
+def test_neighbours_in_a_sequential_have_no_relu_between_them():
+    head = {"classifier.0": (16, 128), "classifier.3": (9, 16), "classifier.4": (5, 9)}
+    network = opened(state_of(PLAIN | head))
+    relu, none = network.notes
+    assert network.linear == {"fc2"}
+    assert "ReLU assumed after classifier.0, and none after classifier.4" in relu
+    assert "no ReLU after classifier.3" in none
+    spec = resolve(SpecRequest(), network, "vgg.pth")
+    assert spec.hidden == (FullyConnected(16), FullyConnected(9, relu=False))
+
+
+def test_a_normalization_and_its_relu_have_numbers_of_their_own():
+    state = state_of(PLAIN | {"classifier.0": (16, 128), "classifier.2": (5, 16)})
+    assert not opened(state).linear
+    assert opened(state | normalization("classifier.1", 16)).linear == {"fc1"}
+
+
+@pytest.mark.parametrize("kind", ["features", "classifier"])
+def test_layers_of_no_bias_have_zeros(kind):
+    state = state_of(PLAIN | HEAD)
+    without = {name for name in state if name.startswith(kind) and name.endswith("bias")}
+    network = opened({name: array for name, array in state.items() if name not in without})
+    for name, array in network.tensors.items():
+        theirs = network.names[name]
+        if theirs.endswith("bias"):
+            expected = np.zeros(array.shape) if theirs in without else state[theirs]
+            np.testing.assert_array_equal(array.read(), expected)
+    one = opened({name: array for name, array in state.items() if name != f"{kind}.0.bias"})
+    assert len(one.tensors) == len(state) - 1  # of one alone it is damage
+
+
+def test_the_counter_of_averaged_weights_is_left_out():
+    state = {f"module.{name}": array for name, array in state_of(PLAIN | HEAD).items()}
+    network = opened({"n_averaged": np.array(7), **state})
+    assert list(layers_of(network)) == WALK
+    assert "module. before each is left out" in network.notes[0]
 
 
 def test_no_head_at_all():
@@ -188,7 +228,7 @@ REFUSED = {
     ),
     "something in front": (
         renamed(state_of(PLAIN | HEAD), {"features.0": "features.1"}),
-        "features.1 take the 3 channels",
+        "features.1 takes the 3 channels",
     ),
     "gap": (
         state_of(

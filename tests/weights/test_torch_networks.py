@@ -202,6 +202,8 @@ def test_what_nobody_says_is_the_square(tmp_path, native_logits):
     weights = open_weights(str(path), SpecRequest())
     assert_same(weights, layers, state, (20, 20), native_logits)
     assert weights.spec.hidden == fully_connected(16, 12)
+    assert weights.notes[-2].startswith("blocks: conv3-4 conv1-6 | conv3-8, by the numbers of")
+    assert "given to verify" in weights.notes[-2]
     assert weights.notes[-1] == (
         "network: configuration own, 20 pixels, flatten of the features, hidden layers 16 and 12, "
         "5 outputs, then softmax"

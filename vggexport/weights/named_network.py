@@ -33,6 +33,7 @@ class NamedNetwork:
         channels_first: Whether it flattens channels, then rows, then columns.
         window: Height and width of the first fully connected layer where it is a convolution, as
             in timm.
+        linear: Its hidden layers, by their names in the walk, that no ReLU follows.
         notes: What the names do not tell and was taken by convention, a sentence each.
     """
 
@@ -40,6 +41,7 @@ class NamedNetwork:
     names: Mapping[str, str]
     channels_first: bool = False
     window: tuple[int, int] | None = None
+    linear: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from vggexport.network.spec import (
 from vggexport.network.table import Convolution, column_of
 from vggexport.system.typed_options import OneOf, TypedOptions
 from vggexport.weights.head_inputs import ADAPTIVE, ADAPTIVE_SIZE, entered
-from vggexport.weights.named_network import Blocks, NamedNetwork
+from vggexport.weights.named_network import Blocks, NamedNetwork, head_names
 
 _LEAVE_OUT = {
     "configuration": Advice("leave out {}", "config"),
@@ -31,6 +31,13 @@ _LEAVE_OUT = {
 }
 """The way out by the name of what was asked for and is otherwise in the file."""
 
+_OTHER_MAPS = Advice(
+    "leave out {} if training's images had that size; if not, the network makes smaller or larger "
+    "maps than a VGG, by padding, strides or poolings of its own, and is not exported",
+    "input_size",
+)
+"""The same for a file whose size is concluded from its shapes."""
+
 _ANOTHER_HEAD = Advice(
     "train another head with {} on weights saved without one (include_top=False), in place of {}",
     "init_missing",
@@ -38,9 +45,9 @@ _ANOTHER_HEAD = Advice(
 )
 
 
-def ways_out(asked: Collection[str]) -> Iterator[Advice]:
+def ways_out(asked: Collection[str], ways: Mapping[str, Advice] = _LEAVE_OUT) -> Iterator[Advice]:
     """What to do where a file has something else than was asked for, by the names of that."""
-    yield from (way for name, way in _LEAVE_OUT.items() if name in asked)
+    yield from (way for name, way in ways.items() if name in asked)
     if "fc_units" in asked:
         yield _ANOTHER_HEAD
 
@@ -135,9 +142,18 @@ def resolve(request: SpecRequest, network: NamedNetwork, origin: str) -> VGGSpec
     disagreements = dict(_disagreements(request, found))
     if disagreements:
         said = "; ".join(disagreements.values())
-        raise WeightsError(f"{origin} is for another network: {said}", *ways_out(disagreements))
+        ways = {**_LEAVE_OUT, "input_size": _OTHER_MAPS}
+        raise WeightsError(
+            f"{origin} is for another network: {said}", *ways_out(disagreements, ways)
+        )
     told = {name: value for name, value in found.items() if value is not None}
-    return replace(request, pooling=pooling, **told).with_defaults(blocks)
+    spec = replace(request, pooling=pooling, **told).with_defaults(blocks)
+    names = head_names(len(spec.hidden) + 1)
+    hidden = (
+        replace(layer, relu=name not in network.linear)
+        for layer, name in zip(spec.hidden, names[:-1], strict=True)
+    )
+    return replace(spec, hidden=tuple(hidden))
 
 
 def _units(network: NamedNetwork, request: SpecRequest) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from vggexport.system.number_text import counted
 from vggexport.weights.head_inputs import ADAPTIVE_SIZE, averaged_to, head_kernel
 from vggexport.weights.layouts import FIRST_KERNEL, Layout, folded
 from vggexport.weights.named_network import NamedNetwork
-from vggexport.weights.request import SpecRequest, resolve
+from vggexport.weights.request import SpecRequest, resolve, shown
 from vggexport.weights.stored import Archive, StoredTensor
 
 FILL = Advice("fill what is missing with random weights by {}", "init_missing")
@@ -135,6 +135,13 @@ def network_note(spec: VGGSpec) -> str:
 
 def _notes(spec: VGGSpec, network: NamedNetwork, *, known: bool) -> Iterator[str]:
     """What of the network nobody said in so many words."""
+    if not known and network.channels_first and spec.configuration == OWN:
+        yield (
+            f"blocks: {shown('blocks', spec.blocks)}, by the numbers of the convolutions: a ReLU "
+            "after each, and a maximum of 2x2 after each block, assumed as in torchvision, for the "
+            "file has no layer without weights: answers of the network itself, given to verify, "
+            "show whether it is so"
+        )
     if not known:
         yield network_note(spec)
     name, features = _flattened(spec)

@@ -30,7 +30,8 @@ def first_convolution(archive: Archive, origin: str) -> str:
     ]
     if len(found) == 1 and re.fullmatch(r"(.*\.)?0", found[0]):
         return found[0]
-    which = f"{_listed(found)} take" if found else f"none of {_listed(list(archive))} takes"
+    verb = "takes" if len(found) == 1 else "take"
+    which = f"{_listed(found)} {verb}" if found else f"none of {_listed(list(archive))} takes"
     raise WeightsError(
         f"{origin}: {which} the 3 channels of an image; in a VGG the first layer of a Sequential "
         "does, as features.0, and no other"
@@ -121,6 +122,17 @@ def head_layers(archive: Archive, others: Sequence[str], origin: str) -> list[st
     for before, module in pairwise(ordered):
         _check_inputs(archive, before, module, origin)
     return ordered
+
+
+def without_room(head: Sequence[str], normalized: frozenset[str]) -> Iterator[str]:
+    """Layers that the next one follows in the same ``Sequential`` with no number left for a ReLU.
+
+    ``normalized`` are the modules that a normalization followed, which has a number too.
+    """
+    for before, module in pairwise(head):
+        match = re.fullmatch(r"(.*\.)?(\d+)", before)
+        if match and module == f"{match[1] or ''}{int(match[2]) + 1 + (before in normalized)}":
+            yield before
 
 
 def _order(module: str) -> tuple[bool, list[int]]:
