@@ -57,6 +57,13 @@ def nested_twice():
     return sequential([outer, convolution(), layers.Flatten(), layers.Dense(3, "softmax")])
 
 
+def head_of_its_own():
+    """A model of the convolutions, and one of the dense layers, whose input is a vector."""
+    *features, last = vgg()
+    head = keras.Sequential([keras.Input((5 * 6 * 4,)), last], name="top")
+    return functional([sequential(features, name="base"), head])
+
+
 def namesakes():
     """Two models inside one, whose layers have the same names."""
     first = sequential([convolution(name="a"), convolution(name="b")], name="first")
@@ -130,6 +137,7 @@ CASES = {
     "functional": Case(lambda: functional(vgg()), 2),
     "functional h5": Case(lambda: functional(vgg()), 2, ".h5"),
     "nested twice": Case(nested_twice, 2),
+    "a head of its own": Case(head_of_its_own, 2),
     "nested twice h5": Case(nested_twice, 2, ".h5"),
     "namesakes": Case(namesakes, 2),
     "namesakes h5": Case(namesakes, 2, ".h5"),

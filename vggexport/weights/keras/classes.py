@@ -59,6 +59,8 @@ def read_layer(chain: Chain, layer: Settings) -> str:
 def _input(chain: Chain, layer: Settings) -> None:
     shape = layer.take("batch_shape") or layer.take("batch_input_shape")
     layer.take("dtype")
+    if not chain.in_front:
+        return  # of a model inside, a head of its own for one: its layers have their shapes
     if not isinstance(shape, list) or len(shape) != 4:
         raise layer.refused(f"images of shape {shown(shape)}", "(None, height, width, 3) expected")
     height, width, channels = (_size_or_none(layer, value) for value in shape[1:])
