@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.written_anew import write_anew
 from vggexport.artifact import METADATA_KEY
 from vggexport.errors import ArtifactError, InputError
+from vggexport.formats.onnx.inspector import inspect_onnx
 from vggexport.formats.onnx.runner import OnnxRunner
 from vggexport.formats.onnx.tapped_copy import READINGS
 from vggexport.precision import Precision
@@ -71,6 +72,34 @@ def test_a_model_that_takes_no_image_is_refused(tmp_path):
     onnx.save(model, path)
     with pytest.raises(InputError, match=r"foreign\.onnx was not made by vggexport, and its input"):
         open_it(path)
+
+
+def halve(model) -> None:
+    """Stores one kernel in half precision, as converters of finished files do."""
+    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+    name, values = kernel.name, numpy_helper.to_array(kernel)
+    kernel.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+    cast = helper.make_node("Cast", [kernel.name], [name], to=TensorProto.FLOAT)
+    model.graph.node.insert(0, cast)
+
+
+def rename_the_input(model) -> None:
+    for node in model.graph.node:
+        node.input[:] = ["x" if name == "images" else name for name in node.input]
+    model.graph.input[0].name = "x"
+
+
+@pytest.mark.parametrize(
+    ("change", "precision"),
+    [(halve, Precision.FLOAT16), (rename_the_input, Precision.FLOAT32)],
+)
+def test_a_file_that_another_tool_made_of_ours_is_that_tools(export, edited, change, precision):
+    """It keeps our metadata, which describe the file that it was made of."""
+    path = edited(export(), change)
+    with OnnxRunner(path) as runner:
+        assert runner.artifact.foreign
+        assert runner.artifact.precision is precision
+    assert inspect_onnx(path).artifact is None
 
 
 def test_a_file_without_metadata_is_read_as_another_converters(export, edited, images, tiny):

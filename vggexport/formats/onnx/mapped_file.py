@@ -25,6 +25,8 @@ from onnx import helper, numpy_helper
 from vggexport.artifact import Artifact
 from vggexport.errors import ArtifactError, one_line
 from vggexport.formats.mapped import mapped
+from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
+from vggexport.precision import Precision
 
 _VARINT, _FIXED64, LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 """Wire types: how a field's value is delimited."""
@@ -82,11 +84,31 @@ class OnnxFile:
     def artifact(self) -> Artifact | None:
         """What the file says of itself, without its size and digest; None for a file not ours.
 
+        Nor is one ours that another tool made of ours: optimizers and quantizers keep the metadata,
+        which then describe another graph.
+
         Raises:
             ArtifactError: It says so in a way that cannot be read.
         """
         properties = {entry.key: entry.value for entry in self.model.metadata_props}
-        return Artifact.found_in(properties, self.path)
+        found = Artifact.found_in(properties, self.path)
+        return found if found and self._is_as_written(found) else None
+
+    def _is_as_written(self, described: Artifact) -> bool:
+        """Whether the graph's ends, and what floats its weights are, are those told."""
+        graph, half = self.model.graph, onnx.TensorProto.FLOAT16
+        ends = [*graph.input, *graph.output[:1]]
+        if [value.name for value in ends] != [INPUT_NAME, OUTPUT_NAME]:
+            return False
+        if not described.profile.is_float:
+            return True
+        stored = {tensor.data_type for tensor in self.initializers if len(tensor.dims) > 1}
+        takes_half = graph.input[0].type.tensor_type.elem_type == half
+        return (
+            stored <= {onnx.TensorProto.FLOAT, half}
+            and (half in stored) == (described.precision is Precision.FLOAT16)
+            and not takes_half
+        )
 
     def __contains__(self, name: str) -> bool:
         return name in self._initializers
