@@ -28,6 +28,9 @@ from vggexport.formats.mapped import mapped
 from vggexport.network.layers import INPUT_NAME, OUTPUT_NAME
 from vggexport.precision import Precision
 
+_INTEGERS = {getattr(onnx.TensorProto, name) for name in ("INT8", "UINT8", "INT4", "UINT4")}
+"""What quantizers store weights in."""
+
 _VARINT, _FIXED64, LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 """Wire types: how a field's value is delimited."""
 
@@ -105,7 +108,7 @@ class OnnxFile:
         stored = {tensor.data_type for tensor in self.initializers if len(tensor.dims) > 1}
         takes_half = graph.input[0].type.tensor_type.elem_type == half
         return (
-            stored <= {onnx.TensorProto.FLOAT, half}
+            stored.isdisjoint(_INTEGERS)
             and (half in stored) == (described.precision is Precision.FLOAT16)
             and not takes_half
         )
