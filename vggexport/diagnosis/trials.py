@@ -33,7 +33,7 @@ from vggexport.diagnosis.running_parity import LayerSums
 from vggexport.diagnosis.weights import is_recoloured
 from vggexport.diagnosis.weights_trials import weights_trials
 from vggexport.errors import ArtifactError
-from vggexport.metrics.parity import sqnr_db
+from vggexport.metrics.parity import ParityMetrics, sqnr_db
 from vggexport.metrics.tolerance import LayerSqnr, Tolerance
 from vggexport.opening.file_check import same_integers
 from vggexport.opening.models import OpenedModel, shared_layers
@@ -55,14 +55,16 @@ def diagnose(
     candidate: OpenedModel,
     images: NDArray[np.uint8],
     tolerance: Tolerance,
+    together: ParityMetrics,
     steps: Steps,
 ) -> Diagnosis:
     """Tries every known mistake on a few images, the file's worst: uint8 (images, size, size, 3).
 
-    The tolerance is what healthy files of its precision reach, whatever the file had to.
+    The tolerance is what healthy files of its precision reach, whatever the file had to, and
+    ``together`` what all images of the verification give.
     """
     expected, actual = (model.answers(images) for model in (reference, candidate))
-    case = Case(reference, candidate, images, tolerance, expected, actual)
+    case = Case(reference, candidate, images, tolerance, together, expected, actual)
     trials: list[Trial] = []
     kinds = (
         _best_alone(_tried_outputs(case)),

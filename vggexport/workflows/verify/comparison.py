@@ -108,7 +108,7 @@ class Comparison:
             return report
         with steps.step("diagnose"):
             worst = np.stack([image.pixels for image in report.worst])
-            found = diagnose(self._reference, candidate, worst, tolerance, steps)
+            found = diagnose(self._reference, candidate, worst, tolerance, report.metrics, steps)
         suspicious = report.suspicious or found.suspicious
         return replace(report, diagnosis=found, suspicious=suspicious)
 
