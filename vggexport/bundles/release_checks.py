@@ -110,7 +110,7 @@ def check_releasable(
     models: Sequence[Model],
     *,
     allow_untrained: bool,
-    allow_one_class: bool = False,
+    allow_one_class: bool,
     preprocessing: str | None = None,
 ) -> None:
     """Refuses what must not be released, all reasons at once.

@@ -24,6 +24,7 @@ def inspect(path: Path | str, progress: Progress | None = None) -> Inspection:
     """
     path = Path(path)
     found = load_inspector(format_of(path))(path)
-    if progress and (stale := stale_sidecar(path, sha256(path))):
+    digest = found.artifact and found.artifact.sha256
+    if progress and (stale := stale_sidecar(path, digest or sha256(path))):
         progress.note(stale, WRITE_BOTH)
     return found

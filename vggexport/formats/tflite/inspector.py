@@ -28,14 +28,14 @@ def inspect_tflite(path: Path) -> Inspection:
     artifact = described and described.located(path)
     foreign, refusal = (None, "") if described else told(lambda: read_foreign(file)[0])
     names = {tensor.index: name for name, tensor in file.signature.items()}
+    inputs, outputs = (
+        tuple(description(tensor, names.get(tensor.index, tensor.name)) for tensor in ends)
+        for ends in (file.inputs, file.outputs)
+    )
     return Inspection(
         artifact=artifact,
-        inputs=tuple(
-            description(tensor, names.get(tensor.index, tensor.name)) for tensor in file.inputs
-        ),
-        outputs=tuple(
-            description(tensor, names.get(tensor.index, tensor.name)) for tensor in file.outputs
-        ),
+        inputs=inputs,
+        outputs=outputs,
         operators=tuple(_operator(file, operator) for operator in file.operators),
         parameters=artifact.spec.parameters if artifact else _parameters(file),
         size_bytes=path.stat().st_size,
